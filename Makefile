@@ -1,0 +1,325 @@
+# Rouse: every entry point that a person types is a target here, and
+# `make help` lists them.  What is made lands in build/, nothing elsewhere.
+#
+# Variables that one may set on the command line:
+#
+#   LAB=path/to/lab.dts   the lab to run or pack (default: the demonstration)
+#   OUT=file.cpio         where `make lab` writes
+#   SMP=2 MEM=1G          harts and memory of the machine
+#   MACHINE=virt          -M of QEMU, such as virt,aia=aplic-imsic,aia-guests=3
+#   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
+#   APPEND="..."          Rouse's command line, such as "sched=credit"
+#   V=1                   show the commands
+#   SETUP=0               install nothing; list what is missing
+
+# --- what is built ----------------------------------------------------------
+
+# The schedulers.  One word here and one file kernel/sched/WORD.c is all that
+# a new policy needs; nothing else names it.
+POLICIES := pinned rr fp credit
+
+# The one that runs if neither the lab nor the command line says which.
+DEFAULT_POLICY := credit
+
+# The rest of kernel/sched, that registers no policy, is the core.
+POLICY_SRCS := $(POLICIES:%=kernel/sched/%.c)
+SCHED_CORE  := $(filter-out $(POLICY_SRCS),$(shell \
+	grep -sL '^SCHED_POLICY\>' kernel/sched/*.c))
+
+SRCS := $(filter-out kernel/sched/%,$(wildcard kernel/*.c kernel/*/*.c)) \
+	$(SCHED_CORE) $(POLICY_SRCS) \
+	$(filter-out arch/riscv/asm-offsets.c,$(wildcard arch/riscv/*.c)) \
+	$(wildcard emul/*.c)
+ASMS := $(wildcard arch/riscv/*.S)
+
+# Libraries: their sources are fetched by tools/setup, never copied in here.
+LIBFDT := fdt fdt_addresses fdt_check fdt_empty_tree fdt_ro fdt_rw fdt_strerror fdt_sw \
+	fdt_wip
+ZLIB   := adler32 crc32 inffast inflate inftrees zutil
+
+LAB ?= guests/labs/demo.dts
+OUT ?= build/lab.cpio
+
+# --- how --------------------------------------------------------------------
+
+CROSS   ?= riscv64-unknown-elf-
+CC      := $(CROSS)gcc
+NM      := $(CROSS)nm
+OBJCOPY := $(CROSS)objcopy
+OBJDUMP := $(CROSS)objdump
+HOSTCC  ?= gcc
+
+B := build
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wundef \
+	-Wvla -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wcast-qual \
+	-Wimplicit-fallthrough -Wformat=2 -Wdate-time -Wredundant-decls
+
+# The compiler is told rv64imac, exactly: with a longer name gcc 12 picks the
+# C library of another ABI, and 'h' it does not know at all.  The assembler
+# knows, and takes the H extension's instructions and CSRs by name.
+CROSS_ARCH := -march=rv64imac -mabi=lp64 -mcmodel=medany \
+	-mno-riscv-attribute -msmall-data-limit=0
+
+# picolibc gives string.h and an snprintf for integers.
+CROSS_LIBC := --specs=picolibc.specs -DPICOLIBC_INTEGER_PRINTF_SCANF
+
+# Headers of the libraries, exempt from our warnings.  zlib is built without
+# its own memory allocator (Z_SOLO).
+LIBS_INC := -isystem $(B)/libfdt -isystem $(B)/zlib -DZ_SOLO
+
+# gp belongs to nobody (--no-relax at the link keeps it out); frame pointers
+# stay, because a panic walks them.
+CFLAGS := -std=gnu11 -O2 -g -ffreestanding $(CROSS_ARCH) $(CROSS_LIBC) \
+	-Wa,-march=rv64imac_zicsr_zifencei_h -mno-relax \
+	-fno-common -fno-pic -fno-stack-protector -fno-omit-frame-pointer \
+	-ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-DROUSE_DEFAULT_POLICY='"$(DEFAULT_POLICY)"' \
+	-I. -Iarch/riscv/include -I$(B)/gen -isystem $(B)/ck/include $(LIBS_INC)
+LDFLAGS := $(CROSS_ARCH) $(CROSS_LIBC) -nostartfiles -nodefaultlibs -static \
+	-T arch/riscv/rouse.ld \
+	-Wl,--gc-sections,--no-relax,--build-id=none
+LDLIBS := -lc -lgcc
+
+# --- all --------------------------------------------------------------------
+
+.PHONY: all help setup run test test-all check-host debug debug-server lab \
+	guests guests-baremetal clean distclean disasm format FORCE
+
+all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
+
+help:  ## list the targets
+	@echo "Rouse, a hypervisor for RISC-V.  Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, V, SETUP):"
+	@sed -n '2,/^$$/s/^#   /  /p' Makefile
+
+# Runs every time and says nothing, within milliseconds, if all is there.
+setup:  ## install and fetch what is missing (SETUP=0 only lists it)
+	@SETUP=$(SETUP) tools/setup
+
+# What setup fetches has no other rule.
+$(LIBFDT:%=$(B)/libfdt/%.c) $(ZLIB:%=$(B)/zlib/%.c): | setup ;
+$(B)/guests/packages/list: | setup ;
+
+# A file that holds the flags, new only when they change, so that a change of
+# flags rebuilds.  $(1) is its name, $(2) the flags.
+define flags_file
+$(B)/flags/$(1): FORCE
+	@mkdir -p $$(@D)
+	@echo '$(subst ','\'',$(2))' | cmp -s - $$@ || \
+		echo '$(subst ','\'',$(2))' >$$@
+endef
+$(eval $(call flags_file,kernel,$(CC) $(CFLAGS) $(WARNINGS) $(LDFLAGS)))
+
+# The version that the boot log shows, likewise new only when it changes.
+$(B)/gen/version.h: FORCE
+	@mkdir -p $(@D)
+	@v=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown); \
+	printf '#define ROUSE_VERSION "%s"\n' "$$v" >$@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# --- the hypervisor ---------------------------------------------------------
+
+LIB_OBJS := $(LIBFDT:%=$(B)/obj/libfdt/%.o) $(ZLIB:%=$(B)/obj/zlib/%.o)
+OBJS := $(SRCS:%.c=$(B)/obj/%.o) $(ASMS:%.S=$(B)/obj/%.S.o) $(LIB_OBJS)
+
+KERNEL_DEPS := $(B)/flags/kernel | $(B)/gen/version.h setup
+
+$(B)/obj/%.o: %.c $(KERNEL_DEPS)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
+
+$(B)/obj/%.S.o: %.S $(B)/gen/asm-offsets.h $(KERNEL_DEPS)
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+# The libraries pass their own warnings, not ours.
+$(LIB_OBJS): $(B)/obj/%.o: $(B)/%.c $(B)/flags/kernel | setup
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -w -MMD -MP -c $< -o $@
+
+# Offsets of structure members for assembly.  asm-offsets.c says
+# DEFINE(NAME, offsetof(...)); it is compiled, never linked, and each line
+# "->NAME value" of the compiler's output becomes a #define.
+$(B)/gen/asm-offsets.h: $(B)/obj/arch/riscv/asm-offsets.s
+	@mkdir -p $(@D)
+	$(Q)sed -n 's,^[[:space:]]*->\([A-Za-z0-9_]*\) \([^ ]*\) *\(.*\),#define \1 \2 /* \3 */,p' \
+		$< >$@
+
+$(B)/obj/arch/riscv/asm-offsets.s: arch/riscv/asm-offsets.c $(KERNEL_DEPS)
+	$(call say,OFFSETS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MMD -MP -MT $@ -MF $(@:.s=.d) -S $< -o $@
+
+# Linked twice: the first time with an empty table of symbols, the second time
+# with the table made from the first.  The table lies behind the code, so no
+# function moves; tools/ksyms --check makes sure.
+$(B)/rouse.pass1.elf: $(OBJS) $(B)/obj/ksyms-empty.o arch/riscv/rouse.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(OBJS) $(B)/obj/ksyms-empty.o $(LDLIBS) -o $@
+
+$(B)/rouse.elf: $(B)/rouse.pass1.elf $(B)/obj/ksyms.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,-Map,$(B)/rouse.map $(OBJS) $(B)/obj/ksyms.o \
+		$(LDLIBS) -o $@
+	$(Q)tools/ksyms --check $(NM) $(B)/rouse.pass1.elf $@
+
+$(B)/rouse.bin: $(B)/rouse.elf
+	$(call say,BIN,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@
+
+$(B)/obj/ksyms-empty.S: tools/ksyms | setup
+	@mkdir -p $(@D)
+	$(Q)tools/ksyms --empty >$@
+
+$(B)/obj/ksyms.S: $(B)/rouse.pass1.elf tools/ksyms
+	$(Q)tools/ksyms $(NM) $< >$@
+
+$(B)/obj/ksyms%.o: $(B)/obj/ksyms%.S $(B)/flags/kernel
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+$(B)/obj/ksyms.o: $(B)/obj/ksyms.S $(B)/flags/kernel
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+disasm: $(B)/rouse.elf  ## write the disassembly to build/rouse.dis
+	$(Q)$(OBJDUMP) -d -S $< >$(B)/rouse.dis
+	@echo $(B)/rouse.dis
+
+# --- guests -----------------------------------------------------------------
+
+LINUX := $(addprefix $(B)/guests/linux/,Image Image.gz initrd.gz initrd-small.gz)
+UBOOT := $(B)/guests/uboot/u-boot.bin
+
+guests: $(LINUX) $(UBOOT) guests-baremetal  ## make the guests' images
+
+# One run makes all four files; the others wait for the first.
+$(B)/guests/linux/Image: guests/linux/build guests/linux/init \
+		guests/linux/inittab tools/newc.py $(B)/guests/packages/list | setup
+	$(call say,GUEST,guests/linux)
+	$(Q)guests/linux/build
+$(filter-out %/Image,$(LINUX)): $(B)/guests/linux/Image ;
+
+$(UBOOT): guests/uboot/build $(B)/guests/packages/list | setup
+	$(call say,GUEST,guests/uboot)
+	$(Q)guests/uboot/build
+
+# Bare-metal guests have rules of their own, beside their sources.
+BUILD := $(B)
+GUEST_CROSS := $(CROSS)
+include $(wildcard guests/baremetal/build.mk)
+$(GUEST_BM_ELFS:.elf=.o) $(guest_bm_runtime) $(foreach \
+	g,$(GUEST_BM_NAMES),$(call guest_bm_parts,$(g))): | setup
+
+# --- running ----------------------------------------------------------------
+
+export LAB OUT SMP MEM MACHINE CPU APPEND QEMU_OPTS GDB_PORT
+
+lab: guests  ## pack LAB into OUT
+	tools/lab $(LAB) $(OUT)
+
+run: all guests  ## start LAB in QEMU (Ctrl-a x leaves)
+	@tools/run
+
+debug: all guests  ## the same, stopped at reset, with gdb attached
+	@tools/debug
+
+debug-server: all guests  ## only QEMU with its gdb stub, for an editor
+	@tools/run --gdb
+
+# --- tests on the build host ------------------------------------------------
+
+# A test program names the sources that it links in a comment of its own:
+#
+#	/* sources: kernel/foo.c emul/plic.c build/libfdt/fdt.c */
+#
+# and is built with them under two sanitizers (tests/unit) or under
+# ThreadSanitizer (tests/stress).  HOST_LINKS becomes words like
+# "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
+HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c)
+HOST_LINKS := $(if $(HOST_TESTS),$(shell \
+	awk -f tests/sources.awk $(HOST_TESTS)))
+
+HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -pthread
+# arch_inline.h is the fake in tests/unit/include, if there is one, or else
+# the real one, whose assembly no host program may use.
+HOST_INC := -I. -Iarch/riscv/include -isystem $(B)/ck-host/include $(LIBS_INC) \
+	-DROUSE_DEFAULT_POLICY='"$(DEFAULT_POLICY)"'
+ASAN := $(HOST_CFLAGS) -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -Itests/unit/include $(HOST_INC)
+TSAN := $(HOST_CFLAGS) -fsanitize=thread -Itests/stress/include \
+	-Itests/unit/include $(HOST_INC)
+# Test programs bring fakes, which need no prototypes.
+HOST_WARNINGS = $(if $(filter tests/%,$<),-Wall -Wextra -Werror \
+	-Wno-unused-parameter,$(WARNINGS))
+$(eval $(call flags_file,asan,$(HOSTCC) $(ASAN) $(WARNINGS)))
+$(eval $(call flags_file,tsan,$(HOSTCC) $(TSAN) $(WARNINGS)))
+
+$(B)/host/asan/$(B)/%.o: $(B)/%.c $(B)/flags/asan | setup
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(ASAN) -w -MMD -MP -c $< -o $@
+$(B)/host/tsan/$(B)/%.o: $(B)/%.c $(B)/flags/tsan | setup
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(TSAN) -w -MMD -MP -c $< -o $@
+$(B)/host/asan/%.o: %.c $(B)/flags/asan | setup
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(ASAN) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
+$(B)/host/tsan/%.o: %.c $(B)/flags/tsan | setup
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(TSAN) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
+
+# $(1) program, $(2) asan or tsan, $(3) the sources it names.
+define host_test
+$(B)/host/$(1): $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOSTCC) $$($(if $(filter asan,$(2)),ASAN,TSAN)) $$^ -lcmocka -o $$@
+HOST_BINS += $(B)/host/$(1)
+HOST_OBJS += $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
+endef
+HOST_BINS :=
+HOST_OBJS :=
+$(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
+	$(subst |, ,$(t))),$(if $(filter tests/unit/%,$(t)),asan,tsan),$(wordlist \
+	2,999,$(subst |, ,$(t))))))
+
+check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
+	@tests/run --host
+
+test: all guests $(HOST_BINS)  ## run the tests that a change must pass
+	@tests/run --quick
+
+test-all: all guests $(HOST_BINS)  ## run every test in every configuration
+	@tests/run
+
+# --- the rest ---------------------------------------------------------------
+
+format:  ## let clang-format decide about white space
+	clang-format -i $(wildcard $(addsuffix /*.[ch],arch/riscv \
+		arch/riscv/include kernel kernel/percpu kernel/sched emul \
+		guests/baremetal guests/baremetal/runtime tests/unit tests/stress))
+
+clean:  ## remove what was compiled, keep what was fetched
+	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
+		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
+		$(B)/rouse* $(B)/lab.cpio $(B)/run
+
+distclean:  ## remove all of build/; the next make fetches again
+	rm -rf $(B)
+
+-include $(OBJS:.o=.d) $(B)/obj/arch/riscv/asm-offsets.d \
+	$(patsubst %.o,%.d,$(HOST_OBJS))

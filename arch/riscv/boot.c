@@ -1,0 +1,331 @@
+/*
+ * From the firmware to the CPUs' loops.
+ *
+ * The boot hart alone finds memory, reads the tree, maps itself, and then asks
+ * the firmware to start all other harts at once. Each sets up its own CSRs,
+ * says so, and waits; those that came up in time get dense CPU numbers, the
+ * rest are reported and left out. Only then is it known what all harts offer,
+ * and guests can be made.
+ *
+ * RAM minus what is taken is found without storing either list: the next hole
+ * behind an address is looked for anew each time, so their number has no limit.
+ */
+#include <ck_pr.h>
+#include <libfdt.h>
+
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "arch/riscv/doorbell.h"
+#include "arch/riscv/fpu.h"
+#include "arch/riscv/gstage.h"
+#include "arch/riscv/host_irq.h"
+#include "arch/riscv/isa.h"
+#include "arch/riscv/machine.h"
+#include "arch/riscv/mm.h"
+#include "arch/riscv/power.h"
+#include "arch/riscv/sbi.h"
+#include "arch/riscv/clock.h"
+#include "arch/riscv/uart.h"
+#include "arch/riscv/world.h"
+#include "kernel/arch.h"
+#include "kernel/cmdline.h"
+#include "kernel/guest_fdt.h"
+#include "kernel/log.h"
+#include "kernel/main.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "version.h"
+
+/* A hart that has not come up after this is left out. */
+#define HART_START_NS 2000000000u
+#define PANIC_STACK_BYTES 4096
+
+_Noreturn void boot_main(u64 hartid, u64 fdt_pa, u64 image_pa);
+_Noreturn void secondary_main(void);
+_Noreturn void call_on_stack(u64 stack_top, void (*fn)(void *), void *arg);
+extern char secondary_entry[], _start[], _image_end[];
+
+struct riscv_cpu boot_cpu;
+static char boot_panic_stack[PANIC_STACK_BYTES]
+	__attribute__((aligned(16)));
+static struct guest_fdt_isa guest_isa;
+static struct riscv_cpu **harts; /* all that were asked to start */
+
+/* --- memory ------------------------------------------------------------ */
+
+static struct {
+	const void *fdt;
+	struct range image, tree, initrd;
+	u64 from;         /* looking for the first hole that ends behind this */
+	struct range hole;
+} scan;
+
+static void consider(u64 base, u64 bytes)
+{
+	u64 from = ALIGN_DOWN(base, PAGE_BYTES);
+	u64 to = ALIGN_UP(base + bytes, PAGE_BYTES);
+
+	if (to > scan.from && from < scan.hole.from)
+		scan.hole = (struct range){ from, to };
+}
+
+static void consider_range(struct range r)
+{
+	if (r.from < r.to)
+		consider(r.from, r.to - r.from);
+}
+
+static struct range next_hole(u64 from)
+{
+	scan.from = from;
+	scan.hole = (struct range){ UINT64_MAX, UINT64_MAX };
+	machine_reserved(scan.fdt, consider);
+	consider_range(scan.image);
+	consider_range(scan.tree);
+	consider_range(scan.initrd);
+	return scan.hole;
+}
+
+static void add_ram(u64 base, u64 bytes)
+{
+	u64 from = ALIGN_UP(base, PAGE_BYTES);
+	u64 to = ALIGN_DOWN(base + bytes, PAGE_BYTES);
+
+	while (from < to) {
+		struct range hole = next_hole(from);
+		u64 end = MIN(hole.from, to);
+
+		if (from < end && mm_reaches(end - 1))
+			page_add((struct hpa){ from }, (struct hpa){ end });
+		if (hole.to >= to)
+			break;
+		from = hole.to;
+	}
+}
+
+static void memory_init(const void *fdt, u64 fdt_pa, u64 image_pa)
+{
+	scan.fdt = fdt;
+	scan.image = (struct range){ image_pa,
+				     image_pa + (u64)(_image_end - _start) };
+	scan.tree = (struct range){ fdt_pa, fdt_pa + fdt_totalsize(fdt) };
+	scan.initrd = machine_initrd(fdt);
+	machine_ram(fdt, add_ram);
+}
+
+/* --- CPUs ------------------------------------------------------------------ */
+
+/* What each CPU does for itself, the boot CPU included. */
+static void cpu_local_init(struct riscv_cpu *c)
+{
+	/* Traps may come from here on: FP and vector are off in HS-mode. */
+	csr_clear(CSR_SSTATUS, SSTATUS_FS | SSTATUS_VS | SSTATUS_SIE |
+				       SSTATUS_SUM | SSTATUS_MXR);
+	world_cpu_init(c);
+	clock_cpu_init();
+	gstage_modes_probe();
+	host_irq_local_init(c);
+	fpu_cpu_init();
+}
+
+_Noreturn void secondary_main(void)
+{
+	struct riscv_cpu *c = riscv_this();
+
+	cpu_local_init(c);
+	ck_pr_fence_store();
+	ck_pr_store_32(&c->online, 1);
+	while (!ck_pr_load_32(&c->released))
+		ck_pr_stall();
+	ck_pr_fence_acquire();
+	sched_loop(&c->c);
+}
+
+static struct riscv_cpu *cpu_create(const struct hart *h)
+{
+	struct riscv_cpu *c = h->hartid == boot_cpu.hartid ?
+				      &boot_cpu : obj_alloc(sizeof(*c));
+
+	if (!c)
+		refuse("not enough memory for hart %lu's area",
+		       h->hartid);
+	c->hartid = h->hartid;
+	c->self = c;
+	c->boot_satp = mm_satp();
+	if (c != &boot_cpu) {
+		struct hpa panic = page_alloc(0);
+
+		c->stack_top = mm_stack_alloc();
+		if (panic.v == HPA_NONE.v || !c->stack_top)
+			refuse("not enough memory for hart %lu's stacks",
+			       h->hartid);
+		c->panic_sp = (u64)hpa_ptr(panic) + PAGE_BYTES;
+	}
+	doorbell_cpu_init(c, h->intc);
+	return c;
+}
+
+static bool hart_start(struct riscv_cpu *c)
+{
+	struct sbi_ret r = sbi_call(SBI_EXT_HSM, 0, c->hartid,
+				    mm_image_hpa(secondary_entry).v,
+				    ptr_hpa(c).v);
+
+	if (r.error)
+		log_error("hart %lu: the firmware won't start it (error "
+			  "%ld); left out", c->hartid,
+			  (long)r.error);
+	return r.error == 0;
+}
+
+/* Starts every other hart, then gives those that came up their numbers. The
+ * boot hart is CPU 0. */
+static void cpus_start(void)
+{
+	u32 n = machine.hart_count, index = 0;
+	u64 until;
+
+	harts = obj_alloc(sizeof(*harts) * n);
+	if (!harts)
+		refuse("not enough memory for %u harts", n);
+	for (u32 i = 0; i < n; i++)
+		harts[i] = cpu_create(&machine.harts[i]);
+	boot_cpu.online = 1;
+	boot_cpu.c.index = index++;
+	cpu_register(&boot_cpu.c);
+	ck_pr_fence_store();
+	for (u32 i = 0; i < n; i++)
+		if (harts[i] != &boot_cpu && !hart_start(harts[i]))
+			harts[i] = NULL;
+	until = time_now_ticks() + ns_to_ticks(HART_START_NS);
+	for (u32 i = 0; i < n; i++) {
+		struct riscv_cpu *c = harts[i];
+
+		if (!c || c == &boot_cpu)
+			continue;
+		while (!ck_pr_load_32(&c->online) && time_now_ticks() < until)
+			ck_pr_stall();
+		if (!ck_pr_load_32(&c->online) || index >= CPU_MAX) {
+			log_error("hart %lu did not come up; left out",
+				  c->hartid);
+			harts[i] = NULL;
+			continue;
+		}
+		c->c.index = index++;
+		cpu_register(&c->c);
+	}
+}
+
+void arch_cpus_release(void)
+{
+	ck_pr_fence_store();
+	for (u32 i = 0; i < machine.hart_count; i++)
+		if (harts[i])
+			ck_pr_store_32(&harts[i]->released, 1);
+}
+
+/* --- what the kernel asks ---------------------------------------------------- */
+
+const void *arch_initrd(size_t *bytes)
+{
+	*bytes = machine.initrd.to - machine.initrd.from;
+	return *bytes ? hpa_ptr((struct hpa){ machine.initrd.from }) : NULL;
+}
+
+const struct guest_fdt_isa *arch_guest_isa(void)
+{
+	return &guest_isa;
+}
+
+const void *arch_rng_seed(size_t *bytes)
+{
+	int len = 0, node = fdt_path_offset(machine.fdt, "/chosen");
+	const void *p = node < 0 ? NULL :
+		fdt_getprop(machine.fdt, node, "rng-seed", &len);
+
+	*bytes = p ? (size_t)len : 0;
+	return p;
+}
+
+/* --- boot ------------------------------------------------------------------ */
+
+static void vmid_limit_init(void)
+{
+	u32 bits;
+	int err = cmdline_u32("vmid-bits", 0, 14, &bits);
+
+	if (err == -EINVAL)
+		refuse("vmid-bits=: expected a number from 0 to 14");
+	if (!err)
+		vmid_limit(bits);
+}
+
+static void isa_adjust(void)
+{
+	if (cmdline_is("timer", "sbi")) {
+		isa_drop(ISA_SSTC);
+		isa_finish();
+	}
+	if (!isa_has(ISA_H))
+		refuse("the harts have no H extension; Rouse needs it "
+		       "(QEMU: -cpu rv64,h=true)");
+	guest_isa.isa = isa_guest_string();
+	guest_isa.extensions = isa_guest_extensions(&guest_isa.count);
+	guest_isa.mmu_type = isa_mmu_type();
+	guest_isa.cbom_block_bytes = isa_cbom_bytes;
+	guest_isa.cboz_block_bytes = isa_cboz_bytes;
+}
+
+static void boot_log(void)
+{
+	log_info("cpus: %u of %u harts, boot hart %lu", cpu_count(),
+		 machine.hart_count, boot_cpu.hartid);
+	isa_log();
+	log_info("host: doorbell %s, timer %s, interrupts %s, console %s, "
+		 "G-stage up to %s, %u VMID bits", doorbell_name(),
+		 clock_name(), host_irq_name(), uart_name(),
+		 gstage_widest_name(), vmid_bits());
+}
+
+static void boot_rest(void *arg)
+{
+	(void)arg;
+	uart_init();
+	power_init();
+	log_info("Rouse %s", ROUSE_VERSION);
+	sbi_check_firmware();
+	isa_adjust();
+	clock_init();
+	vmid_limit_init();
+	host_irq_init();
+	doorbell_init();
+	cpu_local_init(&boot_cpu);
+	cpus_start();
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct riscv_cpu *c = riscv_cpu(cpu_by_index(i));
+
+		vmid_cpu_init(&c->vmid, &c->c, i);
+	}
+	boot_log();
+	host_irq_enable_uart(&boot_cpu);
+	uart_enable_irq();
+	kernel_main(&boot_cpu.c);
+}
+
+_Noreturn void boot_main(u64 hartid, u64 fdt_pa, u64 image_pa)
+{
+	const void *fdt;
+
+	boot_cpu.hartid = hartid;
+	boot_cpu.panic_sp = (u64)boot_panic_stack + PANIC_STACK_BYTES;
+	fdt = mm_early_init((struct hpa){ image_pa }, (struct hpa){ fdt_pa });
+	memory_init(fdt, fdt_pa, image_pa);
+	machine_init(fdt);
+	mm_init();
+	boot_cpu.stack_top = mm_stack_alloc();
+	if (!boot_cpu.stack_top)
+		refuse("not enough memory for a stack");
+	call_on_stack(boot_cpu.stack_top, boot_rest, NULL);
+}

@@ -1,0 +1,95 @@
+/*
+ * The host's time: the timebase, this CPU's one-shot timer, and the wall clock
+ * at boot.
+ *
+ * The timer is Sstc's stimecmp where the harts have it, else the firmware's
+ * (SBI 2.0, chapter 6). The last value is remembered, and writing it again is
+ * left out: with SBI that is a call.
+ */
+#include "arch/riscv/clock.h"
+
+#include <libfdt.h>
+
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
+#include "arch/riscv/machine.h"
+#include "arch/riscv/mm.h"
+#include "arch/riscv/sbi.h"
+#include "kernel/arch.h"
+#include "kernel/time.h"
+
+/* Goldfish RTC: reading the low word latches the high one. */
+#define RTC_TIME_LOW 0
+#define RTC_TIME_HIGH 1
+
+u64 timebase_hz;
+static u64 wall_at_boot_ns, boot_ticks;
+
+u64 time_now_ticks(void)
+{
+	return csr_read(CSR_TIME);
+}
+
+u64 host_wall_ns(void)
+{
+	return wall_at_boot_ns + ticks_to_ns(time_now_ticks() - boot_ticks);
+}
+
+void clock_init(void)
+{
+	int node = fdt_node_offset_by_compatible(machine.fdt, -1,
+						 "google,goldfish-rtc");
+	volatile u32 *rtc;
+	struct mmio m;
+
+	boot_ticks = time_now_ticks();
+	if (node < 0 || machine_reg(machine.fdt, node, 0, &m))
+		return;
+	rtc = mm_map_device(m.base, m.bytes);
+	wall_at_boot_ns = rtc[RTC_TIME_LOW];
+	wall_at_boot_ns |= (u64)rtc[RTC_TIME_HIGH] << 32;
+}
+
+const char *clock_name(void)
+{
+	return riscv_has_sstc ? "sstc" : "sbi";
+}
+
+static void timer_write(u64 deadline_ticks)
+{
+	if (riscv_has_sstc)
+		csr_write(CSR_STIMECMP, deadline_ticks);
+	else
+		sbi_call(SBI_EXT_TIME, 0, deadline_ticks, 0, 0);
+}
+
+void clock_cpu_init(void)
+{
+	riscv_this()->timer_ticks = TIME_NEVER;
+	timer_write(TIME_NEVER);
+}
+
+void arch_timer_set(u64 deadline_ticks)
+{
+	struct riscv_cpu *c = riscv_this();
+
+	if (c->timer_ticks == deadline_ticks)
+		return;
+	c->timer_ticks = deadline_ticks;
+	timer_write(deadline_ticks);
+}
+
+void arch_wait(void)
+{
+	struct riscv_cpu *c = riscv_this();
+
+	/* A guest that is being destroyed waits for every hgatp. */
+	if (vmid_drop_wanted(&c->vmid))
+		vmid_leave(&c->vmid);
+	__asm__ volatile("wfi" ::: "memory");
+	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_STI))
+		arch_timer_set(TIME_NEVER);
+	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))
+		arch_host_irq();
+}

@@ -1,0 +1,53 @@
+/*
+ * A CPU's RISC-V part. `tp` points here, and so to the struct cpu in front.
+ */
+#ifndef ROUSE_ARCH_RISCV_CPU_H
+#define ROUSE_ARCH_RISCV_CPU_H
+
+#include "kernel/base.h"
+#include "kernel/percpu/cpu.h"
+#include "arch/riscv/vmid.h"
+
+struct riscv_vcpu;
+
+struct riscv_cpu {
+	struct cpu c;
+
+	/* Constant after boot. */
+	u64 hartid;
+	u64 stack_top;     /* of the CPU's loop */
+	u64 panic_sp;      /* of a trap taken in the hypervisor itself */
+	volatile u32 *sswi; /* this hart's ACLINT SETSSIP, or NULL */
+	volatile u32 *imsic; /* this hart's S-level interrupt file, or NULL */
+	u32 irq_context;   /* its index in the interrupt controller's list */
+	u32 online;        /* atomic: the hart has come up */
+	u32 released;      /* atomic: it may enter its loop */
+	u64 boot_satp;     /* what head.S needs to come up with the MMU off */
+	struct riscv_cpu *self;
+
+	/* This CPU only. */
+	u64 run_sp;        /* where guest_enter's caller is resumed */
+	struct riscv_vcpu *running; /* between guest_enter and its return */
+	u64 timer_ticks;   /* what the host timer is set to */
+	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */
+	const struct riscv_vcpu *fp_owner;  /* whose FP registers; NULL: zeros */
+	const struct riscv_vcpu *vector_owner; /* the same for vectors */
+	u64 htimedelta, henvcfg; /* what the CSRs hold */
+	struct vmid_cpu vmid;
+	u64 last_pc;       /* where the last guest was left, for panics */
+};
+
+static inline struct riscv_cpu *riscv_cpu(struct cpu *c)
+{
+	return container_of(c, struct riscv_cpu, c);
+}
+
+static inline struct riscv_cpu *riscv_this(void)
+{
+	struct riscv_cpu *c;
+
+	__asm__("mv %0, tp" : "=r"(c));
+	return c;
+}
+
+#endif

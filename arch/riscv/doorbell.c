@@ -1,0 +1,100 @@
+/*
+ * Ringing.
+ *
+ * Whatever made the bell necessary must be visible before it rings: stores to
+ * memory are ordered before the store to a device (or the call) by
+ * `fence w,o`, which is not one of Concurrency Kit's fences since those order
+ * memory only. It pairs with the full fence in the target's cpu_bell_take
+ * (kernel/percpu/doorbell.h).
+ *
+ * Acknowledging: SSIP for SSWI and SBI; for the IMSIC reading the top
+ * interrupt claims it, which arch_host_irq does, so that the device
+ * interrupts that come the same way are not lost.
+ */
+#include "arch/riscv/doorbell.h"
+
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "arch/riscv/host_irq.h"
+#include "arch/riscv/machine.h"
+#include "arch/riscv/mm.h"
+#include "arch/riscv/sbi.h"
+#include "kernel/arch.h"
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+
+enum bell { BELL_IMSIC, BELL_SSWI, BELL_SBI };
+
+static enum bell bell;
+static volatile u32 *sswi_regs;
+
+static bool available(enum bell b)
+{
+	return b == BELL_IMSIC ? machine.imsic_node >= 0 :
+	       b == BELL_SSWI ? machine.sswi_node >= 0 : sbi_probe(SBI_EXT_IPI);
+}
+
+static const char *const names[] = { "imsic", "sswi", "sbi" };
+
+const char *doorbell_name(void)
+{
+	return names[bell];
+}
+
+void doorbell_init(void)
+{
+	size_t len;
+	const char *forced = cmdline_get("doorbell", &len);
+	u32 b;
+
+	for (b = BELL_IMSIC; b <= BELL_SBI; b++)
+		if (forced ? cmdline_is("doorbell", names[b]) :
+			     available((enum bell)b))
+			break;
+	if (b > BELL_SBI)
+		refuse("doorbell=%.*s: expected imsic, sswi or sbi",
+		       forced ? (int)len : 4, forced ? forced : "none");
+	if (!available((enum bell)b))
+		refuse("doorbell=%s: this machine has none", names[b]);
+	bell = (enum bell)b;
+	if (bell == BELL_SSWI)
+		sswi_regs = mm_map_device(machine.sswi.base,
+					  machine.sswi.bytes);
+}
+
+void doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
+{
+	if (bell == BELL_SSWI) {
+		int i = machine_ext_index(machine.fdt, machine.sswi_node,
+					  intc, IRQ_SSI);
+
+		if (i < 0)
+			refuse("hart %lu is not wired to the ACLINT SSWI; "
+			       "try doorbell=sbi",
+			       c->hartid);
+		c->sswi = sswi_regs + i;
+	}
+	host_irq_cpu_init(c, intc);
+}
+
+void arch_doorbell_ring(struct cpu *target)
+{
+	struct riscv_cpu *t = riscv_cpu(target);
+
+	__asm__ volatile("fence w, o" ::: "memory");
+	if (bell == BELL_IMSIC)
+		*t->imsic = DOORBELL_IMSIC_ID;
+	else if (bell == BELL_SSWI)
+		*t->sswi = 1;
+	else
+		sbi_call(SBI_EXT_IPI, 0, 1, t->hartid, 0);
+}
+
+void arch_doorbell_ack(void)
+{
+	if (bell == BELL_IMSIC)
+		arch_host_irq();
+	else
+		csr_clear(CSR_SIP, IRQ_BIT(IRQ_SSI));
+}

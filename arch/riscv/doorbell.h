@@ -1,0 +1,24 @@
+/*
+ * Three ways to ring another hart, chosen at boot, best first: its IMSIC
+ * (AIA 1.0, 3.2), ACLINT SSWI (1.0-rc4, chapter 4), SBI IPI (SBI 2.0, chapter
+ * 7). `-append doorbell=imsic|sswi|sbi` forces one.
+ */
+#ifndef ROUSE_ARCH_RISCV_DOORBELL_H
+#define ROUSE_ARCH_RISCV_DOORBELL_H
+
+#include "kernel/base.h"
+
+struct riscv_cpu;
+
+/* Chooses, and maps what is needed; refuses a forced one that isn't there. */
+void doorbell_init(void);
+
+/* Fills a CPU's own addresses, boot CPU, before the CPU starts. */
+void doorbell_cpu_init(struct riscv_cpu *c, u32 intc);
+
+const char *doorbell_name(void);
+
+/* The IMSIC took an interrupt with the doorbell's identity. */
+#define DOORBELL_IMSIC_ID 1
+
+#endif

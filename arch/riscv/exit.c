@@ -1,0 +1,221 @@
+/*
+ * Exits by cause.
+ *
+ * Two constant tables, one for interrupts and one for exceptions; an absent
+ * row is an exception that VS-mode should have got itself, and reflects it.
+ * Handlers say what comes next and one place here moves the program counter.
+ */
+#include "arch/riscv/exit.h"
+
+#include <ck_pr.h>
+
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "arch/riscv/hlv.h"
+#include "arch/riscv/vtimer.h"
+#include "arch/riscv/world.h"
+#include "kernel/arch.h"
+#include "kernel/gmem.h"
+#include "kernel/guest.h"
+#include "kernel/percpu/doorbell.h"
+#include "kernel/virq.h"
+
+/* Whole instructions that trap as virtual instructions. */
+#define INST_WFI 0x10500073
+#define INST_WRS_NTO 0x00d00073
+#define INST_WRS_STO 0x01d00073
+
+/* htinst of an access by the page walk itself (Privileged ISA 15.6.3) */
+#define HTINST_PSEUDO_READ32 0x00002000
+#define HTINST_PSEUDO_READ 0x00003000
+#define HTINST_PSEUDO_WRITE32 0x00002020
+#define HTINST_PSEUDO_WRITE 0x00003020
+
+typedef enum exit_next exit_fn(struct riscv_vcpu *v, u64 cause);
+
+enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)
+{
+	u64 vs = csr_read(CSR_VSSTATUS), s = csr_read(CSR_SSTATUS);
+
+	(void)v;
+	vs = (vs & ~(SSTATUS_SPP | SSTATUS_SPIE)) | (s & SSTATUS_SPP);
+	if (vs & SSTATUS_SIE)
+		vs |= SSTATUS_SPIE;
+	csr_write(CSR_VSSTATUS, vs & ~SSTATUS_SIE);
+	csr_write(CSR_VSEPC, csr_read(CSR_SEPC));
+	csr_write(CSR_VSCAUSE, cause);
+	csr_write(CSR_VSTVAL, tval);
+	csr_write(CSR_SEPC, csr_read(CSR_VSTVEC) & ~3UL);
+	csr_write(CSR_SSTATUS, s | SSTATUS_SPP);
+	csr_set(CSR_HSTATUS, HSTATUS_SPVP);
+	return NEXT_RETRY;
+}
+
+int exit_fetch(u32 *inst)
+{
+	u64 pc = csr_read(CSR_SEPC);
+	u16 lo, hi = 0;
+
+	if (hlvx_u16(pc, &lo) || ((lo & 3) == 3 && hlvx_u16(pc + 2, &hi)))
+		return -EFAULT;
+	*inst = (u32)hi << 16 | lo;
+	return 0;
+}
+
+static bool is_page_walk(u64 htinst)
+{
+	return htinst == HTINST_PSEUDO_READ || htinst == HTINST_PSEUDO_WRITE ||
+	       htinst == HTINST_PSEUDO_READ32 ||
+	       htinst == HTINST_PSEUDO_WRITE32;
+}
+
+/* The access fault that stands for a guest page fault in VS-mode: 20, 21, 23
+ * are 1, 5, 7 there. */
+static u64 access_fault(u64 cause)
+{
+	return cause == CAUSE_INST_GUEST_PAGE ? CAUSE_INST_ACCESS :
+	       cause == CAUSE_LOAD_GUEST_PAGE ? CAUSE_LOAD_ACCESS :
+						CAUSE_STORE_ACCESS;
+}
+
+static enum exit_next exit_ram(struct riscv_vcpu *v, struct gpa at, u64 cause)
+{
+	switch (gmem_fault(v->v.guest->mem, at)) {
+	case 0:
+		/* Harts may remember that nothing was mapped here. */
+		__asm__ volatile("hfence.gvma %0, zero" ::"r"(at.v >> 2)
+				 : "memory");
+		return NEXT_RETRY;
+	case -ENOMEM:
+		guest_crash(&v->v, "no host memory left for address 0x%lx",
+			    at.v);
+		return NEXT_DEAD;
+	default:
+		return exit_reflect(v, access_fault(cause),
+				    csr_read(CSR_STVAL));
+	}
+}
+
+static enum exit_next exit_guest_page(struct riscv_vcpu *v, u64 cause)
+{
+	const struct guest_config *cfg = &v->v.guest->cfg;
+	u64 stval = csr_read(CSR_STVAL);
+	struct gpa at = { csr_read(CSR_HTVAL) << 2 | (stval & 3) };
+
+	if (at.v - cfg->ram_base.v < cfg->memory_bytes)
+		return exit_ram(v, at, cause);
+	if (cause == CAUSE_INST_GUEST_PAGE || is_page_walk(csr_read(CSR_HTINST)))
+		return exit_reflect(v, access_fault(cause), stval);
+	return mmio_access(v, cause, at);
+}
+
+static enum exit_next exit_ecall(struct riscv_vcpu *v, u64 cause)
+{
+	(void)cause;
+	return vsbi_call(v);
+}
+
+static enum exit_next exit_wfi(struct riscv_vcpu *v)
+{
+	return arch_vcpu_pending(&v->v) ? NEXT_ADVANCE : NEXT_BLOCK;
+}
+
+static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
+{
+	u64 inst = csr_read(CSR_STVAL);
+	bool vs_mode = csr_read(CSR_SSTATUS) & SSTATUS_SPP;
+	u32 fetched;
+
+	(void)cause;
+	if (!inst) {
+		if (exit_fetch(&fetched))
+			return NEXT_RETRY;
+		inst = fetched;
+	}
+	if (inst == INST_WFI && vs_mode)
+		return exit_wfi(v);
+	if (inst == INST_WRS_NTO)
+		return NEXT_YIELD;
+	if (inst == INST_WRS_STO)
+		return NEXT_ADVANCE;
+	return exit_reflect(v, CAUSE_ILLEGAL, inst);
+}
+
+/* For an interrupt of the running vCPU alone the turn goes on. */
+static enum exit_next exit_doorbell(struct riscv_vcpu *v, u64 cause)
+{
+	(void)cause;
+	return cpu_guest_bell(v->host) ? NEXT_RETRY : NEXT_LOOK;
+}
+
+static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
+{
+	(void)v, (void)cause;
+	arch_timer_set(TIME_NEVER);
+	return NEXT_TIMER;
+}
+
+/* A device of the host, or the doorbell when it comes by the IMSIC, whose
+ * acknowledgement (arch_doorbell_ack) serves the devices too. */
+static enum exit_next exit_external(struct riscv_vcpu *v, u64 cause)
+{
+	arch_host_irq();
+	return exit_doorbell(v, cause);
+}
+
+static exit_fn *const interrupts[16] = {
+	[IRQ_SSI] = exit_doorbell,
+	[IRQ_STI] = exit_timer,
+	[IRQ_SEI] = exit_external,
+};
+
+static exit_fn *const exceptions[24] = {
+	[CAUSE_ECALL_VS] = exit_ecall,
+	[CAUSE_INST_GUEST_PAGE] = exit_guest_page,
+	[CAUSE_LOAD_GUEST_PAGE] = exit_guest_page,
+	[CAUSE_VIRTUAL_INST] = exit_virtual,
+	[CAUSE_STORE_GUEST_PAGE] = exit_guest_page,
+};
+
+static enum exit_next exit_dispatch(struct riscv_vcpu *v, u64 cause)
+{
+	u64 i = cause & ~CAUSE_INTERRUPT;
+
+	if (cause & CAUSE_INTERRUPT)
+		return i < ARRAY_LEN(interrupts) && interrupts[i] ?
+			       interrupts[i](v, cause) : NEXT_LOOK;
+	if (likely(i < ARRAY_LEN(exceptions) && exceptions[i]))
+		return exceptions[i](v, cause);
+	return exit_reflect(v, cause, csr_read(CSR_STVAL));
+}
+
+static void advance(u64 bytes)
+{
+	csr_write(CSR_SEPC, csr_read(CSR_SEPC) + bytes);
+}
+
+enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause)
+{
+	enum exit_next next = exit_dispatch(v, cause);
+
+	switch (next) {
+	case NEXT_ADVANCE:
+	case NEXT_ADVANCE_2:
+		advance(next == NEXT_ADVANCE ? 4 : 2);
+		/* fall through */
+	case NEXT_RETRY:
+		v->v.exits++;
+		if (ck_pr_load_32(&v->v.virq))
+			world_flush_virq(v);
+		return NEXT_RETRY;
+	case NEXT_BLOCK:
+	case NEXT_YIELD:
+		advance(4);
+		/* fall through */
+	default:
+		v->v.exits++;
+		return next;
+	case NEXT_FULL:
+		return next;
+	}
+}

@@ -1,0 +1,88 @@
+/*
+ * When FP and vector registers move.
+ *
+ * An FP instruction of a guest must not trap for our sake: illegal
+ * instructions go to the guest directly, so "off until used" is not to be had.
+ * Instead the registers are always the running vCPU's, and what is saved is
+ * the work:
+ *   - saved only when the guest made them dirty (FS, VS; Privileged ISA 3.1.6);
+ *   - not loaded when this CPU's registers still hold them;
+ *   - a vCPU that never touched them has all zeros, and zeros need no loading
+ *     where the registers are zeros already: integer guests never pay.
+ * So registers never leak: whoever runs finds its own values or zeros.
+ */
+#include "arch/riscv/fpu.h"
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
+
+void fpu_cpu_init(void)
+{
+	static const struct fp_state zeros;
+
+	if (isa_has(ISA_F)) {
+		csr_set(CSR_SSTATUS, SSTATUS_FS);
+		fp_regs_load(&zeros);
+	}
+	if (isa_vlenb) {
+		csr_set(CSR_SSTATUS, SSTATUS_VS);
+		vector_regs_zero();
+	}
+	csr_clear(CSR_SSTATUS, SSTATUS_FS | SSTATUS_VS);
+}
+
+static bool fp_held(struct riscv_cpu *c, struct riscv_vcpu *v)
+{
+	return v->fp_used ? c->fp_owner == v && v->fp_on == &c->c :
+			    c->fp_owner == NULL;
+}
+
+static bool vector_held(struct riscv_cpu *c, struct riscv_vcpu *v)
+{
+	return v->vector_used ? c->vector_owner == v &&
+				v->vector_on == &c->c :
+				c->vector_owner == NULL;
+}
+
+u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
+{
+	u64 on = 0;
+
+	if (isa_has(ISA_F)) {
+		on |= SSTATUS_FS_CLEAN;
+		if (!fp_held(c, v)) {
+			csr_set(CSR_SSTATUS, SSTATUS_FS);
+			fp_regs_load(&v->fp);
+			c->fp_owner = v->fp_used ? v : NULL;
+			v->fp_on = &c->c;
+		}
+	}
+	if (v->vector) {
+		on |= SSTATUS_VS_CLEAN;
+		if (!vector_held(c, v)) {
+			csr_set(CSR_SSTATUS, SSTATUS_VS);
+			vector_regs_load(v->vector);
+			c->vector_owner = v->vector_used ? v : NULL;
+			v->vector_on = &c->c;
+		}
+	}
+	return on;
+}
+
+void fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
+{
+	if ((sstatus & SSTATUS_FS) == SSTATUS_FS) {
+		csr_set(CSR_SSTATUS, SSTATUS_FS);
+		fp_regs_save(&v->fp);
+		v->fp_used = true;
+		c->fp_owner = v;
+		v->fp_on = &c->c;
+	}
+	if ((sstatus & SSTATUS_VS) == SSTATUS_VS) {
+		csr_set(CSR_SSTATUS, SSTATUS_VS);
+		vector_regs_save(v->vector);
+		v->vector_used = true;
+		c->vector_owner = v;
+		v->vector_on = &c->c;
+	}
+}

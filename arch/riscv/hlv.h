@@ -1,0 +1,18 @@
+/*
+ * Reading guest memory as the guest's own S- or U-mode would, by HLV and HLVX
+ * (Privileged ISA, section 15.3). Every access may fault; the fault is caught,
+ * the exit's CSRs are put back, and -EFAULT returned.
+ * Context: the vCPU is loaded on this CPU, after an exit from it.
+ */
+#ifndef ROUSE_ARCH_RISCV_HLV_H
+#define ROUSE_ARCH_RISCV_HLV_H
+
+#include "kernel/base.h"
+
+/* 0, or -EFAULT. `gva` may be misaligned. */
+int hlv_u64(u64 gva, u64 *out) __must_check;
+
+/* One instruction parcel of 16 bits, with execute permission. */
+int hlvx_u16(u64 gva, u16 *out) __must_check;
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * Interrupts of the host's own devices: one so far, the console's UART, on
+ * the boot CPU. By a PLIC, or by an APLIC that sends messages to an IMSIC.
+ */
+#ifndef ROUSE_ARCH_RISCV_HOST_IRQ_H
+#define ROUSE_ARCH_RISCV_HOST_IRQ_H
+
+#include "kernel/base.h"
+
+struct riscv_cpu;
+
+/* Maps the controllers. Boot CPU, once. */
+void host_irq_init(void);
+
+/* A CPU's place in the controllers; boot CPU, before that CPU starts. */
+void host_irq_cpu_init(struct riscv_cpu *c, u32 intc);
+
+/* On each CPU itself, when it comes up: local enables. */
+void host_irq_local_init(struct riscv_cpu *c);
+
+/* Lets the machine's console interrupt this CPU. */
+void host_irq_enable_uart(struct riscv_cpu *c);
+
+const char *host_irq_name(void);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * The harts' ISA, and the honest part of it that a guest is told.
+ *
+ * One table names each extension, what enables it for a guest, and how the
+ * state that it adds is kept apart between guests. A row without either adds
+ * instructions only: it has no state and needs no enable. What all harts share
+ * is one bit set; a guest may run on any of them.
+ */
+#include "arch/riscv/isa.h"
+
+#include <libfdt.h>
+#include <string.h>
+
+#include "arch/riscv/csr.h"
+#include "kernel/log.h"
+
+struct isa_row {
+	const char *name;
+	bool guest;   /* guests are told */
+	u64 henvcfg;  /* bits that enable it in VS-mode */
+};
+
+/*
+ * State, where a row adds any:
+ *   f, d     f0-f31, fcsr         fp.S, when dirty
+ *   v        v0-v31 and its CSRs  vector.S, when dirty
+ *   sstc     vstimecmp            vtimer.c
+ *   zicbo*   senvcfg              world.c
+ *   zicntr   scounteren           world.c; time through htimedelta
+ * svadu is enabled through SBI FWFT by the rules of the specification; until a
+ * guest asks, ADUE stays clear and it manages A and D itself, so it isn't told.
+ */
+static const struct isa_row rows[] = {
+	[ISA_I] = { "i", true, 0 },
+	[ISA_M] = { "m", true, 0 },
+	[ISA_A] = { "a", true, 0 },
+	[ISA_F] = { "f", true, 0 },
+	[ISA_D] = { "d", true, 0 },
+	[ISA_C] = { "c", true, 0 },
+	[ISA_V] = { "v", true, 0 },
+	[ISA_H] = { "h", false, 0 },
+	[ISA_SSTC] = { "sstc", true, HENVCFG_STCE },
+	[ISA_SVADU] = { "svadu", false, 0 },
+	[ISA_SVINVAL] = { "svinval", true, 0 },
+	[ISA_SVNAPOT] = { "svnapot", true, 0 },
+	[ISA_SVPBMT] = { "svpbmt", true, HENVCFG_PBMTE },
+	[ISA_SMSTATEEN] = { "smstateen", false, 0 },
+	[ISA_SSAIA] = { "ssaia", false, 0 },
+	[ISA_ZAWRS] = { "zawrs", true, 0 },
+	[ISA_ZICBOM] = { "zicbom", true, HENVCFG_CBCFE | HENVCFG_CBIE_FLUSH },
+	[ISA_ZICBOZ] = { "zicboz", true, HENVCFG_CBZE },
+	[ISA_OTHER] =
+	{ "zicntr", true, 0 },
+	{ "zicsr", true, 0 },
+	{ "zifencei", true, 0 },
+	{ "zihintpause", true, 0 },
+	{ "zihintntl", true, 0 },
+	{ "zicond", true, 0 },
+	{ "zimop", true, 0 },
+	{ "zcmop", true, 0 },
+	{ "zacas", true, 0 },
+	{ "zabha", true, 0 },
+	{ "zaamo", true, 0 },
+	{ "zalrsc", true, 0 },
+	{ "zfa", true, 0 },
+	{ "zfh", true, 0 },
+	{ "zfhmin", true, 0 },
+	{ "zfbfmin", true, 0 },
+	{ "zca", true, 0 },
+	{ "zcb", true, 0 },
+	{ "zcd", true, 0 },
+	{ "zba", true, 0 },
+	{ "zbb", true, 0 },
+	{ "zbc", true, 0 },
+	{ "zbs", true, 0 },
+	{ "zbkb", true, 0 },
+	{ "zbkc", true, 0 },
+	{ "zbkx", true, 0 },
+	{ "zknd", true, 0 },
+	{ "zkne", true, 0 },
+	{ "zknh", true, 0 },
+	{ "zksed", true, 0 },
+	{ "zksh", true, 0 },
+	{ "zkt", true, 0 },
+	{ "zvfh", true, 0 },
+	{ "zvfhmin", true, 0 },
+	{ "zvbb", true, 0 },
+	{ "zvbc", true, 0 },
+	{ "zvkb", true, 0 },
+	{ "zvkg", true, 0 },
+	{ "zvkned", true, 0 },
+	{ "zvknha", true, 0 },
+	{ "zvknhb", true, 0 },
+	{ "zvksed", true, 0 },
+	{ "zvksh", true, 0 },
+	{ "zvkt", true, 0 },
+	{ "svvptc", true, 0 },
+};
+
+#define ROWS ARRAY_LEN(rows)
+
+bool riscv_has_sstc;
+u64 isa_vlenb;
+u32 isa_cbom_bytes, isa_cboz_bytes;
+
+static bool have[ROWS];
+static const char *guest_names[ROWS];
+static u32 guest_count;
+static char guest_string[8 * ROWS];
+static u32 mmu_bits;
+
+static int row_find(const char *name, size_t len)
+{
+	for (u32 i = 0; i < ROWS; i++)
+		if (strlen(rows[i].name) == len &&
+		    memcmp(rows[i].name, name, len) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void mark(bool *set, const char *name, size_t len)
+{
+	int i = row_find(name, len);
+
+	if (i >= 0)
+		set[i] = true;
+	if (len == 1 && *name == 'g')
+		set[ISA_I] = set[ISA_M] = set[ISA_A] = set[ISA_F] =
+			set[ISA_D] = true;
+}
+
+/* "rv64imafdch_zicsr_...": single letters, then names between underscores. */
+static void mark_string(bool *set, const char *isa)
+{
+	isa += strncmp(isa, "rv64", 4) == 0 ? 4 : 0;
+	for (; *isa && *isa != '_'; isa++)
+		mark(set, isa, 1);
+	while (*isa == '_') {
+		size_t len = strcspn(++isa, "_");
+
+		mark(set, isa, len);
+		isa += len;
+	}
+}
+
+bool isa_has(enum isa_ext ext)
+{
+	return have[ext];
+}
+
+void isa_init(void)
+{
+	memset(have, true, sizeof(have));
+	mmu_bits = UINT32_MAX;
+}
+
+static u32 mmu_bits_of(const void *fdt, int node)
+{
+	const char *type = fdt_getprop(fdt, node, "mmu-type", NULL);
+
+	if (type && strcmp(type, "riscv,sv57") == 0)
+		return 57;
+	return type && strcmp(type, "riscv,sv48") == 0 ? 48 : 39;
+}
+
+static void block_size(const void *fdt, int node, const char *name, u32 *out)
+{
+	const fdt32_t *p = fdt_getprop(fdt, node, name, NULL);
+
+	if (p)
+		*out = fdt32_to_cpu(*p);
+}
+
+int isa_add_hart(const void *fdt, int node)
+{
+	bool set[ROWS] = { false };
+	int len = 0;
+	const char *list = fdt_getprop(fdt, node, "riscv,isa-extensions", &len);
+	const char *isa = fdt_getprop(fdt, node, "riscv,isa", NULL);
+
+	if (list)
+		for (const char *p = list; p < list + len; p += strlen(p) + 1)
+			mark(set, p, strlen(p));
+	else if (isa)
+		mark_string(set, isa);
+	else
+		return -EINVAL;
+	for (u32 i = 0; i < ROWS; i++)
+		have[i] = have[i] && set[i];
+	mmu_bits = MIN(mmu_bits, mmu_bits_of(fdt, node));
+	block_size(fdt, node, "riscv,cbom-block-size", &isa_cbom_bytes);
+	block_size(fdt, node, "riscv,cboz-block-size", &isa_cboz_bytes);
+	return 0;
+}
+
+void isa_drop(enum isa_ext ext)
+{
+	have[ext] = false;
+}
+
+/* Letters follow the "rv64" at once, names each after an underscore. */
+static void guest_string_add(const char *name)
+{
+	if (name[1])
+		strcat(guest_string, "_");
+	strcat(guest_string, name);
+}
+
+void isa_finish(void)
+{
+	/* A block size nobody stated can't be told to a guest either. */
+	have[ISA_ZICBOM] = have[ISA_ZICBOM] && isa_cbom_bytes;
+	have[ISA_ZICBOZ] = have[ISA_ZICBOZ] && isa_cboz_bytes;
+	riscv_has_sstc = have[ISA_SSTC];
+	guest_count = 0;
+	strcpy(guest_string, "rv64");
+	for (u32 i = 0; i < ROWS; i++) {
+		if (!have[i] || !rows[i].guest)
+			continue;
+		guest_names[guest_count++] = rows[i].name;
+		guest_string_add(rows[i].name);
+	}
+	if (have[ISA_V]) {
+		csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
+		isa_vlenb = csr_read(CSR_VLENB);
+		csr_clear(CSR_SSTATUS, SSTATUS_VS);
+	}
+}
+
+const char *const *isa_guest_extensions(u32 *count)
+{
+	*count = guest_count;
+	return guest_names;
+}
+
+const char *isa_guest_string(void)
+{
+	return guest_string;
+}
+
+u64 isa_guest_henvcfg(void)
+{
+	u64 bits = 0;
+
+	for (u32 i = 0; i < ROWS; i++)
+		if (have[i] && rows[i].guest)
+			bits |= rows[i].henvcfg;
+	return bits;
+}
+
+const char *isa_mmu_type(void)
+{
+	return mmu_bits == 57 ? "riscv,sv57" :
+	       mmu_bits == 48 ? "riscv,sv48" : "riscv,sv39";
+}
+
+void isa_log(void)
+{
+	log_info("isa: guests see %s, %s", guest_string, isa_mmu_type() + 6);
+}

@@ -1,0 +1,323 @@
+/*
+ * The machine as its device tree describes it.
+ *
+ * Nodes are found by `compatible`, harts by their interrupt controllers'
+ * phandles, and a hart's place in a controller by its position in the
+ * controller's `interrupts-extended`: the one list that ties them, so sparse
+ * hart ids and any order of nodes work. Addresses pass through `ranges`.
+ *
+ * RAM and reservations are needed before there is an allocator, hence the
+ * call-backs; the rest is kept in `machine`.
+ */
+#include "arch/riscv/machine.h"
+
+#include <libfdt.h>
+#include <string.h>
+
+#include "arch/riscv/isa.h"
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/time.h"
+
+#define S_EXTERNAL 9
+#define S_SOFT 1
+
+struct machine machine = { .plic_node = -1, .sswi_node = -1,
+			   .imsic_node = -1 };
+
+static u64 cells(const fdt32_t *p, int n)
+{
+	u64 v = 0;
+
+	while (n-- > 0)
+		v = v << 32 | fdt32_to_cpu(*p++);
+	return v;
+}
+
+static u32 prop_u32(const void *fdt, int node, const char *name, u32 absent)
+{
+	int len;
+	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
+
+	return p && len >= 4 ? fdt32_to_cpu(*p) : absent;
+}
+
+/* One bus level up: the address as the parent's parent sees it. */
+static u64 translate_up(const void *fdt, int bus, u64 addr)
+{
+	int len, child = fdt_address_cells(fdt, bus);
+	int sizes = fdt_size_cells(fdt, bus);
+	int up = fdt_parent_offset(fdt, bus);
+	const fdt32_t *p = fdt_getprop(fdt, bus, "ranges", &len);
+	int parent = up < 0 ? 0 : fdt_address_cells(fdt, up);
+	int row = child + parent + sizes;
+
+	for (; p && len >= row * 4; p += row, len -= row * 4) {
+		u64 from = cells(p, child);
+		u64 bytes = cells(p + child + parent, sizes);
+
+		if (addr - from < bytes)
+			return cells(p + child, parent) + (addr - from);
+	}
+	return addr;
+}
+
+int machine_reg(const void *fdt, int node, u32 n, struct mmio *out)
+{
+	int len, bus = fdt_parent_offset(fdt, node);
+	const fdt32_t *p = fdt_getprop(fdt, node, "reg", &len);
+	int ac = fdt_address_cells(fdt, bus), sc = fdt_size_cells(fdt, bus);
+
+	if (!p || bus < 0 || ac < 0 || sc < 0 ||
+	    len < (int)(n + 1) * (ac + sc) * 4)
+		return -ENOENT;
+	p += (int)n * (ac + sc);
+	out->base = cells(p, ac);
+	out->bytes = cells(p + ac, sc);
+	for (; bus > 0; bus = fdt_parent_offset(fdt, bus))
+		out->base = translate_up(fdt, bus, out->base);
+	return 0;
+}
+
+static bool node_usable(const void *fdt, int node)
+{
+	const char *s = fdt_getprop(fdt, node, "status", NULL);
+
+	return !s || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
+}
+
+int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
+{
+	int node, found = -EINVAL;
+
+	fdt_for_each_subnode(node, fdt, 0) {
+		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+		struct mmio m;
+
+		if (!type || strcmp(type, "memory") != 0)
+			continue;
+		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++) {
+			if (m.bytes)
+				fn(m.base, m.bytes);
+			found = 0;
+		}
+	}
+	return found;
+}
+
+void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes))
+{
+	int node, top = fdt_path_offset(fdt, "/reserved-memory");
+	struct mmio m;
+
+	for (int i = 0; i < fdt_num_mem_rsv(fdt); i++) {
+		uint64_t base, bytes;
+
+		if (fdt_get_mem_rsv(fdt, i, &base, &bytes) == 0)
+			fn(base, bytes);
+	}
+	fdt_for_each_subnode(node, fdt, top)
+		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++)
+			fn(m.base, m.bytes);
+}
+
+int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq)
+{
+	int len;
+	const fdt32_t *p = fdt_getprop(fdt, node, "interrupts-extended", &len);
+
+	for (int i = 0; p && i < len / 8; i++)
+		if (fdt32_to_cpu(p[2 * i]) == intc &&
+		    fdt32_to_cpu(p[2 * i + 1]) == irq)
+			return i;
+	return -1;
+}
+
+/* Does any pair of the node's `interrupts-extended` carry this irq? */
+static bool ext_has(const void *fdt, int node, u32 irq)
+{
+	int len;
+	const fdt32_t *p = fdt_getprop(fdt, node, "interrupts-extended", &len);
+
+	return p && len >= 8 && fdt32_to_cpu(p[1]) == irq;
+}
+
+static u32 count_cpus(const void *fdt, int cpus)
+{
+	u32 n = 0;
+	int node;
+
+	fdt_for_each_subnode(node, fdt, cpus)
+		n++;
+	return n;
+}
+
+static void read_hart(const void *fdt, int node)
+{
+	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+	struct hart *h = &machine.harts[machine.hart_count];
+	struct mmio m;
+	int intc;
+
+	if (!type || strcmp(type, "cpu") != 0 || !node_usable(fdt, node) ||
+	    machine_reg(fdt, node, 0, &m))
+		return;
+	if (isa_add_hart(fdt, node)) {
+		log_warn("hart %lu: its node has no ISA; left out",
+			 m.base);
+		return;
+	}
+	h->hartid = m.base;
+	fdt_for_each_subnode(intc, fdt, node)
+		if (fdt_getprop(fdt, intc, "interrupt-controller", NULL))
+			h->intc = fdt_get_phandle(fdt, intc);
+	machine.hart_count++;
+}
+
+static void read_harts(const void *fdt)
+{
+	int node, cpus = fdt_path_offset(fdt, "/cpus");
+
+	timebase_hz = cpus < 0 ? 0 :
+		prop_u32(fdt, cpus, "timebase-frequency", 0);
+	if (!timebase_hz)
+		refuse("the device tree has no /cpus/timebase-frequency");
+	machine.harts = obj_alloc(sizeof(struct hart) * count_cpus(fdt, cpus));
+	if (!machine.harts)
+		refuse("not enough memory for the list of harts");
+	isa_init();
+	fdt_for_each_subnode(node, fdt, cpus)
+		read_hart(fdt, node);
+	isa_finish();
+}
+
+struct range machine_initrd(const void *fdt)
+{
+	int len, node = fdt_path_offset(fdt, "/chosen");
+	struct range r = { 0, 0 };
+	const fdt32_t *p;
+
+	if (node < 0)
+		return r;
+	p = fdt_getprop(fdt, node, "linux,initrd-start", &len);
+	if (p)
+		r.from = cells(p, len / 4);
+	p = fdt_getprop(fdt, node, "linux,initrd-end", &len);
+	if (p)
+		r.to = cells(p, len / 4);
+	return r;
+}
+
+static void read_chosen(const void *fdt)
+{
+	int node = fdt_path_offset(fdt, "/chosen");
+
+	machine.initrd = machine_initrd(fdt);
+	if (node < 0)
+		return;
+	cmdline_init(fdt_getprop(fdt, node, "bootargs", NULL));
+}
+
+/* The console's node: chosen/stdout-path, which may be an alias and may have
+ * options behind a colon. */
+static int stdout_node(const void *fdt)
+{
+	int node = fdt_path_offset(fdt, "/chosen");
+	const char *path = node < 0 ? NULL :
+		fdt_getprop(fdt, node, "stdout-path", NULL);
+
+	return path ? fdt_path_offset_namelen(fdt, path,
+					      (int)strcspn(path, ":")) : -1;
+}
+
+static void read_uart(const void *fdt)
+{
+	int node = stdout_node(fdt);
+
+	if (node < 0 || (fdt_node_check_compatible(fdt, node, "ns16550a") &&
+			 fdt_node_check_compatible(fdt, node, "ns16550")))
+		return;
+	if (machine_reg(fdt, node, 0, &machine.uart))
+		return;
+	machine.uart_shift = prop_u32(fdt, node, "reg-shift", 0);
+	machine.uart_width = prop_u32(fdt, node, "reg-io-width", 1);
+	machine.uart_irq = prop_u32(fdt, node, "interrupts", 0);
+}
+
+static int find(const void *fdt, int from, const char *compatible)
+{
+	int node = fdt_node_offset_by_compatible(fdt, from, compatible);
+
+	while (node >= 0 && !node_usable(fdt, node))
+		node = fdt_node_offset_by_compatible(fdt, node, compatible);
+	return node;
+}
+
+static void read_plic(const void *fdt)
+{
+	int node = find(fdt, -1, "riscv,plic0");
+
+	if (node < 0)
+		node = find(fdt, -1, "sifive,plic-1.0.0");
+	if (node < 0 || machine_reg(fdt, node, 0, &machine.plic))
+		return;
+	machine.plic_node = node;
+	machine.plic_ndev = prop_u32(fdt, node, "riscv,ndev", 0);
+}
+
+/* The S-level APLIC: the one that sends its messages to the S-level IMSIC, or,
+ * without IMSICs, is wired to the harts' S external inputs itself. */
+static bool is_our_aplic(const void *fdt, int node)
+{
+	if (machine.imsic_node < 0)
+		return ext_has(fdt, node, S_EXTERNAL);
+	return prop_u32(fdt, node, "msi-parent", 0) ==
+	       fdt_get_phandle(fdt, machine.imsic_node);
+}
+
+/* AIA: the S-level IMSIC is the one wired to the harts' S external input. */
+static void read_aia(const void *fdt)
+{
+	int node = -1;
+
+	while ((node = find(fdt, node, "riscv,imsics")) >= 0)
+		if (ext_has(fdt, node, S_EXTERNAL))
+			break;
+	if (node >= 0) {
+		machine.imsic_node = node;
+		machine.imsic_guest_bits =
+			prop_u32(fdt, node, "riscv,guest-index-bits", 0);
+	}
+	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
+		if (!is_our_aplic(fdt, node) ||
+		    machine_reg(fdt, node, 0, &machine.aplic))
+			continue;
+		machine.aplic_node = node;
+		machine.aplic_sources =
+			prop_u32(fdt, node, "riscv,num-sources", 0);
+	}
+}
+
+static void read_sswi(const void *fdt)
+{
+	int node = find(fdt, -1, "riscv,aclint-sswi");
+
+	if (node >= 0 && ext_has(fdt, node, S_SOFT) &&
+	    machine_reg(fdt, node, 0, &machine.sswi) == 0)
+		machine.sswi_node = node;
+}
+
+void machine_init(const void *fdt)
+{
+	machine.fdt = fdt;
+	read_chosen(fdt);
+	read_harts(fdt);
+	if (!machine.hart_count)
+		refuse("the device tree lists no usable hart");
+	read_uart(fdt);
+	read_plic(fdt);
+	read_aia(fdt);
+	read_sswi(fdt);
+}

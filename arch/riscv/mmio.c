@@ -1,0 +1,143 @@
+/*
+ * Loads and stores to the guest's devices.
+ *
+ * The hart describes most of them in htinst, a 32-bit form of the instruction
+ * whatever its length was (Privileged ISA 15.6.3: bit 1 clear means that it
+ * had 16 bits). Where htinst is zero the instruction is read from the guest.
+ * Integer loads and stores are carried out; an AMO, LR/SC, or a load or store
+ * of an FP or vector register gets the access fault that a device without that
+ * access raises (Privileged ISA 3.6, PMAs).
+ *
+ * Registers that the exit path has not stored (s0-s11, gp) are asked for with
+ * NEXT_FULL, before the device is touched.
+ */
+#include "arch/riscv/csr.h"
+#include "arch/riscv/exit.h"
+#include "emul/emul.h"
+
+#define OPCODE(inst) ((inst)&0x7d) /* bit 1 is the length in htinst */
+#define OP_LOAD 0x01
+#define OP_STORE 0x21
+#define RD(inst) ((inst) >> 7 & 31)
+#define RS2(inst) ((inst) >> 20 & 31)
+#define FUNCT3(inst) ((inst) >> 12 & 7)
+
+/* gp, s0, s1, s2-s11 */
+#define NOT_STORED (1u << 3 | 1u << 8 | 1u << 9 | 0x3ffu << 18)
+
+struct access {
+	bool ok, store, sign;
+	u32 width, reg; /* bytes; x register */
+	u32 inst_bytes;
+};
+
+/* A 32-bit load or store, or htinst's picture of one. */
+static struct access decode(u32 inst, u32 inst_bytes)
+{
+	u32 f3 = FUNCT3(inst);
+	struct access a = { .inst_bytes = inst_bytes };
+
+	a.width = 1u << (f3 & 3);
+	if (OPCODE(inst) == OP_LOAD) {
+		a.ok = f3 != 7;
+		a.sign = f3 < 4;
+		a.reg = RD(inst);
+	} else if (OPCODE(inst) == OP_STORE) {
+		a.ok = f3 < 4;
+		a.store = true;
+		a.reg = RS2(inst);
+	}
+	return a;
+}
+
+/* Zcb's byte and halfword forms (quadrant 0, funct3 4): 6 bits of function. */
+static struct access decode_zcb(u32 inst)
+{
+	struct access a = { .ok = true, .inst_bytes = 2,
+			    .reg = 8 + (inst >> 2 & 7) };
+
+	switch (inst >> 10 & 7) {
+	case 0: a.width = 1; break;
+	case 1: a.width = 2; a.sign = inst >> 6 & 1; break;
+	case 2: a.width = 1; a.store = true; break;
+	case 3: a.width = 2; a.store = true; break;
+	default: a.ok = false;
+	}
+	return a;
+}
+
+/* c.lw c.ld c.sw c.sd and their sp forms, Zcb; the rest isn't an integer
+ * access (Unprivileged ISA, chapters C and Zc). */
+static struct access decode_compressed(u32 inst)
+{
+	u32 f3 = inst >> 13 & 7;
+	bool sp = (inst & 3) == 2;
+	struct access a = { .inst_bytes = 2, .sign = true };
+
+	if ((inst & 3) == 1)
+		return a;
+	if (!sp && f3 == 4)
+		return decode_zcb(inst);
+	a.width = f3 & 1 ? 8 : 4;
+	a.store = f3 >= 6;
+	a.ok = f3 == 2 || f3 == 3 || f3 == 6 || f3 == 7;
+	a.reg = !sp ? 8 + (inst >> 2 & 7) :
+		a.store ? inst >> 2 & 31 : inst >> 7 & 31;
+	return a;
+}
+
+static struct access decode_any(u32 inst)
+{
+	if ((inst & 3) != 3)
+		return decode_compressed(inst);
+	return decode(inst, 4);
+}
+
+static u64 extend(u64 val, const struct access *a)
+{
+	u32 shift = 64 - 8 * a->width;
+
+	return a->sign ? (u64)((s64)(val << shift) >> shift) : val;
+}
+
+static enum emul_result carry_out(struct riscv_vcpu *v, struct gpa at,
+				  const struct access *a)
+{
+	struct guest *g = v->v.guest;
+	enum emul_result r;
+	u64 val;
+
+	if (a->store) {
+		val = reg_get(v, a->reg);
+		if (a->width < 8)
+			val &= (1ULL << 8 * a->width) - 1;
+		return emul_write(g, &v->v, at, a->width, val);
+	}
+	r = emul_read(g, &v->v, at, a->width, &val);
+	if (r == EMUL_DONE)
+		reg_set(v, a->reg, extend(val, a));
+	return r;
+}
+
+enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
+{
+	u64 htinst = csr_read(CSR_HTINST);
+	struct access a;
+	u32 inst;
+
+	if (likely(htinst & 1)) {
+		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
+	} else {
+		if (exit_fetch(&inst))
+			return NEXT_RETRY;
+		a = decode_any(inst);
+	}
+	if (a.ok && (NOT_STORED >> a.reg & 1) && !v->full)
+		return NEXT_FULL;
+	if (!a.ok || carry_out(v, at, &a) == EMUL_FAULT)
+		return exit_reflect(v, cause == CAUSE_LOAD_GUEST_PAGE ?
+					       CAUSE_LOAD_ACCESS :
+					       CAUSE_STORE_ACCESS,
+				    csr_read(CSR_STVAL));
+	return a.inst_bytes == 4 ? NEXT_ADVANCE : NEXT_ADVANCE_2;
+}

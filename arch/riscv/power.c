@@ -1,0 +1,55 @@
+/*
+ * The end of the machine: SBI SRST (SBI 2.0, chapter 10), and on QEMU's
+ * finisher device a status that scripts can read.
+ *
+ * SRST can say "failure" but QEMU turns that into no particular status; so
+ * where the tree has a `sifive,test1` it is used for a failing end.
+ */
+#include "arch/riscv/power.h"
+
+#include <libfdt.h>
+
+#include "arch/riscv/machine.h"
+#include "arch/riscv/mm.h"
+#include "arch/riscv/sbi.h"
+#include "kernel/arch.h"
+
+#define FINISHER_PASS 0x5555
+#define FINISHER_FAIL 0x3333
+
+#define SRST_SHUTDOWN 0
+#define SRST_COLD_REBOOT 1
+
+static volatile u32 *finisher;
+
+void power_init(void)
+{
+	int node = fdt_node_offset_by_compatible(machine.fdt, -1,
+						 "sifive,test1");
+	struct mmio m;
+
+	if (node >= 0 && machine_reg(machine.fdt, node, 0, &m) == 0)
+		finisher = mm_map_device(m.base, m.bytes);
+}
+
+_Noreturn static void halt(void)
+{
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+_Noreturn void arch_poweroff(u32 status)
+{
+	if (finisher)
+		*finisher = status ? FINISHER_FAIL | (status & 0xffff) << 16 :
+				     FINISHER_PASS;
+	sbi_call(SBI_EXT_SRST, 0, SRST_SHUTDOWN, status != 0, 0);
+	sbi_call(8, 0, 0, 0, 0); /* legacy shutdown */
+	halt();
+}
+
+_Noreturn void arch_reboot(void)
+{
+	sbi_call(SBI_EXT_SRST, 0, SRST_COLD_REBOOT, 0, 0);
+	halt();
+}

@@ -1,0 +1,155 @@
+/*
+ * Into the guest and out again.
+ *
+ * While a guest runs, sscratch = its struct riscv_vcpu; in the hypervisor it is
+ * 0 and a trap is a bug, or a fault that hlv.c expects. At an exit only what C may clobber is stored; s0-s11 and gp stay
+ * in their registers until the turn ends, or until a handler asks for them
+ * with NEXT_FULL (a load or store by the guest whose register is one of them).
+ * sepc, sstatus and hstatus stay in their CSRs all the while: nothing in the
+ * hypervisor traps without putting them back.
+ */
+#include "arch/riscv/csr.h"
+#include "asm-offsets.h"
+
+#define X(n) (VCPU_X + 8 * (n))
+
+.macro callee_saved op, base
+	\op	gp, X(3)(\base)
+	\op	s0, X(8)(\base)
+	\op	s1, X(9)(\base)
+	\op	s2, X(18)(\base)
+	\op	s3, X(19)(\base)
+	\op	s4, X(20)(\base)
+	\op	s5, X(21)(\base)
+	\op	s6, X(22)(\base)
+	\op	s7, X(23)(\base)
+	\op	s8, X(24)(\base)
+	\op	s9, X(25)(\base)
+	\op	s10, X(26)(\base)
+	\op	s11, X(27)(\base)
+.endm
+
+/* All that C may clobber but a0, which is the base. */
+.macro caller_saved op
+	\op	ra, X(1)(a0)
+	\op	sp, X(2)(a0)
+	\op	tp, X(4)(a0)
+	\op	t0, X(5)(a0)
+	\op	t1, X(6)(a0)
+	\op	t2, X(7)(a0)
+	\op	a1, X(11)(a0)
+	\op	a2, X(12)(a0)
+	\op	a3, X(13)(a0)
+	\op	a4, X(14)(a0)
+	\op	a5, X(15)(a0)
+	\op	a6, X(16)(a0)
+	\op	a7, X(17)(a0)
+	\op	t3, X(28)(a0)
+	\op	t4, X(29)(a0)
+	\op	t5, X(30)(a0)
+	\op	t6, X(31)(a0)
+.endm
+
+.macro host_saved op
+	\op	ra, 0(sp)
+	\op	gp, 8(sp)
+	\op	s0, 16(sp)
+	\op	s1, 24(sp)
+	\op	s2, 32(sp)
+	\op	s3, 40(sp)
+	\op	s4, 48(sp)
+	\op	s5, 56(sp)
+	\op	s6, 64(sp)
+	\op	s7, 72(sp)
+	\op	s8, 80(sp)
+	\op	s9, 88(sp)
+	\op	s10, 96(sp)
+	\op	s11, 104(sp)
+.endm
+
+	.text
+
+/*
+ * enum exit_next guest_enter(struct riscv_vcpu *v)
+ * Runs the guest from v's registers until a handler ends the turn; returns
+ * what that handler said. sepc, sstatus, hstatus hold v's. Clobbers what a C
+ * function may. Interrupts are off.
+ */
+	.globl guest_enter
+	.balign 4
+guest_enter:
+	addi	sp, sp, -112
+	host_saved sd
+	sd	sp, CPU_RUN_SP(tp)
+	callee_saved ld, a0
+	sd	a0, CPU_RUNNING(tp)
+	sd	zero, VCPU_FULL(a0)
+resume:
+	csrw	CSR_SSCRATCH, a0
+	caller_saved ld
+	ld	a0, X(10)(a0)
+	sret
+
+/* Every trap: sscratch is the vCPU in a guest, 0 in the hypervisor. */
+	.globl trap_entry
+	.balign 4
+trap_entry:
+	csrrw	a0, CSR_SSCRATCH, a0
+	beqz	a0, host_trap
+	caller_saved sd
+	csrrw	t0, CSR_SSCRATCH, zero
+	ld	tp, VCPU_HOST(a0)
+	sd	t0, X(10)(a0)
+	ld	sp, CPU_RUN_SP(tp)
+	csrr	a1, CSR_SCAUSE
+	call	exit_handle
+	mv	t0, a0
+	ld	a0, CPU_RUNNING(tp)
+	beqz	t0, resume
+
+	callee_saved sd, a0
+	li	t1, 1
+	sd	t1, VCPU_FULL(a0)
+	li	t1, EXIT_FULL
+	bne	t0, t1, 3f
+
+	/* Once more with all registers in memory, then take them from there. */
+	csrr	a1, CSR_SCAUSE
+	call	exit_handle
+	mv	t0, a0
+	ld	a0, CPU_RUNNING(tp)
+	bnez	t0, 3f
+	callee_saved ld, a0
+	sd	zero, VCPU_FULL(a0)
+	j	resume
+
+3:	mv	a0, t0
+	host_saved ld
+	addi	sp, sp, 112
+	ret
+
+/*
+ * A trap in the hypervisor itself: a fault that __start_rouse_fixup expects
+ * (hlv.c), or a bug. The registers go to a frame on a stack of their own.
+ * While it runs sscratch is 0 again, so that a second trap is told apart.
+ */
+host_trap:
+	csrrw	a0, CSR_SSCRATCH, zero
+	csrw	CSR_SSCRATCH, sp
+	ld	sp, CPU_PANIC_SP(tp)
+	addi	sp, sp, -256
+	sd	x1, 8(sp)
+	.irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	sd	x\n, (8 * \n)(sp)
+	.endr
+	csrrw	t0, CSR_SSCRATCH, zero
+	sd	t0, 16(sp)
+	mv	a0, sp
+	call	host_trap_handle
+	ld	t0, 16(sp)
+	csrw	CSR_SSCRATCH, t0
+	.irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	ld	x\n, (8 * \n)(sp)
+	.endr
+	csrrw	sp, CSR_SSCRATCH, zero
+	sret

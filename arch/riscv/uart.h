@@ -1,0 +1,21 @@
+/*
+ * The machine's console: an ns16550a once it is mapped, SBI before it and where
+ * there is none.
+ */
+#ifndef ROUSE_ARCH_RISCV_UART_H
+#define ROUSE_ARCH_RISCV_UART_H
+
+#include "kernel/base.h"
+
+/* Maps the UART that the tree names, if any. Boot CPU. */
+void uart_init(void);
+
+/* Lets the receiver interrupt. After host_irq_enable_uart. */
+void uart_enable_irq(void);
+
+/* The UART's line rose: tells the console that there is input. */
+void uart_irq(void);
+
+const char *uart_name(void);
+
+#endif

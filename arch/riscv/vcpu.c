@@ -1,0 +1,109 @@
+/*
+ * Making, starting and showing vCPUs.
+ */
+#include "arch/riscv/vcpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
+#include "arch/riscv/vfence.h"
+#include "arch/riscv/vsbi_abi.h"
+#include "arch/riscv/vtimer.h"
+#include "kernel/arch.h"
+#include "kernel/mem.h"
+
+static size_t vector_bytes(void)
+{
+	return sizeof(struct vector_state) + 32 * isa_vlenb;
+}
+
+struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
+{
+	struct riscv_vcpu *v = obj_alloc(sizeof(*v));
+
+	if (!v)
+		return NULL;
+	if (isa_vlenb) {
+		v->vector = obj_alloc(vector_bytes());
+		if (!v->vector) {
+			obj_free(v);
+			return NULL;
+		}
+	}
+	v->v.guest = g;
+	v->v.id = id;
+	return &v->v;
+}
+
+void arch_vcpu_free(struct vcpu *vc)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	/* Another guest's vCPU may get this memory: no register stays. */
+	if (v->vector)
+		memset(v->vector, 0, vector_bytes());
+	obj_free(v->vector);
+	memset(v, 0, sizeof(*v));
+	obj_free(v);
+}
+
+void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	memset(v->x, 0, sizeof(v->x));
+	memset(&v->vs, 0, sizeof(v->vs));
+	memset(&v->fp, 0, sizeof(v->fp));
+	if (v->vector)
+		memset(v->vector, 0, vector_bytes());
+	v->fp_used = v->vector_used = false;
+	v->fp_on = v->vector_on = v->csr_on = NULL;
+	v->x[10] = vc->id;
+	v->x[11] = arg;
+	v->pc = entry;
+	v->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_UXL_64;
+	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64;
+	v->henvcfg = isa_guest_henvcfg();
+	v->vs.vsstatus = SSTATUS_UXL_64;
+	v->hvip = 0;
+	v->v.virq = 0;
+	vtimer_reset(v);
+	vfence_reset(v);
+}
+
+static const char *const reg_names[32] = {
+	"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",
+	"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",
+	"s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+};
+
+void arch_vcpu_print(struct vcpu *vc,
+		     void (*line)(void *ctx, const char *text), void *ctx)
+{
+	const struct riscv_vcpu *v = to_riscv(vc);
+	const struct { const char *name; u64 val; } csrs[] = {
+		{ "pc", v->pc }, { "sstatus", v->sstatus },
+		{ "hstatus", v->hstatus }, { "hvip", v->hvip },
+		{ "vsstatus", v->vs.vsstatus }, { "vsie", v->vs.vsie },
+		{ "vstvec", v->vs.vstvec }, { "vsscratch", v->vs.vsscratch },
+		{ "vsepc", v->vs.vsepc }, { "vscause", v->vs.vscause },
+		{ "vstval", v->vs.vstval }, { "vsatp", v->vs.vsatp },
+	};
+	char text[96];
+
+	for (u32 i = 0; i < ARRAY_LEN(csrs); i += 2) {
+		snprintf(text, sizeof(text), "%9s %016lx  %9s %016lx",
+			 csrs[i].name, csrs[i].val,
+			 csrs[i + 1].name,
+			 csrs[i + 1].val);
+		line(ctx, text);
+	}
+	for (u32 i = 0; i < 32; i += 2) {
+		snprintf(text, sizeof(text), "%9s %016lx  %9s %016lx",
+			 reg_names[i], v->x[i],
+			 reg_names[i + 1], v->x[i + 1]);
+		line(ctx, text);
+	}
+}

@@ -1,0 +1,95 @@
+/*
+ * A vCPU's RISC-V part: registers, and the CSRs that move with it.
+ *
+ * While a guest runs `sscratch` points here, so the first fields are what the
+ * trap entry touches; their offsets go to asm-offsets.c.
+ */
+#ifndef ROUSE_ARCH_RISCV_VCPU_H
+#define ROUSE_ARCH_RISCV_VCPU_H
+
+#include "arch/riscv/vfence.h"
+#include "kernel/base.h"
+#include "kernel/guest.h"
+#include "kernel/vcpu.h"
+
+struct cpu;
+
+/* CSRs with a VS copy, and those without that must still not leak. */
+struct vs_csrs {
+	u64 vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp;
+	u64 vstimecmp; /* guest ticks; all ones: never */
+	u64 scounteren, senvcfg, sstateen0;
+};
+
+struct fp_state {
+	u64 f[32];
+	u64 fcsr;
+};
+
+struct vector_state {
+	u64 vstart, vcsr, vl, vtype;
+	u8 v[]; /* 32 registers of isa_vlenb bytes */
+};
+
+struct riscv_vcpu {
+	/*
+	 * Guest registers. At an exit those that C may clobber are stored;
+	 * s0-s11 and gp only when `full` is set (the handler asked for them
+	 * with NEXT_FULL) or when the turn ends. x[0] is never stored.
+	 */
+	u64 x[32];
+	u64 pc;        /* sepc */
+	u64 sstatus;   /* SPP, FS, VS at the next entry */
+	u64 hstatus;
+	struct cpu *host; /* the CPU it runs on: tp of the hypervisor */
+	u64 full;      /* x[] is complete */
+	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
+
+	/* The owner only. */
+	struct vs_csrs vs;
+	u64 henvcfg;
+	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */
+	struct fp_state fp;
+	struct vector_state *vector; /* NULL without V */
+	bool fp_used, vector_used;   /* ever dirty: else all zeros */
+	struct cpu *fp_on, *vector_on; /* whose registers hold this state */
+	struct cpu *csr_on;          /* whose VS CSRs hold it, or did last */
+	bool loaded;                 /* between load and save */
+
+	/* HSM (SBI 2.0, chapter 9): any CPU, atomic; see vsbi_hsm.c. */
+	u32 hsm_state;
+
+	/* The owner only. */
+	bool resume_anew;             /* non-retentive suspend: goes on at */
+	u64 resume_pc, resume_arg;    /* resume_pc with a1 = resume_arg */
+
+	struct vfence fence; /* remote fences; see vfence.h */
+
+	struct vcpu v;
+};
+
+static inline struct riscv_vcpu *to_riscv(struct vcpu *v)
+{
+	return container_of(v, struct riscv_vcpu, v);
+}
+
+/* The architecture's part of a guest. */
+struct gstage;
+
+struct vmid_last;
+
+struct arch_guest {
+	struct gstage *gstage;
+	u64 htimedelta;
+	u64 fence_gen; /* remote fences asked for so far; any CPU, atomic */
+
+	/* vmid.c: one record a CPU (that CPU's own), the CPU on which each
+	 * vCPU last ran (the vCPU's owner's), and the VMID (any CPU, atomic;
+	 * 0: none yet). */
+	struct vmid_last *vmid_last;
+	u32 *vmid_vcpu_cpu;
+	u64 vmid;
+	u64 serial; /* no two guests ever have the same */
+};
+
+#endif

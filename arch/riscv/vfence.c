@@ -1,0 +1,369 @@
+/*
+ * Fences between the harts of a guest.
+ *
+ * The problem: a guest that changes a page table asks (SBI RFENCE, chapter 8)
+ * that other harts forget what they know of it, and may reuse the page when
+ * the call returns. So the call must not return before each target has either
+ * done the fence or is certain to do it before it next executes in the guest.
+ *
+ * What has to be flushed where: vmid_enter() flushes a guest's VS-stage
+ * entries when a CPU goes from one vCPU of the guest to another, and when a
+ * vCPU comes back from another CPU. So the entries that a vCPU can ever use
+ * again are on one CPU, the one that it ran on last, and a fence can be posted
+ * at the vCPU: whichever CPU runs it next does the fence, or has flushed more
+ * than that by then. The same holds for the instruction cache (`cpu` below).
+ *
+ * Two words order it all. arch_guest.fence_gen counts requests; vfence.live
+ * says that a CPU is inside arch_vcpu_run with the vCPU, where it looks again
+ * before each entry (virq_raise's promise) and once more when it leaves.
+ *
+ *   requester                          target's CPU
+ *   post at the target                 live = 1
+ *   gen = ++fence_gen                  full fence                       [A]
+ *   full fence                  [B]    fence_gen != done?  do the work
+ *   live?  no: nothing to wait for     enter; VIRQ_FENCE: do the work
+ *          yes: raise VIRQ_FENCE,      live = 0
+ *               wait: done >= gen      full fence                       [C]
+ *               or live == 0           fence_gen != done?  do the work
+ *
+ * [B] pairs with [A] and with [C] (store buffering): either the requester sees
+ * live as the target wrote it, or the target sees the new fence_gen. If the
+ * requester sees 0, the target's next look ([A]) does the work before an entry;
+ * if it sees 1, the target's raised bit or its last look ([C]) does it soon,
+ * and tells the waiter. A CPU inside arch_vcpu_run never waits for another, and
+ * a vCPU that waits has left it, so two that fence each other can't lock up.
+ *
+ * "Do the work": read fence_gen, take what is posted, fence, store `done`, full
+ * fence [D], take the waiters. A waiter: sets its bit, full fence [E], looks at
+ * done and live again. [D] pairs with [E]: one of the two sees the other. The
+ * waiter is woken by VIRQ_FENCED and looks again at its remaining targets, in
+ * order, one bit set at a time: all targets work at once, so that by the time
+ * the first is done the others mostly are.
+ *
+ * Posting takes no lock: FENCE.I and the full flush are bits. A range has one
+ * of a few slots, FREE -> CLAIMED (producer, CAS) -> READY -> FREE (the owner).
+ * If none is free the range becomes a full flush. A slot that the owner finds
+ * CLAIMED belongs to a request that has not raised fence_gen yet, and so will
+ * be looked at again.
+ *
+ * Rejected: a lock around a longer list (the waiting is unbounded if the
+ * holder is a busy guest's CPU); a ticket for each target (a request would
+ * need memory for each pair; one generation for the guest serves all);
+ * waking every target (an idle guest would pay for its busy vCPU's unmapping);
+ * returning with the results set and hoping that nobody enters the guest
+ * (an interrupt pending at the caller would let it go on too early).
+ */
+#include "arch/riscv/vfence.h"
+
+#include <ck_pr.h>
+
+#include "arch/riscv/vcpu.h"
+#include "arch/riscv/vhw.h"
+#include "kernel/guest.h"
+#include "kernel/virq.h"
+
+/* Bits of vfence.kinds. */
+#define KIND_I (1u << 0)
+#define KIND_VMA_ALL (1u << 1)
+#define KIND_RANGES (1u << 2)
+
+enum { SLOT_FREE, SLOT_CLAIMED, SLOT_READY };
+
+static void range_fence(const struct vfence_op *op)
+{
+	bool any = op->asid == VFENCE_ANY_ASID;
+	u64 va = ALIGN_DOWN(op->va, PAGE_BYTES);
+
+	if (op->pages == 0 || op->pages > VFENCE_PAGES_MAX) {
+		if (any)
+			vhw_hfence_all();
+		else
+			vhw_hfence_asid(op->asid);
+		return;
+	}
+	for (u64 i = 0; i < op->pages; i++, va += PAGE_BYTES) {
+		if (any)
+			vhw_hfence_va(va);
+		else
+			vhw_hfence_va_asid(va, op->asid);
+	}
+}
+
+static void op_do(const struct vfence_op *op)
+{
+	if (op->kind == VFENCE_I)
+		vhw_fence_i();
+	else
+		range_fence(op);
+}
+
+static bool range_post(struct vfence *f, const struct vfence_op *op)
+{
+	for (u32 i = 0; i < VFENCE_RANGES; i++) {
+		struct vfence_range *r = &f->range[i];
+
+		if (ck_pr_load_32(&r->state) != SLOT_FREE ||
+		    !ck_pr_cas_32(&r->state, SLOT_FREE, SLOT_CLAIMED))
+			continue;
+		/* Pairs with the fence before FREE in ranges_do: our stores
+		 * come after the owner's loads of the slot's last content. */
+		ck_pr_fence_acquire();
+		ck_pr_store_32(&r->asid, op->asid);
+		ck_pr_store_64(&r->va, op->va);
+		ck_pr_store_64(&r->pages, op->pages);
+		/* Pairs with the fence after READY was seen in ranges_do. */
+		ck_pr_fence_release();
+		ck_pr_store_32(&r->state, SLOT_READY);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * No fence between the posting and fence_gen's rise is needed here: the
+ * requester has one for all its targets.
+ */
+static void op_post(struct vfence *f, const struct vfence_op *op)
+{
+	u32 kind = KIND_VMA_ALL;
+
+	if (op->kind == VFENCE_I) {
+		kind = KIND_I;
+	} else if ((op->pages || op->asid != VFENCE_ANY_ASID) &&
+		   !(ck_pr_load_32(&f->kinds) & KIND_VMA_ALL) &&
+		   range_post(f, op)) {
+		kind = KIND_RANGES;
+		/* A slot must be READY to whoever sees the bit. */
+		ck_pr_fence_release();
+	}
+	ck_pr_or_32(&f->kinds, kind);
+}
+
+/* Does, or with `covered` just drops, the ranges that are READY. */
+static void ranges_do(struct vfence *f, bool covered)
+{
+	for (u32 i = 0; i < VFENCE_RANGES; i++) {
+		struct vfence_range *r = &f->range[i];
+		struct vfence_op op = { .kind = VFENCE_VMA };
+
+		if (ck_pr_load_32(&r->state) != SLOT_READY)
+			continue;
+		ck_pr_fence_acquire();
+		op.asid = ck_pr_load_32(&r->asid);
+		op.va = ck_pr_load_64(&r->va);
+		op.pages = ck_pr_load_64(&r->pages);
+		ck_pr_fence_release();
+		ck_pr_store_32(&r->state, SLOT_FREE);
+		if (!covered)
+			op_do(&op);
+	}
+}
+
+static void waiters_wake(struct riscv_vcpu *v)
+{
+	struct guest *g = v->v.guest;
+	u64 bits = ck_pr_load_64(&v->fence.waiters);
+
+	if (likely(!bits))
+		return;
+	bits = ck_pr_fas_64(&v->fence.waiters, 0);
+	while (bits) {
+		u32 id = (u32)__builtin_ctzll(bits);
+
+		bits &= bits - 1;
+		for (; id < g->cfg.vcpus; id += 64) {
+			struct riscv_vcpu *w = to_riscv(g->vcpu[id]);
+
+			if (ck_pr_load_32(&w->fence.waiting))
+				virq_raise(&w->v, VIRQ_FENCED);
+		}
+	}
+}
+
+/* Does what is posted at `v`, if anything was asked since the last time. */
+static void work_do(struct riscv_vcpu *v)
+{
+	struct vfence *f = &v->fence;
+	u64 gen = ck_pr_load_64(&v->v.guest->arch->fence_gen);
+	u32 kinds;
+
+	if (likely(gen == ck_pr_load_64(&f->done)))
+		return;
+	/* Pairs with the release before fence_gen rises: what was posted under
+	 * `gen` is seen, and so are the page tables it is about. */
+	ck_pr_fence_acquire();
+	kinds = ck_pr_fas_32(&f->kinds, 0);
+	ck_pr_fence_acquire();
+	if (kinds & KIND_I)
+		vhw_fence_i();
+	if (kinds & (KIND_RANGES | KIND_VMA_ALL))
+		ranges_do(f, kinds & KIND_VMA_ALL);
+	if (kinds & KIND_VMA_ALL)
+		vhw_hfence_all();
+	/* The guest's own accesses by the old translation are performed before
+	 * the requester may reuse what they went to. */
+	ck_pr_fence_memory();
+	ck_pr_store_64(&f->done, gen);
+	ck_pr_fence_memory(); /* [D] */
+	waiters_wake(v);
+}
+
+static bool harts_has(const struct vfence_harts *h, u32 id)
+{
+	return h->all || (id >= h->base && id - h->base < 64 &&
+			  (h->mask >> (id - h->base) & 1));
+}
+
+/* The part of the guest's vCPUs that can be in `h`: [first, end). */
+static u32 harts_first(const struct vfence_harts *h)
+{
+	return h->all ? 0 : (u32)h->base;
+}
+
+static u32 harts_end(const struct vfence_harts *h, const struct guest *g)
+{
+	u64 end = h->base + 64;
+
+	return h->all || end > g->cfg.vcpus ? g->cfg.vcpus : (u32)end;
+}
+
+static bool target_settled(const struct vfence *t, u64 gen)
+{
+	return !ck_pr_load_32(&t->live) ||
+	       (s64)(ck_pr_load_64(&t->done) - gen) >= 0;
+}
+
+/* Are all whom `v` waits for done? If not, the first that isn't will tell. */
+static bool wait_over(struct riscv_vcpu *v)
+{
+	struct vfence *f = &v->fence;
+	struct guest *g = v->v.guest;
+	u32 end = harts_end(&f->wait_for, g);
+
+	for (; f->wait_next < end; f->wait_next++) {
+		struct vfence *t = &to_riscv(g->vcpu[f->wait_next])->fence;
+
+		if (t == f || !harts_has(&f->wait_for, f->wait_next) ||
+		    target_settled(t, f->wait_gen))
+			continue;
+		ck_pr_or_64(&t->waiters, 1ULL << (v->v.id % 64));
+		ck_pr_fence_memory(); /* [E] */
+		if (!target_settled(t, f->wait_gen))
+			return false;
+	}
+	ck_pr_store_32(&f->waiting, 0);
+	/* What the guest does next comes after what the targets did before. */
+	ck_pr_fence_memory();
+	return true;
+}
+
+/* Posts `op` at all targets but `v` itself; how many are inside the guest? */
+static u32 targets_post(struct riscv_vcpu *v, const struct vfence_harts *harts,
+			const struct vfence_op *op, u64 *gen)
+{
+	struct guest *g = v->v.guest;
+	u32 end = harts_end(harts, g), others = 0, live = 0;
+
+	/* The guest's stores to its page tables come before what is posted:
+	 * the fence in ck_pr_faa's stead, for all targets at once. */
+	ck_pr_fence_memory();
+	for (u32 i = harts_first(harts); i < end; i++) {
+		struct riscv_vcpu *t = to_riscv(g->vcpu[i]);
+
+		if (t == v || !harts_has(harts, i))
+			continue;
+		op_post(&t->fence, op);
+		others++;
+	}
+	if (!others)
+		return 0;
+	ck_pr_fence_release();
+	*gen = ck_pr_faa_64(&g->arch->fence_gen, 1) + 1;
+	ck_pr_fence_memory(); /* [B] */
+	for (u32 i = harts_first(harts); i < end; i++) {
+		struct riscv_vcpu *t = to_riscv(g->vcpu[i]);
+
+		if (t == v || !harts_has(harts, i) ||
+		    !ck_pr_load_32(&t->fence.live))
+			continue;
+		virq_raise(&t->v, VIRQ_FENCE);
+		live++;
+	}
+	return live;
+}
+
+bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
+		    const struct vfence_op *op)
+{
+	struct vfence *f = &v->fence;
+	u64 gen = 0;
+	u32 live = targets_post(v, harts, op, &gen);
+
+	if (harts_has(harts, v->v.id))
+		op_do(op);
+	if (!live)
+		return true;
+	f->wait_for = *harts;
+	f->wait_gen = gen;
+	f->wait_next = harts_first(harts);
+	/* Before any target can take our bit: [E] orders it. */
+	ck_pr_store_32(&f->waiting, 1);
+	return wait_over(v);
+}
+
+bool vfence_run_begin(struct riscv_vcpu *v)
+{
+	struct vfence *f = &v->fence;
+
+	ck_pr_store_32(&f->live, 1);
+	ck_pr_fence_memory(); /* [A] */
+	work_do(v);
+	/* A vCPU that moved knows nothing of this hart's instruction cache:
+	 * its own FENCE.I may have been executed elsewhere. */
+	if (unlikely(f->cpu != v->host)) {
+		f->cpu = v->host;
+		vhw_fence_i();
+	}
+	if (likely(!ck_pr_load_32(&f->waiting)))
+		return true;
+	/* Used up before we look: one that comes later is seen by the block
+	 * protocol, one that came for an earlier target must not be. */
+	ck_pr_and_32(&v->v.virq, ~VIRQ_FENCED);
+	ck_pr_fence_memory();
+	return wait_over(v);
+}
+
+void vfence_run_end(struct riscv_vcpu *v)
+{
+	/* The guest's accesses are performed before anyone sees live == 0 and
+	 * reuses what they went to. */
+	ck_pr_fence_memory();
+	ck_pr_store_32(&v->fence.live, 0);
+	ck_pr_fence_memory(); /* [C] */
+	work_do(v);
+}
+
+void vfence_before_entry(struct riscv_vcpu *v)
+{
+	work_do(v);
+}
+
+bool vfence_waits(const struct riscv_vcpu *v)
+{
+	return ck_pr_load_32(&v->fence.waiting) != 0;
+}
+
+/*
+ * Other vCPUs may post at `v` meanwhile. What they posted before now is
+ * covered by the full flush; the slots are left to whoever has them.
+ */
+void vfence_reset(struct riscv_vcpu *v)
+{
+	struct vfence *f = &v->fence;
+	u64 gen = ck_pr_load_64(&v->v.guest->arch->fence_gen);
+
+	f->cpu = NULL;
+	ck_pr_store_32(&f->waiting, 0);
+	ck_pr_or_32(&f->kinds, KIND_I | KIND_VMA_ALL);
+	ck_pr_store_64(&f->done, gen - 1);
+}

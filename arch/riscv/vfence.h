@@ -1,0 +1,103 @@
+/*
+ * Fences between the harts of a guest: FENCE.I and SFENCE.VMA on others.
+ *
+ * A fence is posted at each target vCPU and done by the CPU that owns it,
+ * before that vCPU next executes an instruction of the guest. A target that is
+ * not inside the guest costs nothing: it isn't woken, rung or waited for.
+ */
+#ifndef ROUSE_ARCH_RISCV_VFENCE_H
+#define ROUSE_ARCH_RISCV_VFENCE_H
+
+#include "kernel/base.h"
+
+struct cpu;
+struct guest;
+struct riscv_vcpu;
+
+/* Every address space; else an ASID. */
+#define VFENCE_ANY_ASID UINT32_MAX
+
+/* More pages than this are fenced as a whole address space. */
+#define VFENCE_PAGES_MAX 64
+
+/* Ranges that wait at a vCPU; one more becomes a full flush. */
+#define VFENCE_RANGES 4
+
+enum vfence_kind {
+	VFENCE_I,     /* FENCE.I */
+	VFENCE_VMA,   /* SFENCE.VMA of `pages` pages from `va` on, in `asid` */
+};
+
+struct vfence_op {
+	enum vfence_kind kind;
+	u32 asid;
+	u64 va;
+	u64 pages; /* 0: all of the address space */
+};
+
+/* Harts of a guest: all, or those of `mask` from hart `base` on. */
+struct vfence_harts {
+	bool all;
+	u64 mask, base;
+};
+
+struct vfence_range {
+	u32 state; /* who may touch the rest; see vfence.c */
+	u32 asid;
+	u64 va, pages;
+};
+
+/* A vCPU's part. */
+struct vfence {
+	/* Any CPU, atomic. */
+	u32 live;    /* inside arch_vcpu_run: will look before long */
+	u32 kinds;   /* what is posted and not yet done */
+	u64 done;    /* fence_gen up to which everything is done */
+	u64 waiters; /* bit n: some vCPU with id n modulo 64 waits for us */
+	u32 waiting; /* we wait for others */
+	struct vfence_range range[VFENCE_RANGES];
+
+	/* The owner only. */
+	struct cpu *cpu; /* where it ran last: whose instruction cache it knows */
+	struct vfence_harts wait_for;
+	u64 wait_gen;
+	u32 wait_next; /* vCPUs before this one are done */
+};
+
+/*
+ * Does `op` on `harts` (all of them must exist) for vCPU `v`, which runs on
+ * this CPU. True: done. False: some CPU inside the guest has yet to do its
+ * part; the caller leaves the guest with NEXT_BLOCK, and vfence_run_begin says
+ * when the vCPU may go on. `v` is woken by VIRQ_FENCED.
+ */
+bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
+		    const struct vfence_op *op) __must_check;
+
+/*
+ * Start of arch_vcpu_run, `v` loaded: from now on this CPU looks at v->virq
+ * before each entry. Does what is posted. False: `v` waits for fences of
+ * others and must not enter the guest: end the run with RUN_BLOCK (through
+ * vfence_run_end, as any run).
+ */
+bool vfence_run_begin(struct riscv_vcpu *v) __must_check;
+
+/*
+ * End of arch_vcpu_run, `v` still loaded, on every way out. Does what was
+ * posted meanwhile, so that nobody waits for a vCPU that left.
+ */
+void vfence_run_end(struct riscv_vcpu *v);
+
+/* VIRQ_FENCE was seen (and taken from v->virq) before an entry. `v` loaded. */
+void vfence_before_entry(struct riscv_vcpu *v);
+
+/*
+ * Does `v` wait for fences? Then it is not ready to run, whatever interrupts
+ * are pending, until VIRQ_FENCED is raised at it; arch_vcpu_pending asks.
+ */
+bool vfence_waits(const struct riscv_vcpu *v);
+
+/* `v`, which is OFF, starts anew: it waits for nobody, and everything is
+ * flushed before it enters the guest. Others may post at it meanwhile. */
+void vfence_reset(struct riscv_vcpu *v);
+
+#endif

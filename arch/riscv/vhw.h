@@ -1,0 +1,112 @@
+/*
+ * The hardware that stands behind a loaded vCPU, an operation a function, so
+ * that what decides (vsbi*.c, vtimer.c, vfence.c) runs in host tests as it is:
+ * there a model of a hart takes the place of these.
+ *
+ * Context of all: the CPU that has the vCPU loaded.
+ */
+#ifndef ROUSE_ARCH_RISCV_VHW_H
+#define ROUSE_ARCH_RISCV_VHW_H
+
+#include "kernel/base.h"
+
+#ifdef __riscv
+
+#include "arch/riscv/cpu.h"
+#include "arch/riscv/csr.h"
+#include "kernel/arch.h"
+
+/* The guest's comparator (Sstc): reads it, sets it, and takes it away. */
+static inline u64 vhw_vstimecmp(void)
+{
+	return csr_read(CSR_VSTIMECMP);
+}
+
+static inline void vhw_vstimecmp_set(u64 guest_ticks)
+{
+	csr_write(CSR_VSTIMECMP, guest_ticks);
+}
+
+static inline u64 vhw_vsie(void)
+{
+	return csr_read(CSR_VSIE);
+}
+
+static inline u64 vhw_vsatp(void)
+{
+	return csr_read(CSR_VSATP);
+}
+
+/* Translation off, supervisor interrupts off: as a hart starts or resumes. */
+static inline void vhw_vs_restart(void)
+{
+	csr_write(CSR_VSATP, 0);
+	csr_clear(CSR_VSSTATUS, SSTATUS_SIE);
+}
+
+static inline void vhw_hvip_set(u64 bits)
+{
+	csr_set(CSR_HVIP, bits);
+}
+
+/* Clears `bits` and returns what hvip was. */
+static inline u64 vhw_hvip_clear(u64 bits)
+{
+	u64 was = csr_read(CSR_HVIP);
+
+	csr_clear(CSR_HVIP, bits);
+	return was;
+}
+
+/* Makes this CPU's one-shot timer fire at `host_ticks` at the latest. */
+static inline void vhw_timer_no_later(u64 host_ticks)
+{
+	if (host_ticks < riscv_this()->timer_ticks)
+		arch_timer_set(host_ticks);
+}
+
+/* Fences for the guest whose VMID hgatp holds (Privileged ISA, 15.3.2). */
+static inline void vhw_hfence_all(void)
+{
+	__asm__ volatile("hfence.vvma zero, zero" ::: "memory");
+}
+
+static inline void vhw_hfence_va(u64 va)
+{
+	__asm__ volatile("hfence.vvma %0, zero" ::"r"(va) : "memory");
+}
+
+static inline void vhw_hfence_asid(u64 asid)
+{
+	__asm__ volatile("hfence.vvma zero, %0" ::"r"(asid) : "memory");
+}
+
+static inline void vhw_hfence_va_asid(u64 va, u64 asid)
+{
+	__asm__ volatile("hfence.vvma %0, %1" ::"r"(va), "r"(asid) : "memory");
+}
+
+static inline void vhw_fence_i(void)
+{
+	__asm__ volatile("fence.i" ::: "memory");
+}
+
+#else
+
+u64 vhw_vstimecmp(void);
+void vhw_vstimecmp_set(u64 guest_ticks);
+u64 vhw_vsie(void);
+u64 vhw_vsatp(void);
+void vhw_vs_restart(void);
+void vhw_hvip_set(u64 bits);
+u64 vhw_hvip_clear(u64 bits);
+void vhw_timer_no_later(u64 host_ticks);
+void vhw_hfence_all(void);
+void vhw_hfence_va(u64 va);
+void vhw_hfence_asid(u64 asid);
+void vhw_hfence_va_asid(u64 va, u64 asid);
+void vhw_fence_i(void);
+
+#endif
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * SBI calls of guests: from the extension id to the extension's file.
+ *
+ * The table is searched from its start; those that run often come first, and
+ * with eight rows nothing beats that. Whatever is in no row is answered with
+ * NOT_SUPPORTED (chapter 3). Ids are compared in full: a register whose upper
+ * half is not the sign of its lower names no extension.
+ *
+ * Not offered, so probed as 0: PMU, SUSP, CPPC, NACL, STA, and all of the
+ * experimental, vendor's and firmware's spaces.
+ *
+ * Rejected: a linker section, as for devices and policies. The order of the
+ * rows matters here, the set is the specification's and not the user's.
+ */
+#include "arch/riscv/vsbi.h"
+
+static const struct vsbi_ext *const exts[] = {
+	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
+	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_legacy,
+};
+
+static const struct vsbi_ext *ext_find(u64 eid)
+{
+	for (u32 i = 0; i < ARRAY_LEN(exts); i++)
+		if (eid >= exts[i]->first && eid <= exts[i]->last)
+			return exts[i];
+	return NULL;
+}
+
+u64 vsbi_probe(u64 eid)
+{
+	return ext_find(eid) != NULL;
+}
+
+enum exit_next vsbi_call(struct riscv_vcpu *v)
+{
+	u64 eid = reg_get(v, REG_A7);
+	const struct vsbi_ext *ext = ext_find(eid);
+
+	if (likely(ext != NULL))
+		return ext->call(v, reg_get(v, REG_A6));
+	if (eid <= VSBI_EID_LEGACY_LAST)
+		return vsbi_return_legacy(v, VSBI_NOT_SUPPORTED);
+	return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
+}

@@ -1,0 +1,110 @@
+/*
+ * SBI 2.0 as guests see it: what the files of the extensions share.
+ *
+ * An extension is one `const struct vsbi_ext` in one file, and one line in the
+ * table of vsbi.c. The numbers are in vsbi_abi.h. Chapters and sections in
+ * comments are those of the RISC-V Supervisor Binary Interface Specification,
+ * version 2.0.
+ */
+#ifndef ROUSE_ARCH_RISCV_VSBI_H
+#define ROUSE_ARCH_RISCV_VSBI_H
+
+#include "arch/riscv/exit.h"
+#include "arch/riscv/vfence.h"
+#include "arch/riscv/vsbi_abi.h"
+
+struct vsbi_ext {
+	const char *name;
+	u64 first, last; /* extension ids, both included */
+
+	/*
+	 * One call: function `fid`, arguments in v->x[], the answer by
+	 * vsbi_return (or _legacy). `v` runs on this CPU and is loaded.
+	 */
+	enum exit_next (*call)(struct riscv_vcpu *v, u64 fid);
+};
+
+extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_legacy;
+
+/* What sbi_probe_extension answers: 1 or 0 (section 4.4). */
+u64 vsbi_probe(u64 eid);
+
+/* The answer of a call: a0 and a1, and on to the next instruction. */
+static inline enum exit_next vsbi_return(struct riscv_vcpu *v, s64 error,
+					 u64 value)
+{
+	reg_set(v, REG_A0, (u64)error);
+	reg_set(v, REG_A1, value);
+	return NEXT_ADVANCE;
+}
+
+/* Of a legacy call: a0 alone (chapter 5). */
+static inline enum exit_next vsbi_return_legacy(struct riscv_vcpu *v, s64 error)
+{
+	reg_set(v, REG_A0, (u64)error);
+	return NEXT_ADVANCE;
+}
+
+/*
+ * Takes a hart mask and its base apart (section 3.1). False: some hart in it
+ * doesn't exist, and the answer is INVALID_PARAM.
+ */
+static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
+			      struct vfence_harts *harts)
+{
+	u64 count = v->v.guest->cfg.vcpus;
+
+	*harts = (struct vfence_harts){ .all = base == UINT64_MAX,
+					.mask = mask, .base = base };
+	if (harts->all)
+		return true;
+	if (base >= count)
+		return false;
+	return count - base >= 64 || mask >> (count - base) == 0;
+}
+
+/* Is [at, at + bytes) the guest's RAM? An empty range is. */
+static inline bool vsbi_in_ram(const struct guest *g, u64 at, u64 bytes)
+{
+	u64 off = at - g->cfg.ram_base.v;
+
+	return bytes == 0 || (at >= g->cfg.ram_base.v &&
+			      off < g->cfg.memory_bytes &&
+			      bytes <= g->cfg.memory_bytes - off);
+}
+
+/* Raises a software interrupt at those of `harts` that aren't stopped. */
+void vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts);
+
+/*
+ * A range of RFENCE (chapter 8): bytes to pages. False: it wraps round the
+ * address space, and the answer is INVALID_ADDRESS. An empty range gives an
+ * operation of which *empty says that there is nothing to do.
+ */
+bool vsbi_fence_range(u64 start, u64 size, struct vfence_op *op, bool *empty);
+
+/* The HSM state of a hart, VHSM_*, exact at some moment of the call. */
+u32 vsbi_hsm_status(const struct riscv_vcpu *t);
+
+/*
+ * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet
+ * to go to the hart. Completes pending HSM states, a deadline that passed, and
+ * the fences that are due. False: `v` must not enter the guest; the run ends
+ * with RUN_BLOCK.
+ */
+bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
+
+/* End of arch_vcpu_run on every way out; `v` still loaded. */
+static inline void vsbi_run_end(struct riscv_vcpu *v)
+{
+	vfence_run_end(v);
+}
+
+/*
+ * A guest starts anew: all its harts are stopped, with no timer and no fence
+ * left over. No vCPU of it runs. Part of arch_guest_reset.
+ */
+void vsbi_guest_reset(struct guest *g);
+
+#endif

@@ -1,0 +1,186 @@
+/*
+ * The legacy calls (chapter 5), for software of before SBI 0.2.
+ *
+ * They answer in a0 alone. A hart mask is a bit vector in the caller's virtual
+ * memory; when reading it faults, the caller gets the fault, at its ECALL. No
+ * address at all means all harts: the text doesn't say so, but this is what
+ * software of that time relies upon and firmware does.
+ *
+ * A mask of more than one word is read whole before anything is done, so that
+ * a call that faults half way has had no effect. Fences want one word with a
+ * base; when bits are set in several words, they go to all harts: a fence too
+ * many is only slow.
+ */
+#include "arch/riscv/csr.h"
+#include "arch/riscv/hlv.h"
+#include "arch/riscv/vhw.h"
+#include "arch/riscv/vsbi.h"
+#include "arch/riscv/vtimer.h"
+#include "kernel/virq.h"
+
+#include <ck_pr.h>
+
+#define HVIP_VSSIP (1UL << 2)
+
+/* What came of reading a mask. */
+enum mask_result {
+	MASK_OK,
+	MASK_FAULT,   /* the guest has to see it: *fault_va */
+	MASK_INVALID, /* a hart that there isn't */
+};
+
+/*
+ * One word of a mask. Without translation it is RAM or nothing, and RAM that
+ * the second stage doesn't map yet is no fault.
+ */
+static int word_read(struct riscv_vcpu *v, u64 va, u64 *word)
+{
+	if (vhw_vsatp() == 0)
+		return guest_read(v->v.guest, (struct gpa){ va }, word,
+				  sizeof(*word));
+	return hlv_u64(va, word);
+}
+
+/* The hart mask at `va`: *harts is the set, or all harts if the bits are in
+ * more than one word. */
+static enum mask_result mask_read(struct riscv_vcpu *v, u64 va,
+				  struct vfence_harts *harts, u64 *fault_va)
+{
+	u64 count = v->v.guest->cfg.vcpus, word;
+	u32 used = 0;
+
+	*harts = (struct vfence_harts){ .all = va == 0 };
+	for (u64 base = 0; va && base < count; base += 64, va += 8) {
+		*fault_va = va;
+		if (word_read(v, va, &word))
+			return MASK_FAULT;
+		if (count - base < 64 && word >> (count - base))
+			return MASK_INVALID;
+		if (!word)
+			continue;
+		harts->base = base;
+		harts->mask = word;
+		harts->all = ++used > 1;
+	}
+	return MASK_OK;
+}
+
+/* Software interrupts to exactly the harts of a mask of many words that was
+ * read before. False: now it faults. */
+static bool ipi_spread(struct riscv_vcpu *v, u64 va, u64 *fault_va)
+{
+	struct vfence_harts part = { .all = false };
+
+	for (; part.base < v->v.guest->cfg.vcpus; part.base += 64, va += 8) {
+		*fault_va = va;
+		if (word_read(v, va, &part.mask))
+			return false;
+		vsbi_ipi_send(v, &part);
+	}
+	return true;
+}
+
+static enum exit_next mask_fault(struct riscv_vcpu *v, u64 va)
+{
+	/* Without translation there are no page faults. */
+	return exit_reflect(v, vhw_vsatp() ? CAUSE_LOAD_PAGE :
+					     CAUSE_LOAD_ACCESS, va);
+}
+
+/* Section 5.5. */
+static enum exit_next legacy_ipi(struct riscv_vcpu *v)
+{
+	u64 va = reg_get(v, REG_A0), fault_va = 0;
+	struct vfence_harts harts;
+
+	switch (mask_read(v, va, &harts, &fault_va)) {
+	case MASK_FAULT:
+		return mask_fault(v, fault_va);
+	case MASK_INVALID:
+		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
+	case MASK_OK:
+		break;
+	}
+	if (!harts.all || !va)
+		vsbi_ipi_send(v, &harts);
+	else if (!ipi_spread(v, va, &fault_va))
+		return mask_fault(v, fault_va);
+	return vsbi_return_legacy(v, VSBI_OK);
+}
+
+/* Sections 5.6 to 5.8. */
+static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
+{
+	struct vfence_op op = { .kind = VFENCE_I, .asid = VFENCE_ANY_ASID };
+	struct vfence_harts harts;
+	u64 fault_va = 0;
+	bool empty = false, done;
+
+	switch (mask_read(v, reg_get(v, REG_A0), &harts, &fault_va)) {
+	case MASK_FAULT:
+		return mask_fault(v, fault_va);
+	case MASK_INVALID:
+		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
+	case MASK_OK:
+		break;
+	}
+	if (eid != VSBI_LEGACY_FENCE_I) {
+		op.kind = VFENCE_VMA;
+		if (!vsbi_fence_range(reg_get(v, REG_A1), reg_get(v, REG_A2),
+				      &op, &empty))
+			return vsbi_return_legacy(v, VSBI_INVALID_ADDRESS);
+	}
+	if (eid == VSBI_LEGACY_SFENCE_VMA_ASID)
+		op.asid = reg_get(v, REG_A3) & VSBI_ASID_MASK;
+	done = empty || vfence_request(v, &harts, &op);
+	vsbi_return_legacy(v, VSBI_OK);
+	return done ? NEXT_ADVANCE : NEXT_BLOCK;
+}
+
+/* Section 5.4: 1 if a software interrupt was pending, in hvip or on its way. */
+static enum exit_next legacy_clear_ipi(struct riscv_vcpu *v)
+{
+	bool pending = vhw_hvip_clear(HVIP_VSSIP) & HVIP_VSSIP;
+	u32 bits = ck_pr_load_32(&v->v.virq);
+
+	while (!ck_pr_cas_32_value(&v->v.virq, bits, bits & ~VIRQ_SOFT, &bits))
+		;
+	return vsbi_return_legacy(v, pending || (bits & VIRQ_SOFT));
+}
+
+static enum exit_next legacy_call(struct riscv_vcpu *v, u64 fid)
+{
+	struct guest *g = v->v.guest;
+	u64 eid = reg_get(v, REG_A7);
+	char ch = (char)reg_get(v, REG_A0);
+
+	(void)fid; /* ignored in these: the extension is the function */
+	switch (eid) {
+	case VSBI_LEGACY_SET_TIMER:
+		vcpu_timer_program(v, reg_get(v, REG_A0));
+		return vsbi_return_legacy(v, VSBI_OK);
+	case VSBI_LEGACY_PUTCHAR:
+		guest_console_put(g, &ch, 1);
+		return vsbi_return_legacy(v, VSBI_OK);
+	case VSBI_LEGACY_GETCHAR:
+		if (guest_console_get(g, &ch, 1) == 0)
+			return vsbi_return_legacy(v, -1);
+		return vsbi_return_legacy(v, (unsigned char)ch);
+	case VSBI_LEGACY_CLEAR_IPI:
+		return legacy_clear_ipi(v);
+	case VSBI_LEGACY_SEND_IPI:
+		return legacy_ipi(v);
+	case VSBI_LEGACY_SHUTDOWN:
+		guest_end(g, EVENT_POWEROFF, 0);
+		return NEXT_DEAD;
+	default:
+		return legacy_fence(v, eid);
+	}
+}
+
+const struct vsbi_ext vsbi_legacy = {
+	.name = "legacy",
+	.first = VSBI_LEGACY_SET_TIMER,
+	.last = VSBI_LEGACY_SHUTDOWN,
+	.call = legacy_call,
+};

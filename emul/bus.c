@@ -1,0 +1,385 @@
+/*
+ * The bus: which device answers at an address, and may it be asked like that.
+ *
+ * Problem. A guest's load or store that hits no RAM ends here, and the whole
+ * way from the trap to the return has a budget of 150 instructions. Which
+ * devices there are is known only to the linker, which ones a guest has only to
+ * its configuration.
+ *
+ * Algorithm. A guest's devices are one array in order of address, made once and
+ * constant while vCPUs run, so a lookup needs no lock and no fence. The
+ * interrupt controller is tried first (every interrupt costs at least a claim
+ * and a completion), the rest by binary search. Range, width and alignment are
+ * checked here for all devices, since windows start on a page and devices
+ * never see an access that they don't have.
+ *
+ * Invariants. Windows don't overlap, so at most one device answers; lines of
+ * the controller are not shared, so a line's level is one device's own. After
+ * emul_create failed, nothing of it is left.
+ *
+ * Rejected. A last-hit cache: per guest it bounces between CPUs, per vCPU it
+ * costs more than the two compares it saves. A table by page: the physical
+ * space is large and almost empty. Lines shared by an OR: no machine that
+ * guests know has it, and it would need a count per line.
+ */
+#include "emul/emul.h"
+
+#include <string.h>
+
+#include "kernel/guest.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+
+#define for_each_ops(op)                                             \
+	for (const struct emul_ops *const *op = __start_rouse_emul;  \
+	     op < __stop_rouse_emul; op++)
+
+/* The device whose window holds `at`, or NULL. */
+static inline struct emul_dev *dev_at(const struct guest *g, u64 at)
+{
+	struct emul_dev *d = g->irqchip;
+	u32 n;
+
+	if (likely(d && at - d->base.v < d->ops->bytes))
+		return d;
+
+	/* The last one that starts at or before `at`. */
+	d = g->devices;
+	for (n = g->device_count; n > 1; n -= n / 2) {
+		if (d[n / 2].base.v <= at)
+			d += n / 2;
+	}
+	return n && at - d->base.v < d->ops->bytes ? d : NULL;
+}
+
+/* Windows are page-aligned and end on 8 bytes, so no access sticks out. */
+static inline bool access_bad(const struct emul_dev *d, u64 off, u32 width)
+{
+	return !(d->ops->widths & width) || (off & (width - 1));
+}
+
+enum emul_result emul_read(struct guest *g, struct vcpu *v, struct gpa at,
+			   u32 width, u64 *val)
+{
+	struct emul_dev *d = dev_at(g, at.v);
+	u64 off;
+
+	if (unlikely(!d))
+		return EMUL_FAULT;
+	off = at.v - d->base.v;
+	if (unlikely(access_bad(d, off, width)))
+		return EMUL_FAULT;
+	return d->ops->read(d, v, off, width, val) < 0 ? EMUL_FAULT : EMUL_DONE;
+}
+
+enum emul_result emul_write(struct guest *g, struct vcpu *v, struct gpa at,
+			    u32 width, u64 val)
+{
+	struct emul_dev *d = dev_at(g, at.v);
+	u64 off;
+
+	if (unlikely(!d))
+		return EMUL_FAULT;
+	off = at.v - d->base.v;
+	if (unlikely(access_bad(d, off, width)))
+		return EMUL_FAULT;
+	return d->ops->write(d, v, off, width, val) < 0 ? EMUL_FAULT
+							: EMUL_DONE;
+}
+
+void emul_irq_set(struct emul_dev *dev, bool level)
+{
+	struct emul_dev *chip = dev->guest->irqchip;
+
+	/* Without a controller no device has a line (place_irq). */
+	if (likely(dev->irq))
+		chip->ops->irq_set(chip, dev->irq, level);
+}
+
+bool emul_eval(struct guest *g, struct vcpu *v)
+{
+	struct emul_dev *chip = g->irqchip;
+
+	return chip && chip->ops->eval(chip, v);
+}
+
+bool emul_exists(const char *name)
+{
+	for_each_ops (op) {
+		if (!strcmp((*op)->name, name))
+			return true;
+	}
+	return false;
+}
+
+struct emul_dev *emul_find(struct guest *g, const char *name)
+{
+	for (u32 i = 0; i < g->device_count; i++) {
+		if (!strcmp(g->devices[i].ops->name, name))
+			return &g->devices[i];
+	}
+	return NULL;
+}
+
+/* What the lab says of a device, or NULL: all as it is by default. */
+static const struct device_config *config_of(const struct guest *g,
+					     const char *name)
+{
+	const struct device_config *c;
+
+	for (c = g->cfg.devices; c; c = c->next) {
+		if (!strcmp(c->name, name))
+			return c;
+	}
+	return NULL;
+}
+
+static bool dev_wanted(const struct guest *g, const struct emul_ops *ops)
+{
+	const struct device_config *c = config_of(g, ops->name);
+
+	return !c || !c->absent;
+}
+
+static int check_names(const struct guest *g)
+{
+	const struct device_config *c;
+
+	for (c = g->cfg.devices; c; c = c->next) {
+		if (emul_exists(c->name))
+			continue;
+		log_error("%s: there is no device called %s", g->cfg.name,
+			  c->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Puts the device in its place of the array, which is in order of address. */
+static void dev_insert(struct guest *g, const struct emul_ops *ops)
+{
+	const struct device_config *c = config_of(g, ops->name);
+	struct emul_dev d = {
+		.base = c && c->has_base ? c->base : ops->base,
+		.ops = ops,
+		.guest = g,
+		.irq = c && c->has_irq ? c->irq : ops->irq,
+	};
+	u32 i = g->device_count++;
+
+	for (; i > 0 && g->devices[i - 1].base.v > d.base.v; i--)
+		g->devices[i] = g->devices[i - 1];
+	g->devices[i] = d;
+}
+
+static void link_devices(struct guest *g)
+{
+	for (u32 i = 0; i + 1 < g->device_count; i++)
+		g->devices[i].next = &g->devices[i + 1];
+}
+
+static int alloc_states(struct guest *g)
+{
+	for (u32 i = 0; i < g->device_count; i++) {
+		struct emul_dev *d = &g->devices[i];
+
+		if (!d->ops->state_bytes)
+			continue;
+		d->state = obj_alloc(d->ops->state_bytes);
+		if (!d->state)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes)
+{
+	return a < b ? b - a < a_bytes : a - b < b_bytes;
+}
+
+static int check_windows(const struct guest *g)
+{
+	for (u32 i = 0; i < g->device_count; i++) {
+		const struct emul_dev *d = &g->devices[i];
+		u64 at = d->base.v, bytes = d->ops->bytes;
+
+		if (!IS_ALIGNED(at, PAGE_BYTES) || at > UINT64_MAX - bytes) {
+			log_error("%s: %s can't be at 0x%lx: not a page's "
+				  "address", g->cfg.name, d->ops->name,
+				  at);
+			return -EINVAL;
+		}
+		if (overlap(at, bytes, g->cfg.ram_base.v,
+			    g->cfg.memory_bytes)) {
+			log_error("%s: %s at 0x%lx overlaps memory",
+				  g->cfg.name, d->ops->name,
+				  at);
+			return -EINVAL;
+		}
+		if (i && overlap(at, bytes, d[-1].base.v, d[-1].ops->bytes)) {
+			log_error("%s: %s at 0x%lx overlaps %s", g->cfg.name,
+				  d->ops->name, at,
+				  d[-1].ops->name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int find_irqchip(struct guest *g)
+{
+	for (u32 i = 0; i < g->device_count; i++) {
+		struct emul_dev *d = &g->devices[i];
+
+		if (!d->ops->irq_set)
+			continue;
+		if (g->irqchip) {
+			log_error("%s: %s and %s are both interrupt "
+				  "controllers, one is possible", g->cfg.name,
+				  g->irqchip->ops->name, d->ops->name);
+			return -EINVAL;
+		}
+		g->irqchip = d;
+	}
+	return 0;
+}
+
+/* Gives a device its line, unless that is another's or doesn't exist. */
+static int place_irq(const struct guest *g, struct emul_dev *d)
+{
+	if (!g->irqchip || d == g->irqchip)
+		d->irq = 0;
+	if (!d->irq)
+		return 0;
+	if (d->irq >= g->irqchip->ops->lines) {
+		log_error("%s: %s can't have irq %u: %s has 1 to %u",
+			  g->cfg.name, d->ops->name, d->irq,
+			  g->irqchip->ops->name, g->irqchip->ops->lines - 1);
+		return -EINVAL;
+	}
+	for (struct emul_dev *o = g->devices; o < d; o++) {
+		if (o->irq != d->irq)
+			continue;
+		log_error("%s: irq %u is given to both %s and %s", g->cfg.name,
+			  d->irq, o->ops->name, d->ops->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int place_irqs(struct guest *g)
+{
+	int err = find_irqchip(g);
+
+	for (u32 i = 0; !err && i < g->device_count; i++)
+		err = place_irq(g, &g->devices[i]);
+	return err;
+}
+
+/* Takes back the init of the first `count` devices. */
+static void fini_devices(struct guest *g, u32 count)
+{
+	while (count-- > 0) {
+		struct emul_dev *d = &g->devices[count];
+
+		if (d->ops->fini)
+			d->ops->fini(d);
+	}
+}
+
+static int init_devices(struct guest *g)
+{
+	for (u32 i = 0; i < g->device_count; i++) {
+		struct emul_dev *d = &g->devices[i];
+		int err = d->ops->init ? d->ops->init(d) : 0;
+
+		if (err) {
+			fini_devices(g, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void free_devices(struct guest *g)
+{
+	for (u32 i = 0; i < g->device_count; i++)
+		obj_free(g->devices[i].state);
+	obj_free(g->devices);
+	g->devices = NULL;
+	g->device_count = 0;
+	g->irqchip = NULL;
+}
+
+/* Makes the array, in order of address, with what the lab says of each. */
+static int make_devices(struct guest *g)
+{
+	u32 count = 0;
+
+	g->devices = NULL;
+	g->device_count = 0;
+	g->irqchip = NULL;
+	for_each_ops (op)
+		count += dev_wanted(g, *op);
+	if (!count)
+		return 0;
+	g->devices = obj_alloc(count * sizeof(*g->devices));
+	if (!g->devices)
+		return -ENOMEM;
+	for_each_ops (op) {
+		if (dev_wanted(g, *op))
+			dev_insert(g, *op);
+	}
+	link_devices(g);
+	return 0;
+}
+
+int emul_create(struct guest *g)
+{
+	int err = check_names(g);
+
+	if (err)
+		return err;
+	err = make_devices(g);
+	if (err)
+		return err;
+	err = check_windows(g);
+	if (err)
+		goto undo_make;
+	err = place_irqs(g);
+	if (err)
+		goto undo_make;
+	err = alloc_states(g);
+	if (err)
+		goto undo_make;
+	err = init_devices(g);
+	if (err)
+		goto undo_make;
+	emul_reset(g);
+	return 0;
+
+undo_make:
+	free_devices(g);
+	return err;
+}
+
+void emul_destroy(struct guest *g)
+{
+	fini_devices(g, g->device_count);
+	free_devices(g);
+}
+
+void emul_reset(struct guest *g)
+{
+	struct emul_dev *chip = g->irqchip;
+
+	/* First the controller, so that it keeps what the others then raise. */
+	if (chip && chip->ops->reset)
+		chip->ops->reset(chip);
+	for (u32 i = 0; i < g->device_count; i++) {
+		struct emul_dev *d = &g->devices[i];
+
+		if (d != chip && d->ops->reset)
+			d->ops->reset(d);
+	}
+}

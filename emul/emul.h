@@ -1,0 +1,185 @@
+/*
+ * The guest's machine: devices on a bus.
+ *
+ * A device is one `const struct emul_ops` in one file, registered by
+ * EMUL_DEVICE in a linker section; nothing else names it. The bus checks
+ * range, width and alignment before a device sees an access.
+ *
+ * Any vCPU of the guest may access any device at any time, each on a CPU of its
+ * own, and hosts raise lines and send input meanwhile: a device orders its own
+ * state (atomics, or a spinlock held for a bounded few instructions). Nothing
+ * in a device waits.
+ */
+#ifndef ROUSE_EMUL_EMUL_H
+#define ROUSE_EMUL_EMUL_H
+
+#include "kernel/base.h"
+
+struct guest;
+struct vcpu;
+struct emul_dev;
+
+/* Access widths a device has, one bit each: the width in bytes. */
+#define EMUL_W8 1u
+#define EMUL_W16 2u
+#define EMUL_W32 4u
+#define EMUL_W64 8u
+
+struct emul_ops {
+	const char *name;       /* as in the lab's `devices` node */
+	const char *compatible; /* of the node in the guest's tree */
+	struct gpa base;        /* default place in the guest, QEMU `virt` */
+	u64 bytes;              /* size of the window */
+	u32 irq;                /* default line at the guest's PLIC; 0: none */
+	u32 widths;             /* EMUL_W*; others fault in the guest */
+	size_t state_bytes;     /* the device's part, zeroed at creation */
+	u32 lines;              /* controllers: lines 1..lines-1 exist; else 0 */
+
+	/*
+	 * Called once while the guest is created, before any vCPU runs; may
+	 * allocate. `reset` follows. 0, -ENOMEM, or -EINVAL with a log line if
+	 * the guest's configuration can't have this device. Absent: nothing.
+	 */
+	int (*init)(struct emul_dev *dev);
+	/* Gives back what init took. No vCPU runs any more. */
+	void (*fini)(struct emul_dev *dev);
+	/* Power-on state. No vCPU of the guest runs meanwhile. */
+	void (*reset)(struct emul_dev *dev);
+
+	/*
+	 * One naturally aligned access of `width` bytes at `off` < bytes.
+	 * Unknown offsets read as zero and ignore writes. A negative return
+	 * raises an access fault in the guest. A read's value is zero-extended;
+	 * of a written one only the low `width` bytes count, the rest may be
+	 * anything. Context: the CPU that runs `v`.
+	 */
+	int (*read)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		    u64 *val);
+	int (*write)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		     u64 val);
+
+	/*
+	 * Interrupt controllers only. irq_set: a line of the controller changes
+	 * its level; any CPU, a leaf, takes no lock. eval: is an interrupt
+	 * asserted to this vCPU's S-mode external input now? On the CPU that
+	 * runs `v`, before it enters the guest, after VIRQ_EXTERNAL was taken
+	 * out of `virq`: the answer is to be kept until that bit is raised
+	 * again, since what happens after eval raises it only if it changes
+	 * the answer. A vCPU that starts (HSM, reset) is evaluated afresh.
+	 */
+	void (*irq_set)(struct emul_dev *dev, u32 line, bool level);
+	bool (*eval)(struct emul_dev *dev, struct vcpu *v);
+
+	/*
+	 * Consoles only: the host has input. Takes as many of `len` bytes as
+	 * there is room for and returns that count. If that was not all, the
+	 * device calls guest_console_ready when it has room again. Any CPU.
+	 */
+	size_t (*input)(struct emul_dev *dev, const char *buf, size_t len);
+
+	/*
+	 * Adds to the device's node in the guest's tree what the tree's writer
+	 * can't know. The writer (kernel/guest_fdt.c) has by then made, with
+	 * libfdt's read-write functions, below /soc:
+	 *
+	 *   <name>@<base in hex> {
+	 *       compatible = ops->compatible;
+	 *       reg = <base, bytes>;            (2 + 2 cells)
+	 *       interrupts = <irq>;             (if dev->irq; and with it
+	 *       interrupt-parent = <irqchip's phandle>;)
+	 *       phandle = <dev->phandle>;       (it hands out phandles)
+	 *   };
+	 *
+	 * and calls describe with the node's offset. describe adds or replaces
+	 * properties of that one node with fdt_setprop* (so the offsets of
+	 * nodes before it stay good), adds no node, and returns 0 or the
+	 * negative libfdt error, -FDT_ERR_NOSPACE among them: the writer then
+	 * starts again with more room. Absent: nothing to add.
+	 *
+	 * What names other nodes stays with the writer:
+	 *  - of the irqchip, interrupts-extended: for each vCPU in turn the
+	 *    pairs <cpu-intc -1> (a guest has no M-mode, and OpenSBI leaves
+	 *    its trees so), <cpu-intc 9>: context 2h is hart h's M-mode,
+	 *    2h + 1 its S-mode, as on QEMU's `virt`;
+	 *  - /chosen stdout-path: the device that has `input`;
+	 *  - poweroff and reboot nodes ("syscon-poweroff", "syscon-reboot") for
+	 *    the device called "finisher": regmap = <its phandle>, offset = <0>,
+	 *    value = FINISHER_PASS for the first, FINISHER_RESET for the other.
+	 */
+	int (*describe)(struct emul_dev *dev, void *fdt, int node);
+};
+
+/* What a guest writes to the finisher's register at offset 0. */
+#define FINISHER_FAIL 0x3333u /* with an exit code in bits 31:16 */
+#define FINISHER_PASS 0x5555u
+#define FINISHER_RESET 0x7777u
+
+struct emul_dev {
+	/* Constant after creation. */
+	struct gpa base;
+	const struct emul_ops *ops;
+	void *state;
+	struct guest *guest;
+	struct emul_dev *next; /* next device of the guest, by address */
+	u32 irq;               /* line at guest->irqchip; 0: none */
+
+	/* The tree's writer only: of the device's node. */
+	u32 phandle;
+};
+
+#define EMUL_DEVICE(sym)                                                   \
+	static const struct emul_ops *const emul_reg_##sym                 \
+		__attribute__((section("rouse_emul"), used)) = &(sym)
+
+extern const struct emul_ops *const __start_rouse_emul[];
+extern const struct emul_ops *const __stop_rouse_emul[];
+
+enum emul_result {
+	EMUL_DONE,  /* a read's value is in *val, zero-extended */
+	EMUL_FAULT, /* access fault in the guest */
+};
+
+/*
+ * One access by a guest. `width` is 1, 2, 4 or 8; bits of `val` beyond it don't
+ * count. EMUL_FAULT: no device there, or a width, an alignment or an access
+ * that the device doesn't have. Context: runs `v`.
+ */
+enum emul_result emul_read(struct guest *g, struct vcpu *v, struct gpa at,
+			   u32 width, u64 *val);
+enum emul_result emul_write(struct guest *g, struct vcpu *v, struct gpa at,
+			    u32 width, u64 val);
+
+/*
+ * Builds the guest's devices from its configuration: every registered device
+ * at its default place unless the lab leaves it out or moves it. Sets
+ * g->devices, g->device_count and g->irqchip; g->vcpu and g->cfg are there
+ * already. 0, -ENOMEM, or -EINVAL, said in a log line: a name in cfg.devices
+ * that no device has, a window that is not page-aligned or overlaps another or
+ * RAM, a line that doesn't exist or is used twice, two interrupt controllers.
+ * All or nothing. Context: any CPU; no vCPU of the guest runs.
+ */
+int emul_create(struct guest *g) __must_check;
+
+/* Undoes emul_create. No vCPU of the guest runs, and nobody sends it input. */
+void emul_destroy(struct guest *g);
+
+/* Power-on state for every device, the controller first. No vCPU runs. */
+void emul_reset(struct guest *g);
+
+/* Is there a device of that name to put into a guest? Any CPU. */
+bool emul_exists(const char *name);
+
+/* The guest's device of that name, or NULL. */
+struct emul_dev *emul_find(struct guest *g, const char *name);
+
+/* A device changes the level of its own line. Any CPU; a leaf. */
+void emul_irq_set(struct emul_dev *dev, bool level);
+
+/*
+ * Is an external interrupt asserted to this vCPU now? Runs `v`, which has just
+ * swapped VIRQ_EXTERNAL out of v->virq; the fence that orders the swap before
+ * the look at the controller is in here.
+ */
+bool emul_eval(struct guest *g, struct vcpu *v);
+
+#endif

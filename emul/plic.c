@@ -1,0 +1,175 @@
+/*
+ * The virtual PLIC's registers, by the RISC-V PLIC specification 1.0.0 ("the
+ * spec"), laid out as on QEMU's `virt`: vCPU h has context 2h for M-mode, which
+ * nobody is in, and 2h + 1 for S-mode; 3 bits of priority and threshold; 1023
+ * level-triggered sources; a window with room for 1024 contexts.
+ *
+ * Registers are 32 bits wide and accessed as such, the bus sees to that. What
+ * the spec reserves, contexts that the guest has no vCPU for, and source 0 read
+ * as zero and ignore writes. A claim through any context by any vCPU is served:
+ * the guest's own harts are one domain.
+ *
+ * Where QEMU differs from the spec (a line that falls takes the pending bit
+ * along; the threshold filters claims; a completion needs no enable), this
+ * follows the spec. What happens behind the registers is plic_core.c's.
+ */
+#include "emul/emul.h"
+
+#include <libfdt.h>
+
+#include "emul/plic_core.h"
+#include "kernel/guest.h"
+#include "kernel/log.h"
+
+/* The spec, section "Memory Map". */
+#define PRIORITY_END 0x1000u
+#define PENDING_BASE 0x1000u
+#define PENDING_END 0x1080u
+#define ENABLE_BASE 0x2000u
+#define ENABLE_SHIFT 7 /* 0x80 bytes a context */
+#define CONTEXT_BASE 0x200000u
+#define CONTEXT_SHIFT 12
+#define CONTEXT_THRESHOLD 0u
+#define CONTEXT_CLAIM 4u
+
+#define WINDOW_BYTES 0x600000u
+#define CONTEXTS_MAX ((WINDOW_BYTES - CONTEXT_BASE) >> CONTEXT_SHIFT)
+
+#define PRIORITY_MASK 7u /* WARL: three bits, all values of them */
+#define NDEV_LEAST 95u   /* what `virt` tells its guests */
+
+static int plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		     u64 *val)
+{
+	struct plic *p = dev->state;
+	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
+
+	(void)v;
+	(void)width;
+	*val = 0;
+	if (off >= CONTEXT_BASE) {
+		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
+
+		if (ctx >= p->contexts)
+			return 0;
+		if (reg == CONTEXT_CLAIM)
+			*val = plic_core_claim(p, ctx);
+		else if (reg == CONTEXT_THRESHOLD)
+			*val = ck_pr_load_32(&p->context[ctx].threshold);
+		return 0;
+	}
+	if (off < PRIORITY_END) {
+		*val = ck_pr_load_32(&p->source[off / 4].priority);
+	} else if (off < PENDING_END) {
+		*val = plic_pending_word(p, (off - PENDING_BASE) / 4);
+	} else if (off >= ENABLE_BASE) {
+		ctx = (off - ENABLE_BASE) >> ENABLE_SHIFT;
+		if (ctx < p->contexts)
+			*val = ck_pr_load_32(
+				&p->context[ctx].enable[off / 4 % 32]);
+	}
+	return 0;
+}
+
+static int plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		      u64 val)
+{
+	struct plic *p = dev->state;
+	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
+
+	(void)v;
+	(void)width;
+	if (off >= CONTEXT_BASE) {
+		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
+
+		if (ctx >= p->contexts)
+			return 0;
+		if (reg == CONTEXT_CLAIM)
+			plic_core_complete(p, ctx, (u32)val);
+		else if (reg == CONTEXT_THRESHOLD)
+			plic_core_threshold(p, ctx, val & PRIORITY_MASK);
+		return 0;
+	}
+	if (off < PRIORITY_END) {
+		plic_core_priority(p, off / 4, val & PRIORITY_MASK);
+	} else if (off >= ENABLE_BASE) {
+		ctx = (off - ENABLE_BASE) >> ENABLE_SHIFT;
+		if (ctx < p->contexts)
+			plic_core_enable(p, ctx, off / 4 % 32, (u32)val);
+	}
+	return 0;
+}
+
+static void plic_irq_set(struct emul_dev *dev, u32 line, bool level)
+{
+	plic_core_set(dev->state, line, level);
+}
+
+static bool plic_eval(struct emul_dev *dev, struct vcpu *v)
+{
+	return plic_core_eval(dev->state, v);
+}
+
+static int plic_init(struct emul_dev *dev)
+{
+	u32 vcpus = dev->guest->cfg.vcpus;
+
+	if (vcpus > CONTEXTS_MAX / 2) {
+		log_error("%s: %u vcpus, but a plic serves at most %u",
+			  dev->guest->cfg.name, vcpus, CONTEXTS_MAX / 2);
+		return -EINVAL;
+	}
+	return plic_core_init(dev->state, dev->guest, vcpus);
+}
+
+static void plic_fini(struct emul_dev *dev)
+{
+	plic_core_fini(dev->state);
+}
+
+static void plic_reset(struct emul_dev *dev)
+{
+	plic_core_reset(dev->state);
+}
+
+static int plic_describe(struct emul_dev *dev, void *fdt, int node)
+{
+	static const char compatible[] = "sifive,plic-1.0.0\0riscv,plic0";
+	struct guest *g = dev->guest;
+	u32 ndev = NDEV_LEAST;
+	int err;
+
+	for (u32 i = 0; i < g->device_count; i++)
+		ndev = MAX(ndev, g->devices[i].irq);
+	err = fdt_setprop(fdt, node, "compatible", compatible,
+			  sizeof(compatible));
+	if (!err)
+		err = fdt_setprop(fdt, node, "interrupt-controller", NULL, 0);
+	if (!err)
+		err = fdt_setprop_u32(fdt, node, "#interrupt-cells", 1);
+	if (!err)
+		err = fdt_setprop_u32(fdt, node, "#address-cells", 0);
+	if (!err)
+		err = fdt_setprop_u32(fdt, node, "riscv,ndev", ndev);
+	return err;
+}
+
+static const struct emul_ops plic_ops = {
+	.name = "plic",
+	.compatible = "sifive,plic-1.0.0",
+	.base = { 0x0c000000 },
+	.bytes = WINDOW_BYTES,
+	.widths = EMUL_W32,
+	.state_bytes = sizeof(struct plic),
+	.lines = PLIC_SOURCES,
+	.init = plic_init,
+	.fini = plic_fini,
+	.reset = plic_reset,
+	.read = plic_read,
+	.write = plic_write,
+	.irq_set = plic_irq_set,
+	.eval = plic_eval,
+	.describe = plic_describe,
+};
+
+EMUL_DEVICE(plic_ops);

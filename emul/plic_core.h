@@ -1,0 +1,110 @@
+/*
+ * The PLIC's core: sources, contexts, and who is told of what. Private to
+ * emul/plic.c, which has the registers; the algorithm is told in plic_core.c.
+ *
+ * Context, unless it's said otherwise: any CPU, any time, no lock held.
+ */
+#ifndef ROUSE_EMUL_PLIC_CORE_H
+#define ROUSE_EMUL_PLIC_CORE_H
+
+#include <ck_pr.h>
+#include <ck_spinlock.h>
+
+#include "kernel/base.h"
+
+struct guest;
+struct vcpu;
+
+#define PLIC_SOURCES 1024u /* source 0 does not exist */
+#define PLIC_GROUP_SOURCES 16u
+#define PLIC_GROUPS (PLIC_SOURCES / PLIC_GROUP_SOURCES)
+
+/* Three bits of each source of a group, 16 bits apart. */
+#define PLIC_LEVEL_SHIFT 0     /* the line is high now */
+#define PLIC_PENDING_SHIFT 16  /* a request was forwarded: the IP bit */
+#define PLIC_INFLIGHT_SHIFT 32 /* it was claimed and is not completed */
+#define PLIC_GROUP_MASK 0xffffull
+
+struct plic_context {
+	u32 threshold;
+	u32 eip; /* S-mode contexts: written by the vCPU's own CPU */
+	u32 enable[PLIC_SOURCES / 32];
+	u32 unused[30]; /* up to 256 bytes: finding one is a shift */
+} __cacheline;
+
+/* Of plic_source.target; 0 and up is the only vCPU that enables it. */
+#define PLIC_TARGET_NONE (-1)
+#define PLIC_TARGET_MANY (-2)
+
+struct plic_source {
+	u32 priority;
+	u32 target; /* what `targets` says, in short */
+};
+
+struct plic {
+	/* Constant after creation. */
+	struct guest *guest;
+	u32 contexts;
+	u32 target_words; /* of 64 vCPUs each */
+	struct plic_context *context;
+	u64 *targets; /* [source][word]: vCPUs whose S context enables it */
+	u64 wired;    /* groups in which a device of the guest has a line */
+
+	/* Any CPU, atomic. */
+	u64 group[PLIC_GROUPS] __cacheline;
+	struct plic_source source[PLIC_SOURCES];
+
+	/* Writers of enables, so that targets follow them exactly. */
+	ck_spinlock_t enable_lock;
+};
+
+static inline u64 plic_group_pending(struct plic *p, u64 g)
+{
+	return ck_pr_load_64(&p->group[g]) >> PLIC_PENDING_SHIFT &
+	       PLIC_GROUP_MASK;
+}
+
+/* The pending array's word w: sources 32w to 32w + 31. */
+static inline u32 plic_pending_word(struct plic *p, u64 w)
+{
+	return plic_group_pending(p, 2 * w) |
+	       plic_group_pending(p, 2 * w + 1) << 16;
+}
+
+/*
+ * Contexts for `vcpus` vCPUs of `g`, at least 1, and lines for g->devices.
+ * 0 or -ENOMEM. While the guest is created.
+ */
+int plic_core_init(struct plic *p, struct guest *g, u32 vcpus) __must_check;
+void plic_core_fini(struct plic *p);
+
+/*
+ * All registers 0. A line that is high stays so, as a wire does, and its
+ * gateway forwards it anew. No vCPU runs; lines may change meanwhile.
+ */
+void plic_core_reset(struct plic *p);
+
+/* A line that a device has, as plic_core_init saw it, changes its level. */
+void plic_core_set(struct plic *p, u32 src, bool level);
+
+/* The level of the vCPU's S-mode context. On the CPU that runs `v`. */
+bool plic_core_eval(struct plic *p, const struct vcpu *v);
+
+/*
+ * The spec, "Interrupt Claim Process": the best source for that context, now in
+ * service, or 0. The threshold plays no part.
+ */
+u32 plic_core_claim(struct plic *p, u64 ctx);
+
+/*
+ * The spec, "Interrupt Completion": whoever claimed it, through any context
+ * that enables the source; anything else is silently ignored.
+ */
+void plic_core_complete(struct plic *p, u64 ctx, u32 src);
+
+/* Registers' writes; the values are legal ones. */
+void plic_core_priority(struct plic *p, u32 src, u32 priority);
+void plic_core_threshold(struct plic *p, u32 ctx, u32 threshold);
+void plic_core_enable(struct plic *p, u32 ctx, u32 w, u32 val);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The privileged architecture as a guest sees it: what the parts share.
+ */
+#ifndef ROUSE_GUESTS_BAREMETAL_ARCHTEST_H
+#define ROUSE_GUESTS_BAREMETAL_ARCHTEST_H
+
+#include "guests/baremetal/runtime/paging.h"
+#include "guests/baremetal/runtime/runtime.h"
+#include "guests/baremetal/runtime/sbi.h"
+
+extern const struct test trap_tests[], csr_tests[], page_tests[],
+	mmio_tests[], state_tests[];
+extern const size_t trap_test_count, csr_test_count, page_test_count,
+	mmio_test_count, state_test_count;
+
+#define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
+
+/* Neither RAM nor a device, on QEMU's virt and in a Rouse guest. */
+#define HOLE 0x180000UL
+
+/* What `time` was when main began. */
+extern u64 time_at_start;
+
+/*
+ * A little code buffer: instructions put there are run by probe_call or
+ * probe_user. code_begin empties it; code_run calls it in S-mode.
+ */
+extern u32 code[1024];
+void code_begin(void);
+void code_add(u32 insn);
+void code_add16(u16 insn);
+bool code_run(struct probe *p, u64 a, u64 b);
+/* The same in U-mode, through a page of its own; ends by an exception. */
+void code_run_user(struct probe *p, u64 a0);
+/* Where code[] is in U-mode, and one page of data that U-mode may use. */
+#define USER_CODE (PAGING_FREE_VA + 0x10000)
+#define USER_DATA (PAGING_FREE_VA + 0x20000)
+extern u64 user_data[512];
+
+#define INSN_RET 0x00008067u
+#define INSN_ECALL 0x00000073u
+#define INSN_EBREAK 0x00100073u
+#define INSN_WFI 0x10500073u
+#define INSN_SRET 0x10200073u
+#define INSN_SFENCE_VMA 0x12000073u
+
+/* csrrs rd, csr, x0 and csrrw x0, csr, rs1 */
+#define INSN_CSRR(rd, csr) (0x2073u | (u32)(csr) << 20 | (u32)(rd) << 7)
+#define INSN_CSRW(csr, rs) (0x1073u | (u32)(csr) << 20 | (u32)(rs) << 15)
+
+/* One instruction in S-mode or U-mode; the probe says how it ended. */
+bool run_insn(struct probe *p, u32 insn);
+void run_insn_user(struct probe *p, u32 insn);
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ * Every form of load and store to a device, with every register, with and
+ * without translation, from U-mode, from an instruction that lies on two
+ * pages. The registers used are an enable word of the PLIC (32 bits, all of
+ * them writable) and the UART's scratch register (8 bits).
+ *
+ * What no device does (other widths, atomics, instruction fetch) is an access
+ * fault in a guest; QEMU's own devices do some of it, so that part is for
+ * Rouse.
+ */
+#include "guests/baremetal/archtest/archtest.h"
+
+static u64 word_at; /* 32-bit register that keeps all bits */
+static u64 byte_at; /* 8-bit register that keeps all bits */
+
+static bool find(void)
+{
+	if (!machine.plic.bytes || machine.plic_context[0] < 0 ||
+	    !machine.uart.bytes) {
+		test_skip("no PLIC or no UART");
+		return false;
+	}
+	plic_reset();
+	/* Lines 32 to 63: no device of ours is among them. */
+	word_at = machine.plic.base + 0x2004 +
+		  0x80 * (u64)machine.plic_context[0];
+	byte_at = machine.uart.base +
+		  ((u64)UART_SCR << machine.uart_shift);
+	write32(word_at, 0);
+	if (machine.plic_lines < 63) {
+		test_skip("the PLIC has too few lines");
+		return false;
+	}
+	return true;
+}
+
+/* Runs one instruction with a0 = addr, a1 = val; returns a0 afterwards. */
+static u64 one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val)
+{
+	code_begin();
+	if (compressed)
+		code_add16((u16)insn);
+	else
+		code_add(insn);
+	code_add(INSN_RET);
+	code_run(p, addr, val);
+	return p->value;
+}
+
+static void loads(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	write32(word_at, 0x89abcdef);
+	write8(byte_at, 0x9c);
+	check_eq(one(&p, 0x00052503, false, word_at, 0), 0xffffffff89abcdef,
+		 "lw");
+	check_eq(one(&p, 0x00056503, false, word_at, 0), 0x89abcdef, "lwu");
+	check_eq(one(&p, 0x4108, true, word_at, 0), 0xffffffff89abcdef,
+		 "c.lw");
+	check_eq(one(&p, 0x00050503, false, byte_at, 0), 0xffffffffffffff9c,
+		 "lb");
+	check_eq(one(&p, 0x00054503, false, byte_at, 0), 0x9c, "lbu");
+	/* With offsets: the base register alone is another address. */
+	check_eq(one(&p, 0xff052503, false, word_at + 16, 0),
+		 0xffffffff89abcdef, "lw -16");
+	check_eq(one(&p, 0x7ff54503, false, byte_at - 0x7ff, 0), 0x9c,
+		 "lbu 2047");
+	check_eq(one(&p, 0x4148, true, word_at - 4, 0), 0xffffffff89abcdef,
+		 "c.lw 4");
+	write32(word_at, 0);
+}
+
+static void stores(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	one(&p, 0x00b52023, false, word_at, 0xfedcba9876543210);
+	check_eq(read32(word_at), 0x76543210, "sw");
+	one(&p, 0xc10c, true, word_at, 0xfedcba98f6543211);
+	check_eq(read32(word_at), 0xf6543211, "c.sw");
+	one(&p, 0xfeb52823, false, word_at + 16, 0x5);
+	check_eq(read32(word_at), 5, "sw -16");
+	one(&p, 0x00b50023, false, byte_at, 0xfffffffffffffa5);
+	check_eq(read8(byte_at), 0xa5, "sb");
+	one(&p, 0x00052023, false, word_at, 0);
+	check_eq(read32(word_at), 0, "sw x0");
+}
+
+/* c.lwsp and c.swsp: the stack pointer on a device, for one instruction. */
+static void stack_forms(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	write32(word_at, 0x80000001);
+	code_begin();
+	code_add(0x00010313); /* mv t1, sp */
+	code_add(0x00050113); /* mv sp, a0 */
+	code_add16(0x4542);   /* c.lwsp a0, 16 */
+	code_add(0x00030113); /* mv sp, t1 */
+	code_add(INSN_RET);
+	code_run(&p, word_at - 16, 0);
+	check_eq(p.value, 0xffffffff80000001, "c.lwsp");
+	code_begin();
+	code_add(0x00010313);
+	code_add(0x00050113);
+	code_add16(0xc82e); /* c.swsp a1, 16 */
+	code_add(0x00030113);
+	code_add(INSN_RET);
+	code_run(&p, word_at - 16, 0x12345679);
+	check_eq(read32(word_at), 0x12345679, "c.swsp");
+	write32(word_at, 0);
+}
+
+/* lw rd, 0(a0) and sw rs, 0(a0) for every register but the base. */
+static void registers(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	for (u32 r = 0; r < 32; r++) {
+		/* t1 keeps the register, t2 if the register is t1. */
+		u32 keep = r == 6 ? 7 : 6, out = r == 12 ? 13 : 12;
+		u64 want = r ? 0x10000 + r : 0;
+
+		write32(word_at, 0x10000 + r);
+		code_begin();
+		code_add(0x00000013 | r << 15 | keep << 7);  /* mv keep, r */
+		code_add(0x00052003 | r << 7);		     /* lw r, 0(a0) */
+		code_add(0x00000013 | r << 15 | out << 7);   /* mv out, r */
+		code_add(0x00000013 | keep << 15 | r << 7);  /* mv r, keep */
+		code_add(0x00000513 | out << 15);	     /* mv a0, out */
+		code_add(INSN_RET);
+		code_run(&p, word_at, 0);
+		check(p.value == want, "lw x%u gives 0x%lx", r, p.value);
+		if (r == 10)
+			continue;
+		code_begin();
+		code_add(0x00000013 | r << 15 | keep << 7);
+		code_add(0x00058013 | r << 7);		     /* mv r, a1 */
+		code_add(0x00052023 | r << 20);		     /* sw r, 0(a0) */
+		code_add(0x00000013 | keep << 15 | r << 7);
+		code_add(INSN_RET);
+		code_run(&p, word_at, 0x20000 + r);
+		want = r ? 0x20000 + r : 0;
+		check(read32(word_at) == want, "sw x%u wrote 0x%x", r,
+		      read32(word_at));
+	}
+	write32(word_at, 0);
+}
+
+static void translated(void)
+{
+	u64 *root, va = PAGING_FREE_VA;
+	struct probe p;
+
+	if (!find())
+		return;
+	root = paging_new();
+	paging_map(root, va, byte_at & ~0xfffUL, PTE_RW);
+	/* The instruction itself: its halves on two pages, far apart. */
+	paging_map(root, va + 0x2000, (u64)code, PTE_RX);
+	paging_map(root, va + 0x3000, (u64)user_data, PTE_RX);
+	write8(byte_at, 0x77);
+	((u16 *)code)[2047] = 0x4503;			/* lbu a0, 0(a0) */
+	((u16 *)user_data)[0] = 0x0005;
+	((u16 *)user_data)[1] = 0x8082;			/* c.ret */
+	__asm__ volatile("fence.i" ::: "memory");
+	paging_on(root, 0);
+	probe_call(&p, (u64(*)(u64, u64, u64))(va + 0x2ffe),
+		   va + (byte_at & 0xfff), 0, 0);
+	paging_off();
+	check_eq(p.scause, 0, "scause");
+	check_eq(p.value, 0x77, "lbu");
+}
+
+static void from_user_mode(void)
+{
+	u64 *root, va = PAGING_FREE_VA;
+	struct probe p;
+
+	if (!find())
+		return;
+	write8(byte_at, 0x83);
+	code_begin();
+	code_add(0x00050583); /* lb a1, 0(a0) */
+	code_add(0x00b500a3); /* sb a1, 1(a0): where nothing changes */
+	code_add(INSN_ECALL);
+	root = paging_new();
+	paging_map(root, va, byte_at & ~0xfffUL, PTE_RW | PTE_U);
+	paging_map(root, va + 0x1000, (u64)code, PTE_V | PTE_X | PTE_U |
+						   PTE_AD);
+	/* Execute-only code: the hypervisor reads it all the same. */
+	code[1] = 0x00b50023; /* sb a1, 0(a0) */
+	__asm__ volatile("fence.i" ::: "memory");
+	paging_on(root, 0);
+	probe_user(&p, va + 0x1000, va, va + (byte_at & 0xfff));
+	paging_off();
+	check_eq(p.scause, CAUSE_ECALL_U, "scause");
+	check_eq(p.x11, 0xffffffffffffff83, "lb");
+}
+
+static void faults(const char *name, u32 insn, bool compressed, u64 at,
+		   u64 cause)
+{
+	struct probe p;
+
+	one(&p, insn, compressed, at, 0);
+	check(p.scause == cause, "%s: scause %ld, expected %ld", name,
+	      p.scause, cause);
+	if (p.scause) {
+		check(p.stval == at, "%s: stval 0x%lx", name, p.stval);
+		check(p.sepc == (u64)code, "%s: sepc 0x%lx", name, p.sepc);
+	}
+}
+
+static void wrong_widths(void)
+{
+	if (!find())
+		return;
+	faults("ld", 0x00053503, false, word_at & ~7UL, CAUSE_LOAD_ACCESS);
+	faults("sd", 0x00b53023, false, word_at & ~7UL, CAUSE_STORE_ACCESS);
+	faults("c.ld", 0x6108, true, word_at & ~7UL, CAUSE_LOAD_ACCESS);
+	faults("c.sd", 0xe10c, true, word_at & ~7UL, CAUSE_STORE_ACCESS);
+	faults("lb", 0x00050503, false, word_at, CAUSE_LOAD_ACCESS);
+	faults("lbu", 0x00054503, false, word_at, CAUSE_LOAD_ACCESS);
+	faults("lh", 0x00051503, false, word_at, CAUSE_LOAD_ACCESS);
+	faults("lhu", 0x00055503, false, word_at, CAUSE_LOAD_ACCESS);
+	faults("sb", 0x00b50023, false, word_at, CAUSE_STORE_ACCESS);
+	faults("sh", 0x00b51023, false, word_at, CAUSE_STORE_ACCESS);
+}
+
+static void misaligned(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	if (!machine.rouse) {
+		test_skip("the board's devices take such accesses");
+		return;
+	}
+	for (u64 i = 1; i < 4; i++) {
+		one(&p, 0x00052503, false, word_at + i, 0);
+		check(p.scause == CAUSE_LOAD_ACCESS ||
+			      p.scause == CAUSE_LOAD_MISALIGNED,
+		      "lw: scause %ld", p.scause);
+		one(&p, 0x00b52023, false, word_at + i, 0);
+		check(p.scause == CAUSE_STORE_ACCESS ||
+			      p.scause == CAUSE_STORE_MISALIGNED,
+		      "sw: scause %ld", p.scause);
+	}
+}
+
+static void atomics(void)
+{
+	u64 at;
+
+	if (!find())
+		return;
+	if (!machine.rouse) {
+		test_skip("QEMU's devices take atomics");
+		return;
+	}
+	at = word_at;
+	faults("amoadd.w", 0x00b5252f, false, at, CAUSE_STORE_ACCESS);
+	faults("amoswap.w", 0x08b5252f, false, at, CAUSE_STORE_ACCESS);
+	faults("amomaxu.w", 0xe0b5252f, false, at, CAUSE_STORE_ACCESS);
+	faults("lr.w", 0x1005252f, false, at, CAUSE_LOAD_ACCESS);
+	faults("sc.w", 0x18b5252f, false, at, CAUSE_STORE_ACCESS);
+	faults("amoadd.d", 0x00b5352f, false, at & ~7UL, CAUSE_STORE_ACCESS);
+	check_eq(read32(word_at), 0, "the register afterwards");
+}
+
+static u64 jump(u64 to, u64 b, u64 c)
+{
+	(void)b;
+	(void)c;
+	return ((u64(*)(void))to)();
+}
+
+static void fetches(void)
+{
+	struct probe p;
+	u64 at[3];
+
+	if (!find())
+		return;
+	if (!machine.rouse) {
+		test_skip("QEMU's harts run code from devices");
+		return;
+	}
+	at[0] = machine.plic.base;
+	at[1] = machine.uart.base;
+	at[2] = machine.finisher.base;
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		probe_call(&p, jump, at[i], 0, 0);
+		check(p.scause == CAUSE_FETCH_ACCESS,
+		      "fetch at 0x%lx: scause %ld", at[i], p.scause);
+		check(p.stval == at[i] && p.sepc == at[i],
+		      "fetch at 0x%lx: stval 0x%lx sepc 0x%lx", at[i],
+		      p.stval, p.sepc);
+	}
+}
+
+const struct test mmio_tests[] = {
+	{ "mmio_every_load", loads },
+	{ "mmio_every_store", stores },
+	{ "mmio_stack_pointer_forms", stack_forms },
+	{ "mmio_every_register", registers },
+	{ "mmio_translated_from_an_instruction_on_two_pages", translated },
+	{ "mmio_from_user_mode_and_execute_only_code", from_user_mode },
+	{ "mmio_wrong_width_is_an_access_fault", wrong_widths },
+	{ "mmio_misaligned_traps", misaligned },
+	{ "mmio_atomics_are_access_faults", atomics },
+	{ "mmio_fetch_is_an_access_fault", fetches },
+};
+TEST_LIST(mmio_tests, mmio_test_count);

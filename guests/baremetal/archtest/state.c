@@ -1,0 +1,224 @@
+/*
+ * State that a hypervisor switches late or not at all: floating-point and
+ * vector registers, and the supervisor CSRs.
+ *
+ * All harts put known values there, sleep, spin and take interrupts, and look
+ * again; with another guest that does the same on the same CPUs a register that
+ * is not switched shows. Every setting of sstatus.FS and VS has to keep the
+ * contents: the specification says that changing it never destroys them.
+ * `state_rounds=` (50).
+ */
+#include "guests/baremetal/archtest/archtest.h"
+
+#define VLENB_MAX 256
+
+void fp_load(const u64 *regs, u64 fcsr);
+u64 fp_store(u64 *regs);
+u64 vec_lenb(void);
+void vec_load(const void *regs, u64 vl, u64 vcsr);
+void vec_store(void *regs, u64 *csrs);
+
+static u8 vec_want[MAX_HARTS][32 * VLENB_MAX];
+static u8 vec_got[MAX_HARTS][32 * VLENB_MAX];
+
+static void set_fs(u64 fs)
+{
+	csr_clear(sstatus, SSTATUS_FS);
+	csr_set(sstatus, fs << SSTATUS_FS_SHIFT);
+}
+
+static void set_vs(u64 vs)
+{
+	csr_clear(sstatus, SSTATUS_VS);
+	csr_set(sstatus, vs << SSTATUS_VS_SHIFT);
+}
+
+static u64 get_fs(void)
+{
+	return csr_read(sstatus) >> SSTATUS_FS_SHIFT & 3;
+}
+
+static u64 get_vs(void)
+{
+	return csr_read(sstatus) >> SSTATUS_VS_SHIFT & 3;
+}
+
+/* A sleep, an interrupt taken, a spin: whoever wants the CPU gets it. */
+static void be_away(struct rand *r)
+{
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_TIMER));
+	timer_set(time_now() + rand_below(r, us_to_ticks(300)));
+	wfi();
+	irq_on();
+	irq_off();
+	sbi_ipi_hart(this_hart()->id);
+	irq_on();
+	irq_off();
+	timer_clear();
+	csr_write(sie, 0);
+	delay_ticks(rand_below(r, us_to_ticks(50)));
+}
+
+static void fp_hart(struct hart *h, void *arg)
+{
+	u64 rounds = *(u64 *)arg, want[32], got[32], fcsr;
+	struct rand r;
+
+	rand_seed(&r, h->id);
+	for (u64 n = 0; n < rounds && !test_failed(); n++) {
+		u64 frm = rand_below(&r, 5) << 5 | rand_below(&r, 32);
+		u64 fs = rand_below(&r, 4);
+
+		for (u32 i = 0; i < 32; i++)
+			want[i] = rand_next(&r);
+		set_fs(1);
+		fp_load(want, frm);
+		if (get_fs() != 3)
+			test_fail("FS is %ld after a load", get_fs());
+		set_fs(fs);
+		be_away(&r);
+		if (get_fs() != fs)
+			test_fail("FS was %ld and is %ld", fs, get_fs());
+		set_fs(2);
+		fcsr = fp_store(got);
+		if (memcmp(want, got, sizeof(want)) || fcsr != frm)
+			test_fail("hart %ld round %ld FS %ld: registers are "
+				  "not as they were",
+				  h->id, n, fs);
+	}
+	set_fs(0);
+}
+
+static void fp_state(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	if (!isa_has("d")) {
+		test_skip("no D extension");
+		return;
+	}
+	harts_run(machine.hart_count, fp_hart, &rounds);
+}
+
+static void fp_off(void)
+{
+	struct probe p;
+
+	if (!isa_has("d")) {
+		test_skip("no D extension");
+		return;
+	}
+	set_fs(0);
+	run_insn(&p, 0x00053007); /* fld f0, 0(a0) */
+	check_eq(p.scause, CAUSE_ILLEGAL, "scause of fld");
+	run_insn(&p, INSN_CSRR(10, 3));
+	check_eq(p.scause, CAUSE_ILLEGAL, "scause of csrr fcsr");
+	check_eq(get_fs(), 0, "FS");
+}
+
+static void vec_hart(struct hart *h, void *arg)
+{
+	u64 rounds = *(u64 *)arg, csrs[3], lenb;
+	u8 *want = vec_want[h->index], *got = vec_got[h->index];
+	struct rand r;
+
+	rand_seed(&r, h->id);
+	set_vs(1);
+	lenb = vec_lenb();
+	if (lenb > VLENB_MAX) {
+		test_skip("vlenb is %ld", lenb);
+		return;
+	}
+	for (u64 n = 0; n < rounds && !test_failed(); n++) {
+		u64 vcsr = rand_below(&r, 8), vs = rand_below(&r, 4);
+		u64 vl = 1 + rand_below(&r, lenb);
+
+		for (u64 i = 0; i < 32 * lenb; i++)
+			want[i] = (u8)rand_next(&r);
+		set_vs(1);
+		vec_load(want, vl, vcsr);
+		if (get_vs() != 3)
+			test_fail("VS is %ld after a load", get_vs());
+		set_vs(vs);
+		be_away(&r);
+		if (get_vs() != vs)
+			test_fail("VS was %ld and is %ld", vs, get_vs());
+		set_vs(2);
+		vec_store(got, csrs);
+		if (memcmp(want, got, 32 * lenb) || csrs[0] != vl ||
+		    csrs[1] != 0xc9 || csrs[2] != vcsr)
+			test_fail("hart %ld round %ld VS %ld: registers are "
+				  "not as they were (vl %ld of %ld, vtype "
+				  "0x%lx, vcsr %ld of %ld)",
+				  h->id, n, vs, csrs[0], vl, csrs[1], csrs[2],
+				  vcsr);
+	}
+	set_vs(0);
+}
+
+static void vec_state(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	if (!isa_has("v")) {
+		test_skip("no V extension");
+		return;
+	}
+	harts_run(machine.hart_count, vec_hart, &rounds);
+}
+
+static void vec_off(void)
+{
+	struct probe p;
+
+	if (isa_has("v"))
+		set_vs(0);
+	run_insn(&p, 0x0d007057); /* vsetvli x0, x0, e32, m1, ta, ma */
+	check_eq(p.scause, CAUSE_ILLEGAL, "scause");
+}
+
+/* CSRs without a copy for the guest have to be switched by software. */
+static void csr_hart(struct hart *h, void *arg)
+{
+	u64 rounds = *(u64 *)arg;
+	struct rand r;
+
+	rand_seed(&r, h->id + 100);
+	for (u64 n = 0; n < rounds && !test_failed(); n++) {
+		u64 counters = rand_below(&r, 8), fiom = rand_below(&r, 2);
+		u64 sum = rand_below(&r, 2) ? SSTATUS_SUM : 0, got;
+
+		csr_write(scounteren, counters);
+		csr_write(0x10a, fiom);
+		csr_clear(sstatus, SSTATUS_SUM);
+		csr_set(sstatus, sum);
+		be_away(&r);
+		got = csr_read(scounteren) & 7;
+		if (got != counters)
+			test_fail("scounteren was %ld and is %ld", counters,
+				  got);
+		if ((csr_read(0x10a) & 1) != fiom)
+			test_fail("senvcfg has changed");
+		if ((csr_read(sstatus) & SSTATUS_SUM) != sum)
+			test_fail("sstatus.SUM has changed");
+	}
+	csr_write(scounteren, 0);
+	csr_write(0x10a, 0);
+	csr_clear(sstatus, SSTATUS_SUM);
+}
+
+static void csr_state(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	harts_run(machine.hart_count, csr_hart, &rounds);
+}
+
+const struct test state_tests[] = {
+	{ "state_floating_point_is_kept", fp_state },
+	{ "state_floating_point_off_is_illegal", fp_off },
+	{ "state_vector_is_kept", vec_state },
+	{ "state_vector_off_is_illegal", vec_off },
+	{ "state_csrs_are_kept", csr_state },
+};
+TEST_LIST(state_tests, state_test_count);

@@ -1,0 +1,290 @@
+/*
+ * Exceptions and what sstatus, sepc, scause and stval say of them
+ * (privileged specification, "Supervisor Trap ..." and its WFI section).
+ */
+#include "guests/baremetal/archtest/archtest.h"
+
+#define SPP_SPIE_SIE (SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_SIE)
+
+#define INSN_MRET 0x30200073u
+
+/* QEMU leaves an older instruction in stval when mret is illegal. */
+static bool stval_is_right(const struct probe *p, u32 insn)
+{
+	return p->stval == insn || p->stval == 0 || insn == INSN_MRET;
+}
+
+/* An exception taken from S-mode, with interrupts on or off before it. */
+static void expect(struct probe *p, u64 cause, u64 sepc, bool irqs)
+{
+	check_eq(p->scause, cause, "scause");
+	check_eq(p->sepc, sepc, "sepc");
+	check_eq(p->sstatus & SPP_SPIE_SIE,
+		 SSTATUS_SPP | (irqs ? SSTATUS_SPIE : 0),
+		 "sstatus.SPP, SPIE, SIE");
+}
+
+static void illegal_with(bool irqs)
+{
+	static const u32 insns[] = { 0xffffffff, 0x0000000b, 0xc0001073 };
+	struct probe p;
+
+	for (size_t i = 0; i < ARRAY_LEN(insns); i++) {
+		if (irqs)
+			irq_on();
+		run_insn(&p, insns[i]);
+		irq_off();
+		expect(&p, CAUSE_ILLEGAL, (u64)code, irqs);
+		check(p.stval == insns[i] || p.stval == 0, "stval is 0x%lx",
+		      p.stval);
+	}
+}
+
+static void illegal_off(void)
+{
+	illegal_with(false);
+}
+
+static void illegal_on(void)
+{
+	illegal_with(true);
+}
+
+static void illegal_compressed(void)
+{
+	struct probe p;
+
+	code_begin();
+	code_add16(0x0001); /* c.nop */
+	code_add16(0x0000); /* defined to be illegal */
+	code_run(&p, 0, 0);
+	expect(&p, CAUSE_ILLEGAL, (u64)code + 2, false);
+	check_eq(p.stval, 0, "stval");
+}
+
+static void ebreak(void)
+{
+	struct probe p;
+
+	run_insn(&p, INSN_EBREAK);
+	expect(&p, CAUSE_BREAKPOINT, (u64)code, false);
+	check(p.stval == (u64)code || p.stval == 0, "stval is 0x%lx",
+	      p.stval);
+	code_begin();
+	code_add16(0x9002); /* c.ebreak */
+	code_run(&p, 0, 0);
+	expect(&p, CAUSE_BREAKPOINT, (u64)code, false);
+}
+
+static void user_ecall(void)
+{
+	struct probe p;
+
+	code_begin();
+	code_add(0x00150513); /* addi a0, a0, 1 */
+	code_add(INSN_ECALL);
+	code_run_user(&p, 41);
+	check_eq(p.scause, CAUSE_ECALL_U, "scause");
+	check_eq(p.sepc, USER_CODE + 4, "sepc");
+	check_eq(p.stval, 0, "stval");
+	check_eq(p.sstatus & SPP_SPIE_SIE, SSTATUS_SPIE,
+		 "sstatus.SPP, SPIE, SIE");
+	check_eq(p.x10, 42, "a0");
+}
+
+static void user_illegal(void)
+{
+	/* Each is for S-mode only, or not there at all. */
+	static const struct {
+		const char *name;
+		u32 insn;
+	} insns[] = {
+		{ "csrr sstatus", INSN_CSRR(10, 0x100) },
+		{ "csrr sip", INSN_CSRR(10, 0x144) },
+		{ "csrw satp", INSN_CSRW(0x180, 0) },
+		{ "sret", INSN_SRET },
+		{ "wfi", INSN_WFI },
+		{ "sfence.vma", INSN_SFENCE_VMA },
+		{ "csrr hstatus", INSN_CSRR(10, 0x600) },
+		{ "csrr vsstatus", INSN_CSRR(10, 0x200) },
+		{ "csrr mstatus", INSN_CSRR(10, 0x300) },
+		{ "mret", INSN_MRET },
+		{ "hfence.gvma", 0x62000073 },
+		{ "custom", 0x0000000b },
+	};
+	struct probe p;
+
+	for (size_t i = 0; i < ARRAY_LEN(insns); i++) {
+		run_insn_user(&p, insns[i].insn);
+		check(p.scause == CAUSE_ILLEGAL, "%s: scause %ld",
+		      insns[i].name, p.scause);
+		check(p.sepc == USER_CODE, "%s: sepc 0x%lx", insns[i].name,
+		      p.sepc);
+		check(stval_is_right(&p, insns[i].insn),
+		      "%s: stval 0x%lx", insns[i].name, p.stval);
+		check(!(p.sstatus & SSTATUS_SPP), "%s: SPP is set",
+		      insns[i].name);
+	}
+}
+
+static void supervisor_illegal(void)
+{
+	/* Machine mode's are never there; H's are not there in a guest. */
+	static const struct {
+		const char *name;
+		u32 insn;
+		bool h;
+	} insns[] = {
+		{ "csrr mstatus", INSN_CSRR(10, 0x300), false },
+		{ "csrr mhartid", INSN_CSRR(10, 0xf14), false },
+		{ "mret", INSN_MRET, false },
+		{ "csrw time", INSN_CSRW(0xc01, 0), false },
+		{ "csrr of no CSR", INSN_CSRR(10, 0x5ff), false },
+		{ "csrr hstatus", INSN_CSRR(10, 0x600), true },
+		{ "csrw hstatus", INSN_CSRW(0x600, 0), true },
+		{ "csrr hedeleg", INSN_CSRR(10, 0x602), true },
+		{ "csrr hgatp", INSN_CSRR(10, 0x680), true },
+		{ "csrr htval", INSN_CSRR(10, 0x643), true },
+		{ "csrr hvip", INSN_CSRR(10, 0x645), true },
+		{ "csrr htimedelta", INSN_CSRR(10, 0x605), true },
+		{ "csrr hgeip", INSN_CSRR(10, 0xe12), true },
+		{ "csrr vsstatus", INSN_CSRR(10, 0x200), true },
+		{ "csrr vsatp", INSN_CSRR(10, 0x280), true },
+		{ "csrr vstimecmp", INSN_CSRR(10, 0x24d), true },
+		{ "hfence.gvma", 0x62000073, true },
+		{ "hfence.vvma", 0x22000073, true },
+		{ "hlv.w", 0x68054573, true },
+	};
+	struct probe p;
+
+	for (size_t i = 0; i < ARRAY_LEN(insns); i++) {
+		if (insns[i].h && isa_has("h"))
+			continue;
+		run_insn(&p, insns[i].insn);
+		check(p.scause == CAUSE_ILLEGAL, "%s: scause %ld",
+		      insns[i].name, p.scause);
+		check(stval_is_right(&p, insns[i].insn),
+		      "%s: stval 0x%lx", insns[i].name, p.stval);
+		check(p.sepc == (u64)code, "%s: sepc 0x%lx", insns[i].name,
+		      p.sepc);
+	}
+}
+
+/* With an interrupt pending and enabled WFI is a nop, whatever SIE says. */
+static void wfi_pending(void)
+{
+	struct probe p;
+	u64 start = time_now();
+
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	for (int i = 0; i < 100; i++)
+		check(run_insn(&p, INSN_WFI), "scause %ld", p.scause);
+	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	check(time_now() - start < machine.hz, "it took %ld us",
+	      ticks_to_ns(time_now() - start) / 1000);
+}
+
+static void on_timer(struct hart *h, struct trap_frame *f)
+{
+	(void)h;
+	timer_clear();
+	user_data[0] = 1;
+	user_data[1] = f->sstatus & SSTATUS_SPP;
+	user_data[2] = f->sepc;
+}
+
+/* U-mode spins until the handler of a timer interrupt says stop. */
+static void user_interrupted(void)
+{
+	struct probe p;
+
+	for (int i = 0; i < 20; i++) {
+		user_data[0] = 0;
+		irq_handler(IRQ_S_TIMER, on_timer);
+		csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+		code_begin();
+		code_add(0x00053583); /* ld a1, 0(a0) */
+		code_add(0xfe058ee3); /* beqz a1, -4 */
+		code_add(INSN_ECALL);
+		timer_set(time_now() + us_to_ticks(100 * (u64)i));
+		code_run_user(&p, USER_DATA);
+		csr_write(sie, 0);
+		irq_handler(IRQ_S_TIMER, NULL);
+		check_eq(p.scause, CAUSE_ECALL_U, "scause");
+		check_eq(p.x11, 1, "a1");
+		check_eq(user_data[1], 0, "SPP in the handler");
+		check(user_data[2] - USER_CODE < 12, "sepc 0x%lx",
+		      user_data[2]);
+	}
+}
+
+/* Vectored stvec: interrupts go to base + 4 * cause, exceptions to base. */
+extern char vectored_table[];
+u64 vectored_hit;
+
+static void vectored(void)
+{
+	u64 old = csr_read(stvec);
+
+	vectored_hit = 0;
+	csr_write(stvec, (u64)vectored_table | 1);
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	irq_on();
+	irq_off();
+	csr_write(sie, 0);
+	csr_write(stvec, old);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	check_eq(vectored_hit, IRQ_S_SOFT, "table entry");
+}
+
+/* The table: entry n leaves n in vectored_hit and clears SSIP. */
+__asm__(".pushsection .text\n"
+	".balign 256\n"
+	"vectored_table:\n"
+	".option push\n"
+	".option norvc\n"
+	"	j	1f\n"
+	"	j	2f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	"	j	1f\n"
+	".option pop\n"
+	"1:	addi	sp, sp, -16\n"
+	"	sd	t0, 0(sp)\n"
+	"	sd	t1, 8(sp)\n"
+	"	li	t0, 99\n"
+	"	j	3f\n"
+	"2:	addi	sp, sp, -16\n"
+	"	sd	t0, 0(sp)\n"
+	"	sd	t1, 8(sp)\n"
+	"	li	t0, 1\n"
+	"3:	la	t1, vectored_hit\n"
+	"	sd	t0, 0(t1)\n"
+	"	csrci	sip, 2\n"
+	"	ld	t0, 0(sp)\n"
+	"	ld	t1, 8(sp)\n"
+	"	addi	sp, sp, 16\n"
+	"	sret\n"
+	".popsection\n");
+
+const struct test trap_tests[] = {
+	{ "trap_illegal_instruction_with_interrupts_off", illegal_off },
+	{ "trap_illegal_instruction_with_interrupts_on", illegal_on },
+	{ "trap_illegal_compressed_instruction", illegal_compressed },
+	{ "trap_ebreak", ebreak },
+	{ "trap_ecall_from_user_mode", user_ecall },
+	{ "trap_user_mode_may_not_what_supervisors_may", user_illegal },
+	{ "trap_supervisors_may_not_what_is_above_them", supervisor_illegal },
+	{ "trap_wfi_with_a_pending_interrupt_returns", wfi_pending },
+	{ "trap_user_mode_is_interrupted_and_goes_on", user_interrupted },
+	{ "trap_vectored_interrupts", vectored },
+};
+TEST_LIST(trap_tests, trap_test_count);

@@ -1,0 +1,92 @@
+/*
+ * SBI conformance (RISC-V SBI specification 2.0), as seen by S-mode.
+ *
+ * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN and the legacy
+ * extensions, with the arguments that specifications are about: all forms of
+ * hart masks, harts that don't exist, addresses that aren't RAM, reserved
+ * values, calls that race. Firmware that answers otherwise than the text says
+ * is reported as skipped with its answer; Rouse fails.
+ *
+ * One file of sbitest/ an extension. `end=legacy` or `end=finisher` in the
+ * boot arguments chooses how a run without failures powers off.
+ */
+#include "guests/baremetal/sbitest/sbitest.h"
+
+u64 absent_hart(void)
+{
+	u64 id = 0;
+
+	for (u32 i = 0; i < machine.hart_count; i++)
+		if (harts[i].id >= id)
+			id = harts[i].id + 1;
+	return id;
+}
+
+u64 ram_end(void)
+{
+	u32 last = machine.ram_count - 1;
+
+	return machine.ram[last].base + machine.ram[last].bytes;
+}
+
+bool wait_word(u64 *word, u64 want)
+{
+	u64 start = time_now();
+
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != want)
+		if (time_now() - start > 5 * machine.hz)
+			return false;
+	return true;
+}
+
+bool wait_status(u64 hartid, u64 want)
+{
+	u64 start = time_now();
+
+	while (sbi_hart_status(hartid).value != want)
+		if (time_now() - start > 5 * machine.hz)
+			return false;
+	return true;
+}
+
+struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg)
+{
+	if (machine.hart_count < 2) {
+		test_skip("needs two harts");
+		return NULL;
+	}
+	if (hart_start(&harts[1], fn, arg)) {
+		test_fail("hart %ld did not start", harts[1].id);
+		return NULL;
+	}
+	return &harts[1];
+}
+
+static u32 add(struct test *all, u32 n, const struct test *t, size_t count)
+{
+	memcpy(all + n, t, count * sizeof(*t));
+	return n + (u32)count;
+}
+
+int main(void)
+{
+	static struct test all[128];
+	char end[16] = "";
+	u32 n = 0;
+	int failed;
+
+	n = add(all, n, base_tests, base_test_count);
+	n = add(all, n, time_tests, time_test_count);
+	n = add(all, n, ipi_tests, ipi_test_count);
+	n = add(all, n, rfence_tests, rfence_test_count);
+	n = add(all, n, hsm_tests, hsm_test_count);
+	n = add(all, n, dbcn_tests, dbcn_test_count);
+	n = add(all, n, legacy_tests, legacy_test_count);
+	failed = tests_run(all, n);
+	arg_str("end", end, sizeof(end));
+	if (!failed && !strcmp(end, "legacy"))
+		sbi_legacy(SBI_LEGACY_SHUTDOWN, 0, 0, 0, 0);
+	if (!failed && !strcmp(end, "finisher"))
+		write32(machine.finisher.base, FINISHER_PASS);
+	return failed;
+}

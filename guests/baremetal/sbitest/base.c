@@ -1,0 +1,171 @@
+/*
+ * BASE, what doesn't exist, the calling convention, and SRST's refusals (its
+ * successes end every run).
+ */
+#include "guests/baremetal/sbitest/sbitest.h"
+
+#define PATTERN 0x5a5a0000UL
+
+void ecall_raw(u64 ext, u64 fid, u64 a0, u64 a1, u64 *after);
+
+u64 ecall_registers(u64 ext, u64 fid, u64 a0, u64 a1, u64 *out)
+{
+	u64 after[32], changed = 0, sp, tp;
+
+	__asm__ volatile("mv %0, sp\n\tmv %1, tp" : "=r"(sp), "=r"(tp));
+	ecall_raw(ext, fid, a0, a1, after);
+	for (u32 r = 1; r < 32; r++) {
+		u64 want = PATTERN + r;
+
+		if (r == 10 || r == 11 || r == 2)
+			continue;
+		if (r == 4)
+			want = tp;
+		if (r == 16)
+			want = fid;
+		if (r == 17)
+			want = ext;
+		if (after[r] != want)
+			changed |= 1UL << r;
+	}
+	if (after[2] > sp || sp - after[2] > 4096)
+		changed |= 1UL << 2;
+	out[0] = after[10];
+	out[1] = after[11];
+	return changed;
+}
+
+static void spec_version(void)
+{
+	struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0, 0);
+
+	check_eq(r.error, 0, "error");
+	check(r.value >> 24 >= 2, "version 0x%lx is below 2.0", r.value);
+	check_eq(r.value >> 31, 0, "reserved bits");
+}
+
+static void identities(void)
+{
+	for (u64 f = SBI_BASE_IMPL_ID; f <= SBI_BASE_MIMPID; f++)
+		if (f != SBI_BASE_PROBE)
+			check_eq(sbi_call(SBI_BASE, f, 0, 0, 0).error, 0,
+				 "error");
+}
+
+static void probe_known(void)
+{
+	static const u64 known[] = {
+		SBI_BASE, SBI_TIME, SBI_IPI, SBI_RFENCE, SBI_HSM, SBI_SRST,
+		SBI_DBCN, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_PROBE,
+					    known[i], 0, 0);
+
+		check(r.error == 0 && r.value, "0x%lx: error %ld value %ld",
+		      known[i], r.error, r.value);
+	}
+}
+
+static const u64 unknown[] = { 0x09, 0x0f, 0x11, 0x12345678, 0x7fffffff,
+			       0xffffffff80000000, 0xffffffffffffffff };
+
+static void probe_unknown(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
+		struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_PROBE,
+					    unknown[i], 0, 0);
+
+		check(r.error == 0 && r.value == 0,
+		      "0x%lx: error %ld value %ld", unknown[i], r.error,
+		      r.value);
+	}
+}
+
+static void call_unknown(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+		check_eq(sbi_call(unknown[i], 0, 0, 0, 0).error,
+			 SBI_ERR_NOT_SUPPORTED, "error");
+}
+
+static void unknown_functions(void)
+{
+	static const struct {
+		u64 ext, fid;
+	} calls[] = {
+		{ SBI_BASE, 7 },   { SBI_TIME, 1 }, { SBI_IPI, 1 },
+		{ SBI_RFENCE, 7 }, { SBI_HSM, 4 },  { SBI_SRST, 1 },
+		{ SBI_DBCN, 3 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		u64 ext = calls[i].ext;
+
+		check_eq(sbi_call(ext, calls[i].fid, 0, 0, 0).error,
+			 SBI_ERR_NOT_SUPPORTED, "error");
+		check_eq(sbi_call(ext, 0x7fffffff, 0, 0, 0).error,
+			 SBI_ERR_NOT_SUPPORTED, "error of FID 0x7fffffff");
+		check_eq(sbi_call(ext, 0xffffffffffffffff, 0, 0, 0).error,
+			 SBI_ERR_NOT_SUPPORTED, "error of FID -1");
+	}
+}
+
+static void keeps_registers(void)
+{
+	static const struct {
+		u64 ext, fid, a0, a1;
+	} calls[] = {
+		{ SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0 },
+		{ SBI_TIME, 0, UINT64_MAX, 0 },
+		{ SBI_IPI, 0, 0, 0 },
+		{ SBI_RFENCE, SBI_RFENCE_I, 0, UINT64_MAX },
+		{ SBI_HSM, SBI_HSM_STATUS, 0, 0 },
+		{ SBI_DBCN, SBI_DBCN_READ, 0, 0 },
+		{ SBI_DBCN, SBI_DBCN_WRITE_BYTE, '.', 0 },
+		{ 0x12345678, 0, 0, 0 },
+	};
+	u64 out[2];
+
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		u64 changed = ecall_registers(calls[i].ext, calls[i].fid,
+					      calls[i].a0, calls[i].a1, out);
+
+		check(!changed, "EID 0x%lx changed registers 0x%lx",
+		      calls[i].ext, changed);
+	}
+	print("\n");
+}
+
+static void srst_refusals(void)
+{
+	static const struct {
+		u64 type, reason;
+	} bad[] = {
+		{ 3, 0 },	   { 0xefffffff, 0 }, { 0xf0000000, 0 },
+		{ 0xfffffffe, 0 }, { 0, 2 },	      { 0, 0xdfffffff },
+		{ 1, 2 },	   { 2, 0xdfffffff }, { 3, 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		long e = sbi_call(SBI_SRST, 0, bad[i].type, bad[i].reason,
+				  0).error;
+
+		check_spec(e == SBI_ERR_INVALID_PARAM,
+			   "type 0x%lx reason 0x%lx gives %ld", bad[i].type,
+			   bad[i].reason, e);
+	}
+}
+
+const struct test base_tests[] = {
+	{ "base_spec_version_is_at_least_2_0", spec_version },
+	{ "base_identities_are_given", identities },
+	{ "base_probe_finds_every_extension", probe_known },
+	{ "base_probe_of_unknown_extensions_gives_zero", probe_unknown },
+	{ "unknown_extensions_are_not_supported", call_unknown },
+	{ "unknown_functions_are_not_supported", unknown_functions },
+	{ "ecall_changes_a0_and_a1_only", keeps_registers },
+	{ "srst_refuses_reserved_types_and_reasons", srst_refusals },
+};
+TEST_LIST(base_tests, base_test_count);

@@ -1,0 +1,147 @@
+/*
+ * The legacy extensions: masks in memory, at virtual addresses, answers in a0
+ * alone, a6 ignored. Shutdown is tried by `end=legacy`.
+ */
+#include "guests/baremetal/runtime/paging.h"
+#include "guests/baremetal/sbitest/sbitest.h"
+
+static u64 mask __attribute__((aligned(4096)));
+
+static void set_timer(void)
+{
+	check_eq(sbi_legacy(SBI_LEGACY_SET_TIMER, 0, 0, 0, 0), 0, "answer");
+	delay_ticks(machine.hz / 1000);
+	check(timer_pending(), "not pending");
+	check_eq(sbi_legacy(SBI_LEGACY_SET_TIMER, UINT64_MAX, 0, 0, 0), 0,
+		 "answer");
+	check(!timer_pending(), "still pending");
+}
+
+static void console(void)
+{
+	long c;
+
+	for (const char *s = "legacy: putchar\n"; *s; s++)
+		check_eq(sbi_legacy(SBI_LEGACY_PUTCHAR, (u64)*s, 0, 0, 0), 0,
+			 "putchar's answer");
+	c = sbi_legacy(SBI_LEGACY_GETCHAR, 0, 0, 0, 0);
+	check(c >= -1 && c < 256, "getchar gives %ld", c);
+}
+
+static void ipi(void)
+{
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	mask = 1UL << this_hart()->id;
+	check_eq(sbi_legacy(SBI_LEGACY_SEND_IPI, (u64)&mask, 0, 0, 0), 0,
+		 "send_ipi's answer");
+	delay_ticks(machine.hz / 1000);
+	check(soft_pending(), "not pending");
+	sbi_legacy(SBI_LEGACY_CLEAR_IPI, 0, 0, 0, 0);
+	check(!soft_pending(), "still pending after clear_ipi");
+	mask = 0;
+	check_eq(sbi_legacy(SBI_LEGACY_SEND_IPI, (u64)&mask, 0, 0, 0), 0,
+		 "send_ipi's answer");
+	check(!soft_pending(), "an empty mask sent one");
+}
+
+static void clear_tells(void)
+{
+	long none, some;
+
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	none = sbi_legacy(SBI_LEGACY_CLEAR_IPI, 0, 0, 0, 0);
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	some = sbi_legacy(SBI_LEGACY_CLEAR_IPI, 0, 0, 0, 0);
+	check_spec(none == 0 && some > 0, "%ld without, %ld with one", none,
+		   some);
+}
+
+/* The mask is read as a load of the caller would: through its page tables. */
+static void virtual_mask(void)
+{
+	u64 *root = paging_new(), va = PAGING_FREE_VA;
+	long answer;
+
+	paging_map(root, va, (u64)&mask, PTE_RW);
+	mask = 1UL << this_hart()->id;
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	paging_on(root, 0);
+	answer = sbi_legacy(SBI_LEGACY_SEND_IPI, va, 0, 0, 0);
+	paging_off();
+	delay_ticks(machine.hz / 1000);
+	check_eq(answer, 0, "answer");
+	check(soft_pending(), "not pending");
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
+static u64 send_ipi_at(u64 va, u64 unused, u64 unused2)
+{
+	(void)unused;
+	(void)unused2;
+	return (u64)sbi_legacy(SBI_LEGACY_SEND_IPI, va, 0, 0, 0);
+}
+
+/* A fault on the mask is the caller's own, at its ecall. */
+static void bad_mask(void)
+{
+	u64 *root = paging_new();
+	struct probe p;
+	bool returned;
+
+	paging_on(root, 0);
+	returned = probe_call(&p, send_ipi_at, PAGING_FREE_VA, 0, 0);
+	paging_off();
+	if (!check_spec(!returned, "an unmapped mask gives %ld", p.value))
+		return;
+	check_eq(p.scause, CAUSE_LOAD_PAGE, "scause, unmapped");
+	check_eq(p.stval, PAGING_FREE_VA, "stval");
+	check_eq(*(u32 *)p.sepc, 0x73, "the instruction at sepc");
+	returned = probe_call(&p, send_ipi_at, HOLE, 0, 0);
+	if (!check_spec(!returned, "a mask in a hole gives %ld", p.value))
+		return;
+	check_eq(p.scause, CAUSE_LOAD_ACCESS, "scause, hole");
+}
+
+static void fences(void)
+{
+	mask = 0;
+	for (u32 i = 0; i < machine.hart_count; i++)
+		mask |= 1UL << harts[i].id;
+	for (u64 e = SBI_LEGACY_FENCE_I; e <= SBI_LEGACY_SFENCE_ASID; e++) {
+		check_eq(sbi_legacy(e, (u64)&mask, 0, 0, 0), 0, "answer, all");
+		check_eq(sbi_legacy(e, (u64)&mask, 0x1000, 0x2000, 1), 0,
+			 "answer, range");
+		check_eq(sbi_legacy(e, (u64)&mask, 0, UINT64_MAX, 1), 0,
+			 "answer, whole space");
+	}
+}
+
+static void keeps_registers(void)
+{
+	u64 out[2], changed;
+
+	mask = 0;
+	for (u64 e = 0; e < SBI_LEGACY_SHUTDOWN; e++) {
+		u64 a0 = e == SBI_LEGACY_PUTCHAR ? ' ' :
+			 e >= SBI_LEGACY_SEND_IPI ? (u64)&mask :
+						    UINT64_MAX;
+
+		/* a6 is ignored. */
+		changed = ecall_registers(e, 99, a0, 0x1234, out);
+		check(!changed, "EID %ld changed registers 0x%lx", e, changed);
+		check_eq(out[1], 0x1234, "a1");
+	}
+	print("\n");
+}
+
+const struct test legacy_tests[] = {
+	{ "legacy_set_timer_sets_and_clears", set_timer },
+	{ "legacy_console_answers", console },
+	{ "legacy_send_ipi_and_clear_ipi", ipi },
+	{ "legacy_clear_ipi_tells_what_was_pending", clear_tells },
+	{ "legacy_mask_is_at_a_virtual_address", virtual_mask },
+	{ "legacy_fault_on_the_mask_is_the_callers", bad_mask },
+	{ "legacy_fences_succeed", fences },
+	{ "legacy_calls_change_a0_only", keeps_registers },
+};
+TEST_LIST(legacy_tests, legacy_test_count);

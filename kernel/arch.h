@@ -1,0 +1,171 @@
+/*
+ * All that the hypervisor asks of an instruction set. `kernel` reaches the
+ * architecture through this file alone; a host program supplies a fake.
+ *
+ * In the hypervisor interrupts are always off: they end a guest's turn
+ * (arch_vcpu_run returns) or a wait (arch_wait returns), and never come in
+ * between. So every function here runs to its end undisturbed.
+ */
+#ifndef ROUSE_KERNEL_ARCH_H
+#define ROUSE_KERNEL_ARCH_H
+
+#include "kernel/base.h"
+#include "kernel/config.h"
+
+/* cpu_this(): the struct cpu of the CPU that asks; inline, one instruction. */
+#include "arch_inline.h"
+
+struct cpu;
+struct guest;
+struct vcpu;
+struct guest_fdt_isa;
+
+/* This CPU's one-shot timer: arch_wait or arch_vcpu_run ends at `deadline`
+ * (absolute ticks) or soon after; TIME_NEVER disarms it. */
+void arch_timer_set(u64 deadline_ticks);
+
+/*
+ * Rings another CPU's doorbell: its arch_wait or arch_vcpu_run ends. All stores
+ * before the call are visible to the target before the bell is (fence w,o).
+ */
+void arch_doorbell_ring(struct cpu *target);
+
+/* Clears this CPU's doorbell (and nothing else), ordered before what follows. */
+void arch_doorbell_ack(void);
+
+/*
+ * Waits until a doorbell, the timer or a device of the host is pending for
+ * this CPU. Acknowledges nothing. May return early.
+ */
+void arch_wait(void);
+
+/* Handles interrupts of the host's own devices (the console) if any pend. */
+void arch_host_irq(void);
+
+/* Why a vCPU's turn ended. */
+enum run_end {
+	RUN_LOOK,    /* mail, a request, or the doorbell: look around */
+	RUN_TIMER,   /* this CPU's timer */
+	RUN_BLOCK,   /* the guest waits (WFI, HSM suspend) */
+	RUN_YIELD,   /* the guest gives the rest of its slice away */
+	RUN_OFF,     /* the guest stopped this vCPU (HSM stop) */
+	RUN_DEAD,    /* the guest has ended (guest_end was called) */
+};
+
+/*
+ * Lets the guest run on this CPU until something is for the core to decide.
+ * `v` must be loaded. Most exits are handled inside and never come back here.
+ * Before entering it stores mode = GUEST, full fence, and looks at the mailbox,
+ * v->requests and v->virq once more; when it returns mode is HYP again.
+ */
+enum run_end arch_vcpu_run(struct vcpu *v);
+
+/*
+ * Moves the state that belongs to a vCPU rather than to a CPU: VS CSRs, dirty
+ * FP and vector registers. load: `v` runs next on this CPU and was not the
+ * last here, or ran elsewhere meanwhile. save: everything is in memory when it
+ * returns, and the guest's timer no longer disturbs this CPU.
+ */
+void arch_vcpu_load(struct vcpu *v);
+void arch_vcpu_save(struct vcpu *v);
+
+/*
+ * Would WFI return at once: is an interrupt pending and enabled for the guest
+ * (v->virq counts as pending), or has its timer passed? `v` is loaded or saved
+ * on this CPU.
+ */
+bool arch_vcpu_pending(struct vcpu *v);
+
+/* When the guest's own timer fires, host ticks; TIME_NEVER if it is off or
+ * would not wake the vCPU. `v` belongs to this CPU. */
+u64 arch_vcpu_deadline_ticks(struct vcpu *v);
+
+/* The timer of a blocked vCPU fired. Owner's CPU. */
+void arch_vcpu_timer_fired(struct vcpu *v);
+
+/*
+ * The architecture's part of a vCPU around `struct vcpu`. alloc: zeroed, NULL
+ * without memory. reset: the state in which a hart starts (S-mode, MMU off)
+ * at `entry` with a0 = id and a1 = arg; the vCPU is OFF.
+ */
+struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id) __must_check;
+void arch_vcpu_free(struct vcpu *v);
+void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg);
+
+/*
+ * The architecture's part of a guest: second stage (G-stage), VMID, time base.
+ * 0; -ENOMEM; -ERANGE: its RAM lies where the harts' second stage can't reach.
+ * reset: guest time starts near zero again, and no vCPU has a timer, a fence
+ * or an HSM state of before; g->vcpu[] are there and OFF, and arch_vcpu_reset
+ * of those that start comes after it.
+ */
+int arch_guest_create(struct guest *g) __must_check;
+void arch_guest_destroy(struct guest *g);
+void arch_guest_reset(struct guest *g);
+
+/*
+ * Has every CPU let go of the guest's second stage? All its vCPUs are OFF. A
+ * CPU that has not is asked to; call again later. Before unmap_all, reset and
+ * destroy. Any CPU, never waits.
+ */
+bool arch_guest_quiet(struct guest *g) __must_check;
+
+/* Where `v` is in its code: it is on this CPU in an exit, or saved. */
+u64 arch_vcpu_pc(struct vcpu *v);
+
+/*
+ * Second stage. map: [gpa, gpa + bytes) -> hpa, read-write-execute, with the
+ * largest pages that fit; 0 or -ENOMEM (what was mapped stays and is harmless).
+ * Any CPUs at once, without a lock; what is mapped already stays as it is.
+ * unmap_all: no vCPU runs and arch_guest_quiet was true since; nothing that was
+ * mapped before is used by any CPU when the guest runs again. Frames of the
+ * tables come from page_alloc.
+ */
+int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
+	__must_check;
+void arch_stage2_unmap_all(struct guest *g);
+
+/*
+ * For a panic. regs: the registers of this CPU, as text lines. frame_next: the
+ * return address in frame *fp and the frame before it; false if *fp is no frame
+ * of this CPU's stacks. cpu_pc: where a CPU's guest was last left, or 0.
+ */
+void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx);
+bool arch_frame_next(u64 *fp, u64 *pc);
+u64 arch_cpu_last_pc(struct cpu *c);
+
+/* What the machine says of itself: the archive that the firmware left in
+ * memory (NULL, 0: none), and what guests are told of the harts. */
+const void *arch_initrd(size_t *bytes);
+const struct guest_fdt_isa *arch_guest_isa(void);
+
+/* Random bytes of the machine's tree (/chosen/rng-seed), or NULL. */
+const void *arch_rng_seed(size_t *bytes);
+
+/* Lets the CPUs that wait since boot enter their loops. Boot CPU, once. */
+void arch_cpus_release(void);
+
+/* The machine ends. status 0 is success; does not return. */
+_Noreturn void arch_poweroff(u32 status);
+_Noreturn void arch_reboot(void);
+
+/* The host's console: bytes out (may spin, only for logs and panics), one
+ * byte in or -1. */
+void arch_console_write(const char *buf, size_t len);
+int arch_console_read(void);
+
+/*
+ * The same for the console's task. write_some: takes as many of `len` bytes as
+ * fit the device now and returns their count; never spins; 0: full, try later.
+ * has_irq: does an interrupt announce input? Then arch_host_irq masks it at the
+ * device and calls console_wake() (kernel/shell/console.h), and
+ * arch_console_read unmasks it when it returns -1. If not, the task polls.
+ */
+size_t arch_console_write_some(const char *buf, size_t len);
+bool arch_console_has_irq(void);
+
+/* Registers of a vCPU as text lines, for `vcpu regs`; `v` is not running. */
+void arch_vcpu_print(struct vcpu *v,
+		     void (*line)(void *ctx, const char *text), void *ctx);
+
+#endif

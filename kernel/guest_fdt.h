@@ -1,0 +1,67 @@
+/*
+ * The device tree that a guest gets.
+ *
+ * Written by Rouse: QEMU's `virt` as far as it is there, so that images built
+ * for it run unchanged. Or brought by the guest: then only memory, cpus and
+ * chosen are corrected. Both go into a buffer of the caller's.
+ */
+#ifndef ROUSE_KERNEL_GUEST_FDT_H
+#define ROUSE_KERNEL_GUEST_FDT_H
+
+#include "kernel/base.h"
+
+struct guest;
+struct guest_config;
+struct image_plan;
+
+/* What the guest's harts offer: the same for all of them. */
+struct guest_fdt_isa {
+	const char *isa;               /* "rv64imafdc_zicsr_..." */
+	const char *const *extensions; /* "i", "m", ..., the same as a list */
+	u32 count;
+	const char *mmu_type;          /* "riscv,sv39", ..., or NULL: none */
+	u32 cbom_block_bytes;          /* 0: no Zicbom */
+	u32 cboz_block_bytes;          /* 0: no Zicboz */
+};
+
+struct guest_fdt_args {
+	const struct guest *guest;     /* its cfg, devices and irqchip */
+	const struct guest_fdt_isa *isa;
+	const struct image_plan *plan; /* where its initrd is */
+	u64 timebase_hz;
+	const void *rng_seed;          /* 32 bytes or more; NULL: none */
+	size_t rng_seed_bytes;
+};
+
+/*
+ * Bytes that are enough for either function below: what image_plan is told and
+ * the buffer gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size
+ * of the guest's own tree, or 0.
+ */
+u64 guest_fdt_room(const struct guest_config *cfg,
+		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
+
+/*
+ * Is that a sound device tree? 0, -EINVAL, -ENOMEM. Any alignment.
+ */
+int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
+
+/*
+ * Writes the guest's tree to `buf`, aligned to 8; fdt_totalsize(buf) tells its
+ * size. 0; -ENOSPC: `bytes` are not enough; -EINVAL: a device's `describe`
+ * failed.
+ */
+int guest_fdt_write(void *buf, size_t bytes,
+		    const struct guest_fdt_args *args) __must_check;
+
+/*
+ * Copies the guest's own tree to `buf`, aligned to 8, and corrects memory, cpus
+ * and chosen in it. CPUs that the guest doesn't have are removed, missing ones
+ * are added.
+ * 0, -ENOSPC, -ENOMEM, or -EINVAL: it is no sound device tree, or one whose
+ * root counts addresses or sizes in too few cells for this guest's RAM.
+ */
+int guest_fdt_fixup(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,
+		    const struct guest_fdt_args *args) __must_check;
+
+#endif

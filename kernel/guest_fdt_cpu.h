@@ -1,0 +1,23 @@
+/*
+ * The nodes of CPUs. Only guest_fdt*.c include this.
+ */
+#ifndef ROUSE_KERNEL_GUEST_FDT_CPU_H
+#define ROUSE_KERNEL_GUEST_FDT_CPU_H
+
+#include "kernel/guest_fdt.h"
+
+/* Bytes of the list of extensions, with their zeroes. */
+size_t guest_fdt_isa_bytes(const struct guest_fdt_isa *isa);
+
+/* Writes cpu@<hartid> with its interrupt controller, sequentially. libfdt's. */
+int guest_fdt_cpu_write(void *fdt, const struct guest_fdt_isa *isa, u32 hartid,
+			u32 intc_phandle);
+
+/* Corrects what a CPU's node says of its ISA, read-write. libfdt's errors. */
+int guest_fdt_cpu_set(void *fdt, int node, const struct guest_fdt_isa *isa);
+
+/* Adds cpu@<hartid> below `cpus`, read-write. libfdt's errors. */
+int guest_fdt_cpu_add(void *fdt, int cpus, const struct guest_fdt_isa *isa,
+		      u32 hartid, u32 intc_phandle);
+
+#endif

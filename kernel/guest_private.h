@@ -1,0 +1,66 @@
+/*
+ * What guest.c (being there), guest_life.c (living) and guest_reap.c (going)
+ * know of each other, and nobody else does.
+ */
+#ifndef ROUSE_KERNEL_GUEST_PRIVATE_H
+#define ROUSE_KERNEL_GUEST_PRIVATE_H
+
+#include <ck_pr.h>
+
+#include "kernel/guest.h"
+#include "kernel/image.h"
+#include "kernel/lab.h"
+#include "kernel/rng.h"
+#include "kernel/sched/sched.h"
+
+/* Where the management task is; each is a step or several of one kind. */
+enum life_phase {
+	LIFE_IDLE,     /* nothing to do: stopped, or running */
+	LIFE_KILL,     /* waits until all vCPUs are OFF */
+	LIFE_ENDED,    /* does what on-* says */
+	LIFE_QUIET,    /* waits until no CPU's second stage is ours */
+	LIFE_UNMAP,
+	LIFE_FORGET,   /* RAM is to be zeroes again */
+	LIFE_POPULATE, /* eager RAM */
+	LIFE_PREPARE,  /* devices, images, device tree */
+	LIFE_LOAD,
+	LIFE_GO,
+};
+
+struct guest_life {
+	struct task task;
+	struct guest *guest;
+	enum life_phase phase;
+	bool failed;   /* this start didn't come as far as RUNNING */
+	bool loading;  /* `load` and `fdt` are there */
+	void *fdt;
+	struct image_load load;
+	struct rng rng;
+	struct guest *reap_next;
+};
+
+/* The guest's task, asleep, on a CPU that the guest may use. */
+int life_create(struct guest *g) __must_check;
+void life_free(struct guest *g);
+
+/* The task of all guests that are to be destroyed. */
+void reaper_init(void);
+void reaper_take(struct guest *g);
+void reaper_wake(void);
+
+/* Takes the guest out of the list, if it is there, and gives the reference back
+ * that it was created with. */
+void guest_unlist(struct guest *g);
+
+/* Gives back all that guest_create took but sched_guest_add, in reverse; any
+ * part of it may be missing. Its RAM has been destroyed before, or was never
+ * touched. */
+void guest_free(struct guest *g);
+
+/* A guest has become STOPPED: is the lab done? */
+void guests_look_done(void);
+
+/* Counts a guest's end in the machine's exit status. */
+void guests_status_add(const struct guest *g, u32 status);
+
+#endif

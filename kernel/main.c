@@ -1,0 +1,174 @@
+/*
+ * Booting, once the machine is known: the lab is read and checked as a whole,
+ * then guests are made, then the CPUs are let go.
+ *
+ * Whatever is wrong with the lab is said before anything runs, and ends Rouse
+ * with a failing status: nothing is half started.
+ */
+#include "kernel/main.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "emul/emul.h"
+#include "kernel/arch.h"
+#include "kernel/cmdline.h"
+#include "kernel/cpio.h"
+#include "kernel/devtimer.h"
+#include "kernel/guest.h"
+#include "kernel/lab.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/percpu/cpu.h"
+#include "kernel/rng.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/task.h"
+#include "kernel/shell/console.h"
+#include "kernel/time.h"
+
+static struct cpio images;
+static struct lab_env env;
+static struct lab *lab;
+
+static struct task devtimer_task;
+
+/* Serves the guests' device timers (kernel/devtimer.h) on the boot CPU. */
+static enum task_result devtimer_step(struct task *t)
+{
+	dev_timer_run(time_now_ticks());
+	task_wake_at(t, dev_timer_next_ticks());
+	return TASK_WAIT;
+}
+
+void dev_timer_poke(void)
+{
+	task_wake(&devtimer_task);
+}
+
+static bool policy_exists(const char *name)
+{
+	const char *p;
+
+	for (u32 i = 0; (p = sched_policy_list(i)); i++)
+		if (strcmp(p, name) == 0)
+			return true;
+	return false;
+}
+
+static bool device_exists(const char *name)
+{
+	const struct emul_ops *const *p;
+
+	for (p = __start_rouse_emul; p < __stop_rouse_emul; p++)
+		if (strcmp((*p)->name, name) == 0)
+			return true;
+	return false;
+}
+
+static void lab_read(void)
+{
+	struct lab_error err;
+	size_t bytes;
+	const void *initrd = arch_initrd(&bytes);
+
+	if (!initrd)
+		refuse("no initrd: Rouse expects a lab, packed by `make lab` "
+		       "(QEMU: -initrd lab.cpio)");
+	images = (struct cpio){ initrd, bytes };
+	env = (struct lab_env){
+		.cpu_count = cpu_count(),
+		.images = &images,
+		.policy_exists = policy_exists,
+		.device_exists = device_exists,
+		.isa = arch_guest_isa(),
+	};
+	if (lab_open(&env, &lab, &err))
+		refuse("%s", err.text);
+}
+
+static void seed(void)
+{
+	u64 now = time_now_ticks();
+	size_t bytes;
+	const void *tree = arch_rng_seed(&bytes);
+
+	if (lab->has_seed) {
+		rng_seed(&lab->seed, sizeof(lab->seed));
+		return;
+	}
+	if (tree)
+		rng_stir(tree, bytes);
+	rng_stir(&now, sizeof(now));
+}
+
+/* `sched=` of the command line, else the lab's word, else the Makefile's. */
+static void policy_init(void)
+{
+	static char name[32];
+	size_t len;
+	const char *asked = cmdline_get("sched", &len);
+	int err;
+
+	snprintf(name, sizeof(name), "%.*s",
+		 asked ? (int)MIN(len, sizeof(name)) : 31,
+		 asked ? asked : lab->scheduler ? lab->scheduler :
+						  ROUSE_DEFAULT_POLICY);
+	err = sched_init(name);
+	if (err == -ENOENT)
+		refuse("sched=%s: no such scheduler; there are %s, %s, ...",
+		       name, sched_policy_list(0), sched_policy_list(1));
+	if (err)
+		refuse("not enough memory for the scheduler");
+	log_info("scheduler: %s on %u CPUs", name, cpu_count());
+}
+
+static void guests_make(void)
+{
+	struct lab_error err;
+	struct guest *g;
+
+	guests_init(&env, lab->poweroff_when_done);
+	for (struct guest_config *c = lab->guests; c; c = c->next)
+		if (guest_create(c, &g, &err))
+			refuse("%s", err.text);
+}
+
+static void guests_begin(void)
+{
+	for (struct guest_config *c = lab->guests; c; c = c->next) {
+		struct guest *g = guest_find(c->name);
+
+		if (c->autostart && guest_start(g))
+			log_error("%s: could not be started", c->name);
+		guest_put(g);
+	}
+}
+
+static void scripts_begin(void)
+{
+	size_t len;
+	const char *cmd = cmdline_get("cmd", &len);
+
+	for (u32 i = 0; i < lab->boot_count; i++)
+		console_script(lab->boot[i], strlen(lab->boot[i]));
+	if (cmd)
+		console_script(cmd, len);
+}
+
+_Noreturn void kernel_main(struct cpu *boot)
+{
+	lab_read();
+	seed();
+	policy_init();
+	log_info("memory: %lu MiB free of %lu",
+		 (page_free_count() * PAGE_BYTES / MIB),
+		 (page_total_count() * PAGE_BYTES / MIB));
+	task_init(&devtimer_task, "devtimer", devtimer_step, boot->index);
+	console_init(boot);
+	guests_make();
+	scripts_begin();
+	guests_begin();
+	arch_cpus_release();
+	sched_loop(boot);
+}

@@ -1,0 +1,133 @@
+/*
+ * Panics and refusals.
+ *
+ * The problem: nothing may be trusted any more, and still as much as possible
+ * has to reach the terminal, in one piece.
+ *
+ * The first CPU that panics has the console; any other that panics, or that
+ * looks (panic_active), stays quiet. Text goes straight to the device, from
+ * the stack, with no lock; a panic within a panic prints one line and powers
+ * off. Other CPUs are not stopped: what they do is read as it stands.
+ */
+#include <ck_pr.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/panic.h"
+
+#include "kernel/arch.h"
+#include "kernel/backtrace.h"
+#include "kernel/guest.h"
+#include "kernel/log.h"
+#include "kernel/percpu/cpu.h"
+#include "kernel/vcpu.h"
+
+static struct cpu *owner; /* who panicked first; atomic */
+
+bool panic_active(void)
+{
+	return ck_pr_load_ptr(&owner) != NULL;
+}
+
+static void put(const char *text)
+{
+	arch_console_write(text, strlen(text));
+	arch_console_write("\n", 1);
+}
+
+static void put_line(void *ctx, const char *text)
+{
+	(void)ctx;
+	arch_console_write("  ", 2);
+	put(text);
+}
+
+static void put_frame(void *ctx, u64 pc)
+{
+	char name[96], text[128];
+
+	(void)ctx;
+	ksym_format(pc, name, sizeof(name));
+	snprintf(text, sizeof(text), "  %016lx %s", pc,
+		 name);
+	put(text);
+}
+
+static void put_cpu(struct cpu *c)
+{
+	static const char *const modes[] = {
+		[CPU_HYP] = "in the hypervisor", [CPU_GUEST] = "in a guest",
+		[CPU_IDLE] = "idle",
+	};
+	const struct vcpu *v = ck_pr_load_ptr(&c->current);
+	u32 mode = ck_pr_load_32(&c->mode);
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "  CPU %u: %s, current %s/%d, last guest pc 0x%lx", c->index,
+		 mode < ARRAY_LEN(modes) ? modes[mode] : "?",
+		 v ? v->guest->cfg.name : "none", v ? (int)v->id : -1,
+		 arch_cpu_last_pc(c));
+	put(text);
+}
+
+_Noreturn static void die(u64 pc, u64 fp, const char *fmt, va_list ap)
+{
+	struct cpu *c = cpu_this();
+	char text[320];
+
+	if (!ck_pr_cas_ptr(&owner, NULL, c)) {
+		if (ck_pr_load_ptr(&owner) == c) {
+			put("panic: and another one while that was printed");
+			arch_poweroff(1);
+		}
+		for (;;)
+			ck_pr_stall();
+	}
+	log_flush();
+	arch_console_write("\n", 1);
+	snprintf(text, sizeof(text), "panic on CPU %u:", c->index);
+	put(text);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	put_line(NULL, text);
+	put("registers:");
+	arch_panic_regs(put_line, NULL);
+	put("called from:");
+	backtrace(pc, fp, put_frame, NULL);
+	put("CPUs:");
+	for (u32 i = 0; i < cpu_count(); i++)
+		put_cpu(cpu_by_index(i));
+	arch_poweroff(1);
+}
+
+_Noreturn void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die((u64)(uintptr_t)__builtin_return_address(0),
+	    (u64)(uintptr_t)__builtin_frame_address(0), fmt, ap);
+}
+
+_Noreturn void panic_at(u64 pc, u64 fp, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die(pc, fp, fmt, ap);
+}
+
+_Noreturn void refuse(const char *fmt, ...)
+{
+	char text[LOG_LINE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_flush();
+	arch_console_write("rouse: ", 7);
+	put(text);
+	arch_poweroff(1);
+}

@@ -1,0 +1,45 @@
+/*
+ * The idle mask: which CPUs would take work at once.
+ *
+ * A CPU sets its own bit, then looks at the others' loads; who has work to
+ * spare raises its load, then reads the mask. With a full fence between the two
+ * steps on both sides one of them sees the other. Whoever sends work clears the
+ * bit first, atomically: so a CPU is never chosen by two.
+ *
+ * Two masks: CPUs that sleep or poll, and CPUs that run a guest whose WFI is
+ * not trapped (`native`) with nothing else to do, which may or may not wait:
+ * second choice. Ordering: docs/locking.md, "Idle mask".
+ */
+#ifndef ROUSE_KERNEL_PERCPU_IDLE_H
+#define ROUSE_KERNEL_PERCPU_IDLE_H
+
+#include "kernel/percpu/cpu.h"
+
+enum idle_kind {
+	IDLE_SLEEPS, /* nothing to run: waits or polls */
+	IDLE_NATIVE, /* its only vCPU may be waiting in the guest */
+	IDLE_KINDS,
+};
+
+/* The owner: sets its bit; full fence. What it reads next is current. */
+void idle_enter(enum idle_kind kind, u32 cpu);
+
+/* The owner: takes its bit back. False if someone had claimed it: mail with
+ * work is on its way. */
+bool idle_leave(enum idle_kind kind, u32 cpu);
+
+/* Takes the bit of `cpu` if it is set; the caller then sends it work. */
+bool idle_claim(enum idle_kind kind, u32 cpu);
+
+/* Is the bit of `cpu` set? A hint. */
+bool idle_is(enum idle_kind kind, u32 cpu);
+
+/*
+ * Claims some idle CPU among `allowed` (atomic words), the first at or after
+ * `from`, wrapping round. CPU_NONE if there is none. The caller has published
+ * its load and fenced. Any CPU.
+ */
+u32 idle_claim_any(enum idle_kind kind, const struct cpuset *allowed,
+		   u32 from);
+
+#endif

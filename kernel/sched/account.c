@@ -1,0 +1,195 @@
+/*
+ * Time: runstates of a vCPU, what a guest has used, what a CPU publishes.
+ *
+ * A policy that shares by guest must know how many vCPUs of the guest compete
+ * at each moment, since they share one weight; and a guest must not gain by
+ * changing that number between two looks. So what is kept is not the number
+ * but its integral over time. With n vCPUs that could run, and each entering at
+ * t_i and leaving at s_i, the integral up to t is
+ *
+ *     I(t) = n * t  -  sum of t_i  +  sum of s_i  =  n * t + A
+ *
+ * so n and A are all there is, and they change together: one word, n in the
+ * upper 12 bits and A modulo 2^52 below, changed by compare-and-swap. A unit
+ * that ran from t0 to t1 is charged I(t1) - I(t0), exactly, however often n
+ * changed meanwhile on whichever CPU.
+ *
+ * A vCPU's runstate, the moment since when, and the sums are one thing that
+ * others may read: a sequence word around the change (odd while it changes)
+ * lets a reader find out that it read a mixture and try again.
+ *
+ * Rejected: sampling n at the ends of a turn (a guest that wakes a second vCPU
+ * only in between pays for less than it has), a lock in the account (each wake
+ * on each CPU would take it).
+ */
+#include "kernel/sched/private.h"
+
+#define ACTIVE_BITS 52
+#define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
+
+void unit_runstate(struct sched_unit *u, enum runstate rs, u64 now)
+{
+	u32 old = u->runstate;
+
+	/* A CPU's clock may be some ticks behind that of the one before it. */
+	if (unlikely((s64)(now - u->since_ticks) < 0))
+		now = u->since_ticks;
+	ck_pr_store_32(&u->seq, u->seq + 1);
+	/* Pairs with the load fences of sched_vcpu_info: the odd number comes
+	 * before what changes, the even one after. */
+	ck_pr_fence_store();
+	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - u->since_ticks));
+	ck_pr_store_64(&u->since_ticks, now);
+	ck_pr_store_32(&u->runstate, rs);
+	ck_pr_fence_store();
+	ck_pr_store_32(&u->seq, u->seq + 1);
+}
+
+static void active_change(struct sched_account *a, bool enter, u64 now)
+{
+	u64 old, new;
+
+	do {
+		old = ck_pr_load_64(&a->active);
+		new = (old + (enter ? -now : now)) & ACTIVE_MASK;
+		new |= (old & ~ACTIVE_MASK) +
+		       (enter ? 1ULL << ACTIVE_BITS : -(1ULL << ACTIVE_BITS));
+		/* No order with anything else: the word is all there is. */
+	} while (!ck_pr_cas_64(&a->active, old, new));
+}
+
+static u64 active_integral(const struct sched_account *a, u64 t)
+{
+	u64 word = ck_pr_load_64(&a->active);
+
+	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
+}
+
+u32 account_runnable(const struct sched_account *a)
+{
+	return (u32)(ck_pr_load_64(&a->active) >> ACTIVE_BITS);
+}
+
+void load_publish(struct sched_core *core)
+{
+	ck_pr_store_32(&core->sc.cpu->load, core->load);
+}
+
+void unit_count(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (u->counted)
+		return;
+	u->counted = true;
+	core->load++;
+	load_publish(core);
+	active_change(u->account, true, now);
+}
+
+void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (!u->counted)
+		return;
+	u->counted = false;
+	core->load--;
+	load_publish(core);
+	active_change(u->account, false, now);
+}
+
+void sched_unit_park(struct sched_cpu *sc)
+{
+	struct sched_core *core = (struct sched_core *)sc;
+
+	core->load--;
+	load_publish(core);
+}
+
+void sched_unit_unpark(struct sched_cpu *sc)
+{
+	struct sched_core *core = (struct sched_core *)sc;
+
+	core->load++;
+	load_publish(core);
+}
+
+void charge_begin(struct sched_unit *u, u64 now)
+{
+	u->charged_ticks = now;
+	u->charged_active = active_integral(u->account, now);
+}
+
+void charge_current(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	u64 ticks = now - u->charged_ticks, integral, active;
+
+	if ((s64)ticks <= 0)
+		return;
+	integral = active_integral(u->account, now);
+	active = (integral - u->charged_active) & ACTIVE_MASK;
+	/* CPUs' clocks differ by a tick or so: never less than its own time,
+	 * nor so much that it must be a negative difference. */
+	if (active < ticks || active > ACTIVE_MASK / 2)
+		active = ticks;
+	u->charged_ticks = now;
+	u->charged_active = integral;
+	core->sc.cpu->stats.guest_ticks += ticks;
+	ck_pr_add_64(&u->account->guest_ticks, ticks);
+	if (core->ops->charge)
+		core->ops->charge(&core->sc, u, ticks, active, now);
+}
+
+void account_knobs(struct sched_account *a, const struct sched_params *p)
+{
+	/* Each by itself: a reader may see some old and some new, and is told
+	 * to look again by VCPU_REQ_PARAMS. */
+	ck_pr_store_32(&a->weight, p->weight);
+	ck_pr_store_32(&a->cap, p->cap);
+	ck_pr_store_32(&a->priority, p->priority);
+	ck_pr_store_32(&a->slice_us, p->slice_us);
+	ck_pr_store_64(&a->slice_ticks, us_to_ticks(p->slice_us));
+}
+
+void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
+		     u64 now)
+{
+	const struct sched_unit *u = &v->sched;
+	u64 since;
+	u32 seq;
+
+	do {
+		seq = ck_pr_load_32(&u->seq);
+		/* Pairs with unit_runstate's store fences. */
+		ck_pr_fence_load();
+		for (u32 i = 0; i < RUNSTATE_COUNT; i++)
+			out->ticks[i] = ck_pr_load_64(&u->ticks[i]);
+		since = ck_pr_load_64(&u->since_ticks);
+		out->runstate = ck_pr_load_32(&u->runstate);
+		ck_pr_fence_load();
+	} while ((seq & 1) || seq != ck_pr_load_32(&u->seq));
+	if ((s64)(now - since) > 0)
+		out->ticks[out->runstate] += now - since;
+	out->cpu = ck_pr_load_32(&v->cpu);
+	out->state = ck_pr_load_32(&v->state);
+	out->paused = u->paused;
+	out->refused = u->refused;
+	out->wakes = ck_pr_load_64(&v->wakes);
+	out->exits = ck_pr_load_64(&v->exits);
+	out->dispatches = ck_pr_load_64(&v->dispatches);
+	out->migrations = ck_pr_load_64(&v->migrations);
+	out->preemptions = ck_pr_load_64(&u->preemptions);
+	for (u32 i = 0; i < CPU_MAX / 64; i++)
+		out->allowed.w[i] = ck_pr_load_64(&u->allowed.w[i]);
+}
+
+void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
+{
+	const struct sched_account *a = g->account;
+
+	out->params.weight = ck_pr_load_32(&a->weight);
+	out->params.cap = ck_pr_load_32(&a->cap);
+	out->params.priority = ck_pr_load_32(&a->priority);
+	out->params.slice_us = ck_pr_load_32(&a->slice_us);
+	out->guest_ticks = ck_pr_load_64(&a->guest_ticks);
+	out->task_ticks = ck_pr_load_64(&a->task_ticks);
+	out->runnable = account_runnable(a);
+}

@@ -1,0 +1,198 @@
+/*
+ * The CPU's loop.
+ *
+ * One round: answer the doorbell, read the mail, run the timers that are due,
+ * maybe one step of a task, decide whose turn it is, give it its turn, and do
+ * what the end of the turn asks for. Interrupts are off all the time; they end
+ * turns and waits, and what they are about is found out at the top of the
+ * round. So there is one place where everything is looked at, and nothing can
+ * happen in between.
+ *
+ * The vCPU whose turn it is (`current`) keeps the CPU over many rounds: a
+ * round that changes nothing calls the policy not at all. `resched` says that
+ * the policy is to be asked: the turn's deadline has passed, a better one was
+ * queued, or the current has left.
+ *
+ * A turn is charged from its begin to its end, with the exits it caused. Mail,
+ * timers and tasks that came in between are the host's time.
+ */
+#include "kernel/sched/private.h"
+
+void core_init(struct sched_core *core, struct cpu *c)
+{
+	core->sc.cpu = c;
+	core->armed = 0;
+	core->task_last = &core->task_first;
+	core->deadline = TIME_NEVER;
+	core->resched = true;
+	mbox_node_init(&core->ask_mail, ask_look);
+	mbox_node_init(&core->answer_mail, answer_look);
+	mbox_node_init(&core->pool_mail, pool_look);
+	c->sched = &core->sc;
+}
+
+/* Looks at all mail. False if there was none. */
+static bool drain(struct cpu *c, u64 now)
+{
+	struct mbox_node *n, *next;
+
+	n = mbox_take_all(&c->mbox);
+	if (!n)
+		return false;
+	do {
+		next = mbox_next(n);
+		c->stats.mails++;
+		n->look(c, n, mbox_take(n), now);
+		n = next;
+	} while (n);
+	return true;
+}
+
+static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	struct vcpu *v = unit_vcpu(u);
+	struct cpu *c = core->sc.cpu;
+
+	/* RUNNING is followed by a full fence and a look at virq: both are in
+	 * arch_vcpu_run (cpu_enter_guest). Pairs with virq_raise's fence. */
+	ck_pr_store_32(&v->state, VCPU_RUNNING);
+	core->sc.current = u;
+	c->current = v;
+	if (core->loaded != v) {
+		if (core->loaded)
+			arch_vcpu_save(core->loaded);
+		arch_vcpu_load(v);
+		core->loaded = v;
+		c->stats.switches++;
+	}
+	v->dispatches++;
+	unit_runstate(u, RUNSTATE_RUNNING, now);
+}
+
+/* Asks the policy whose turn it is. */
+static void reschedule(struct sched_core *core, u64 now)
+{
+	struct sched_unit *old = core->sc.current;
+	enum sched_why why = core->why;
+	struct sched_pick pick;
+
+	if (old) {
+		current_drop(core, now);
+		if (why == WHY_PREEMPTED)
+			old->preemptions++;
+		unit_runstate(old, RUNSTATE_RUNNABLE, now);
+		/* It may be another CPU's from here on. */
+		unit_route(core, old, why, now);
+	}
+	core->resched = false;
+	pick = core->ops->pick(&core->sc, now);
+	core->deadline = pick.deadline_ticks;
+	if (pick.unit) {
+		pick.unit->queued = false;
+		dispatch(core, pick.unit, now);
+	}
+}
+
+/* A turn of the current, and what its end asks for. */
+static void turn(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	u64 until = core->deadline;
+	enum run_end end;
+
+	if (unlikely(tasks_wait(core)))
+		until = MIN(until, core->guests_until);
+	timer_arm(core, until);
+	charge_begin(u, now);
+	end = arch_vcpu_run(unit_vcpu(u));
+	now = time_now_ticks();
+	charge_current(core, now);
+	switch (end) {
+	case RUN_LOOK:
+		break;
+	case RUN_TIMER:
+		core->armed = 0; /* it has fired: must be set anew */
+		break;
+	case RUN_BLOCK:
+		if (!poll_begin(core, now))
+			current_block(core, now);
+		break;
+	case RUN_YIELD:
+		core->resched = true;
+		core->why = WHY_YIELD;
+		break;
+	case RUN_OFF:
+		current_off(core, now);
+		break;
+	case RUN_DEAD:
+		/* guest_end has been called: it never enters again. The KILL
+		 * that follows finds it in no queue. */
+		current_dead(core, now);
+		break;
+	}
+}
+
+/* A step of a task, if one waits and it isn't the guests' time. The time it
+ * takes is not the current's. */
+static bool tasks_turn(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	if (likely(!tasks_wait(core)) ||
+	    (core->load && now < core->guests_until))
+		return false;
+	if (u)
+		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	task_run_step(core, now);
+	if (u)
+		unit_runstate(u, RUNSTATE_RUNNING, time_now_ticks());
+	return true;
+}
+
+bool sched_step(struct cpu *c, u64 now)
+{
+	struct sched_core *core = core_of(c);
+	u64 begin = now;
+	bool busy = false;
+
+	/* In this order: where the doorbell is one of the interrupts that the
+	 * host's devices use as well, it is claimed along with them. */
+	arch_host_irq();
+	doorbell_answer(c);
+	/* Timers first: what they wake may come by mail. */
+	if (timer_next_ticks(&core->timers) <= now) {
+		timer_run(&core->timers, now);
+		busy = true;
+	}
+	if (drain(c, now))
+		busy = true;
+	if (unlikely(core->polling)) {
+		if (poll_step(core, now))
+			return true;
+	} else if (core->sc.current && now >= core->deadline &&
+		   !core->resched) {
+		core->resched = true;
+		core->why = WHY_EXPIRED;
+	}
+	if (unlikely(tasks_turn(core, now)))
+		return true;
+	if (core->resched || (!core->sc.current && now >= core->deadline))
+		reschedule(core, now);
+	balance(core, now);
+	if (!core->sc.current) {
+		idle_step(core, now);
+		return false;
+	}
+	if (busy) {
+		now = time_now_ticks();
+		c->stats.host_ticks += now - begin;
+	}
+	turn(core, now);
+	return true;
+}
+
+_Noreturn void sched_loop(struct cpu *c)
+{
+	for (;;)
+		sched_step(c, time_now_ticks());
+}

@@ -1,0 +1,205 @@
+/*
+ * fp: fixed priorities, strict on each CPU, round robin within a level.
+ *
+ * 256 levels, a ring of units each, and a bit map of the levels that are not
+ * empty: the highest is found in four words, so everything is O(1). A unit that
+ * is preempted comes back to the head of its level with what is left of its
+ * slice; one whose slice is over goes to the end with a new one.
+ *
+ * A wake goes to an idle CPU if there is one, else to the CPU that runs the
+ * lowest level of those the vCPU may use (each CPU publishes what it runs). So
+ * the most important vCPUs run, as far as affinity allows, without a queue that
+ * CPUs share.
+ */
+#include "kernel/sched/policy.h"
+
+#include "kernel/sched/queue.h"
+
+#define LEVELS 256
+
+struct fp_cpu {
+	u64 bits[LEVELS / 64]; /* levels that are not empty */
+	struct queue_link level[LEVELS];
+	u64 slice_end;         /* of the current */
+};
+
+struct fp_unit {
+	struct queue_link link;
+	struct sched_unit *unit;
+	u64 left_ticks; /* of its slice; 0: a new one */
+	u32 level;
+};
+
+static struct sched_unit *unit_of(struct queue_link *l)
+{
+	return container_of(l, struct fp_unit, link)->unit;
+}
+
+static u32 level_of(const struct sched_unit *u)
+{
+	return MIN(ck_pr_load_32(&u->account->priority), LEVELS - 1);
+}
+
+static void fp_cpu_init(struct sched_cpu *sc, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+
+	(void)now;
+	for (u32 i = 0; i < LEVELS; i++)
+		queue_init(&fc->level[i]);
+}
+
+static void fp_unit_init(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct fp_unit *fu = u->part;
+
+	(void)sc;
+	(void)now;
+	fu->unit = u;
+	fu->left_ticks = 0;
+}
+
+static void fp_enqueue(struct sched_cpu *sc, struct sched_unit *u,
+		       enum sched_why why, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *fu = u->part;
+
+	fu->level = level_of(u);
+	fu->left_ticks = 0;
+	if (why == WHY_PREEMPTED && fc->slice_end > now) {
+		fu->left_ticks = fc->slice_end - now;
+		queue_push_first(&fc->level[fu->level], &fu->link);
+	} else {
+		queue_push_last(&fc->level[fu->level], &fu->link);
+	}
+	fc->bits[fu->level / 64] |= 1ULL << (fu->level % 64);
+}
+
+static void fp_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *fu = u->part;
+
+	(void)now;
+	queue_remove(&fu->link);
+	if (queue_empty(&fc->level[fu->level]))
+		fc->bits[fu->level / 64] &= ~(1ULL << (fu->level % 64));
+}
+
+/* The highest level that is not empty and below `below`; LEVELS if none. */
+static u32 highest(const struct fp_cpu *fc, u32 below)
+{
+	for (u32 i = LEVELS / 64; i-- > 0;) {
+		u64 w = fc->bits[i];
+
+		if (below <= i * 64)
+			continue;
+		if (below < (i + 1) * 64)
+			w &= (1ULL << (below % 64)) - 1;
+		if (w)
+			return i * 64 + 63 - (u32)__builtin_clzll(w);
+	}
+	return LEVELS;
+}
+
+static struct sched_pick fp_pick(struct sched_cpu *sc, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	u32 level = highest(fc, LEVELS);
+	struct sched_unit *u;
+	struct fp_unit *fu;
+
+	/* 0 says that nothing runs here. */
+	sched_publish_level(sc, level == LEVELS ? 0 : level + 1);
+	if (level == LEVELS)
+		return (struct sched_pick){ NULL, TIME_NEVER };
+	u = unit_of(fc->level[level].next);
+	fu = u->part;
+	fp_dequeue(sc, u, now);
+	fc->slice_end = now + (fu->left_ticks ? fu->left_ticks :
+				       ck_pr_load_64(&u->account->slice_ticks));
+	/* Only its equals end its turn. */
+	if (queue_empty(&fc->level[level]))
+		return (struct sched_pick){ u, TIME_NEVER };
+	return (struct sched_pick){ u, fc->slice_end };
+}
+
+static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
+			 u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *cur = sc->current->part, *fu = woken->part;
+
+	if (fu->level != cur->level)
+		return fu->level > cur->level ? now : TIME_NEVER;
+	/* Its equal: from now on the slice counts; if it is long over, for
+	 * want of equals, a new one begins. */
+	if (fc->slice_end <= now)
+		fc->slice_end = now + ck_pr_load_64(
+					      &sc->current->account->slice_ticks);
+	return fc->slice_end;
+}
+
+/* The level of the running unit gets stale when its knob changes; it was put
+ * back into the queue for that, so `pick` publishes it anew. */
+static u32 fp_place(struct sched_cpu *sc, struct sched_unit *u,
+		    enum sched_why why, u64 now)
+{
+	u32 self = sc->cpu->index, best = CPU_NONE, best_level = UINT32_MAX;
+
+	(void)now;
+	if (unit_may_run(u, self)) {
+		/* Only what has come to life looks for another CPU. */
+		if (sc->cpu->load <= 1 || (why != WHY_WOKEN && why != WHY_NEW))
+			return PLACE_ANY;
+		best = self;
+		best_level = ck_pr_load_32(&sc->cpu->level);
+	}
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u32 level = ck_pr_load_32(&cpu_by_index(i)->level);
+
+		if (level < best_level && unit_may_run(u, i)) {
+			best = i;
+			best_level = level;
+		}
+	}
+	/* Idle CPUs are the core's: it claims them, so that two wakes don't
+	 * choose the same one. */
+	return best_level == 0 ? PLACE_ANY : best;
+}
+
+static struct sched_unit *fp_give(struct sched_cpu *sc,
+				  const struct sched_ask *ask, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	u32 level = LEVELS;
+
+	(void)now;
+	while ((level = highest(fc, level)) < LEVELS) {
+		queue_for_each(l, &fc->level[level]) {
+			if (unit_may_run(unit_of(l), ask->cpu))
+				return unit_of(l);
+		}
+	}
+	return NULL;
+}
+
+static const char *const fp_knobs[] = { "priority", "slice-us", NULL };
+
+static const struct sched_ops fp_ops = {
+	.name = "fp",
+	.cpu_bytes = sizeof(struct fp_cpu),
+	.unit_bytes = sizeof(struct fp_unit),
+	.cpu_init = fp_cpu_init,
+	.unit_init = fp_unit_init,
+	.enqueue = fp_enqueue,
+	.dequeue = fp_dequeue,
+	.pick = fp_pick,
+	.preempt_at = fp_preempt_at,
+	.place = fp_place,
+	.give = fp_give,
+	.knobs = fp_knobs,
+};
+
+SCHED_POLICY(fp_ops);

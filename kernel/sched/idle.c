@@ -1,0 +1,199 @@
+/*
+ * Nothing to run: say so, ask for work, wait.
+ *
+ * A CPU that becomes idle sets its bit in the idle mask, fences, and reads the
+ * published loads; it asks the busiest CPU that has something waiting. That one
+ * hands a unit over, or says no, and then the next is asked, each at most once:
+ * so an idle CPU is found within one ask and one hand-over per candidate. Who
+ * gets something to spare later finds the bit (place.c).
+ *
+ * The same mail serves fairness between CPUs. Under a policy that publishes
+ * virtual time a CPU that is ahead (its vCPUs got more than those that wait
+ * elsewhere) asks the one furthest behind, once a period: so three equal hogs
+ * on two CPUs take turns at sharing.
+ *
+ * Invariant: one ask of a CPU is out at a time, and it is always answered; what
+ * it says (core->ask) is not changed before the answer.
+ *
+ * Rejected: taking from other queues; a global queue of work to spare (its
+ * cache line would be the busiest in the machine).
+ */
+#include "kernel/sched/private.h"
+
+/* How often a CPU with a native guest alone asks for work. */
+#define NATIVE_ASK_US 10000
+
+static void ask_send(struct sched_core *core, u32 cpu, bool idle)
+{
+	struct cpu *c = core->sc.cpu;
+
+	core->asking = true;
+	core->ask = (struct sched_ask){ .cpu = c->index, .idle = idle,
+					.vtime = c->vtime };
+	c->stats.asks++;
+	doorbell_post(cpu_by_index(cpu), &core->ask_mail, 0);
+}
+
+/* Asks the busiest CPU that was not asked since this one has been idle. */
+static void ask_busiest(struct sched_core *core)
+{
+	u32 self = core->sc.cpu->index, best = CPU_NONE, best_load = 1;
+
+	if (core->asking)
+		return;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u32 load = ck_pr_load_32(&cpu_by_index(i)->load);
+
+		if (i != self && load > best_load &&
+		    !cpuset_has(&core->asked, i)) {
+			best = i;
+			best_load = load;
+		}
+	}
+	if (best == CPU_NONE)
+		return;
+	cpuset_add(&core->asked, best);
+	ask_send(core, best, true);
+}
+
+void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct sched_core *asker = container_of(n, struct sched_core, ask_mail);
+	struct sched_core *core = core_of(c);
+	struct sched_ask ask = asker->ask;
+	struct sched_unit *u = NULL;
+
+	(void)bits;
+	c->stats.asked++;
+	if (core->ops->give)
+		u = core->ops->give(&core->sc, &ask, now);
+	/* Someone else may have sent the asker work meanwhile. */
+	if (u && ask.idle && !idle_claim(IDLE_SLEEPS, ask.cpu) &&
+	    !idle_claim(IDLE_NATIVE, ask.cpu))
+		u = NULL;
+	if (u)
+		unit_handover(core, u, ask.cpu, now);
+	else
+		c->stats.denials++;
+	doorbell_post(cpu_by_index(ask.cpu), &asker->answer_mail,
+		      u ? ANSWER_GAVE : ANSWER_DENIED);
+}
+
+void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct sched_core *core = container_of(n, struct sched_core,
+					       answer_mail);
+
+	(void)now;
+	(void)c;
+	core->asking = false;
+	if ((bits & ANSWER_DENIED) && core->idling)
+		ask_busiest(core);
+}
+
+void balance(struct sched_core *core, u64 now)
+{
+	struct cpu *c = core->sc.cpu;
+	u64 worst = us_to_ticks(core->ops->lag_us) * VTIME_PER_TICK;
+	u32 from = CPU_NONE;
+
+	if (!core->ops->period_us || now < core->balance_at)
+		return;
+	core->balance_at = now + us_to_ticks(core->ops->period_us);
+	if (core->asking || c->vtime == TIME_NEVER)
+		return;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u64 wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
+		s64 behind = (s64)(c->vtime - wait);
+
+		if (i != c->index && wait != TIME_NEVER &&
+		    behind > (s64)worst) {
+			worst = (u64)behind;
+			from = i;
+		}
+	}
+	if (from != CPU_NONE)
+		ask_send(core, from, false);
+}
+
+void timer_arm(struct sched_core *core, u64 deadline)
+{
+	u64 want = MIN(deadline, timer_next_ticks(&core->timers));
+
+	if (want == core->armed)
+		return;
+	core->armed = want;
+	core->sc.cpu->stats.timer_sets++;
+	arch_timer_set(want);
+}
+
+void idle_stop(struct sched_core *core)
+{
+	if (!core->idling)
+		return;
+	core->idling = false;
+	/* If it was claimed already, work is on its way here. */
+	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
+}
+
+void native_stop(struct sched_core *core)
+{
+	core->native = false;
+	(void)idle_leave(IDLE_NATIVE, core->sc.cpu->index);
+}
+
+/* Sets the bit, looks for work. */
+static void idle_start(struct sched_core *core)
+{
+	core->idling = true;
+	core->asked = (struct cpuset){ { 0 } };
+	idle_enter(IDLE_SLEEPS, core->sc.cpu->index);
+	ask_busiest(core);
+}
+
+void idle_step(struct sched_core *core, u64 now)
+{
+	struct cpu *c = core->sc.cpu;
+
+	if (core->native)
+		native_stop(core);
+	/* Claimed, yet nothing came (it was killed, or moved on): once more. */
+	if (!core->idling || !idle_is(IDLE_SLEEPS, c->index))
+		idle_start(core);
+	if (core->polling)
+		return;
+	/* A turn may have set the timer to the guest's own deadline. */
+	core->armed = 0;
+	timer_arm(core, core->deadline);
+	if (!cpu_will_stop(c, CPU_IDLE))
+		return;
+	c->stats.waits++;
+	arch_wait();
+	ck_pr_store_32(&c->mode, CPU_HYP);
+	c->stats.idle_ticks += time_now_ticks() - now;
+}
+
+bool sched_wfi_native(struct vcpu *v)
+{
+	struct cpu *c = cpu_this();
+	struct sched_core *core = core_of(c);
+	u64 now;
+	bool alone = v->guest->cfg.wfi == WFI_NATIVE && core->load <= 1 &&
+		     !tasks_wait(core);
+
+	if (likely(alone == core->native))
+		return alone;
+	if (!alone) {
+		native_stop(core);
+		return false;
+	}
+	core->native = true;
+	idle_enter(IDLE_NATIVE, c->index);
+	now = time_now_ticks();
+	if (now >= core->native_ask_at) {
+		core->native_ask_at = now + us_to_ticks(NATIVE_ASK_US);
+		core->asked = (struct cpuset){ { 0 } };
+		ask_busiest(core);
+	}
+	return true;
+}

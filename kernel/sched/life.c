@@ -1,0 +1,271 @@
+/*
+ * What happens to a vCPU: requests, start and end, sleep and wake.
+ *
+ * All of it on the owner's CPU. The state word is changed by others in two
+ * ways only, both in virq_raise: BLOCKED to WAKING and BLOCKING to RUNNING. So
+ * every other state is the owner's, to be changed by plain stores.
+ *
+ * Requests are wishes, not events: bits that anyone sets, taken all at once,
+ * kill first. What can't be done yet (start, while the vCPU is on its way to
+ * OFF) is kept in the unit.
+ */
+#include "kernel/sched/private.h"
+
+static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+
+	/* Even one that never was on may have been promised a place. */
+	if (core->ops->dismiss)
+		core->ops->dismiss(u);
+	u->admitted = 0;
+	if (!u->on)
+		return;
+	if (core->sc.current == u)
+		current_drop(core, now);
+	unit_dequeue(core, u, now);
+	if (core->loaded == v) {
+		arch_vcpu_save(v);
+		core->loaded = NULL;
+	}
+	timer_clear(&core->timers, &u->timer);
+	unit_uncount(core, u, now);
+	unit_unlink(core, u, now);
+	u->on = u->paused = u->dead = u->refused = false;
+	ck_pr_store_32(&v->state, VCPU_OFF);
+	unit_runstate(u, RUNSTATE_OFFLINE, now);
+	ck_pr_faa_32(&sched_pool.units_on, -1u);
+	ck_pr_faa_32(&v->guest->vcpus_on, -1u);
+}
+
+static void unit_on(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+	u32 guest = ck_pr_load_32(&v->guest->state);
+
+	u->start = false;
+	/* A guest that is being stopped has sent, or will send, KILL: if it
+	 * was here before us, its state says so. */
+	if (guest != GUEST_STARTING && guest != GUEST_RUNNING) {
+		if (core->ops->dismiss)
+			core->ops->dismiss(u);
+		u->admitted = 0;
+		return;
+	}
+	u->on = true;
+	ck_pr_faa_32(&sched_pool.units_on, 1);
+	ck_pr_faa_32(&v->guest->vcpus_on, 1);
+	ck_pr_store_32(&v->state, VCPU_QUEUED);
+	unit_link(core, u, now);
+	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	unit_route(core, u, WHY_NEW, now);
+}
+
+static void unit_pause(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+
+	if (!u->on || u->paused)
+		return;
+	if (core->sc.current == u)
+		current_drop(core, now);
+	if (core->loaded == v) {
+		/* Whoever looks at its registers finds them in memory. */
+		arch_vcpu_save(v);
+		core->loaded = NULL;
+	}
+	unit_dequeue(core, u, now);
+	unit_uncount(core, u, now);
+	u->paused = true;
+	unit_runstate(u, RUNSTATE_OFFLINE, now);
+}
+
+static void unit_resume(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+	u32 state = ck_pr_load_32(&v->state);
+
+	if (!u->on || !u->paused || u->dead)
+		return;
+	u->paused = false;
+	if (state == VCPU_QUEUED) {
+		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+		unit_route(core, u, WHY_NEW, now);
+		return;
+	}
+	/* Blocked: whatever was raised meanwhile has made it WAKING, and the
+	 * mail is here or on its way. */
+	unit_runstate(u, RUNSTATE_BLOCKED, now);
+}
+
+/* Its affinity, or (`why` CHANGED) its knobs changed: queue it anew. */
+static void unit_requeue(struct sched_core *core, struct vcpu *v,
+			 bool knobs, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+	u32 state = ck_pr_load_32(&v->state);
+	bool may = unit_may_run(u, core->sc.cpu->index), was_current = false;
+
+	if (!u->on)
+		return;
+	/* The current need not move if it may stay, but its slice may have
+	 * become shorter, or its level lower. */
+	if (core->sc.current == u) {
+		was_current = true;
+		current_drop(core, now);
+	}
+	unit_dequeue(core, u, now);
+	if (knobs && core->ops->params)
+		core->ops->params(&core->sc, u, now);
+	if (state == VCPU_RUNNING || state == VCPU_QUEUED) {
+		if (was_current)
+			unit_runstate(u, RUNSTATE_RUNNABLE, now);
+		unit_route(core, u, may ? WHY_CHANGED : WHY_MOVED, now);
+	}
+	/* A blocked one goes where it may run when it is woken: only then is
+	 * it known which CPU has room. */
+}
+
+static void requests_do(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+	u32 req = ck_pr_fas_32(&v->requests, 0);
+
+	/* What the requester wrote before is read after. */
+	ck_pr_fence_acquire();
+	if (req & VCPU_REQ_KILL) {
+		u->start = false;
+		unit_off(core, v, now);
+		if (req & REQ_COUNTED)
+			ck_pr_faa_32(&u->account->kills_due, -1u);
+		guest_vcpu_off(v->guest, v);
+		return;
+	}
+	if (req & VCPU_REQ_START) {
+		if (u->on)
+			u->start = true;
+		else
+			unit_on(core, v, now);
+	}
+	if (req & VCPU_REQ_PAUSE)
+		unit_pause(core, v, now);
+	if (req & VCPU_REQ_RESUME)
+		unit_resume(core, v, now);
+	/* A hand-over in between makes it the business of the new owner. */
+	if ((req & (VCPU_REQ_MOVE | VCPU_REQ_PARAMS)) && u->home == &core->sc)
+		unit_requeue(core, v, req & VCPU_REQ_PARAMS, now);
+}
+
+static void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+
+	timer_clear(&core->timers, &u->timer);
+	ck_pr_store_32(&v->state, VCPU_QUEUED);
+	v->wakes++;
+	if (unlikely(v->guest->cfg.wfi == WFI_POLL))
+		poll_learn(u, now);
+	if (unlikely(u->paused))
+		return;
+	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	unit_route(core, u, WHY_WOKEN, now);
+}
+
+void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct vcpu *v = container_of(n, struct vcpu, mail);
+	struct sched_core *core = core_of(c);
+	u32 owner = ck_pr_load_32(&v->cpu);
+
+	if (unlikely(owner != c->index)) {
+		c->stats.forwards++;
+		doorbell_post(cpu_by_index(owner), n, bits);
+		return;
+	}
+	/* Pairs with unit_handover's release: who names us as the owner has
+	 * finished with the unit. */
+	ck_pr_fence_load();
+	if (bits & VMAIL_ARRIVE)
+		unit_arrive(core, v, now);
+	else if (v->sched.home != &core->sc)
+		return; /* on its way to us: looked at when it arrives */
+	if (unlikely(ck_pr_load_32(&v->requests)))
+		requests_do(core, v, now);
+	if (ck_pr_load_32(&v->state) == VCPU_WAKING &&
+	    v->sched.home == &core->sc)
+		unit_wake(core, v, now);
+}
+
+void vcpu_timer_fire(struct timer *t, u64 now)
+{
+	struct sched_unit *u = container_of(t, struct sched_unit, timer);
+	struct vcpu *v = unit_vcpu(u);
+
+	arch_vcpu_timer_fired(v);
+	/* The same way in as any waker's; if one of them has won, its mail is
+	 * on its way. */
+	if (ck_pr_cas_32(&v->state, VCPU_BLOCKED, VCPU_WAKING))
+		unit_wake(home_of(u), v, now);
+}
+
+void current_block(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	struct vcpu *v = unit_vcpu(u);
+	u64 deadline;
+
+	/* Nobody else changes RUNNING, so a store does for the first step. */
+	ck_pr_store_32(&v->state, VCPU_BLOCKING);
+	/* Pairs with virq_raise's fence between virq and state. */
+	ck_pr_fence_memory();
+	deadline = arch_vcpu_deadline_ticks(v);
+	if (arch_vcpu_pending(v) || deadline <= now ||
+	    ck_pr_load_32(&v->requests)) {
+		/* Fails if a waker was faster: RUNNING all the same. */
+		(void)ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_RUNNING);
+		return;
+	}
+	charge_current(core, now);
+	arch_vcpu_save(v);
+	core->loaded = NULL;
+	u->blocked_at_ticks = now;
+	timer_set(&core->timers, &u->timer, deadline);
+	/* All of the vCPU is in memory before anyone may wake it. */
+	ck_pr_fence_release();
+	if (!ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_BLOCKED)) {
+		/* Woken on the way: it never left. */
+		timer_clear(&core->timers, &u->timer);
+		arch_vcpu_load(v);
+		core->loaded = v;
+		return;
+	}
+	core->sc.current = NULL;
+	core->sc.cpu->current = NULL;
+	if (core->ops->leave)
+		core->ops->leave(&core->sc, u, now);
+	core->resched = true;
+	unit_uncount(core, u, now);
+	unit_runstate(u, RUNSTATE_BLOCKED, now);
+}
+
+void current_dead(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	current_drop(core, now);
+	unit_uncount(core, u, now);
+	u->paused = u->dead = true;
+	unit_runstate(u, RUNSTATE_OFFLINE, now);
+}
+
+void current_off(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	struct vcpu *v = unit_vcpu(u);
+
+	unit_off(core, v, now);
+	guest_vcpu_off(v->guest, v);
+	/* It was started again before it was quite off. */
+	if (u->start)
+		unit_on(core, v, now);
+}

@@ -1,0 +1,220 @@
+/*
+ * Guests and vCPUs come, ask and go: the core's face to the guest manager.
+ *
+ * Everything here runs on any CPU and changes nothing that an owner owns: it
+ * leaves wishes and sends mail. The only lock guards the list of accounts,
+ * which a change of policy walks; no vCPU's way to run meets it.
+ */
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/sched/private.h"
+
+/* Is there a CPU of this machine in the set? */
+static bool names_a_cpu(const struct cpuset *s)
+{
+	return cpuset_next(s, 0) < cpu_count();
+}
+
+static int allowed_find(const struct guest *g, u32 id, struct cpuset *out)
+{
+	const struct guest_config *cfg = &g->cfg;
+
+	*out = (struct cpuset){ { 0 } };
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (!cfg->has_affinity || cpuset_has(&cfg->affinity, i))
+			cpuset_add(out, i);
+	}
+	if (cfg->pin) {
+		bool inside = cpuset_has(out, cfg->pin[id]);
+
+		*out = (struct cpuset){ { 0 } };
+		if (inside)
+			cpuset_add(out, cfg->pin[id]);
+	}
+	if (names_a_cpu(out))
+		return 0;
+	log_error("%s: vcpu %u: may run on none of this machine's %u CPUs",
+		  cfg->name, id, cpu_count());
+	return -EINVAL;
+}
+
+/* An OFF vCPU waits on the CPU of its own, spread over those it may use. */
+static u32 home_find(const struct guest *g, u32 id, const struct cpuset *set)
+{
+	u32 cpu = cpuset_next(set, (g->id + id) % cpu_count());
+
+	return cpu < cpu_count() ? cpu : cpuset_next(set, 0);
+}
+
+static int unit_create(struct guest *g, u32 id, struct sched_account *a)
+{
+	struct vcpu *v = g->vcpu[id];
+	struct sched_unit *u = &v->sched;
+	int ret;
+
+	*u = (struct sched_unit){ .account = a, .target = CPU_NONE,
+				  .runstate = RUNSTATE_OFFLINE,
+				  .since_ticks = time_now_ticks() };
+	ret = allowed_find(g, id, &u->allowed);
+	if (ret)
+		return ret;
+	u->part = obj_alloc(sched_pool.unit_bytes);
+	if (!u->part)
+		return -ENOMEM;
+	timer_init(&u->timer, vcpu_timer_fire);
+	if (g->cfg.wfi == WFI_POLL)
+		u->poll_ticks = us_to_ticks(g->cfg.wfi_poll_us);
+	v->state = VCPU_OFF;
+	v->cpu = home_find(g, id, &u->allowed);
+	mbox_node_init(&v->mail, vcpu_look);
+	u->home = cpu_by_index(v->cpu)->sched;
+	return 0;
+}
+
+static void account_insert(struct sched_account *a)
+{
+	struct sched_pool *p = &sched_pool;
+
+	ck_spinlock_lock(&p->lock);
+	a->next = p->accounts;
+	p->accounts = a;
+	if (p->ops->guest_init)
+		p->ops->guest_init(a, time_now_ticks());
+	ck_spinlock_unlock(&p->lock);
+}
+
+static void account_remove(struct sched_account *a)
+{
+	struct sched_pool *p = &sched_pool;
+	struct sched_account **link;
+
+	ck_spinlock_lock(&p->lock);
+	for (link = &p->accounts; *link; link = &(*link)->next) {
+		if (*link == a) {
+			*link = a->next;
+			break;
+		}
+	}
+	ck_spinlock_unlock(&p->lock);
+}
+
+int sched_guest_add(struct guest *g)
+{
+	struct sched_account *a;
+	u32 id;
+	int ret;
+
+	a = obj_alloc(sizeof(*a) + sched_pool.guest_bytes);
+	if (!a)
+		return -ENOMEM;
+	a->guest = g;
+	account_knobs(a, &g->cfg.sched);
+	for (id = 0; id < g->cfg.vcpus; id++) {
+		ret = unit_create(g, id, a);
+		if (ret)
+			goto undo_units;
+	}
+	account_insert(a);
+	g->account = a;
+	return 0;
+
+undo_units:
+	while (id--) {
+		obj_free(g->vcpu[id]->sched.part);
+		g->vcpu[id]->sched.part = NULL;
+	}
+	obj_free(a);
+	return ret;
+}
+
+void sched_guest_remove(struct guest *g)
+{
+	account_remove(g->account);
+	for (u32 id = 0; id < g->cfg.vcpus; id++) {
+		obj_free(g->vcpu[id]->sched.part);
+		g->vcpu[id]->sched.part = NULL;
+	}
+	obj_free(g->account);
+	g->account = NULL;
+}
+
+void sched_vcpu_request(struct vcpu *v, u32 requests)
+{
+	/* The last word counts. */
+	if (requests & VCPU_REQ_PAUSE)
+		ck_pr_and_32(&v->requests, ~VCPU_REQ_RESUME);
+	if (requests & VCPU_REQ_RESUME)
+		ck_pr_and_32(&v->requests, ~VCPU_REQ_PAUSE);
+	/* What the request is about (registers, knobs) comes before it. Pairs
+	 * with requests_do's swap and acquire. */
+	ck_pr_fence_release();
+	ck_pr_or_32(&v->requests, requests);
+	/* The post's release keeps the bits before the mail. */
+	doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0);
+}
+
+int sched_vcpu_start(struct vcpu *v)
+{
+	const struct sched_ops *ops;
+	struct sched_unit *u = &v->sched;
+	u32 epoch = ck_pr_load_32(&sched_pool.epoch);
+
+	/* If the policy changes in between, the epoch tells, and the owner
+	 * asks the new policy. */
+	ck_pr_fence_load();
+	ops = ck_pr_load_ptr(&sched_pool.ops);
+	if (ck_pr_load_32(&v->state) == VCPU_OFF && ops->admit) {
+		if (!ops->admit(u)) {
+			log_error("%s: vcpu %u not started: policy %s has no CPU left for it",
+				  v->guest->cfg.name, v->id, ops->name);
+			return -EBUSY;
+		}
+		u->admitted = epoch;
+	}
+	sched_vcpu_request(v, VCPU_REQ_START);
+	return 0;
+}
+
+void sched_guest_kill(struct guest *g)
+{
+	ck_pr_store_32(&g->account->kills_due, g->cfg.vcpus);
+	for (u32 id = 0; id < g->cfg.vcpus; id++)
+		sched_vcpu_request(g->vcpu[id], VCPU_REQ_KILL | REQ_COUNTED);
+}
+
+bool sched_guest_killed(const struct guest *g)
+{
+	bool killed = ck_pr_load_32(&g->account->kills_due) == 0;
+
+	/* What the owners did before their acknowledgement is seen. */
+	ck_pr_fence_acquire();
+	return killed;
+}
+
+void sched_guest_params(struct guest *g, const struct sched_params *p)
+{
+	account_knobs(g->account, p);
+	for (u32 id = 0; id < g->cfg.vcpus; id++)
+		sched_vcpu_request(g->vcpu[id], VCPU_REQ_PARAMS);
+}
+
+int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
+{
+	if (!names_a_cpu(allowed))
+		return -EINVAL;
+	/* Word by word: a mixture names only CPUs of the old or the new set,
+	 * and the request makes the owner look again. */
+	for (u32 i = 0; i < CPU_MAX / 64; i++)
+		ck_pr_store_64(&v->sched.allowed.w[i], allowed->w[i]);
+	sched_vcpu_request(v, VCPU_REQ_MOVE);
+	return 0;
+}
+
+void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
+{
+	const u64 *from = (const u64 *)(const void *)&cpu_by_index(cpu)->stats;
+	u64 *to = (u64 *)(void *)out;
+
+	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
+		to[i] = ck_pr_load_64(&from[i]);
+}

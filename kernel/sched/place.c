@@ -1,0 +1,263 @@
+/*
+ * Which queue: a unit that may run goes into its own CPU's queue or is handed
+ * over to another.
+ *
+ * A hand-over is an ordinary posting of the vCPU's own mail node with one bit
+ * more. The order is what makes it safe: its state is saved, the policy has let
+ * go of it and `home` is NULL, all before v->cpu names the new owner; from that
+ * store on the old owner touches nothing but the mail node. The new owner does
+ * nothing with the vCPU before it has taken the ARRIVE bit, and then looks at
+ * everything that was asked meanwhile. Mail that goes to an old owner is sent
+ * on to v->cpu.
+ *
+ * Work conservation: whoever makes a second unit runnable on a CPU raises the
+ * published load, fences, and reads the idle mask; who becomes idle sets its
+ * bit, fences, and reads the loads (idle.c).
+ *
+ * Rejected: taking units from another CPU's queue (needs a lock on each queue,
+ * on the path of every wake-up).
+ */
+#include "kernel/log.h"
+#include "kernel/sched/private.h"
+
+bool unit_admit(struct sched_core *core, struct sched_unit *u)
+{
+	struct vcpu *v = unit_vcpu(u);
+
+	if (u->admitted == core->epoch && !u->refused)
+		return true;
+	u->refused = core->ops->admit && !core->ops->admit(u);
+	u->admitted = u->refused ? 0 : core->epoch;
+	if (u->refused)
+		log_error("%s: vcpu %u: no CPU left for it under policy %s",
+			  v->guest->cfg.name, v->id, core->ops->name);
+	return !u->refused;
+}
+
+void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	u->home = &core->sc;
+	u->prev = NULL;
+	u->next = core->units;
+	if (u->next)
+		u->next->prev = u;
+	core->units = u;
+	if (core->epoch && u->epoch != core->epoch) {
+		u->epoch = core->epoch;
+		if (core->ops->unit_init)
+			core->ops->unit_init(&core->sc, u, now);
+	}
+	if (core->ops->unit_add)
+		core->ops->unit_add(&core->sc, u, now);
+}
+
+void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (core->ops->unit_remove)
+		core->ops->unit_remove(&core->sc, u, now);
+	if (u->prev)
+		u->prev->next = u->next;
+	else
+		core->units = u->next;
+	if (u->next)
+		u->next->prev = u->prev;
+	u->next = u->prev = NULL;
+}
+
+void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (!u->queued)
+		return;
+	u->queued = false;
+	core->ops->dequeue(&core->sc, u, now);
+}
+
+void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
+		   u64 now)
+{
+	struct vcpu *v = unit_vcpu(u);
+	struct cpu *c = core->sc.cpu;
+
+	unit_dequeue(core, u, now);
+	if (core->loaded == v) {
+		arch_vcpu_save(v);
+		core->loaded = NULL;
+	}
+	timer_clear(&core->timers, &u->timer);
+	unit_unlink(core, u, now);
+	if (u->counted) {
+		/* Still counted at its account: it could run all the time. */
+		core->load--;
+		load_publish(core);
+	}
+	u->home = NULL;
+	v->migrations++;
+	c->stats.handovers++;
+	/* Everything of ours comes before the new owner. Pairs with the load
+	 * fence after v->cpu is read in vcpu_look. */
+	ck_pr_fence_release();
+	ck_pr_store_32(&v->cpu, to);
+	doorbell_post(cpu_by_index(to), &v->mail, VMAIL_ARRIVE);
+}
+
+/* Something waits here, or runs: is anyone idle who may run `u`? */
+static u32 idle_cpu_for(struct sched_core *core, struct sched_unit *u,
+			enum sched_why why)
+{
+	u32 self = core->sc.cpu->index, cpu;
+
+	cpu = idle_claim_any(IDLE_SLEEPS, &u->allowed, self);
+	/* CPUs whose native guest may be waiting: for what is new only, or two
+	 * such guests that never wait would push a third to and fro. */
+	if (cpu == CPU_NONE && (why == WHY_WOKEN || why == WHY_NEW))
+		cpu = idle_claim_any(IDLE_NATIVE, &u->allowed, self);
+	if (cpu != CPU_NONE && cpu != self)
+		core->sc.cpu->stats.claims++;
+	return cpu;
+}
+
+/* Any CPU in `allowed`, the one with the least load. */
+static u32 least_loaded(const struct sched_unit *u)
+{
+	u32 best = CPU_NONE, best_load = UINT32_MAX;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u32 load = ck_pr_load_32(&cpu_by_index(i)->load);
+
+		if (load < best_load && unit_may_run(u, i)) {
+			best = i;
+			best_load = load;
+		}
+	}
+	return best;
+}
+
+/* The CPU whose queue `u` should be in; it is counted here. */
+static u32 choose(struct sched_core *core, struct sched_unit *u,
+		  enum sched_why why, u64 now)
+{
+	u32 self = core->sc.cpu->index, cpu;
+	bool here = unit_may_run(u, self);
+
+	if (unlikely(core->native) && core->load > 1)
+		native_stop(core);
+	if (core->ops->place) {
+		cpu = core->ops->place(&core->sc, u, why, now);
+		if (cpu != PLACE_ANY)
+			return cpu;
+	}
+	if (why == WHY_YIELD || (here && core->load <= 1))
+		return here ? self : least_loaded(u);
+	/* Pairs with idle_enter's fence: our load is published before the mask
+	 * is read. Without it an idle CPU may see no load while we see no idle
+	 * CPU. Not needed for what was queued before: its load is long out. */
+	ck_pr_fence_memory();
+	cpu = idle_cpu_for(core, u, why);
+	if (cpu != CPU_NONE)
+		return cpu;
+	if (here && (why != WHY_NEW || core->load <= 1))
+		return self;
+	return least_loaded(u);
+}
+
+/* Shall the current give way to a unit that has just been queued? */
+static void check_preempt(struct sched_core *core, struct sched_unit *u,
+			  u64 now)
+{
+	u64 at = TIME_NEVER;
+
+	if (!core->sc.current)
+		core->resched = true;
+	if (core->resched)
+		return;
+	if (core->polling) {
+		at = now; /* it waits and only pretends to run */
+	} else if (core->ops->preempt_at) {
+		at = core->ops->preempt_at(&core->sc, u, now);
+	}
+	if (at <= now) {
+		core->resched = true;
+		core->why = WHY_PREEMPTED;
+	} else if (at < core->deadline) {
+		core->deadline = at;
+	}
+}
+
+static void enqueue_here(struct sched_core *core, struct sched_unit *u,
+			 enum sched_why why, u64 now)
+{
+	/* At once, so that a second unit doesn't find this CPU idle. */
+	idle_stop(core);
+	u->queued = true;
+	core->ops->enqueue(&core->sc, u, why, now);
+	check_preempt(core, u, now);
+}
+
+void unit_route(struct sched_core *core, struct sched_unit *u,
+		enum sched_why why, u64 now)
+{
+	u32 self = core->sc.cpu->index, to;
+
+	if (u->paused || !unit_admit(core, u)) {
+		unit_uncount(core, u, now);
+		return;
+	}
+	unit_count(core, u, now);
+	to = choose(core, u, why, now);
+	if (unlikely(to == CPU_NONE)) {
+		u->refused = true;
+		u->admitted = 0;
+		unit_uncount(core, u, now);
+		log_error("%s: vcpu %u: no CPU left for it",
+			  unit_vcpu(u)->guest->cfg.name, unit_vcpu(u)->id);
+		return;
+	}
+	if (to != self) {
+		unit_handover(core, u, to, now);
+		return;
+	}
+	enqueue_here(core, u, why, now);
+}
+
+struct sched_unit *current_drop(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	/* Its last turn was charged when it ended; polling goes on since. */
+	if (core->polling)
+		charge_current(core, now);
+	core->polling = false;
+	core->sc.current = NULL;
+	core->sc.cpu->current = NULL;
+	if (core->ops->leave)
+		core->ops->leave(&core->sc, u, now);
+	core->resched = true;
+	/* Nobody but us changes a state of RUNNING, and while this CPU is in
+	 * the hypervisor both RUNNING and QUEUED mean "don't ring". */
+	ck_pr_store_32(&unit_vcpu(u)->state, VCPU_QUEUED);
+	return u;
+}
+
+void unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	struct sched_unit *u = &v->sched;
+	u32 state = ck_pr_load_32(&v->state);
+
+	if (u->counted) {
+		core->load++;
+		load_publish(core);
+	}
+	if (!u->on) {
+		u->home = &core->sc;
+		return;
+	}
+	unit_link(core, u, now);
+	if (state == VCPU_QUEUED) {
+		/* Things may have changed while it was on its way: this CPU
+		 * found work of its own, another one became idle. */
+		unit_route(core, u, WHY_MOVED, now);
+	} else if (state == VCPU_BLOCKED) {
+		timer_set(&core->timers, &u->timer,
+			  arch_vcpu_deadline_ticks(v));
+	}
+}

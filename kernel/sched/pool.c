@@ -1,0 +1,322 @@
+/*
+ * The CPUs that share a policy, and how they change it while guests run.
+ *
+ * The parts of CPUs, units and guests are made as large as the largest that
+ * any registered policy wants. So a change allocates nothing, and once begun
+ * it can't fail.
+ *
+ * A change is a meeting by mail in two rounds. LEAVE: a CPU takes every unit
+ * out of the old policy's hands, clears its part for the new one and goes on
+ * in limbo, where nothing is picked; mail is read, wakes and hand-overs happen
+ * and are remembered in the units. The last CPU to come this far publishes the
+ * new policy, makes the guests' parts anew, and sends ENTER, upon which each
+ * CPU puts its units into the new policy's hands. Nobody waits: each CPU does
+ * its part when it drains its mail, and in limbo its tasks go on.
+ *
+ * No unit can be lost: at any time it is in the list of exactly one CPU, or in
+ * the mail to one; `queued` says in limbo that it is to be queued. A unit that
+ * arrives under another epoch than its part's has it made anew.
+ *
+ * Rejected: stopping all CPUs (waits with interrupts off), changing CPU by
+ * CPU (the accounts of guests would be two policies' at once).
+ */
+#include <string.h>
+
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/sched/private.h"
+
+struct sched_pool sched_pool;
+
+static void limbo_queue(struct sched_cpu *sc, struct sched_unit *u,
+			enum sched_why why, u64 now)
+{
+	(void)sc, (void)u, (void)why, (void)now;
+}
+
+static void limbo_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	(void)sc, (void)u, (void)now;
+}
+
+static struct sched_pick limbo_pick(struct sched_cpu *sc, u64 now)
+{
+	(void)sc, (void)now;
+	return (struct sched_pick){ NULL, TIME_NEVER };
+}
+
+/* Not a policy: what a CPU has between two. Units stay where they are. */
+static u32 limbo_place(struct sched_cpu *sc, struct sched_unit *u,
+		       enum sched_why why, u64 now)
+{
+	(void)u, (void)why, (void)now;
+	return sc->cpu->index;
+}
+
+static const struct sched_ops limbo = {
+	.name = "limbo",
+	.enqueue = limbo_queue,
+	.dequeue = limbo_dequeue,
+	.pick = limbo_pick,
+	.place = limbo_place,
+};
+
+const struct sched_ops *policy_find(const char *name)
+{
+	const struct sched_ops *const *p = __start_rouse_sched;
+
+	for (; p < __stop_rouse_sched; p++) {
+		if (strcmp((*p)->name, name) == 0)
+			return *p;
+	}
+	return NULL;
+}
+
+const char *sched_policy_list(u32 i)
+{
+	if (i >= (size_t)(__stop_rouse_sched - __start_rouse_sched))
+		return NULL;
+	return __start_rouse_sched[i]->name;
+}
+
+const char *sched_policy_name(void)
+{
+	const struct sched_ops *ops = ck_pr_load_ptr(&sched_pool.ops);
+
+	return ops->name;
+}
+
+const char *const *sched_policy_knobs(const char *name)
+{
+	static const char *const none[] = { NULL };
+	const struct sched_ops *ops = policy_find(name);
+
+	if (!ops)
+		return NULL;
+	return ops->knobs ? ops->knobs : none;
+}
+
+void sched_cpu_show(u32 cpu, char *buf, size_t len)
+{
+	const struct sched_core *core = core_of(cpu_by_index(cpu));
+	const struct sched_ops *ops = ck_pr_load_ptr(&core->ops);
+
+	if (len)
+		buf[0] = '\0';
+	if (ops->show)
+		ops->show(&core->sc, buf, len);
+}
+
+void *sched_cpu_part(u32 cpu)
+{
+	return cpu_by_index(cpu)->sched->part;
+}
+
+/* Room for whatever policy there is. */
+static void sizes_find(struct sched_pool *p)
+{
+	const struct sched_ops *const *ops = __start_rouse_sched;
+
+	for (; ops < __stop_rouse_sched; ops++) {
+		p->cpu_bytes = MAX(p->cpu_bytes, (*ops)->cpu_bytes);
+		p->unit_bytes = MAX(p->unit_bytes, (*ops)->unit_bytes);
+		p->guest_bytes = MAX(p->guest_bytes, (*ops)->guest_bytes);
+	}
+}
+
+int sched_init(const char *policy)
+{
+	const struct sched_ops *ops = policy_find(policy);
+	struct sched_pool *p = &sched_pool;
+
+	if (!ops)
+		return -ENOENT;
+	*p = (struct sched_pool){ .ops = ops, .epoch = 1 };
+	ck_spinlock_init(&p->lock);
+	sizes_find(p);
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct sched_core *core = obj_alloc(sizeof(*core));
+
+		if (!core)
+			return -ENOMEM;
+		core_init(core, cpu_by_index(i));
+		core->sc.part = obj_alloc(p->cpu_bytes);
+		if (!core->sc.part)
+			return -ENOMEM;
+		core->ops = ops;
+		core->epoch = 1;
+		if (ops->cpu_init)
+			ops->cpu_init(&core->sc, time_now_ticks());
+	}
+	return 0;
+}
+
+static void pool_post_all(u32 bits)
+{
+	struct sched_pool *p = &sched_pool;
+
+	ck_pr_store_32(&p->left, cpu_count());
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct cpu *c = cpu_by_index(i);
+
+		doorbell_post(c, &core_of(c)->pool_mail, bits);
+	}
+}
+
+int sched_policy_set(const char *name, struct task *waiter)
+{
+	const struct sched_ops *ops = policy_find(name);
+	struct sched_pool *p = &sched_pool;
+
+	if (!ops)
+		return -ENOENT;
+	/* Who gets the right to change keeps it until all have changed. */
+	if (ck_pr_fas_32(&p->changing, 1))
+		return -EBUSY;
+	ck_pr_fence_acquire();
+	if (ops->units_per_cpu && ck_pr_load_32(&p->units_on) >
+					  ops->units_per_cpu * cpu_count()) {
+		ck_pr_store_32(&p->changing, 0);
+		return -ENOSPC;
+	}
+	p->next = ops;
+	p->waiter = waiter;
+	pool_post_all(POOL_LEAVE);
+	return 0;
+}
+
+bool sched_policy_changing(void)
+{
+	return ck_pr_load_32(&sched_pool.changing) != 0;
+}
+
+/* All CPUs are in limbo: the new policy's parts of the guests. */
+static void pool_publish(struct sched_pool *p, u64 now)
+{
+	ck_spinlock_lock(&p->lock);
+	ck_pr_store_ptr(&p->ops, p->next);
+	ck_pr_store_32(&p->epoch, p->epoch + 1);
+	for (struct sched_account *a = p->accounts; a; a = a->next) {
+		memset(a->part, 0, p->guest_bytes);
+		if (p->next->guest_init)
+			p->next->guest_init(a, now);
+	}
+	ck_spinlock_unlock(&p->lock);
+}
+
+static void pool_leave(struct sched_core *core, u64 now)
+{
+	struct sched_pool *p = &sched_pool;
+	struct sched_unit *u = core->sc.current;
+
+	if (u) {
+		current_drop(core, now);
+		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	}
+	for (struct sched_unit *i = core->units; i; i = i->next) {
+		if (i->queued)
+			core->ops->dequeue(&core->sc, i, now);
+		if (core->ops->unit_remove)
+			core->ops->unit_remove(&core->sc, i, now);
+		/* The policy's promises go with it. */
+		if (i->refused && !i->paused)
+			unit_count(core, i, now);
+		i->refused = false;
+	}
+	if (u)
+		u->queued = true;
+	ck_pr_store_ptr(&core->ops, &limbo);
+	core->epoch = 0;
+	memset(core->sc.part, 0, p->cpu_bytes);
+	sched_publish_vtime(&core->sc, TIME_NEVER, TIME_NEVER);
+	sched_publish_level(&core->sc, 0);
+	if (p->next->cpu_init)
+		p->next->cpu_init(&core->sc, now);
+	/* Our part is clear before another CPU may look into it. Pairs with
+	 * the acquire of the last one, and its posts. */
+	ck_pr_fence_release();
+	if (ck_pr_faa_32(&p->left, -1u) == 1) {
+		ck_pr_fence_acquire();
+		pool_publish(p, now);
+		pool_post_all(POOL_ENTER);
+	}
+}
+
+static void pool_enter(struct sched_core *core, u64 now)
+{
+	struct sched_pool *p = &sched_pool;
+	struct sched_unit *u, *next;
+
+	ck_pr_store_ptr(&core->ops, p->ops);
+	core->epoch = p->epoch;
+	core->resched = true;
+	for (u = core->units; u; u = u->next) {
+		if (u->epoch != core->epoch && core->ops->unit_init)
+			core->ops->unit_init(&core->sc, u, now);
+		u->epoch = core->epoch;
+		if (core->ops->unit_add)
+			core->ops->unit_add(&core->sc, u, now);
+	}
+	/* Routing may hand a unit over, and then its links are another's. */
+	for (u = core->units; u; u = next) {
+		next = u->next;
+		if (!u->queued && !(u->counted && !u->paused))
+			continue;
+		u->queued = false;
+		unit_route(core, u, WHY_CHANGED, now);
+	}
+	if (ck_pr_faa_32(&p->left, -1u) == 1) {
+		struct task *waiter = p->waiter;
+
+		ck_pr_fence_release();
+		ck_pr_store_32(&p->changing, 0);
+		if (waiter)
+			task_wake(waiter);
+	}
+}
+
+void pool_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	(void)n;
+	if (bits & POOL_LEAVE)
+		pool_leave(core_of(c), now);
+	if (bits & POOL_ENTER)
+		pool_enter(core_of(c), now);
+}
+
+/* ---- Waiting for all CPUs ---- */
+
+static void quiesce_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct sched_quiesce *q = container_of(n, struct sched_quiesce, mail);
+	struct task *waiter = q->waiter;
+	u32 next = c->index + 1;
+
+	(void)bits;
+	(void)now;
+	/* What came before it in this mailbox has been looked at; once round
+	 * for mail, once more for what was forwarded meanwhile to a CPU that
+	 * it had passed. */
+	if (next == cpu_count()) {
+		next = 0;
+		q->round++;
+	}
+	if (q->round < 2) {
+		doorbell_post(cpu_by_index(next), n, 0);
+		return;
+	}
+	ck_pr_fence_release();
+	ck_pr_store_32(&q->done, 1);
+	/* The waiter may free `q` from here on. */
+	if (waiter)
+		task_wake(waiter);
+}
+
+void sched_quiesce(struct sched_quiesce *q, struct task *waiter)
+{
+	mbox_node_init(&q->mail, quiesce_look);
+	q->waiter = waiter;
+	q->round = 0;
+	q->done = 0;
+	doorbell_post(cpu_by_index(0), &q->mail, 0);
+}

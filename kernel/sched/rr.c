@@ -1,0 +1,129 @@
+/*
+ * rr: round robin. Each vCPU runs for its guest's slice, then goes to the end
+ * of the queue; a woken one goes to the end as well.
+ *
+ * The queue is a doubly linked ring, so that everything is O(1). With nobody
+ * waiting there is no deadline, and no timer is set. A wake goes to an idle CPU
+ * if its own is busy: the core's way.
+ *
+ * A vCPU that blocks or yields before its slice is over starts a whole one
+ * next time: equal slices, not equal shares. Who wants shares takes credit.
+ */
+#include "kernel/sched/policy.h"
+
+#include "kernel/sched/queue.h"
+
+struct rr_cpu {
+	struct queue_link queue;
+	u64 deadline; /* of the current's slice, if anyone waits for it */
+};
+
+struct rr_unit {
+	struct queue_link link;
+	struct sched_unit *unit;
+};
+
+static struct sched_unit *unit_of(struct queue_link *l)
+{
+	return container_of(l, struct rr_unit, link)->unit;
+}
+
+static void rr_cpu_init(struct sched_cpu *sc, u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+
+	(void)now;
+	queue_init(&rc->queue);
+}
+
+static void rr_unit_init(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct rr_unit *ru = u->part;
+
+	(void)sc;
+	(void)now;
+	ru->unit = u;
+}
+
+static void rr_enqueue(struct sched_cpu *sc, struct sched_unit *u,
+		       enum sched_why why, u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+	struct rr_unit *ru = u->part;
+
+	(void)why;
+	(void)now;
+	queue_push_last(&rc->queue, &ru->link);
+}
+
+static void rr_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct rr_unit *ru = u->part;
+
+	(void)sc;
+	(void)now;
+	queue_remove(&ru->link);
+}
+
+static u64 slice_end(const struct sched_unit *u, u64 now)
+{
+	return now + ck_pr_load_64(&u->account->slice_ticks);
+}
+
+static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+	struct queue_link *first = queue_pop_first(&rc->queue);
+	struct sched_unit *u;
+
+	if (!first)
+		return (struct sched_pick){ NULL, TIME_NEVER };
+	u = unit_of(first);
+	rc->deadline = slice_end(u, now);
+	if (queue_empty(&rc->queue))
+		return (struct sched_pick){ u, TIME_NEVER };
+	return (struct sched_pick){ u, rc->deadline };
+}
+
+/* Nobody gives way; but who was alone has a deadline from now on. */
+static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
+			 u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+
+	(void)woken;
+	if (rc->deadline <= now)
+		rc->deadline = slice_end(sc->current, now);
+	return rc->deadline;
+}
+
+static struct sched_unit *rr_give(struct sched_cpu *sc,
+				  const struct sched_ask *ask, u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+
+	(void)now;
+	queue_for_each(l, &rc->queue) {
+		if (unit_may_run(unit_of(l), ask->cpu))
+			return unit_of(l);
+	}
+	return NULL;
+}
+
+static const char *const rr_knobs[] = { "slice-us", NULL };
+
+static const struct sched_ops rr_ops = {
+	.name = "rr",
+	.cpu_bytes = sizeof(struct rr_cpu),
+	.unit_bytes = sizeof(struct rr_unit),
+	.cpu_init = rr_cpu_init,
+	.unit_init = rr_unit_init,
+	.enqueue = rr_enqueue,
+	.dequeue = rr_dequeue,
+	.pick = rr_pick,
+	.preempt_at = rr_preempt_at,
+	.give = rr_give,
+	.knobs = rr_knobs,
+};
+
+SCHED_POLICY(rr_ops);

@@ -1,0 +1,174 @@
+/*
+ * The scheduler's core: when and where vCPUs run.
+ *
+ * Each CPU owns its queue, timers and vCPUs; whoever wants something of
+ * another CPU's vCPU posts a request, and the owner does it. All functions
+ * here are leaves: none waits, none takes a run-queue lock (there is none).
+ */
+#ifndef ROUSE_KERNEL_SCHED_SCHED_H
+#define ROUSE_KERNEL_SCHED_SCHED_H
+
+#include "kernel/base.h"
+#include "kernel/config.h"
+#include "kernel/percpu/cpu.h"
+#include "kernel/sched/task.h"
+#include "kernel/sched/unit.h"
+
+struct guest;
+struct sched_ops;
+struct vcpu;
+
+/* ---- Boot ---- */
+
+/*
+ * Makes the scheduler's part of every registered CPU and takes the policy of
+ * that name. Boot CPU, after the last cpu_register, before any sched_loop.
+ * 0, -ENOENT (no such policy), -ENOMEM.
+ */
+int sched_init(const char *policy) __must_check;
+
+/* The CPU's loop, for ever. On CPU `c`, with interrupts off. */
+_Noreturn void sched_loop(struct cpu *c);
+
+/*
+ * One round of it: answer the doorbell, read mail, run timers, a step of a
+ * task, pick a vCPU, let it run its turn, and do what its end asks for; with
+ * nothing to run, wait. False if it waited. For sched_loop and host programs.
+ */
+bool sched_step(struct cpu *c, u64 now);
+
+/* ---- Guests and vCPUs (the guest manager) ---- */
+
+/*
+ * The scheduler's part of a new guest: g->account, and every vCPU (g->vcpu[],
+ * cfg.vcpus of them, allocated and zeroed but for guest and id) gets a home
+ * and is OFF. Knobs, affinity and pins are taken from g->cfg. Any CPU.
+ * 0, -ENOMEM, -EINVAL (affinity or a pin names no CPU that there is; said in
+ * a log line).
+ */
+int sched_guest_add(struct guest *g) __must_check;
+
+/*
+ * Gives that back. Every vCPU must be OFF and sched_quiesce must have passed
+ * since the last KILL was acknowledged. Any CPU.
+ */
+void sched_guest_remove(struct guest *g);
+
+/*
+ * Starts an OFF vCPU; the architecture has set its registers. Any CPU. 0, or
+ * -EBUSY: the policy has no room (said in a log line). If it is still on its
+ * way to OFF it starts when it is there. Dropped if a KILL comes before it, or
+ * if the guest is neither STARTING nor RUNNING when its CPU looks.
+ */
+int sched_vcpu_start(struct vcpu *v) __must_check;
+
+/* Asks the owner for VCPU_REQ_* (kernel/vcpu.h). Any CPU; never fails. START
+ * by sched_vcpu_start, KILL rather by sched_guest_kill. */
+void sched_vcpu_request(struct vcpu *v, u32 requests);
+
+/*
+ * KILL for every vCPU of the guest. sched_guest_killed is true when every
+ * owner has acknowledged: all are OFF, and stay so. guest_vcpu_off is called
+ * for each acknowledgement, so wake the managing task there. Any CPU; not
+ * again before it is done.
+ */
+void sched_guest_kill(struct guest *g);
+bool sched_guest_killed(const struct guest *g);
+
+/*
+ * Supplied by the guest manager: `v` went OFF by itself, or its KILL was
+ * acknowledged (even if it had been OFF). On the owner's CPU; may wake tasks
+ * and post requests, must not free `v`. The core keeps g->vcpus_on.
+ */
+void guest_vcpu_off(struct guest *g, struct vcpu *v);
+
+/* New knobs for all vCPUs of a guest. Any CPU; one caller at a time. The
+ * caller has checked the ranges and keeps g->cfg.sched itself. */
+void sched_guest_params(struct guest *g, const struct sched_params *p);
+
+/*
+ * Where a vCPU may run, from now on; it moves if it has to. Any CPU, one
+ * caller at a time. -EINVAL: names no CPU that there is.
+ */
+int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
+	__must_check;
+
+/* ---- What the architecture asks ---- */
+
+/*
+ * May WFI stay untrapped (VTW = 0) in this turn? True if the guest's policy
+ * is `native` and nothing else wants this CPU. On v's CPU, at the beginning of
+ * each arch_vcpu_run.
+ */
+bool sched_wfi_native(struct vcpu *v);
+
+/* ---- Waiting for all CPUs ---- */
+
+/*
+ * Wakes `waiter` after every CPU has drained its mailbox twice (once, and
+ * once more for what the first time was forwarded): after that no CPU holds a
+ * pointer that came by mail before. `done` is then 1 (atomic). Any CPU.
+ */
+struct sched_quiesce {
+	struct mbox_node mail;
+	struct task *waiter;
+	u32 round;
+	u32 done;
+};
+
+void sched_quiesce(struct sched_quiesce *q, struct task *waiter);
+
+static inline bool sched_quiesced(const struct sched_quiesce *q)
+{
+	return ck_pr_load_32(&q->done) != 0;
+}
+
+/* ---- Policies ---- */
+
+/*
+ * Begins to change the policy of all CPUs, while guests run. 0: begun, and it
+ * can't fail any more; `waiter` (or NULL) is woken when all CPUs have changed.
+ * -ENOENT: no such policy. -EBUSY: another change is on its way.
+ * -ENOSPC: the policy has no room for all vCPUs that are on. Nothing has
+ * changed then. Any CPU.
+ */
+int sched_policy_set(const char *name, struct task *waiter) __must_check;
+bool sched_policy_changing(void);
+
+/* The policy's name; the i-th registered policy's, or NULL past the last. */
+const char *sched_policy_name(void);
+const char *sched_policy_list(u32 i);
+
+/* The knobs (names as in the lab file) that policy looks at: a NULL-ended
+ * list, or NULL if there is no such policy. */
+const char *const *sched_policy_knobs(const char *name);
+
+/* The policy's own line on a CPU's queue; empty if it has none. Any CPU. */
+void sched_cpu_show(u32 cpu, char *buf, size_t len);
+
+/* ---- Listings ---- */
+
+struct sched_vcpu_info {
+	u32 cpu;      /* where it is */
+	u32 state;    /* enum vcpu_state */
+	u32 runstate; /* enum runstate */
+	bool paused, refused;
+	u64 ticks[RUNSTATE_COUNT]; /* add up to the time since creation */
+	u64 wakes, exits, dispatches, migrations, preemptions;
+	struct cpuset allowed;
+};
+
+struct sched_guest_info {
+	struct sched_params params;
+	u64 guest_ticks, task_ticks;
+	u32 runnable; /* vCPUs that could run now */
+};
+
+/* Any CPU, any time. A vCPU's ticks and runstate are of one moment, `now`. */
+void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
+		     u64 now);
+void sched_guest_info(const struct guest *g, struct sched_guest_info *out);
+/* The CPU's counters (torn between, not within), its mode, load, current. */
+void sched_cpu_stats(u32 cpu, struct cpu_stats *out);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * Tasks, one step at a time between guests' turns.
+ *
+ * Each CPU has a first-in-first-out list of its tasks that want to run. While
+ * guests want the CPU as well a step is followed by a guests' turn of twice the
+ * step's time (at least GUESTS_LEAST_US), so that tasks get a third of the CPU
+ * at most and at least, whatever the policy thinks of the guests: `pinned` and
+ * `fp` can't starve the shell, and unpacking an image can't starve a guest.
+ *
+ * A wake is always mail, even from the task's own step: so it can't fall
+ * between the step's last look and its TASK_WAIT.
+ *
+ * Rejected: a unit of the policy for each task (every policy would have to
+ * know them, and `pinned` would have no place for them).
+ */
+#include "kernel/sched/task.h"
+
+#include "kernel/sched/private.h"
+
+#define GUESTS_LEAST_US 200
+
+static void task_enqueue(struct sched_core *core, struct task *t)
+{
+	if (t->queued)
+		return;
+	t->queued = true;
+	t->next = NULL;
+	*core->task_last = t;
+	core->task_last = &t->next;
+}
+
+static void task_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	(void)bits;
+	(void)now;
+	task_enqueue(core_of(c), container_of(n, struct task, mail));
+}
+
+static void task_timer_fire(struct timer *tm, u64 now)
+{
+	struct task *t = container_of(tm, struct task, timer);
+
+	(void)now;
+	task_enqueue(core_of(cpu_by_index(t->cpu)), t);
+}
+
+void task_init(struct task *t, const char *name,
+	       enum task_result (*step)(struct task *t), u32 cpu)
+{
+	*t = (struct task){ .name = name, .step = step, .cpu = cpu };
+	mbox_node_init(&t->mail, task_look);
+	timer_init(&t->timer, task_timer_fire);
+}
+
+void task_charge_to(struct task *t, struct guest *payer)
+{
+	ck_pr_store_ptr(&t->payer, payer);
+}
+
+void task_wake(struct task *t)
+{
+	doorbell_post(cpu_by_index(t->cpu), &t->mail, 0);
+}
+
+void task_wake_at(struct task *t, u64 when_ticks)
+{
+	timer_set(&core_of(cpu_by_index(t->cpu))->timers, &t->timer,
+		  when_ticks);
+}
+
+/* The time is the payer's, if it has one. */
+static void task_account(struct sched_core *core, struct task *t, u64 ticks,
+			 struct guest *payer)
+{
+	t->steps++;
+	t->ticks += ticks;
+	t->worst_step_ticks = MAX(t->worst_step_ticks, ticks);
+	core->sc.cpu->stats.task_ticks += ticks;
+	if (payer && payer->account)
+		ck_pr_add_64(&payer->account->task_ticks, ticks);
+}
+
+void task_run_step(struct sched_core *core, u64 now)
+{
+	struct task *t = core->task_first;
+	struct guest *payer = ck_pr_load_ptr(&t->payer);
+	enum task_result r;
+	u64 ticks;
+
+	core->task_first = t->next;
+	if (!core->task_first)
+		core->task_last = &core->task_first;
+	t->queued = false;
+	r = t->step(t);
+	ticks = time_now_ticks() - now;
+	task_account(core, t, ticks, payer);
+	if (r == TASK_MORE)
+		task_enqueue(core, t);
+	core->guests_until = now + ticks +
+			     MAX(2 * ticks, us_to_ticks(GUESTS_LEAST_US));
+}

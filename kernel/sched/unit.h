@@ -1,0 +1,61 @@
+/*
+ * What the scheduler keeps for each vCPU, embedded in struct vcpu.
+ *
+ * Policies see a unit, never a vCPU: so they can be run and simulated without
+ * guests.
+ */
+#ifndef ROUSE_KERNEL_SCHED_UNIT_H
+#define ROUSE_KERNEL_SCHED_UNIT_H
+
+#include "kernel/base.h"
+#include "kernel/cpuset.h"
+#include "kernel/timer.h"
+
+struct sched_account;
+struct sched_cpu;
+
+/* Where a vCPU's time went, in ticks; they add up to the elapsed time. */
+enum runstate {
+	RUNSTATE_RUNNING,
+	RUNSTATE_RUNNABLE,
+	RUNSTATE_BLOCKED,
+	RUNSTATE_OFFLINE, /* off or paused */
+	RUNSTATE_COUNT,
+};
+
+struct sched_unit {
+	/* Constant after sched_guest_add. */
+	struct sched_account *account; /* the guest's: weight, cap, ... */
+	void *part;                    /* the policy's, unit_bytes */
+
+	/* The owner only. */
+	struct sched_cpu *home; /* whose it is; NULL while it is handed over */
+	struct sched_unit *next, *prev; /* home's units that are on */
+	struct timer timer;     /* the blocked guest's own deadline */
+	u32 epoch;    /* of the policy change that the part belongs to */
+	u32 admitted; /* epoch of the policy that has room for it; 0: none */
+	bool on;      /* started, in home's list */
+	bool queued;  /* in the policy's queue */
+	bool counted; /* could run: in home's load and its account's count */
+	bool paused;
+	bool dead;    /* its guest has ended: paused until it is killed */
+	bool refused; /* the policy has no room for it */
+	bool start;   /* start again as soon as it is OFF */
+	u32 target;   /* CPU that the policy promised (admit), or CPU_NONE */
+	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */
+	u64 blocked_at_ticks;
+	u64 charged_ticks;   /* up to when its running was charged, and the */
+	u64 charged_active;  /* account's integral at that moment */
+
+	/* The owner writes, anyone reads: seq is odd while it changes. */
+	u32 seq;
+	u32 runstate; /* enum runstate */
+	u64 since_ticks;
+	u64 ticks[RUNSTATE_COUNT];
+	u64 preemptions;
+
+	/* Any CPU, atomic words: where it may run. */
+	struct cpuset allowed;
+};
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * The one way in for interrupts: virq_raise.
+ *
+ * The problem: raiser and sleeper meet without a lock. The raiser says what is
+ * new (virq), then looks whether anyone needs to be told (state); the sleeper
+ * says that it goes to sleep (state), then looks whether anything is new
+ * (virq). A full fence between the two steps on both sides means that at least
+ * one of them sees the other. If both do, the compare-and-swap on the state
+ * word decides, once.
+ *
+ * Rejected: telling the owner always (a queued vCPU would cost an IPI for each
+ * interrupt), time-outs against lost wakes (they hide them).
+ */
+#include "kernel/virq.h"
+
+#include "kernel/sched/private.h"
+
+/* The running vCPU looks at virq by itself if its CPU is in the hypervisor,
+ * or if it is the one that raises. */
+static void ring_running(struct vcpu *v)
+{
+	struct cpu *c;
+
+	/* RUNNING was read before the owner is: else a vCPU that has moved
+	 * could be seen running while its old owner is rung. Pairs with
+	 * unit_handover's release and the mailbox between v->cpu and RUNNING. */
+	ck_pr_fence_load();
+	c = cpu_by_index(ck_pr_load_32(&v->cpu));
+	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
+		return;
+	if (ck_pr_load_32(&c->bell) == 0 && ck_pr_fas_32(&c->bell, 1) == 0)
+		arch_doorbell_ring(c);
+}
+
+void virq_raise(struct vcpu *v, u32 bits)
+{
+	ck_pr_fence_release();
+	ck_pr_or_32(&v->virq, bits);
+	/* Pairs with the fence in current_block between BLOCKING and the look
+	 * at virq, and with cpu_will_stop's between RUNNING, mode = GUEST and
+	 * the look at virq. Without it a wake is lost. */
+	ck_pr_fence_memory();
+	for (;;) {
+		switch (ck_pr_load_32(&v->state)) {
+		case VCPU_BLOCKED:
+			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKED,
+					  VCPU_WAKING))
+				continue;
+			/* The only winner. v->cpu may be out of date already:
+			 * then the mail is forwarded. */
+			doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)),
+				      &v->mail, 0);
+			return;
+		case VCPU_BLOCKING:
+			/* It is still on its CPU, in the hypervisor, and will
+			 * find that it may not sleep. */
+			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKING,
+					  VCPU_RUNNING))
+				continue;
+			return;
+		case VCPU_RUNNING:
+			ring_running(v);
+			return;
+		default:
+			/* QUEUED, WAKING: looks when it is dispatched. OFF:
+			 * nobody is there. */
+			return;
+		}
+	}
+}

@@ -1,0 +1,45 @@
+/*
+ * A CPU's timers in order of their deadlines.
+ *
+ * Every blocked vCPU may have one set, so thousands must be cheap, and most are
+ * cleared before they fire: a pairing heap (heap.c).
+ *
+ * Deadlines beyond 2^63 ticks are as good as never, and are not queued: so the
+ * heap's signed comparison holds for any mix of deadlines that a guest makes.
+ */
+#include "kernel/timer.h"
+
+void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now))
+{
+	*t = (struct timer){ .fire = fire };
+}
+
+void timer_clear(struct timer_queue *q, struct timer *t)
+{
+	if (!t->set)
+		return;
+	t->set = false;
+	heap_remove(&q->heap, &t->node);
+}
+
+void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks)
+{
+	timer_clear(q, t);
+	if (when_ticks > INT64_MAX)
+		return;
+	t->set = true;
+	t->node.key = when_ticks;
+	heap_push(&q->heap, &t->node);
+}
+
+void timer_run(struct timer_queue *q, u64 now)
+{
+	struct heap_node *n;
+
+	while ((n = q->heap.root) && n->key <= now) {
+		struct timer *t = container_of(n, struct timer, node);
+
+		timer_clear(q, t);
+		t->fire(t, now);
+	}
+}

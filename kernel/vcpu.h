@@ -1,0 +1,82 @@
+/*
+ * A vCPU and the state word that decides who may touch it.
+ *
+ *   OFF --start--> QUEUED --dispatch--> RUNNING --preempt/yield--> QUEUED
+ *                                       RUNNING --> BLOCKING --> BLOCKED
+ *                  BLOCKED --waker--> WAKING --owner--> QUEUED
+ *                                       RUNNING --stop--> OFF
+ *
+ * sleeper (the owner)                  waker (any CPU)
+ * CAS RUNNING -> BLOCKING              virq |= bits (atomic)
+ * full fence                           full fence
+ * pending, deadline passed, request?   read state until one applies:
+ *   CAS BLOCKING -> RUNNING, stay        BLOCKED:  CAS -> WAKING, mail owner
+ * save state, arm the timer              BLOCKING: CAS -> RUNNING
+ * CAS BLOCKING -> BLOCKED (last touch)   RUNNING:  ring if its mode is GUEST
+ *   fails: disarm, stay                  else: nothing
+ * dispatch: RUNNING; full fence; look at virq
+ *
+ * Exactly one waker wins; a QUEUED vCPU is never rung for. Requests (pause,
+ * kill, pin, ...) are bits outside the state word; the owner applies them, kill
+ * first. A paused vCPU is QUEUED, or BLOCKED, but in no policy's queue.
+ * Ordering: docs/locking.md, "Block and wake".
+ */
+#ifndef ROUSE_KERNEL_VCPU_H
+#define ROUSE_KERNEL_VCPU_H
+
+#include "kernel/base.h"
+#include "kernel/percpu/mbox.h"
+#include "kernel/sched/unit.h"
+
+struct guest;
+
+enum vcpu_state {
+	VCPU_OFF,
+	VCPU_QUEUED,
+	VCPU_RUNNING,
+	VCPU_BLOCKING,
+	VCPU_BLOCKED,
+	VCPU_WAKING,
+};
+
+/* Requests to the owner, bits of vcpu->requests: sched_vcpu_request. */
+#define VCPU_REQ_KILL (1u << 0)   /* go OFF: the guest ends */
+#define VCPU_REQ_START (1u << 1)  /* OFF -> QUEUED; arch set the registers */
+#define VCPU_REQ_PAUSE (1u << 2)
+#define VCPU_REQ_RESUME (1u << 3)
+#define VCPU_REQ_MOVE (1u << 4)   /* affinity changed: look where it may be */
+#define VCPU_REQ_PARAMS (1u << 5) /* weight, priority, slice changed */
+
+struct vcpu {
+	/* Constant after creation. */
+	struct guest *guest;
+	u32 id; /* index in its guest: the guest's hart id */
+
+	/* Any CPU, atomic. */
+	u32 state __cacheline; /* enum vcpu_state */
+	u32 virq;              /* VIRQ_*: raised, not yet seen by its CPU */
+	u32 requests;          /* VCPU_REQ_*: asked, not yet done by the owner */
+	u32 cpu;               /* the owner; only the owner changes it */
+	struct mbox_node mail;
+
+	/* The owner only (readable by listings, each word by itself). */
+	struct sched_unit sched __cacheline;
+	u64 wakes;      /* from BLOCKED */
+	u64 exits;      /* counted by the architecture */
+	u64 dispatches; /* turns that began after another's, or after a wait */
+	u64 migrations; /* changes of CPU */
+};
+
+static inline struct vcpu *unit_vcpu(struct sched_unit *u)
+{
+	return container_of(u, struct vcpu, sched);
+}
+
+static inline const struct vcpu *unit_vcpu_const(const struct sched_unit *u)
+{
+	return (const struct vcpu *)(const void *)((const char *)u -
+						   offsetof(struct vcpu,
+							    sched));
+}
+
+#endif

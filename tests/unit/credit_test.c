@@ -1,0 +1,384 @@
+/*
+ * Shares, caps, and what guests may try to get more than their share. What is
+ * expected is weighted water-filling: weights, but no vCPU more than one CPU.
+ */
+/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
+ *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
+ *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
+ *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
+ *          tests/unit/fake_arch/fake_arch.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_arch/fake_arch.h"
+
+#define GUESTS_MAX 16
+
+/* What a guest is to be, and the share of one CPU, in thousandths, expected. */
+struct want {
+	u32 vcpus, weight, cap;
+	u64 allowed;
+	u32 permille;
+};
+
+static struct fake_guest *guests[GUESTS_MAX];
+static u32 count;
+
+static struct fake_guest *make(u32 vcpus, u32 weight, u32 cap, u64 allowed)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+
+	p.weight = weight;
+	p.cap = cap;
+	guests[count] = fake_guest_make(vcpus, &p, allowed);
+	return guests[count++];
+}
+
+static void end(void)
+{
+	while (count)
+		fake_guest_free(guests[--count]);
+	fake_halt();
+}
+
+static void expect(const char *what, u32 i, u64 got, u64 of, u32 permille,
+		   u32 tolerance)
+{
+	s64 is = (s64)(got * 1000 / of);
+
+	if (is < (s64)permille - tolerance || is > (s64)permille + tolerance)
+		fail_msg("%s: guest %u got %lld permille of a CPU, "
+			 "expected %u +- %u", what, i, (long long)is, permille,
+			 tolerance);
+}
+
+/* All guests are hogs; their shares over `ms` after a start of 200 ms. */
+static void shares(const char *what, u32 cpus, const struct want *w, u32 n,
+		   u32 ms, u32 tolerance)
+{
+	u64 was[GUESTS_MAX];
+
+	fake_boot(cpus, "credit");
+	for (u32 i = 0; i < n; i++) {
+		make(w[i].vcpus, w[i].weight, w[i].cap, w[i].allowed);
+		fake_guest_start(guests[i]);
+	}
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < n; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for((u64)ms * FAKE_MS);
+	for (u32 i = 0; i < n; i++)
+		expect(what, i, fake_guest_ran(guests[i]) - was[i],
+		       (u64)ms * FAKE_MS, w[i].permille, tolerance);
+	end();
+}
+
+#define SHARES(what, cpus, ms, tolerance, ...)                           \
+	do {                                                             \
+		const struct want w_[] = { __VA_ARGS__ };                \
+		shares(what, cpus, w_, ARRAY_LEN(w_), ms, tolerance);    \
+	} while (0)
+
+static void weights_divide_one_cpu(void **state)
+{
+	(void)state;
+	SHARES("1:2:4", 1, 10000, 3, { 1, 100, 0, 0, 143 },
+	       { 1, 200, 0, 0, 286 }, { 1, 400, 0, 0, 571 });
+	SHARES("1:65535", 1, 20000, 2, { 1, 1, 0, 0, 0 },
+	       { 1, 65535, 0, 0, 1000 });
+}
+
+static void three_equal_hogs_get_two_thirds_of_two_cpus_each(void **state)
+{
+	(void)state;
+	SHARES("3 on 2", 2, 10000, 7, { 1, 256, 0, 0, 667 },
+	       { 1, 256, 0, 0, 667 }, { 1, 256, 0, 0, 667 });
+	SHARES("5 on 3", 3, 10000, 7, { 1, 256, 0, 0, 600 },
+	       { 1, 256, 0, 0, 600 }, { 1, 256, 0, 0, 600 },
+	       { 1, 256, 0, 0, 600 }, { 1, 256, 0, 0, 600 });
+}
+
+static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others(
+	void **state)
+{
+	(void)state;
+	SHARES("1:2:4 on 2", 2, 10000, 7, { 1, 100, 0, 0, 333 },
+	       { 1, 200, 0, 0, 667 }, { 1, 400, 0, 0, 1000 });
+	SHARES("10:1:1:1 on 3", 3, 10000, 7, { 1, 1000, 0, 0, 1000 },
+	       { 1, 100, 0, 0, 667 }, { 1, 100, 0, 0, 667 },
+	       { 1, 100, 0, 0, 667 });
+}
+
+static void a_guests_vcpus_share_its_weight(void **state)
+{
+	(void)state;
+	SHARES("2 vcpus, 1 cpu", 1, 10000, 5, { 2, 256, 0, 0, 500 },
+	       { 1, 256, 0, 0, 500 });
+	SHARES("8 vcpus, 1 cpu", 1, 10000, 7, { 8, 256, 0, 0, 500 },
+	       { 1, 256, 0, 0, 500 });
+	SHARES("2+2+1, 2 cpus", 2, 10000, 10, { 2, 256, 0, 0, 667 },
+	       { 2, 256, 0, 0, 667 }, { 1, 256, 0, 0, 667 });
+	SHARES("2:1 with 2 vcpus each, 2 cpus", 2, 10000, 10,
+	       { 2, 512, 0, 0, 1333 }, { 2, 256, 0, 0, 667 });
+}
+
+static void affinity_counts(void **state)
+{
+	(void)state;
+	SHARES("own cpu", 2, 10000, 7, { 1, 256, 0, 1, 1000 },
+	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
+	SHARES("light one alone", 2, 10000, 7, { 1, 1, 0, 1, 1000 },
+	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
+}
+
+static void caps_hold_within_a_hundredth(void **state)
+{
+	(void)state;
+	SHARES("25", 1, 10000, 2, { 1, 256, 25, 0, 250 });
+	SHARES("1", 1, 20000, 1, { 1, 256, 1, 0, 10 });
+	SHARES("150 of 2 vcpus", 2, 10000, 10, { 2, 256, 150, 0, 1500 });
+	SHARES("30 of 4 vcpus on 4", 4, 10000, 3, { 4, 256, 30, 0, 300 });
+	SHARES("40 and a hog", 1, 10000, 6, { 1, 256, 40, 0, 400 },
+	       { 1, 256, 0, 0, 600 });
+	SHARES("40 and a heavy hog", 1, 10000, 6, { 1, 256, 40, 0, 200 },
+	       { 1, 1024, 0, 0, 800 });
+	SHARES("20+30+none on 2", 2, 10000, 12, { 1, 256, 20, 0, 200 },
+	       { 2, 256, 30, 0, 300 }, { 2, 256, 0, 0, 1500 });
+}
+
+static void knobs_change_at_run_time(void **state)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	u64 was;
+
+	(void)state;
+	fake_boot(1, "credit");
+	make(1, 256, 20, 0);
+	make(1, 256, 0, 0);
+	fake_guest_start(guests[0]);
+	fake_guest_start(guests[1]);
+	fake_run_for(500 * FAKE_MS);
+	p.weight = 768;
+	sched_guest_params(&guests[0]->g, &p);
+	fake_run_for(100 * FAKE_MS);
+	was = fake_guest_ran(guests[0]);
+	fake_run_for(10000 * FAKE_MS);
+	expect("3:1", 0, fake_guest_ran(guests[0]) - was, 10000 * FAKE_MS, 750,
+	       7);
+	p.cap = 50;
+	sched_guest_params(&guests[0]->g, &p);
+	fake_run_for(100 * FAKE_MS);
+	was = fake_guest_ran(guests[0]);
+	fake_run_for(10000 * FAKE_MS);
+	expect("cap", 0, fake_guest_ran(guests[0]) - was, 10000 * FAKE_MS, 500,
+	       6);
+	end();
+}
+
+/* ---- What guests may try ---- */
+
+/* A hog of the same weight must keep half of the CPU against `act`. */
+static void hog_keeps_its_half(const char *what, u32 vcpus, fake_act *act,
+			       u64 run, u64 sleep)
+{
+	u64 was, hog;
+
+	fake_boot(1, "credit");
+	make(vcpus, 256, 0, 0);
+	make(1, 256, 0, 0);
+	for (u32 i = 0; i < vcpus; i++) {
+		struct fake_vcpu *f = fake_vcpu_of(guests[0], i);
+
+		f->left = f->arg[0] = run;
+		f->arg[1] = sleep;
+		f->act = act;
+	}
+	fake_guest_start(guests[0]);
+	fake_guest_start(guests[1]);
+	fake_run_for(200 * FAKE_MS);
+	was = fake_guest_ran(guests[1]);
+	fake_run_for(10000 * FAKE_MS);
+	hog = fake_guest_ran(guests[1]) - was;
+	if (hog < 10000 * FAKE_MS * 490 / 1000)
+		fail_msg("%s: the hog got %llu permille", what,
+			 (unsigned long long)(hog * 1000 / (10000 * FAKE_MS)));
+	end();
+}
+
+static void sleeping_before_ticks_gains_nothing(void **state)
+{
+	(void)state;
+	hog_keeps_its_half("9.9 of 10 ms", 1, fake_act_block,
+			   99 * FAKE_MS / 10, FAKE_MS / 10);
+	hog_keeps_its_half("29 of 30 ms", 1, fake_act_block, 29 * FAKE_MS,
+			   FAKE_MS);
+	hog_keeps_its_half("0.9 of 1 ms", 1, fake_act_block,
+			   9 * FAKE_MS / 10, FAKE_MS / 10);
+}
+
+static void yielding_gains_nothing(void **state)
+{
+	(void)state;
+	hog_keeps_its_half("yield", 1, fake_act_yield, 500 * FAKE_US, 0);
+	hog_keeps_its_half("yield before the slice ends", 1, fake_act_yield,
+			   99 * FAKE_MS / 10, 0);
+	hog_keeps_its_half("4 yield", 4, fake_act_yield, 500 * FAKE_US, 0);
+}
+
+static void many_vcpus_gain_nothing(void **state)
+{
+	(void)state;
+	hog_keeps_its_half("16 hogs", 16, fake_act_yield, 1000 * FAKE_MS, 0);
+	hog_keeps_its_half("16 sleepers", 16, fake_act_block, 5 * FAKE_MS,
+			   30 * FAKE_MS);
+}
+
+/* Runs arg[0], wakes the next vCPU of the guest, and waits. */
+static enum run_end act_pass_on(struct fake_vcpu *f, u64 now)
+{
+	struct guest *g = f->v.guest;
+
+	(void)now;
+	f->left = f->arg[0];
+	virq_raise(g->vcpu[(f->v.id + 1) % g->cfg.vcpus], VIRQ_SOFT);
+	return RUN_BLOCK;
+}
+
+static void vcpus_that_take_turns_gain_nothing(void **state)
+{
+	(void)state;
+	hog_keeps_its_half("2 ms each", 16, act_pass_on, 2 * FAKE_MS, 0);
+	hog_keeps_its_half("10 ms each", 16, act_pass_on, 10 * FAKE_MS, 0);
+	hog_keeps_its_half("30 ms each", 16, act_pass_on, 30 * FAKE_MS, 0);
+}
+
+static void waking_a_second_vcpu_between_looks_gains_nothing(void **state)
+{
+	u64 was[2];
+
+	(void)state;
+	/* On two CPUs: one vCPU is a hog, the other is there half the time. */
+	fake_boot(2, "credit");
+	make(2, 256, 0, 0);
+	make(2, 256, 0, 0);
+	fake_vcpu_of(guests[0], 1)->left = 500 * FAKE_US;
+	fake_vcpu_of(guests[0], 1)->arg[0] = 500 * FAKE_US;
+	fake_vcpu_of(guests[0], 1)->arg[1] = 500 * FAKE_US;
+	fake_vcpu_of(guests[0], 1)->act = fake_act_block;
+	fake_guest_start(guests[0]);
+	fake_guest_start(guests[1]);
+	fake_run_for(200 * FAKE_MS);
+	was[0] = fake_guest_ran(guests[0]);
+	was[1] = fake_guest_ran(guests[1]);
+	fake_run_for(10000 * FAKE_MS);
+	was[0] = fake_guest_ran(guests[0]) - was[0];
+	was[1] = fake_guest_ran(guests[1]) - was[1];
+	if (was[0] > was[1] * 102 / 100)
+		fail_msg("it got %llu, the other %llu",
+			 (unsigned long long)was[0], (unsigned long long)was[1]);
+	end();
+}
+
+static void a_sleeper_below_its_share_is_preferred(void **state)
+{
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "credit");
+	make(1, 256, 0, 0);
+	make(1, 256, 0, 0);
+	make(1, 256, 0, 0);
+	f = fake_vcpu_of(guests[0], 0);
+	f->left = f->arg[0] = 500 * FAKE_US;
+	f->arg[1] = 4500 * FAKE_US;
+	f->act = fake_act_block;
+	for (u32 i = 0; i < count; i++)
+		fake_guest_start(guests[i]);
+	fake_run_for(10000 * FAKE_MS);
+	/* It wants a tenth and waits at most for the ratelimit, never for the
+	 * hogs' slices. */
+	expect("sleeper", 0, f->ran, 10000 * FAKE_MS, 95, 8);
+	assert_true(f->v.sched.ticks[RUNSTATE_RUNNABLE] <
+		    f->v.wakes * 1100 * FAKE_US);
+	end();
+}
+
+static void one_woken_on_an_empty_cpu_has_no_head_start(void **state)
+{
+	u64 was;
+
+	(void)state;
+	/* The trap of borrowed virtual time: A sleeps for long, wakes on an
+	 * idle CPU and goes on; B, which ran before, must get its half. */
+	fake_boot(1, "credit");
+	make(1, 256, 0, 0);
+	make(1, 256, 0, 0);
+	for (u32 i = 0; i < 2; i++) {
+		struct fake_vcpu *f = fake_vcpu_of(guests[i], 0);
+
+		f->left = i ? 2000 * FAKE_MS : FAKE_MS;
+		f->arg[0] = TIME_NEVER;
+		f->arg[1] = i ? 1500 * FAKE_MS : 3000 * FAKE_MS;
+		f->act = fake_act_block;
+		fake_guest_start(guests[i]);
+	}
+	fake_run_for(3600 * FAKE_MS);
+	was = fake_guest_ran(guests[1]);
+	fake_run_for(1000 * FAKE_MS);
+	expect("the later one", 1, fake_guest_ran(guests[1]) - was,
+	       1000 * FAKE_MS, 500, 30);
+	end();
+}
+
+static void shares_hold_when_guests_come_and_go(void **state)
+{
+	u64 was[3];
+
+	(void)state;
+	fake_boot(2, "credit");
+	for (u32 i = 0; i < 3; i++)
+		make(1, 256, 0, 0);
+	fake_guest_start(guests[0]);
+	fake_guest_start(guests[1]);
+	fake_run_for(5000 * FAKE_MS);
+	fake_guest_start(guests[2]);
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for(5000 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		expect("late", i, fake_guest_ran(guests[i]) - was[i],
+		       5000 * FAKE_MS, 667, 10);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(weights_divide_one_cpu),
+		cmocka_unit_test(
+			three_equal_hogs_get_two_thirds_of_two_cpus_each),
+		cmocka_unit_test(
+			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others),
+		cmocka_unit_test(a_guests_vcpus_share_its_weight),
+		cmocka_unit_test(affinity_counts),
+		cmocka_unit_test(caps_hold_within_a_hundredth),
+		cmocka_unit_test(knobs_change_at_run_time),
+		cmocka_unit_test(sleeping_before_ticks_gains_nothing),
+		cmocka_unit_test(yielding_gains_nothing),
+		cmocka_unit_test(many_vcpus_gain_nothing),
+		cmocka_unit_test(vcpus_that_take_turns_gain_nothing),
+		cmocka_unit_test(
+			waking_a_second_vcpu_between_looks_gains_nothing),
+		cmocka_unit_test(a_sleeper_below_its_share_is_preferred),
+		cmocka_unit_test(one_woken_on_an_empty_cpu_has_no_head_start),
+		cmocka_unit_test(shares_hold_when_guests_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+/*
+ * An architecture made up for the host: many simulated CPUs in one thread.
+ *
+ * Each CPU has a clock of its own. fake_run_until lets the CPU whose clock is
+ * furthest behind do one sched_step, so that clocks never differ by more than
+ * FAKE_QUANTUM_TICKS plus a step; within it the CPU's turn ends by its timer,
+ * by a doorbell, by what the vCPU does, or by that quantum (RUN_LOOK). Nothing
+ * depends on the host: the same calls give the same run.
+ *
+ * It checks as it goes: a vCPU's state is in one CPU at a time, saved before
+ * it is loaded elsewhere, and loaded before it runs.
+ */
+#ifndef ROUSE_TEST_FAKE_ARCH_H
+#define ROUSE_TEST_FAKE_ARCH_H
+
+#include "kernel/arch.h"
+#include "kernel/guest.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "kernel/vcpu.h"
+#include "kernel/virq.h"
+
+#define FAKE_CPUS_MAX 64
+#define FAKE_HZ 10000000ULL
+#define FAKE_US (FAKE_HZ / 1000000)
+#define FAKE_MS (FAKE_HZ / 1000)
+#define FAKE_QUANTUM_TICKS (50 * FAKE_US)
+
+struct fake_vcpu;
+
+/* What a vCPU does when it has run for `left` ticks: sets `left` anew (and
+ * `deadline`), and says how its turn ends; RUN_LOOK to go on. */
+typedef enum run_end fake_act(struct fake_vcpu *f, u64 now);
+
+struct fake_vcpu {
+	struct vcpu v;
+	u64 left;     /* ticks until it acts; TIME_NEVER: a hog */
+	u64 deadline; /* of its timer, or TIME_NEVER */
+	fake_act *act;
+	u64 arg[4];   /* the act's own */
+	u64 ran;      /* ticks, as the fake saw it */
+	u64 irqs;     /* times it took interrupts */
+	u32 seen;     /* VIRQ_* taken, all of them */
+	u32 cpu;      /* last ran on */
+	bool untrapped; /* VTW was clear in its last turn */
+	struct cpu *loaded;
+};
+
+struct fake_guest {
+	struct guest g;
+	u32 offs; /* calls of guest_vcpu_off */
+};
+
+struct fake_cpu {
+	struct cpu c;
+	u64 now;
+	u64 timer;
+	bool rung;
+	u64 rings;
+};
+
+extern struct fake_cpu *fake_cpus[FAKE_CPUS_MAX];
+extern u32 fake_log_lines;
+extern char fake_log_last[256];
+
+/* A machine of `cpus` CPUs under `policy`; at the end, the opposite. */
+void fake_boot(u32 cpus, const char *policy);
+void fake_halt(void);
+
+/* A guest of `vcpus` vCPUs, all of them hogs, none started. `params` NULL: the
+ * defaults; `allowed` a bit mask of CPUs, 0: all. */
+struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
+				   u64 allowed);
+struct fake_vcpu *fake_vcpu_of(struct fake_guest *fg, u32 id);
+void fake_guest_start(struct fake_guest *fg);
+/* Kills it, waits until no CPU knows it, and frees it. */
+void fake_guest_free(struct fake_guest *fg);
+
+/* Time of the CPU that runs now, or of the last that did. */
+u64 fake_now(void);
+/* The CPU that runs now has worked for so long. */
+void fake_spend(u64 ticks);
+/* Every CPU's clock reaches `until`. */
+void fake_run_until(u64 until);
+static inline void fake_run_for(u64 ticks)
+{
+	fake_run_until(fake_now() + ticks);
+}
+/* Lets CPU `cpu` do one step. */
+bool fake_step(u32 cpu);
+
+u64 fake_guest_ran(struct fake_guest *fg);
+
+/* Acts. block: runs arg[0], sleeps arg[1], by its timer. wait: runs arg[0],
+ * waits for interrupts. yield: runs arg[0], yields. */
+fake_act fake_act_block, fake_act_wait, fake_act_yield;
+
+#endif

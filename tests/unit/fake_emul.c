@@ -1,0 +1,108 @@
+#include "tests/unit/fake_emul.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/log.h"
+#include "kernel/mem.h"
+
+struct fake fake;
+
+void fake_start(u32 vcpus)
+{
+	fake = (struct fake){ .allocs_left = -1 };
+	fake.guest.cfg.name = "box";
+	fake.guest.cfg.vcpus = vcpus;
+	fake.guest.cfg.ram_base.v = 0x80000000;
+	fake.guest.cfg.memory_bytes = 64 * MIB;
+	fake.guest.vcpu = fake.vcpu;
+	for (u32 i = 0; i < vcpus && i < FAKE_VCPUS; i++) {
+		fake.vcpu[i] = aligned_alloc(64, sizeof(struct vcpu));
+		memset(fake.vcpu[i], 0, sizeof(struct vcpu));
+		fake.vcpu[i]->id = i;
+		fake.vcpu[i]->guest = &fake.guest;
+	}
+}
+
+void fake_stop(void)
+{
+	for (u32 i = 0; i < FAKE_VCPUS; i++)
+		free(fake.vcpu[i]);
+}
+
+u64 fake_read(u64 at, u32 width)
+{
+	u64 val = 0xdeadbeefdeadbeef;
+
+	assert_int_equal(emul_read(&fake.guest, fake.vcpu[0],
+				   (struct gpa){ at }, width, &val), EMUL_DONE);
+	return val;
+}
+
+void fake_write(u64 at, u32 width, u64 val)
+{
+	assert_int_equal(emul_write(&fake.guest, fake.vcpu[0],
+				    (struct gpa){ at }, width, val), EMUL_DONE);
+}
+
+void *obj_alloc(size_t bytes)
+{
+	void *obj;
+
+	if (!fake.allocs_left)
+		return NULL;
+	if (fake.allocs_left > 0)
+		fake.allocs_left--;
+	obj = aligned_alloc(64, ALIGN_UP(bytes, 64));
+	memset(obj, 0, bytes);
+	fake.live++;
+	return obj;
+}
+
+void obj_free(void *obj)
+{
+	if (obj)
+		fake.live--;
+	free(obj);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)level;
+	va_start(ap, fmt);
+	vsnprintf(fake.log, sizeof(fake.log), fmt, ap);
+	va_end(ap);
+}
+
+void virq_raise(struct vcpu *v, u32 bits)
+{
+	v->virq |= bits;
+	if (bits & VIRQ_EXTERNAL)
+		fake.kicks[v->id]++;
+}
+
+void guest_console_put(struct guest *g, const char *buf, size_t len)
+{
+	assert_ptr_equal(g, &fake.guest);
+	assert_true(fake.out_len + len <= FAKE_OUT_BYTES);
+	memcpy(fake.out + fake.out_len, buf, len);
+	fake.out_len += len;
+}
+
+void guest_console_ready(struct guest *g)
+{
+	fake.ready++;
+	if (fake.on_ready)
+		fake.on_ready(g);
+}
+
+void guest_end(struct guest *g, enum guest_event why, u32 code)
+{
+	assert_ptr_equal(g, &fake.guest);
+	fake.ends++;
+	fake.end_event = why;
+	fake.end_code = code;
+}

@@ -1,0 +1,15 @@
+/* The inline part of kernel/arch.h on the host: a CPU is a variable's value,
+ * one in each thread. Tests that need it link tests/unit/fake_arch. */
+#ifndef ROUSE_TEST_ARCH_INLINE_H
+#define ROUSE_TEST_ARCH_INLINE_H
+
+struct cpu;
+
+extern _Thread_local struct cpu *fake_this_cpu;
+
+static inline struct cpu *cpu_this(void)
+{
+	return fake_this_cpu;
+}
+
+#endif

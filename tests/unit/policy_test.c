@@ -1,0 +1,450 @@
+/*
+ * Every registered policy: what must hold whatever the policy is, and what
+ * each promises beyond that.
+ */
+/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
+ *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
+ *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
+ *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
+ *          kernel/sched/rr.c kernel/sched/fp.c kernel/sched/credit.c
+ *          tests/unit/fake_arch/fake_arch.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_arch/fake_arch.h"
+
+/* Knobs: the defaults but for two. */
+static const struct sched_params *knobs(u32 priority, u32 slice_us)
+{
+	static struct sched_params p;
+
+	p = (struct sched_params)SCHED_PARAMS_DEFAULT;
+	p.priority = priority;
+	p.slice_us = slice_us;
+	return &p;
+}
+
+#define for_each_policy(name)                                         \
+	for (const char *name = sched_policy_list(policy_nr = 0); name; \
+	     name = sched_policy_list(++policy_nr))
+
+static u32 policy_nr;
+
+static void expect_share(u64 got, u64 of, u32 permille, u32 tolerance)
+{
+	s64 is = (s64)(got * 1000 / of);
+
+	if (is < (s64)permille - tolerance || is > (s64)permille + tolerance)
+		fail_msg("got %lld permille, expected %u +- %u",
+			 (long long)is, permille, tolerance);
+}
+
+static void every_policy_runs_one_hog_all_the_time(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+
+		fake_boot(1, name);
+		g = fake_guest_make(1, NULL, 0);
+		fake_guest_start(g);
+		fake_run_for(1000 * FAKE_MS);
+		expect_share(fake_guest_ran(g), 1000 * FAKE_MS, 1000, 2);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void every_policy_wakes_a_sleeper_when_its_timer_is_due(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+		struct fake_vcpu *f;
+
+		fake_boot(2, name);
+		g = fake_guest_make(1, NULL, 0);
+		f = fake_vcpu_of(g, 0);
+		f->left = f->arg[0] = 10 * FAKE_US;
+		f->arg[1] = 990 * FAKE_US;
+		f->act = fake_act_block;
+		fake_guest_start(g);
+		fake_run_for(1000 * FAKE_MS);
+		assert_in_range(f->v.wakes, 950, 1000);
+		assert_in_range(f->irqs, 950, 1001);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void runstates_add_up_to_the_time_since_creation(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+		u64 begin, sum;
+		struct sched_vcpu_info info;
+
+		fake_boot(2, name);
+		begin = time_now_ticks();
+		g = fake_guest_make(2, NULL, 0);
+		for (u32 i = 0; i < 2; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(g, i);
+
+			f->left = f->arg[0] = (i + 1) * 300 * FAKE_US;
+			f->arg[1] = 500 * FAKE_US;
+			f->act = fake_act_block;
+		}
+		fake_guest_start(g);
+		fake_run_for(200 * FAKE_MS);
+		for (u32 i = 0; i < 2; i++) {
+			u64 now = fake_now();
+
+			sum = 0;
+			sched_vcpu_info(g->g.vcpu[i], &info, now);
+			for (u32 k = 0; k < RUNSTATE_COUNT; k++)
+				sum += info.ticks[k];
+			assert_true(sum == now - begin);
+			assert_true(info.ticks[RUNSTATE_RUNNING] >=
+				    fake_vcpu_of(g, i)->ran);
+		}
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void no_policy_runs_a_vcpu_where_it_may_not(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g[3];
+
+		fake_boot(4, name);
+		for (u32 i = 0; i < 3; i++) {
+			g[i] = fake_guest_make(1, NULL, 1u << (i + 1));
+			fake_guest_start(g[i]);
+		}
+		fake_run_for(50 * FAKE_MS);
+		for (u32 i = 0; i < 3; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(g[i], 0);
+			struct cpuset to = { { 1 } };
+
+			assert_int_equal(f->cpu, i + 1);
+			assert_int_equal(sched_vcpu_affinity(&f->v, &to), 0);
+			fake_run_for(5 * FAKE_MS);
+			assert_int_equal(f->cpu, 0);
+			to = (struct cpuset){ { 1u << (i + 1) } };
+			assert_int_equal(sched_vcpu_affinity(&f->v, &to), 0);
+			fake_run_for(5 * FAKE_MS);
+			assert_int_equal(f->cpu, i + 1);
+		}
+		for (u32 i = 0; i < 3; i++)
+			fake_guest_free(g[i]);
+		fake_halt();
+	}
+}
+
+static void work_is_conserved_under_every_policy(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+
+		fake_boot(4, name);
+		g = fake_guest_make(4, NULL, 0);
+		fake_guest_start(g);
+		fake_run_for(100 * FAKE_MS);
+		expect_share(fake_guest_ran(g), 400 * FAKE_MS, 1000, 10);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void a_paused_vcpu_stands_still_and_a_resumed_one_goes_on(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+		struct fake_vcpu *f;
+		u64 ran;
+
+		fake_boot(2, name);
+		g = fake_guest_make(1, NULL, 0);
+		f = fake_vcpu_of(g, 0);
+		fake_guest_start(g);
+		fake_run_for(10 * FAKE_MS);
+		sched_vcpu_request(&f->v, VCPU_REQ_PAUSE);
+		fake_run_for(FAKE_MS);
+		ran = f->ran;
+		assert_null(f->loaded);
+		virq_raise(&f->v, VIRQ_SOFT);
+		fake_run_for(10 * FAKE_MS);
+		assert_true(f->ran == ran);
+		sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+		fake_run_for(10 * FAKE_MS);
+		assert_true(f->ran > ran + 9 * FAKE_MS);
+		assert_int_equal(f->seen, VIRQ_SOFT);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static u32 rnd(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* Sleeps and runs at random; arg[3] is the seed. */
+static enum run_end act_random(struct fake_vcpu *f, u64 now)
+{
+	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 8;
+	struct guest *g = f->v.guest;
+
+	f->left = 1 + rnd(&seed) % (3 * FAKE_MS);
+	f->deadline = now + 1 + rnd(&seed) % (3 * FAKE_MS);
+	if (rnd(&seed) % 2)
+		virq_raise(g->vcpu[rnd(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+	f->arg[3] = seed;
+	return what == 0 ? RUN_YIELD : what < 5 ? RUN_BLOCK : RUN_LOOK;
+}
+
+static void policies_change_under_load_and_nothing_is_lost(void **state)
+{
+	struct fake_guest *g[4];
+	u64 ran[4];
+	u32 changes = 0;
+
+	(void)state;
+	fake_boot(4, "rr");
+	for (u32 i = 0; i < 4; i++) {
+		/* Four vCPUs in all, so that pinned has room as well. */
+		g[i] = fake_guest_make(1, NULL, 0);
+		fake_vcpu_of(g[i], 0)->act = act_random;
+		fake_vcpu_of(g[i], 0)->left = FAKE_MS;
+		fake_vcpu_of(g[i], 0)->arg[3] = i;
+		fake_guest_start(g[i]);
+	}
+	for (u32 round = 0; round < 200; round++) {
+		const char *name = sched_policy_list(round % 4);
+
+		for (u32 i = 0; i < 4; i++)
+			ran[i] = fake_guest_ran(g[i]);
+		if (sched_policy_set(name, NULL) == 0)
+			changes++;
+		fake_run_for(20 * FAKE_MS);
+		assert_false(sched_policy_changing());
+		assert_string_equal(sched_policy_name(), name);
+		for (u32 i = 0; i < 4; i++)
+			assert_true(fake_guest_ran(g[i]) > ran[i]);
+	}
+	assert_int_equal(changes, 200);
+	for (u32 i = 0; i < 4; i++)
+		fake_guest_free(g[i]);
+	fake_halt();
+}
+
+static void many_random_vcpus_survive_every_policy(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g[4];
+
+		if (!strcmp(name, "pinned"))
+			continue;
+		fake_boot(3, name);
+		for (u32 i = 0; i < 4; i++) {
+			g[i] = fake_guest_make(5, NULL, i == 3 ? 5 : 0);
+			for (u32 k = 0; k < 5; k++) {
+				struct fake_vcpu *f = fake_vcpu_of(g[i], k);
+
+				f->act = act_random;
+				f->left = FAKE_MS;
+				f->arg[3] = i * 5 + k;
+			}
+			fake_guest_start(g[i]);
+		}
+		fake_run_for(2000 * FAKE_MS);
+		for (u32 i = 0; i < 4; i++) {
+			for (u32 k = 0; k < 5; k++)
+				assert_true(fake_vcpu_of(g[i], k)->ran >
+					    10 * FAKE_MS);
+			fake_guest_free(g[i]);
+		}
+		fake_halt();
+	}
+}
+
+/* ---- pinned ---- */
+
+static void pinned_refuses_more_vcpus_than_cpus(void **state)
+{
+	struct fake_guest *g;
+	u32 lines;
+
+	(void)state;
+	fake_boot(2, "pinned");
+	g = fake_guest_make(3, NULL, 0);
+	lines = fake_log_lines;
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[0]), 0);
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[1]), 0);
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[2]), -EBUSY);
+	assert_int_equal(fake_log_lines, lines + 1);
+	fake_run_for(10 * FAKE_MS);
+	/* A place becomes free when one is off. */
+	sched_vcpu_request(g->g.vcpu[0], VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[2]), 0);
+	fake_run_for(10 * FAKE_MS);
+	assert_true(fake_vcpu_of(g, 2)->ran > 9 * FAKE_MS);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void a_change_to_pinned_is_refused_when_there_are_too_many(void **state)
+{
+	struct fake_guest *g;
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(3, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(sched_policy_set("pinned", NULL), -ENOSPC);
+	assert_int_equal(sched_policy_set("none", NULL), -ENOENT);
+	assert_string_equal(sched_policy_name(), "rr");
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- rr ---- */
+
+static void rr_gives_equal_slices(void **state)
+{
+	struct fake_guest *g[4];
+
+	(void)state;
+	fake_boot(1, "rr");
+	for (u32 i = 0; i < 4; i++) {
+		g[i] = fake_guest_make(1, NULL, 0);
+		fake_guest_start(g[i]);
+	}
+	fake_run_for(4000 * FAKE_MS);
+	for (u32 i = 0; i < 4; i++) {
+		expect_share(fake_guest_ran(g[i]), 4000 * FAKE_MS, 250, 3);
+		fake_guest_free(g[i]);
+	}
+	fake_halt();
+}
+
+static void rr_slices_follow_the_knob_at_run_time(void **state)
+{
+	struct fake_guest *a, *b;
+	u64 was[2];
+
+	(void)state;
+	fake_boot(1, "rr");
+	a = fake_guest_make(1, NULL, 0);
+	b = fake_guest_make(1, NULL, 0);
+	fake_guest_start(a);
+	fake_guest_start(b);
+	fake_run_for(100 * FAKE_MS);
+	sched_guest_params(&a->g, knobs(100, 30000));
+	fake_run_for(100 * FAKE_MS);
+	was[0] = fake_guest_ran(a);
+	was[1] = fake_guest_ran(b);
+	fake_run_for(4000 * FAKE_MS);
+	expect_share(fake_guest_ran(a) - was[0], 4000 * FAKE_MS, 750, 10);
+	expect_share(fake_guest_ran(b) - was[1], 4000 * FAKE_MS, 250, 10);
+	fake_guest_free(a);
+	fake_guest_free(b);
+	fake_halt();
+}
+
+/* ---- fp ---- */
+
+static void fp_lets_only_the_highest_run(void **state)
+{
+	struct fake_guest *high, *low, *equal;
+
+	(void)state;
+	fake_boot(1, "fp");
+	low = fake_guest_make(1, knobs(0, 10000), 0);
+	high = fake_guest_make(1, knobs(255, 10000), 0);
+	equal = fake_guest_make(1, knobs(255, 10000), 0);
+	fake_guest_start(low);
+	fake_run_for(10 * FAKE_MS);
+	fake_guest_start(high);
+	fake_guest_start(equal);
+	fake_run_for(FAKE_MS);
+	assert_true(fake_guest_ran(low) <= 10 * FAKE_MS + FAKE_QUANTUM_TICKS);
+	fake_run_for(1000 * FAKE_MS);
+	assert_true(fake_guest_ran(low) <= 10 * FAKE_MS + FAKE_QUANTUM_TICKS);
+	expect_share(fake_guest_ran(high), 1000 * FAKE_MS, 500, 15);
+	expect_share(fake_guest_ran(equal), 1000 * FAKE_MS, 500, 15);
+	sched_guest_params(&low->g, knobs(255, 10000));
+	fake_run_for(1000 * FAKE_MS);
+	assert_true(fake_guest_ran(low) > 300 * FAKE_MS);
+	fake_guest_free(low);
+	fake_guest_free(high);
+	fake_guest_free(equal);
+	fake_halt();
+}
+
+static void fp_wakes_on_the_cpu_that_runs_the_lowest(void **state)
+{
+	struct fake_guest *g[3];
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(2, "fp");
+	g[0] = fake_guest_make(1, knobs(50, 10000), 1);
+	g[1] = fake_guest_make(1, knobs(20, 10000), 2);
+	g[2] = fake_guest_make(1, knobs(90, 10000), 0);
+	for (u32 i = 0; i < 2; i++)
+		fake_guest_start(g[i]);
+	fake_run_for(FAKE_MS);
+	f = fake_vcpu_of(g[2], 0);
+	f->left = f->arg[0] = 100 * FAKE_US;
+	f->arg[1] = 900 * FAKE_US;
+	f->act = fake_act_block;
+	fake_guest_start(g[2]);
+	fake_run_for(1000 * FAKE_MS);
+	assert_int_equal(f->cpu, 1);
+	expect_share(fake_guest_ran(g[0]), 1000 * FAKE_MS, 1000, 5);
+	assert_true(f->v.wakes > 950);
+	for (u32 i = 0; i < 3; i++)
+		fake_guest_free(g[i]);
+	fake_halt();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_policy_runs_one_hog_all_the_time),
+		cmocka_unit_test(
+			every_policy_wakes_a_sleeper_when_its_timer_is_due),
+		cmocka_unit_test(runstates_add_up_to_the_time_since_creation),
+		cmocka_unit_test(no_policy_runs_a_vcpu_where_it_may_not),
+		cmocka_unit_test(work_is_conserved_under_every_policy),
+		cmocka_unit_test(
+			a_paused_vcpu_stands_still_and_a_resumed_one_goes_on),
+		cmocka_unit_test(policies_change_under_load_and_nothing_is_lost),
+		cmocka_unit_test(many_random_vcpus_survive_every_policy),
+		cmocka_unit_test(pinned_refuses_more_vcpus_than_cpus),
+		cmocka_unit_test(
+			a_change_to_pinned_is_refused_when_there_are_too_many),
+		cmocka_unit_test(rr_gives_equal_slices),
+		cmocka_unit_test(rr_slices_follow_the_knob_at_run_time),
+		cmocka_unit_test(fp_lets_only_the_highest_run),
+		cmocka_unit_test(fp_wakes_on_the_cpu_that_runs_the_lowest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

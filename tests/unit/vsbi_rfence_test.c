@@ -1,0 +1,312 @@
+/*
+ * SBI calls of guests: RFENCE, its arguments and what is posted, done and
+ * waited for. That no stale translation survives is vfence_model_test.c's.
+ */
+/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
+ * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
+ * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
+ * arch/riscv/vsbi_legacy.c arch/riscv/vtimer.c arch/riscv/vfence.c */
+#include "tests/unit/fake_vsbi.h"
+
+#define ALL UINT64_MAX
+#define FENCE_I(mask, base) CALL(VSBI_EID_RFENCE, 0, mask, base)
+#define VMA(mask, base, start, size) \
+	CALL(VSBI_EID_RFENCE, 1, mask, base, start, size)
+#define VMA_ASID(mask, base, start, size, asid) \
+	CALL(VSBI_EID_RFENCE, 2, mask, base, start, size, asid)
+
+static u32 fences(void)
+{
+	return w.fence_i + w.fence_all + w.fence_asid + w.fence_va +
+	       w.fence_va_asid;
+}
+
+/* vCPU n is inside the guest. */
+static void enter(u32 n)
+{
+	fake_started(n, VCPU_RUNNING);
+	assert_true(vsbi_run_begin(fake_vcpu(n)));
+	w.fence_i = w.fence_all = w.fence_asid = 0;
+	w.fence_va = w.fence_va_asid = 0;
+}
+
+static void a_fence_for_oneself_is_done_at_once(void **state)
+{
+	(void)state;
+	expect_ret(FENCE_I(1, 0), 0, 0);
+	assert_int_equal(w.fence_i, 1);
+	expect_ret(VMA(1, 0, 0, 0), 0, 0);
+	assert_int_equal(w.fence_all, 1);
+	expect_ret(VMA(1, 0, 0x7000, ALL), 0, 0);
+	assert_int_equal(w.fence_all, 2);
+	expect_ret(VMA_ASID(1, 0, 0, 0, 5), 0, 0);
+	assert_int_equal(w.fence_asid, 1);
+	assert_int_equal(w.fence_last_asid, 5);
+	assert_int_equal(fake_vcpu(0)->v.virq, 0);
+	assert_int_equal(w.arch.fence_gen, 0);
+}
+
+static void a_range_is_fenced_page_by_page(void **state)
+{
+	(void)state;
+	/* From the middle of one page into the third. */
+	expect_ret(VMA(1, 0, 0x5800, 0x1801), 0, 0);
+	assert_int_equal(w.fence_va, 3);
+	assert_int_equal(w.fence_last_va, 0x7000);
+	expect_ret(VMA_ASID(1, 0, 0x5fff, 1, 9), 0, 0);
+	assert_int_equal(w.fence_va_asid, 1);
+	assert_int_equal(w.fence_last_va, 0x5000);
+	assert_int_equal(w.fence_last_asid, 9);
+	expect_ret(VMA(1, 0, 0, 64 * 4096), 0, 0);
+	assert_int_equal(w.fence_va, 67);
+	expect_ret(VMA(1, 0, 0, 65 * 4096), 0, 0);
+	assert_int_equal(w.fence_all, 1);
+	expect_ret(VMA(1, 0, 0x5000, 0), 0, 0);
+	assert_int_equal(fences(), 69);
+}
+
+static void a_range_may_end_with_the_address_space_not_beyond(void **state)
+{
+	(void)state;
+	expect_ret(VMA(1, 0, -0x1000ULL, 0x1000), 0, 0);
+	assert_int_equal(w.fence_va, 1);
+	assert_true(w.fence_last_va == -0x1000ULL);
+	expect_ret(VMA(1, 0, -0x1000ULL, 0x1001), VSBI_INVALID_ADDRESS, 0);
+	expect_ret(VMA_ASID(1, 0, 0x2000, ALL - 1, 1), VSBI_INVALID_ADDRESS, 0);
+	assert_int_equal(fences(), 1);
+}
+
+static void only_the_bits_that_an_asid_has_count(void **state)
+{
+	(void)state;
+	expect_ret(VMA_ASID(1, 0, 0, 0, 0xabc0005), 0, 0);
+	assert_int_equal(w.fence_last_asid, 5);
+}
+
+static void unknown_harts_are_refused_before_all_else(void **state)
+{
+	(void)state;
+	for (u64 fid = 0; fid < 3; fid++) {
+		expect_ret(CALL(VSBI_EID_RFENCE, fid, 0x11, 0, ALL - 5, 100),
+			   VSBI_INVALID_PARAM, 0);
+		expect_ret(CALL(VSBI_EID_RFENCE, fid, 1, 4),
+			   VSBI_INVALID_PARAM, 0);
+	}
+	assert_int_equal(fences(), 0);
+}
+
+static void guests_have_no_hypervisor_fences(void **state)
+{
+	(void)state;
+	for (u64 fid = 3; fid < 8; fid++)
+		expect_ret(CALL(VSBI_EID_RFENCE, fid, ALL, 77, ALL - 5, 100),
+			   VSBI_NOT_SUPPORTED, 0);
+	assert_int_equal(fences(), 0);
+}
+
+static void whoever_is_outside_the_guest_is_neither_rung_nor_waited_for(
+	void **state)
+{
+	(void)state;
+	fake_started(1, VCPU_BLOCKED);
+	fake_started(2, VCPU_QUEUED);
+	expect_ret(VMA(0, ALL, 0x5000, 0x1000), 0, 0);
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(fake_vcpu(i)->v.virq, 0);
+	assert_int_equal(w.fence_va, 1);
+}
+
+static void what_was_posted_is_done_before_the_next_entry(void **state)
+{
+	(void)state;
+	enter(1);
+	vfence_run_end(fake_vcpu(1));
+	expect_ret(VMA_ASID(2, 0, 0x5000, 0x2000, 3), 0, 0);
+	expect_ret(FENCE_I(2, 0), 0, 0);
+	assert_int_equal(fences(), 0);
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(w.fence_va_asid, 2);
+	assert_int_equal(w.fence_i, 1);
+	assert_int_equal(fences(), 3);
+	/* And once only. */
+	vfence_run_end(fake_vcpu(1));
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(fences(), 3);
+}
+
+static void more_ranges_than_fit_become_one_full_flush(void **state)
+{
+	(void)state;
+	enter(1);
+	vfence_run_end(fake_vcpu(1));
+	for (u64 i = 0; i <= VFENCE_RANGES; i++)
+		expect_ret(VMA(2, 0, i << 20, 0x1000), 0, 0);
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(w.fence_all, 1);
+	assert_int_equal(fences(), 1);
+	/* The slots are free again. */
+	vfence_run_end(fake_vcpu(1));
+	expect_ret(VMA(2, 0, 0x1000, 0x1000), 0, 0);
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(w.fence_va, 1);
+}
+
+static void a_full_flush_swallows_the_ranges_of_before(void **state)
+{
+	(void)state;
+	enter(1);
+	vfence_run_end(fake_vcpu(1));
+	expect_ret(VMA(2, 0, 0x1000, 0x1000), 0, 0);
+	expect_ret(VMA(2, 0, 0, 0), 0, 0);
+	expect_ret(VMA(2, 0, 0x3000, 0x1000), 0, 0);
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(w.fence_all, 1);
+	assert_int_equal(fences(), 1);
+}
+
+static void a_hart_inside_the_guest_is_rung_and_waited_for(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0), *t = fake_vcpu(1);
+	struct fake_ret r;
+
+	(void)state;
+	enter(1);
+	r = VMA(2, 0, 0x5000, 0x1000);
+	assert_int_equal(r.next, NEXT_BLOCK);
+	assert_int_equal(r.error, 0);
+	assert_int_equal(r.value, 0);
+	assert_int_equal(t->v.virq, VIRQ_FENCE);
+	assert_true(vfence_waits(v));
+	assert_int_equal(w.fence_va, 0);
+
+	/* Not yet: the caller, should it run, must not enter the guest. */
+	vfence_run_end(v);
+	assert_false(vsbi_run_begin(v));
+	vfence_run_end(v);
+	assert_int_equal(v->v.virq, 0);
+
+	t->v.virq = 0;
+	vfence_before_entry(t);
+	assert_int_equal(w.fence_va, 1);
+	assert_int_equal(v->v.virq, VIRQ_FENCED);
+	assert_true(vsbi_run_begin(v));
+	assert_false(vfence_waits(v));
+	assert_int_equal(v->v.virq, 0);
+}
+
+static void a_target_that_leaves_lets_the_caller_go_on(void **state)
+{
+	(void)state;
+	enter(1);
+	assert_int_equal(FENCE_I(2, 0).next, NEXT_BLOCK);
+	vfence_run_end(fake_vcpu(1));
+	assert_int_equal(fake_vcpu(0)->v.virq, VIRQ_FENCED);
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+}
+
+static void all_of_several_targets_are_waited_for(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	enter(1);
+	enter(3);
+	fake_started(2, VCPU_BLOCKED);
+	assert_int_equal(FENCE_I(0, ALL).next, NEXT_BLOCK);
+	vfence_run_end(v);
+	vfence_before_entry(fake_vcpu(1));
+	assert_int_equal(v->v.virq, VIRQ_FENCED);
+	assert_false(vsbi_run_begin(v));
+	assert_int_equal(v->v.virq, 0);
+	vfence_run_end(v);
+	vfence_before_entry(fake_vcpu(3));
+	assert_int_equal(v->v.virq, VIRQ_FENCED);
+	assert_true(vsbi_run_begin(v));
+}
+
+static void two_that_fence_each_other_both_go_on(void **state)
+{
+	struct riscv_vcpu *a = fake_vcpu(0), *b = fake_vcpu(1);
+	const struct vfence_harts all = { .all = true };
+	const struct vfence_op op = { .kind = VFENCE_I };
+
+	(void)state;
+	enter(1);
+	assert_false(vfence_request(a, &all, &op));
+	assert_false(vfence_request(b, &all, &op));
+	vfence_run_end(a);
+	vfence_run_end(b);
+	assert_true(vfence_run_begin(a));
+	assert_true(vfence_run_begin(b));
+}
+
+static void a_waiter_far_along_the_ids_is_found(void **state)
+{
+	const struct vfence_harts one = { .mask = 1, .base = 0 };
+	const struct vfence_op op = { .kind = VFENCE_I };
+	const u32 ids[] = { 1, 32, 63, 64, 127, 128, 129 };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(ids); i++) {
+		struct riscv_vcpu *v;
+
+		fake_world_init(130);
+		v = fake_vcpu(ids[i]);
+		fake_started(ids[i], VCPU_RUNNING);
+		assert_true(vfence_run_begin(v));
+		assert_false(vfence_request(v, &one, &op));
+		vfence_before_entry(fake_vcpu(0));
+		for (u32 n = 0; n < 130; n++)
+			assert_int_equal(fake_vcpu(n)->v.virq & VIRQ_FENCED,
+					 n == ids[i] ? VIRQ_FENCED : 0);
+	}
+}
+
+static void a_vcpu_that_moved_knows_no_instruction_cache(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+	char other;
+
+	(void)state;
+	assert_true(vfence_run_begin(v));
+	assert_int_equal(w.fence_i, 0);
+	v->host = (struct cpu *)&other;
+	assert_true(vfence_run_begin(v));
+	assert_int_equal(w.fence_i, 1);
+}
+
+static void a_vcpu_that_starts_anew_flushes_everything(void **state)
+{
+	(void)state;
+	vfence_reset(fake_vcpu(1));
+	assert_true(vfence_run_begin(fake_vcpu(1)));
+	assert_int_equal(w.fence_all, 1);
+	assert_true(w.fence_i >= 1);
+}
+
+#define T(name) cmocka_unit_test_setup(name, fake_setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_fence_for_oneself_is_done_at_once),
+		T(a_range_is_fenced_page_by_page),
+		T(a_range_may_end_with_the_address_space_not_beyond),
+		T(only_the_bits_that_an_asid_has_count),
+		T(unknown_harts_are_refused_before_all_else),
+		T(guests_have_no_hypervisor_fences),
+		T(whoever_is_outside_the_guest_is_neither_rung_nor_waited_for),
+		T(what_was_posted_is_done_before_the_next_entry),
+		T(more_ranges_than_fit_become_one_full_flush),
+		T(a_full_flush_swallows_the_ranges_of_before),
+		T(a_hart_inside_the_guest_is_rung_and_waited_for),
+		T(a_target_that_leaves_lets_the_caller_go_on),
+		T(all_of_several_targets_are_waited_for),
+		T(two_that_fence_each_other_both_go_on),
+		T(a_waiter_far_along_the_ids_is_found),
+		T(a_vcpu_that_moved_knows_no_instruction_cache),
+		T(a_vcpu_that_starts_anew_flushes_everything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
