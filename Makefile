@@ -33,8 +33,8 @@ SRCS := $(filter-out kernel/sched/%,$(wildcard kernel/*.c kernel/*/*.c)) \
 ASMS := $(wildcard arch/riscv/*.S)
 
 # Libraries: their sources are fetched by tools/setup, never copied in here.
-LIBFDT := fdt fdt_addresses fdt_check fdt_empty_tree fdt_ro fdt_rw fdt_strerror fdt_sw \
-	fdt_wip
+LIBFDT := fdt fdt_addresses fdt_check fdt_empty_tree fdt_ro fdt_rw \
+	fdt_strerror fdt_sw fdt_wip
 ZLIB   := adler32 crc32 inffast inflate inftrees zutil
 
 LAB ?= guests/labs/demo.dts

@@ -33,7 +33,7 @@ struct emul_ops {
 	u32 irq;                /* default line at the guest's PLIC; 0: none */
 	u32 widths;             /* EMUL_W*; others fault in the guest */
 	size_t state_bytes;     /* the device's part, zeroed at creation */
-	u32 lines;              /* controllers: lines 1..lines-1 exist; else 0 */
+	u32 lines;              /* of a controller: 1 to lines - 1 exist */
 
 	/*
 	 * Called once while the guest is created, before any vCPU runs; may
@@ -103,8 +103,8 @@ struct emul_ops {
 	 *    2h + 1 its S-mode, as on QEMU's `virt`;
 	 *  - /chosen stdout-path: the device that has `input`;
 	 *  - poweroff and reboot nodes ("syscon-poweroff", "syscon-reboot") for
-	 *    the device called "finisher": regmap = <its phandle>, offset = <0>,
-	 *    value = FINISHER_PASS for the first, FINISHER_RESET for the other.
+	 *    the device called "finisher": regmap = <its phandle>,
+	 *    offset = <0>, value = <FINISHER_PASS> or <FINISHER_RESET>.
 	 */
 	int (*describe)(struct emul_dev *dev, void *fdt, int node);
 };

@@ -26,8 +26,8 @@
  * Nobody computes another vCPU's level. Who changes something looks for S-mode
  * contexts that it may concern (`targets`, the enables turned round: a set of
  * vCPUs for each source) and kicks them with VIRQ_EXTERNAL; each vCPU's own CPU
- * computes its level when it enters (plic_core_eval). `eip` says what it found, so
- * that nobody is kicked for what doesn't change his level:
+ * computes its level when it enters (plic_core_eval). `eip` says what it found,
+ * so that nobody is kicked for what doesn't change his level:
  *
  *     eval (the vCPU's CPU)         whoever changes state (any CPU)
  *     eip = LOOKING                 change PENDING, priority, enable, ...
@@ -139,12 +139,13 @@ bool plic_core_eval(struct plic *p, const struct vcpu *v)
 static inline bool concerned(struct plic *p, u64 id, u64 src, bool up)
 {
 	struct plic_context *c = &p->context[2 * id + 1];
+	u32 *priority = &p->source[src].priority;
 	u32 eip = ck_pr_load_32(&c->eip);
 
 	if (!up)
 		return eip != EIP_LOW;
 	return eip != EIP_HIGH &&
-	       ck_pr_load_32(&p->source[src].priority) > ck_pr_load_32(&c->threshold);
+	       ck_pr_load_32(priority) > ck_pr_load_32(&c->threshold);
 }
 
 /* The same as notify, for more than one target. */

@@ -18,7 +18,9 @@
  * Input comes only as far as the FIFO has room, the console keeps the rest;
  * `starved` remembers that, and when the FIFO is empty the console is asked
  * again: 16 characters for one asking. So an overrun can only happen in
- * loopback, by the guest's own doing.
+ * loopback, by the guest's own doing. A driver that takes the receiver into use
+ * counts as starved too: the console may have been giving input to SBI till
+ * then.
  *
  * Invariants. All state is under one lock, held for a few dozen instructions,
  * and the line changes under it, so levels reach the controller in the order in
@@ -105,7 +107,7 @@ struct uart {
 	u8 rbr; /* the last character read */
 	u8 ier, fcr, lcr, mcr, msr, scr, dll, dlm;
 	bool thre;    /* the transmitter interrupt is due */
-	bool starved; /* the console has more than there was room for */
+	bool starved; /* the console is to be asked for input when empty */
 	bool level;   /* as told to the interrupt controller */
 };
 
@@ -228,8 +230,10 @@ static void fcr_write(struct uart *u, u8 val)
 	/* Without the enable bit the others are not programmed. */
 	if (!(val & FCR_ENABLE))
 		val = 0;
-	if (((val ^ u->fcr) & FCR_ENABLE) || (val & FCR_CLEAR_RX))
+	if (((val ^ u->fcr) & FCR_ENABLE) || (val & FCR_CLEAR_RX)) {
 		rx_clear(u);
+		u->starved = true;
+	}
 	u->fcr = val & (FCR_ENABLE | FCR_DMA | 3u << FCR_TRIGGER_SHIFT);
 }
 
@@ -237,6 +241,8 @@ static void ier_write(struct uart *u, u8 val)
 {
 	if (val & ~u->ier & IER_THRE)
 		u->thre = true; /* enabled while empty, as always */
+	if (val & ~u->ier & IER_RX)
+		u->starved = true;
 	u->ier = val & IER_MASK;
 }
 

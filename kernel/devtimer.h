@@ -56,9 +56,9 @@ void dev_timer_fini(struct dev_timer *t);
 u64 dev_timer_next_ticks(void);
 
 /*
- * Calls fn of what is due at `now`, earliest first, a bounded number of them: if
- * more are due, dev_timer_next_ticks is still in the past. On the serving CPU
- * only, no lock held.
+ * Calls fn of what is due at `now`, earliest first, a bounded number of them:
+ * if more are due, dev_timer_next_ticks is still in the past. On the serving
+ * CPU only, no lock held.
  */
 void dev_timer_run(u64 now);
 

@@ -13,10 +13,10 @@
  * bytes lost from bytes merely forgotten.
  *
  * Telling: the first writer after the reader has settled puts the console on
- * the dirty list and wakes the reader; until it settles again, others only copy.
- * Both looks, "is there more?" with clearing `dirty` and "is it dirty?" with
- * adding bytes, happen under the same lock, so no byte can slip between them.
- * A console that nobody wants to see is never put there.
+ * the dirty list and wakes the reader; until it settles again, others only
+ * copy. Both looks, "is there more?" with clearing `dirty` and "is it dirty?"
+ * with adding bytes, happen under the same lock, so no byte can slip between
+ * them. A console that nobody wants to see is never put there.
  *
  * The locks are ticket locks (fair, so the reader isn't starved by a guest with
  * many vCPUs) and are held for one copy of at most GCONS_PIECE_BYTES; a guest
@@ -49,7 +49,7 @@ static struct {
 	struct gcons *first, **last;
 	void (*wake)(void);
 	u32 watch_new;
-} dirty = { .lock = CK_SPINLOCK_TICKET_INITIALIZER, .last = &dirty.first };
+} dirty = {.lock = CK_SPINLOCK_TICKET_INITIALIZER, .last = &dirty.first};
 
 void gcons_on_output(void (*wake)(void))
 {
@@ -61,7 +61,7 @@ void gcons_watch_new(bool watched)
 	ck_pr_store_32(&dirty.watch_new, watched);
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static void gcons_free(struct gcons *c)
 {
@@ -150,7 +150,7 @@ void gcons_reset(struct guest *g)
 	ck_spinlock_ticket_unlock(&c->input_lock);
 }
 
-/* --- output ---------------------------------------------------------------- */
+/* ---- output ---- */
 
 /* Puts `c` on the list unless it's there, and wakes the reader. */
 static void dirty_push(struct gcons *c)
@@ -299,7 +299,7 @@ void gcons_stats(struct gcons *c, struct gcons_stats *out)
 	ck_spinlock_ticket_unlock(&c->lock);
 }
 
-/* --- input ------------------------------------------------------------------ */
+/* ---- input ---- */
 
 /* The oldest of the input that lies in one piece. `input_lock` is held. */
 static u32 input_peek_locked(const struct gcons *c, const char **s)

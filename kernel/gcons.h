@@ -18,7 +18,7 @@
 
 struct guest;
 
-#define GCONS_RING_BYTES (64 * KIB)
+#define GCONS_RING_BYTES  (64 * KIB)
 #define GCONS_INPUT_BYTES (4 * KIB)
 
 struct gcons {
@@ -31,12 +31,12 @@ struct gcons {
 
 	/* Under `lock`. Positions count bytes since creation. */
 	ck_spinlock_ticket_t lock __cacheline;
-	u64 head;       /* where the next byte goes */
-	u64 tail;       /* the oldest byte kept */
-	u64 seen;       /* the reader has been shown all before this */
+	u64 head;	/* where the next byte goes */
+	u64 tail;	/* the oldest byte kept */
+	u64 seen;	/* the reader has been shown all before this */
 	u64 lost_bytes; /* pushed out before they were shown */
-	bool wanted;    /* tell the reader of output */
-	bool dirty;     /* it has been told, and has not settled since */
+	bool wanted;	/* tell the reader of output */
+	bool dirty;	/* it has been told, and has not settled since */
 
 	/* Under `input_lock`. */
 	ck_spinlock_ticket_t input_lock __cacheline;
@@ -52,8 +52,8 @@ struct gcons {
 	/* The console's task only. */
 	struct gcons *active_next;
 	bool active;
-	bool watched;    /* shown as lines; attached or not */
-	u64 shown_raw;  /* shown while attached, up to here */
+	bool watched;	/* shown as lines; attached or not */
+	u64 shown_raw;	/* shown while attached, up to here */
 	u64 shown_line; /* shown as lines with a prefix, up to here */
 	u64 partial_head, partial_since_ticks;
 };

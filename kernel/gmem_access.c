@@ -183,8 +183,11 @@ int guest_read(struct guest *g, struct gpa at, void *buf, size_t len)
 		return 0;
 	if (!gmem_has(g->mem, at, len))
 		return -EFAULT;
-	for (u8 *to = buf; len; len -= got, to += got, at.v += got)
-		memcpy(to, piece(g->mem, at, len, &got), got);
+	for (u8 *to = buf; len; len -= got, to += got, at.v += got) {
+		const void *p = piece(g->mem, at, len, &got);
+
+		memcpy(to, p, got);
+	}
 	return 0;
 }
 
@@ -196,8 +199,11 @@ int guest_write(struct guest *g, struct gpa at, const void *buf, size_t len)
 		return 0;
 	if (!gmem_has(g->mem, at, len))
 		return -EFAULT;
-	for (const u8 *from = buf; len; len -= got, from += got, at.v += got)
-		memcpy(piece(g->mem, at, len, &got), from, got);
+	for (const u8 *from = buf; len; len -= got, from += got, at.v += got) {
+		void *p = piece(g->mem, at, len, &got);
+
+		memcpy(p, from, got);
+	}
 	return 0;
 }
 
@@ -209,7 +215,10 @@ int guest_fill(struct guest *g, struct gpa at, u8 byte, u64 len)
 		return 0;
 	if (!gmem_has(g->mem, at, len))
 		return -EFAULT;
-	for (; len; len -= got, at.v += got)
-		memset(piece(g->mem, at, len, &got), byte, got);
+	for (; len; len -= got, at.v += got) {
+		void *p = piece(g->mem, at, len, &got);
+
+		memset(p, byte, got);
+	}
 	return 0;
 }

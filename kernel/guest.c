@@ -47,6 +47,7 @@ void guests_init(const struct lab_env *lab_env, bool when_done)
 {
 	env = lab_env;
 	poweroff_when_done = when_done;
+	worst_status = 0;
 	reaper_init();
 }
 

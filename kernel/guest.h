@@ -177,7 +177,8 @@ size_t guest_console_get(struct guest *g, char *buf, size_t len);
 
 /*
  * The console device has room for input again, after its `input` had taken
- * less than it was offered. Called by the device with none of its locks held,
+ * less than it was offered, or the guest's driver has just taken its receiver
+ * into use. Called by the device with none of its locks held,
  * so `input` may be called from within. Any CPU, any context; never waits.
  */
 void guest_console_ready(struct guest *g);

@@ -293,8 +293,12 @@ static enum task_result start_failed(struct guest_life *l, const char *why)
 
 static enum task_result life_quiet(struct guest_life *l)
 {
-	if (arch_guest_quiet(l->guest))
+	if (arch_guest_quiet(l->guest)) {
+		/* No timer outlives the phase that set it: the task may be
+		 * freed when it is idle. */
+		task_wake_at(&l->task, TIME_NEVER);
 		return go_on(l, LIFE_UNMAP);
+	}
 	task_wake_at(&l->task, time_now_ticks() + us_to_ticks(QUIET_US));
 	return TASK_WAIT;
 }
@@ -435,6 +439,7 @@ static enum task_result life_step(struct task *t)
 	if (ck_pr_load_32(&l->guest->state) == GUEST_STOPPING &&
 	    l->phase != LIFE_KILL && l->phase != LIFE_ENDED) {
 		unload(l);
+		task_wake_at(t, TIME_NEVER);
 		l->phase = LIFE_KILL;
 	}
 	return phases[l->phase](l);

@@ -11,7 +11,10 @@
  * opinion on what the hardware has already decided, and slower.
  */
 #include "arch/riscv/hlv.h"
+#include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/vcpu.h"
+#include "kernel/gmem.h"
 
 struct exit_csrs {
 	u64 sepc, sstatus, hstatus, stval, htval, htinst, scause;
@@ -53,17 +56,30 @@ static inline void exit_csrs_put(const struct exit_csrs *e)
 			 : "r"(gva)                                     \
 			 : "memory")
 
+/* The last load met RAM of the guest that the second stage does not map yet:
+ * true if it does now, or will after some more of these. */
+static bool made_present(void)
+{
+	struct gpa at = { csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3) };
+	struct guest *g = riscv_this()->running->v.guest;
+
+	return csr_read(CSR_SCAUSE) == CAUSE_LOAD_GUEST_PAGE &&
+	       gmem_fault(g->mem, at) == 0;
+}
+
 int hlv_u64(u64 gva, u64 *out)
 {
 	struct exit_csrs e;
 	u64 val = 0, failed;
 
 	exit_csrs_get(&e);
-	HLV_LOAD("hlv.d", gva, val, failed);
-	if (!failed) {
-		*out = val;
-		return 0;
-	}
+	do {
+		HLV_LOAD("hlv.d", gva, val, failed);
+		if (!failed) {
+			*out = val;
+			return 0;
+		}
+	} while (made_present());
 	exit_csrs_put(&e);
 	return -EFAULT;
 }

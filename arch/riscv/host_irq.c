@@ -204,6 +204,10 @@ void arch_host_irq(void)
 {
 	struct riscv_cpu *c = riscv_this();
 
+	/* Asked each round of the loop: usually there is nothing, and a CSR is
+	 * cheaper to ask than a device. */
+	if (likely(!(csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))))
+		return;
 	if (has_imsic())
 		imsic_take();
 	else if (c->irq_context == UINT32_MAX)

@@ -91,15 +91,9 @@ u32 vsbi_hsm_status(const struct riscv_vcpu *t);
  * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet
  * to go to the hart. Completes pending HSM states, a deadline that passed, and
  * the fences that are due. False: `v` must not enter the guest; the run ends
- * with RUN_BLOCK.
+ * with RUN_BLOCK. Every end of a run is by vfence_run_end.
  */
 bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
-
-/* End of arch_vcpu_run on every way out; `v` still loaded. */
-static inline void vsbi_run_end(struct riscv_vcpu *v)
-{
-	vfence_run_end(v);
-}
 
 /*
  * A guest starts anew: all its harts are stopped, with no timer and no fence

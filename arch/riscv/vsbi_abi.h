@@ -7,7 +7,7 @@
 #ifndef ROUSE_ARCH_RISCV_VSBI_ABI_H
 #define ROUSE_ARCH_RISCV_VSBI_ABI_H
 
-/* Error codes (chapter 3, table 1). */
+/* Error codes (chapter 3). */
 #define VSBI_OK 0
 #define VSBI_FAILED -1
 #define VSBI_NOT_SUPPORTED -2
@@ -75,7 +75,7 @@
 /* ASIDs have at most 16 bits; more is ignored, as SFENCE.VMA does. */
 #define VSBI_ASID_MASK 0xffff
 
-/* HSM (chapter 9): functions, states (table 9), suspend types (table 13). */
+/* HSM (chapter 9): functions, hart states, suspend types. */
 #define VSBI_HSM_START 0
 #define VSBI_HSM_STOP 1
 #define VSBI_HSM_STATUS 2

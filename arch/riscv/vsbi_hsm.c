@@ -9,7 +9,7 @@
  * So the HSM word holds what was *asked*, and what has *become* of it is the
  * scheduler's word:
  *
- *   asked             vCPU               reported (table 9)
+ *   asked             vCPU               reported
  *   any but START_P.  OFF                STOPPED
  *   START_PENDING     any                START_PENDING
  *   STARTED           else               STARTED
@@ -204,7 +204,7 @@ static enum exit_next hart_suspend(struct riscv_vcpu *v)
 	return NEXT_BLOCK;
 }
 
-/* The registers of table 12; the others may be anything, so they stay. */
+/* The registers that section 9.4 names; others may be anything, and stay. */
 static void resume_anew(struct riscv_vcpu *v)
 {
 	v->resume_anew = false;

@@ -26,7 +26,8 @@ guest_bm_runtime := $(patsubst $(guest_bm_out)/%,$(guest_bm_out)/runtime/%, \
 GUEST_BM_CFLAGS := -std=gnu11 -O2 -g -ffreestanding --specs=picolibc.specs \
 	-DPICOLIBC_INTEGER_PRINTF_SCANF -march=rv64imac \
 	-mno-riscv-attribute -Wa,-march=rv64imac_zicsr_zifencei -mabi=lp64 \
-	-mcmodel=medany -fno-strict-aliasing -fno-tree-loop-distribute-patterns \
+	-mcmodel=medany -fno-strict-aliasing \
+	-fno-tree-loop-distribute-patterns \
 	-ffunction-sections -fdata-sections -MMD -MP -I. -I$(BUILD)/libfdt
 GUEST_BM_WARN := -Wall -Wextra -Werror
 GUEST_BM_LDFLAGS := -nostartfiles -nodefaultlibs --specs=picolibc.specs \
@@ -48,13 +49,13 @@ $(guest_bm_out)/libfdt/%.o: $(BUILD)/libfdt/%.c
 	@echo "  CC      $@"
 	$(guest_bm_q)$(guest_bm_cc) -c $< -o $@
 
-$(guest_bm_out)/%.o: $(guest_bm_src)/%.c
+$(guest_bm_out)/%.o: $(guest_bm_src)/%.c $(guest_bm_src)/build.mk
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(guest_bm_q)$(guest_bm_cc) $(GUEST_BM_WARN) \
 		$(GUEST_BM_CFLAGS_$(firstword $(subst /, ,$*))) -c $< -o $@
 
-$(guest_bm_out)/%.o: $(guest_bm_src)/%.S
+$(guest_bm_out)/%.o: $(guest_bm_src)/%.S $(guest_bm_src)/build.mk
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(guest_bm_q)$(guest_bm_cc) $(GUEST_BM_WARN) -c $< -o $@
@@ -63,8 +64,8 @@ define guest_bm_link
 $(guest_bm_out)/$(1).elf: $(guest_bm_out)/$(1).o $(call guest_bm_parts,$(1)) \
 		$(guest_bm_runtime) $(guest_bm_src)/runtime/runtime.ld
 	@echo "  LD      $$@"
-	$$(guest_bm_q)$(GUEST_CROSS)gcc $(GUEST_BM_LDFLAGS) $$(filter %.o,$$^) -lc -lgcc \
-		-o $$@
+	$$(guest_bm_q)$(GUEST_CROSS)gcc $(GUEST_BM_LDFLAGS) \
+		$$(filter %.o,$$^) -lc -lgcc -o $$@
 endef
 $(foreach n,$(GUEST_BM_NAMES),$(eval $(call guest_bm_link,$(n))))
 

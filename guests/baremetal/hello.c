@@ -23,8 +23,7 @@ int main(void)
 	u64 reboot = arg_u64("reboot", 0);
 
 	print("hello: hart %ld of %u, model %s, %s timer\n", this_hart()->id,
-	      machine.hart_count, machine.model,
-	      machine.sstc ? "Sstc" : "SBI");
+	      machine.hart_count, machine.model, machine.sstc ? "Sstc" : "SBI");
 	for (u32 i = 0; i < machine.ram_count; i++)
 		print("hello: RAM at 0x%lx, %ld KiB\n", machine.ram[i].base,
 		      machine.ram[i].bytes >> 10);

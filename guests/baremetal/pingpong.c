@@ -56,8 +56,7 @@ static void receive(u32 me, u64 n)
 		b->failures++;
 		print("pingpong: LOST WAKE hart %ld message %ld sent %ld us "
 		      "ago\n",
-		      harts[me].id, n,
-		      ticks_to_ns(time_now() - sent) / 1000);
+		      harts[me].id, n, ticks_to_ns(time_now() - sent) / 1000);
 	}
 }
 

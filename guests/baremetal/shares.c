@@ -91,10 +91,10 @@ static const struct mode {
 	const char *name;
 	void (*step)(struct result *r);
 } modes[] = {
-	{ "hog", step_hog },
-	{ "sleeper", step_sleeper },
-	{ "yielder", step_yielder },
-	{ "boost", step_boost },
+	{"hog", step_hog},
+	{"sleeper", step_sleeper},
+	{"yielder", step_yielder},
+	{"boost", step_boost},
 };
 
 static void run_for(struct result *r, const struct mode *mode, u64 ticks)
@@ -109,7 +109,7 @@ static void run_for(struct result *r, const struct mode *mode, u64 ticks)
 
 static void run(struct hart *h, void *arg)
 {
-	struct result *r = &results[h->index], unused = { 0 };
+	struct result *r = &results[h->index], unused = {0};
 	const struct mode *mode = arg;
 
 	if (mode->step == step_yielder) {

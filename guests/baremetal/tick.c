@@ -46,16 +46,15 @@ static bool report(u64 second, u64 *seen)
 	bool ok = true;
 
 	for (u32 i = 0; i < machine.hart_count; i++) {
-		u64 ticks = __atomic_load_n(&clocks[i].ticks,
-					    __ATOMIC_RELAXED);
+		u64 ticks = __atomic_load_n(&clocks[i].ticks, __ATOMIC_RELAXED);
 		u64 d = ticks - seen[i];
 		char digits[20];
 		size_t k = sizeof(digits);
 
 		if (!d || clocks[i].backwards) {
 			print("tick: FAIL hart %ld %s\n", harts[i].id,
-			      d ? "saw time go backwards" :
-				  "had no interrupt for a second");
+			      d ? "saw time go backwards"
+				: "had no interrupt for a second");
 			ok = false;
 		}
 		seen[i] = ticks;

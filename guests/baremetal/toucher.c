@@ -11,7 +11,11 @@
  */
 #include "guests/baremetal/runtime/runtime.h"
 
-enum pass { EXPECT_ZERO, FILL, VERIFY };
+enum pass {
+	EXPECT_ZERO,
+	FILL,
+	VERIFY
+};
 
 static struct barrier barrier;
 static u64 touched, not_zero, wrong;
@@ -39,8 +43,8 @@ static bool touch_page(u64 page, enum pass pass)
 		if (pass == FILL)
 			w[i] = pattern((u64)&w[i]);
 		else
-			bad |= w[i] ^ (pass == VERIFY ? pattern((u64)&w[i]) :
-							0);
+			bad |= w[i] ^
+			       (pass == VERIFY ? pattern((u64)&w[i]) : 0);
 	}
 	return bad == 0;
 }
@@ -60,7 +64,8 @@ static void touch_all(u32 me, enum pass pass)
 				continue;
 			if (!bad++ && (pass == VERIFY || machine.rouse))
 				print("toucher: page 0x%lx is not as "
-				      "expected\n", p);
+				      "expected\n",
+				      p);
 		}
 	}
 	if (pass == EXPECT_ZERO)

@@ -7,7 +7,10 @@
  * token naps in a random way. So kicks meet harts that are awake, on their way
  * to sleep, asleep, suspended, stopped, or on their way back.
  *
- * Every nap has a timer `watchdog_ms=` (2000) of guest time away. A hart that
+ * Afterwards harts do nothing but sleep until timers a few us away, `timers=`
+ * (10000) each (wakehunt/timers.c): a token can't come to the rescue then.
+ *
+ * Every nap has a timer `watchdog_ms=` (10000) of guest time away. A hart that
  * is woken by it and then finds a token that was kicked off more than half
  * that time ago was asleep while it should have been woken: a LOST WAKE, told
  * with everything known, and the hunt fails. Timers can get lost as well, so
@@ -21,24 +24,12 @@
  */
 #include "guests/baremetal/wakehunt/hunt.h"
 
-#define END_BIT (1UL << 63)
-#define TOKENS_MAX 32
-
 struct worker workers[MAX_HARTS];
-static struct token tokens[TOKENS_MAX];
-static u32 token_count, allowed_kicks, allowed_naps;
-static u64 rounds, delivered, watchdog, delay_max, next_line;
-
-static const char *const nap_names[NAP_COUNT] = {
-	[NAP_WFI] = "wfi",
-	[NAP_WFI_TRAP] = "wfi-trap",
-	[NAP_RETENTIVE] = "suspend",
-	[NAP_NON_RETENTIVE] = "suspend-nonret",
-	[NAP_STOP] = "stop",
-	[NAP_TIMER] = "timer",
-	[NAP_SPIN] = "spin",
-	[NAP_SPIN_TRAP] = "spin-trap",
-};
+struct token tokens[TOKENS_MAX];
+u32 token_count;
+u64 delivered, watchdog;
+static u32 allowed_kicks, allowed_naps;
+static u64 rounds, delay_max, next_line;
 
 static void on_interrupt(struct hart *h, struct trap_frame *f)
 {
@@ -47,89 +38,6 @@ static void on_interrupt(struct hart *h, struct trap_frame *f)
 	(void)f;
 	kick_serve(w);
 	w->handled = true;
-}
-
-static _Noreturn void lost(struct worker *w, u32 victim, s32 token,
-			   const char *what)
-{
-	struct worker *v = &workers[victim];
-	u64 now = time_now();
-
-	print("LOST WAKE: %s, hart %ld, seen by hart %ld, after %ld wake-ups\n",
-	      what, harts[victim].id, harts[w - workers].id, delivered);
-	if (token >= 0) {
-		struct token *t = &tokens[token];
-
-		print("  token %d by %s from hart %ld to hart %ld, kicked "
-		      "%ld us ago\n",
-		      token, kick_names[t->kick], harts[t->from].id,
-		      harts[t->to].id,
-		      ticks_to_ns(now - (t->stamp & STAMP_TIME)) / 1000);
-	}
-	print("  nap %s, number %ld, deadline %ld us ago, inbox 0x%lx, "
-	      "life %u, HSM state %ld\n",
-	      nap_names[v->nap], v->naps,
-	      v->deadline ? ticks_to_ns(now - v->deadline) / 1000 : 0,
-	      v->inbox, v->life, sbi_hart_status(harts[victim].id).value);
-	print("  observer: sip 0x%lx, sie 0x%lx, time %ld\n", csr_read(sip),
-	      csr_read(sie), now);
-	kick_describe(victim);
-	die("wakehunt: a wake-up was lost");
-}
-
-/* The watchdog woke this hart: was a token waiting meanwhile? */
-static void check_self(struct worker *w, u64 woke)
-{
-	u64 inbox = __atomic_load_n(&w->inbox, __ATOMIC_ACQUIRE) & ~END_BIT;
-	u64 stamp;
-
-	for (u32 i = 0; i < token_count; i++) {
-		if (!(inbox >> i & 1))
-			continue;
-		stamp = __atomic_load_n(&tokens[i].stamp, __ATOMIC_ACQUIRE) &
-			STAMP_TIME;
-		if (stamp && (s64)(woke - stamp) > (s64)(watchdog / 2))
-			lost(w, (u32)(w - workers), (s32)i,
-			     "slept on a kick");
-	}
-}
-
-/* Waits a second; true if *word has kept its value all the time. */
-static bool stuck(u64 *word, u64 value)
-{
-	u64 start = time_now();
-
-	while (time_now() - start < machine.hz) {
-		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != value)
-			return false;
-		cpu_relax();
-	}
-	return true;
-}
-
-static void observe(struct worker *w)
-{
-	for (u32 i = 0; i < machine.hart_count; i++) {
-		u64 d = __atomic_load_n(&workers[i].deadline,
-					__ATOMIC_ACQUIRE);
-
-		if (d && (s64)(time_now() - d) > (s64)watchdog &&
-		    stuck(&workers[i].deadline, d))
-			lost(w, i, -1, "its own timer did not wake it");
-	}
-	for (u32 i = 0; i < token_count; i++) {
-		u64 s = __atomic_load_n(&tokens[i].stamp, __ATOMIC_ACQUIRE);
-		u32 to = tokens[i].to;
-
-		if (!(s & STAMP_TIME) ||
-		    !(__atomic_load_n(&workers[to].inbox, __ATOMIC_ACQUIRE) >>
-			      i & 1) ||
-		    (s64)(time_now() - (s & STAMP_TIME)) <
-			    (s64)(2 * watchdog))
-			continue;
-		if (stuck(&tokens[i].stamp, s) && workers[to].inbox >> i & 1)
-			lost(w, to, (s32)i, "never took its token");
-	}
 }
 
 static void random_delay(struct worker *w, u64 max_us)
@@ -145,84 +53,21 @@ static void random_delay(struct worker *w, u64 max_us)
 	delay_ticks(rand_below(&w->rand, us_to_ticks(max_us) + 1));
 }
 
-/*
- * Stops this hart unless a token came meanwhile. The fence between the life
- * word and the rest pairs with kick_send's: either the sender sees STOPPING,
- * or this hart sees the token and the device kick. A hart that somebody is
- * going to start must stop, but not before it has served its device kicks.
- */
-static void nap_stop(struct worker *w)
-{
-	u32 stopping = LIFE_STOPPING;
-
-	timer_clear();
-	__atomic_store_n(&w->deadline, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&w->life, LIFE_STOPPING, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if ((__atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST) ||
-	     __atomic_load_n(&w->device_kicks, __ATOMIC_SEQ_CST)) &&
-	    __atomic_compare_exchange_n(&w->life, &stopping, LIFE_UP, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		return;
-	while (__atomic_load_n(&w->device_kicks, __ATOMIC_SEQ_CST))
-		kick_serve(w);
-	sbi_call(SBI_HSM, SBI_HSM_STOP, 0, 0, 0);
-	die("hart_stop returned");
-}
-
-static void nap_how(struct worker *w, enum nap nap)
-{
-	struct suspend s;
-	long ret;
-
-	switch (nap) {
-	case NAP_WFI:
-	case NAP_TIMER:
-		wfi();
-		break;
-	case NAP_WFI_TRAP:
-		wfi();
-		irq_on();
-		irq_off();
-		break;
-	case NAP_RETENTIVE:
-		ret = hart_suspend(&s, HSM_SUSPEND_RETENTIVE);
-		if (ret)
-			die("retentive suspend: %ld", ret);
-		break;
-	case NAP_NON_RETENTIVE:
-		ret = hart_suspend(&s, HSM_SUSPEND_NON_RETENTIVE);
-		if (ret != 1)
-			die("non-retentive suspend: %ld", ret);
-		break;
-	case NAP_STOP:
-		nap_stop(w);
-		break;
-	case NAP_SPIN:
-		while (!(csr_read(sip) & csr_read(sie)))
-			;
-		break;
-	default:
-		w->handled = false;
-		irq_on();
-		while (!*(volatile bool *)&w->handled)
-			;
-		irq_off();
-		break;
-	}
-}
-
 static void nap(struct worker *w)
 {
 	u64 when, woke;
 	enum nap nap;
 
+	/* Spinning is dear where vCPUs are many: an eighth as often. */
 	do
 		nap = (enum nap)rand_below(&w->rand, NAP_COUNT);
-	while (!(allowed_naps >> nap & 1) || (nap == NAP_STOP && w == workers));
-	when = time_now() + (nap == NAP_TIMER ?
-				     rand_below(&w->rand, us_to_ticks(30)) :
-				     watchdog);
+	while (!(allowed_naps >> nap & 1) ||
+	       (nap == NAP_STOP && w == workers) ||
+	       (nap >= NAP_SPIN && allowed_naps & NAPS_ASLEEP &&
+		rand_below(&w->rand, 8)));
+	when = time_now() + (nap == NAP_TIMER
+				     ? rand_below(&w->rand, us_to_ticks(30))
+				     : watchdog);
 	timer_set(when);
 	w->nap = nap;
 	w->naps++;
@@ -235,8 +80,8 @@ static void nap(struct worker *w)
 	__atomic_store_n(&w->deadline, 0, __ATOMIC_RELEASE);
 	if (nap == NAP_STOP || nap == NAP_TIMER || woke < when)
 		return;
-	check_self(w, woke);
-	observe(w);
+	watch_self(w, woke);
+	watch_others(w);
 }
 
 static void end_all(void)
@@ -293,7 +138,7 @@ static void work(struct hart *h, void *arg)
 		if (!got)
 			nap(w);
 		if (++turn % 4096 == 0)
-			observe(w);
+			watch_others(w);
 	}
 	timer_clear();
 }
@@ -325,31 +170,6 @@ static void report(u64 ns)
 		if (n)
 			print("wakehunt: nap  %-15s %8ld\n", nap_names[k], n);
 	}
-	print("wakehunt: ok, 0 lost\n");
-}
-
-/* Suspend is optional: what the SBI refuses isn't used. */
-static u32 find_naps(void)
-{
-	u32 naps = (u32)arg_u64("naps", UINT32_MAX) & ((1u << NAP_COUNT) - 1);
-	struct suspend s;
-
-	if (!sbi_has(SBI_HSM))
-		naps &= ~(1u << NAP_STOP | 1u << NAP_RETENTIVE |
-			  1u << NAP_NON_RETENTIVE);
-	for (u32 i = NAP_RETENTIVE; i <= NAP_NON_RETENTIVE; i++) {
-		timer_set(time_now() + us_to_ticks(100));
-		csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
-		if (naps >> i & 1 &&
-		    hart_suspend(&s, i == NAP_RETENTIVE ?
-					     HSM_SUSPEND_RETENTIVE :
-					     HSM_SUSPEND_NON_RETENTIVE) < 0)
-			naps &= ~(1u << i);
-		timer_clear();
-	}
-	if (!(naps & ~(1u << NAP_STOP)))
-		naps |= 1u << NAP_WFI; /* hart 0 can't stop */
-	return naps;
 }
 
 int main(void)
@@ -359,7 +179,7 @@ int main(void)
 	rounds = arg_u64("rounds", 100000);
 	next_line = rounds / 10 ? rounds / 10 : 1;
 	delay_max = arg_u64("delay_us", 50);
-	watchdog = us_to_ticks(arg_u64("watchdog_ms", 2000) * 1000);
+	watchdog = us_to_ticks(arg_u64("watchdog_ms", 10000) * 1000);
 	token_count = (u32)arg_u64("tokens", (machine.hart_count + 1) / 2);
 	if (!token_count || token_count > TOKENS_MAX)
 		die("tokens= must be from 1 to %d", TOKENS_MAX);
@@ -367,7 +187,7 @@ int main(void)
 	if (!(allowed_kicks & ((1u << KICK_START) - 1)))
 		die("no kick is allowed");
 	kicks_init();
-	allowed_naps = find_naps();
+	allowed_naps = naps_allowed();
 	irq_handler(IRQ_S_SOFT, on_interrupt);
 	irq_handler(IRQ_S_TIMER, on_interrupt);
 	irq_handler(IRQ_S_EXT, on_interrupt);
@@ -380,5 +200,7 @@ int main(void)
 		die("a hart did not start");
 	kicks_init();
 	report(ticks_to_ns(time_now() - start));
+	timers_hunt(arg_u64("timers", 10000), allowed_naps);
+	print("wakehunt: ok, 0 lost\n");
 	return 0;
 }

@@ -31,7 +31,8 @@ static inline void doorbell_kick(struct cpu *c)
 	ck_pr_fence_memory();
 	if (ck_pr_load_32(&c->mode) == CPU_HYP)
 		return;
-	if (ck_pr_load_32(&c->bell) == 0 && ck_pr_fas_32(&c->bell, 1) == 0)
+	/* Swapped without looking first: it is 0 whenever it matters. */
+	if (ck_pr_fas_32(&c->bell, 1) == 0)
 		arch_doorbell_ring(c);
 }
 

@@ -271,8 +271,11 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	u64 ticks;
 
 	while ((n = cc->parked.root) && n->key <= now) {
-		unpark(sc, node_unit(n));
-		push(cc, node_unit(n));
+		cu = node_unit(n);
+		unpark(sc, cu);
+		/* What its cap has denied it, it is not owed. */
+		bound(cc, cu);
+		push(cc, cu);
 	}
 	while ((n = cc->queue.root)) {
 		cu = node_unit(n);

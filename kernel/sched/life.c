@@ -38,7 +38,8 @@ static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 	ck_pr_faa_32(&v->guest->vcpus_on, -1u);
 }
 
-static void unit_on(struct sched_core *core, struct vcpu *v, u64 now)
+/* This and the next two: false if the vCPU is another CPU's now. */
+static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 guest = ck_pr_load_32(&v->guest->state);
@@ -50,7 +51,7 @@ static void unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 		if (core->ops->dismiss)
 			core->ops->dismiss(u);
 		u->admitted = 0;
-		return;
+		return true;
 	}
 	u->on = true;
 	ck_pr_faa_32(&sched_pool.units_on, 1);
@@ -58,7 +59,7 @@ static void unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	unit_link(core, u, now);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	unit_route(core, u, WHY_NEW, now);
+	return unit_route(core, u, WHY_NEW, now);
 }
 
 static void unit_pause(struct sched_core *core, struct vcpu *v, u64 now)
@@ -80,26 +81,26 @@ static void unit_pause(struct sched_core *core, struct vcpu *v, u64 now)
 	unit_runstate(u, RUNSTATE_OFFLINE, now);
 }
 
-static void unit_resume(struct sched_core *core, struct vcpu *v, u64 now)
+static bool unit_resume(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 state = ck_pr_load_32(&v->state);
 
 	if (!u->on || !u->paused || u->dead)
-		return;
+		return true;
 	u->paused = false;
 	if (state == VCPU_QUEUED) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
-		unit_route(core, u, WHY_NEW, now);
-		return;
+		return unit_route(core, u, WHY_NEW, now);
 	}
 	/* Blocked: whatever was raised meanwhile has made it WAKING, and the
 	 * mail is here or on its way. */
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
+	return true;
 }
 
-/* Its affinity, or (`why` CHANGED) its knobs changed: queue it anew. */
-static void unit_requeue(struct sched_core *core, struct vcpu *v,
+/* Its affinity or its knobs changed: queue it anew. */
+static bool unit_requeue(struct sched_core *core, struct vcpu *v,
 			 bool knobs, u64 now)
 {
 	struct sched_unit *u = &v->sched;
@@ -107,7 +108,7 @@ static void unit_requeue(struct sched_core *core, struct vcpu *v,
 	bool may = unit_may_run(u, core->sc.cpu->index), was_current = false;
 
 	if (!u->on)
-		return;
+		return true;
 	/* The current need not move if it may stay, but its slice may have
 	 * become shorter, or its level lower. */
 	if (core->sc.current == u) {
@@ -120,16 +121,20 @@ static void unit_requeue(struct sched_core *core, struct vcpu *v,
 	if (state == VCPU_RUNNING || state == VCPU_QUEUED) {
 		if (was_current)
 			unit_runstate(u, RUNSTATE_RUNNABLE, now);
-		unit_route(core, u, may ? WHY_CHANGED : WHY_MOVED, now);
+		return unit_route(core, u, may ? WHY_CHANGED : WHY_MOVED, now);
 	}
 	/* A blocked one goes where it may run when it is woken: only then is
 	 * it known which CPU has room. */
+	return true;
 }
 
-static void requests_do(struct sched_core *core, struct vcpu *v, u64 now)
+/* Does what is asked. False: the vCPU is another CPU's now. */
+static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 req = ck_pr_fas_32(&v->requests, 0);
+
+	bool ours = true;
 
 	/* What the requester wrote before is read after. */
 	ck_pr_fence_acquire();
@@ -139,21 +144,29 @@ static void requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 		if (req & REQ_COUNTED)
 			ck_pr_faa_32(&u->account->kills_due, -1u);
 		guest_vcpu_off(v->guest, v);
-		return;
+		return true;
 	}
 	if (req & VCPU_REQ_START) {
 		if (u->on)
 			u->start = true;
 		else
-			unit_on(core, v, now);
+			ours = unit_on(core, v, now);
+		req &= ~VCPU_REQ_START;
 	}
-	if (req & VCPU_REQ_PAUSE)
+	if (ours && (req & VCPU_REQ_PAUSE)) {
 		unit_pause(core, v, now);
-	if (req & VCPU_REQ_RESUME)
-		unit_resume(core, v, now);
-	/* A hand-over in between makes it the business of the new owner. */
-	if ((req & (VCPU_REQ_MOVE | VCPU_REQ_PARAMS)) && u->home == &core->sc)
-		unit_requeue(core, v, req & VCPU_REQ_PARAMS, now);
+		req &= ~VCPU_REQ_PAUSE;
+	}
+	if (ours && (req & VCPU_REQ_RESUME)) {
+		ours = unit_resume(core, v, now);
+		req &= ~VCPU_REQ_RESUME;
+	}
+	if (ours && (req & (VCPU_REQ_MOVE | VCPU_REQ_PARAMS)))
+		return unit_requeue(core, v, req & VCPU_REQ_PARAMS, now);
+	/* Handed over in between: the rest is for the new owner. */
+	if (!ours && req)
+		sched_vcpu_request(v, req);
+	return ours;
 }
 
 static void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
@@ -185,14 +198,16 @@ void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	/* Pairs with unit_handover's release: who names us as the owner has
 	 * finished with the unit. */
 	ck_pr_fence_load();
-	if (bits & VMAIL_ARRIVE)
-		unit_arrive(core, v, now);
-	else if (v->sched.home != &core->sc)
+	if (bits & VMAIL_ARRIVE) {
+		/* Gone on: it looks at everything where it goes. */
+		if (!unit_arrive(core, v, now))
+			return;
+	} else if (v->sched.home != &core->sc) {
 		return; /* on its way to us: looked at when it arrives */
-	if (unlikely(ck_pr_load_32(&v->requests)))
-		requests_do(core, v, now);
-	if (ck_pr_load_32(&v->state) == VCPU_WAKING &&
-	    v->sched.home == &core->sc)
+	}
+	if (unlikely(ck_pr_load_32(&v->requests)) && !requests_do(core, v, now))
+		return;
+	if (ck_pr_load_32(&v->state) == VCPU_WAKING)
 		unit_wake(core, v, now);
 }
 

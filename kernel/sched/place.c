@@ -193,14 +193,14 @@ static void enqueue_here(struct sched_core *core, struct sched_unit *u,
 	check_preempt(core, u, now);
 }
 
-void unit_route(struct sched_core *core, struct sched_unit *u,
+bool unit_route(struct sched_core *core, struct sched_unit *u,
 		enum sched_why why, u64 now)
 {
 	u32 self = core->sc.cpu->index, to;
 
 	if (u->paused || !unit_admit(core, u)) {
 		unit_uncount(core, u, now);
-		return;
+		return true;
 	}
 	unit_count(core, u, now);
 	to = choose(core, u, why, now);
@@ -210,13 +210,14 @@ void unit_route(struct sched_core *core, struct sched_unit *u,
 		unit_uncount(core, u, now);
 		log_error("%s: vcpu %u: no CPU left for it",
 			  unit_vcpu(u)->guest->cfg.name, unit_vcpu(u)->id);
-		return;
+		return true;
 	}
 	if (to != self) {
 		unit_handover(core, u, to, now);
-		return;
+		return false;
 	}
 	enqueue_here(core, u, why, now);
+	return true;
 }
 
 struct sched_unit *current_drop(struct sched_core *core, u64 now)
@@ -238,7 +239,7 @@ struct sched_unit *current_drop(struct sched_core *core, u64 now)
 	return u;
 }
 
-void unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
+bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 state = ck_pr_load_32(&v->state);
@@ -249,15 +250,16 @@ void unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 	}
 	if (!u->on) {
 		u->home = &core->sc;
-		return;
+		return true;
 	}
 	unit_link(core, u, now);
 	if (state == VCPU_QUEUED) {
 		/* Things may have changed while it was on its way: this CPU
 		 * found work of its own, another one became idle. */
-		unit_route(core, u, WHY_MOVED, now);
-	} else if (state == VCPU_BLOCKED) {
+		return unit_route(core, u, WHY_MOVED, now);
+	}
+	if (state == VCPU_BLOCKED)
 		timer_set(&core->timers, &u->timer,
 			  arch_vcpu_deadline_ticks(v));
-	}
+	return true;
 }

@@ -112,16 +112,19 @@ void load_publish(struct sched_core *core);
 
 /* ---- place.c: which queue ---- */
 
-/* A unit that may run, in no queue, goes into this CPU's queue or another's. */
-void unit_route(struct sched_core *core, struct sched_unit *u,
+/*
+ * A unit that may run, in no queue, goes into this CPU's queue or another's.
+ * False: it is another's now, not to be touched any more.
+ */
+bool unit_route(struct sched_core *core, struct sched_unit *u,
 		enum sched_why why, u64 now);
 /* Out of the queue, if it is in it. */
 void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The unit, not current and in no queue, becomes that CPU's. */
 void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 		   u64 now);
-/* It has come. */
-void unit_arrive(struct sched_core *core, struct vcpu *v, u64 now);
+/* It has come. False: and gone on. */
+bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now);
 /* In and out of home's list and the policy's hands. */
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now);
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now);

@@ -28,8 +28,18 @@ static void ring_running(struct vcpu *v)
 	c = cpu_by_index(ck_pr_load_32(&v->cpu));
 	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
 		return;
-	if (ck_pr_load_32(&c->bell) == 0 && ck_pr_fas_32(&c->bell, 1) == 0)
+	if (ck_pr_fas_32(&c->bell, 1) == 0)
 		arch_doorbell_ring(c);
+}
+
+/* The only winner tells the owner. v->cpu may be out of date already: then the
+ * mail is forwarded. */
+static void mail_owner(struct vcpu *v)
+{
+	struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+
+	mbox_post_fenced(&c->mbox, &v->mail, 0);
+	doorbell_kick(c);
 }
 
 void virq_raise(struct vcpu *v, u32 bits)
@@ -46,10 +56,7 @@ void virq_raise(struct vcpu *v, u32 bits)
 			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKED,
 					  VCPU_WAKING))
 				continue;
-			/* The only winner. v->cpu may be out of date already:
-			 * then the mail is forwarded. */
-			doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)),
-				      &v->mail, 0);
+			mail_owner(v);
 			return;
 		case VCPU_BLOCKING:
 			/* It is still on its CPU, in the hypervisor, and will

@@ -22,7 +22,7 @@
 
 static const struct cmd *const tables[] = {
 	cmd_guest_table, cmd_console_table, cmd_vcpu_table,
-	cmd_sched_table, cmd_top_table,     cmd_misc_table,
+	cmd_sched_table, cmd_top_table,	    cmd_misc_table,
 };
 
 const struct cmd *cmd_after(const struct cmd *c)
@@ -67,7 +67,10 @@ static void cut_put(struct out *o, const char *s, size_t n)
 	c->text[c->len] = '\0';
 }
 
-#define CUT_INIT { .out = { .put = cut_put } }
+#define CUT_INIT \
+	{ \
+		.out = {.put = cut_put } \
+	}
 
 /* Says that something is wrong: a line, or an object of type "error". */
 static void say_wrong(struct out *o, bool json, const char *who,
@@ -105,7 +108,7 @@ enum cmd_next cmd_fail(struct cmd_run *run, const char *fmt, ...)
 	return CMD_DONE;
 }
 
-/* --- looking up -------------------------------------------------------------- */
+/* ---- looking up ---- */
 
 static void expect_noun(struct out *o, bool json, const char *word)
 {
@@ -134,8 +137,7 @@ static void expect_verb(struct out *o, bool json, const char *noun,
 	out_str(&cut.out, "expected ");
 	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;) {
 		if (strcmp(c->noun, noun) == 0)
-			out_fmt(&cut.out, "%s%s", count++ ? ", " : "",
-				c->verb);
+			out_fmt(&cut.out, "%s%s", count++ ? ", " : "", c->verb);
 	}
 	say_wrong(o, json, noun, cut.text);
 }
@@ -189,12 +191,12 @@ int cmd_check(struct cmd_run *run)
 	if (n < run->cmd->min)
 		return expect_usage(run, "something is missing", "");
 	if (n > run->cmd->max)
-		return expect_usage(run, "too much: ",
-				    run->argv[run->cmd->max]);
+		return expect_usage(run,
+				    "too much: ", run->argv[run->cmd->max]);
 	return 0;
 }
 
-/* --- arguments -------------------------------------------------------------- */
+/* ---- arguments ---- */
 
 struct guest *cmd_guest(struct cmd_run *run, const char *name)
 {
@@ -226,10 +228,13 @@ struct vcpu *cmd_vcpu(struct cmd_run *run, const char *name, struct guest **g)
 	char guest[128];
 	u64 id;
 
+	*g = NULL;
 	if (!colon || (size_t)(colon - name) >= sizeof(guest) ||
 	    word_u64(colon + 1, &id) != 0) {
-		cmd_fail(run, "'%.32s' is no vCPU; expected GUEST:N as in "
-			 "linux0:1", name);
+		cmd_fail(run,
+			 "'%.32s' is no vCPU; expected GUEST:N as in "
+			 "linux0:1",
+			 name);
 		return NULL;
 	}
 	memcpy(guest, name, (size_t)(colon - name));
@@ -242,6 +247,7 @@ struct vcpu *cmd_vcpu(struct cmd_run *run, const char *name, struct guest **g)
 	cmd_fail(run, "%s has no vCPU %s; expected 0 to %u", guest, colon + 1,
 		 (unsigned int)((*g)->cfg.vcpus - 1));
 	guest_put(*g);
+	*g = NULL;
 	return NULL;
 }
 

@@ -23,7 +23,7 @@ struct vcpu;
 enum cmd_next {
 	CMD_DONE,
 	CMD_MORE, /* step again as soon as there is room for output */
-	CMD_WAIT, /* step again at run->wake_ticks, or when something happened */
+	CMD_WAIT, /* step again at run->wake_ticks, or if anything happened */
 };
 
 /* What an argument is, for completion. */
@@ -42,15 +42,15 @@ enum cmd_arg {
 
 struct cmd {
 	const char *noun, *verb; /* verb: NULL for one-word commands */
-	const char *args;        /* as in usage: "GUEST...", or "" */
-	const char *help;        /* what it does, in a line */
-	const char *more;        /* the rest of `help NOUN VERB`, or NULL */
-	u32 min, max;            /* arguments */
-	enum cmd_arg arg[2];     /* of the first, and of those after it */
-	const char *words;       /* for ARG_WORD */
-	bool json;               /* knows -j */
-	bool screen;             /* wants the terminal to itself (`top`) */
-	bool every_key;          /* `key` gets Ctrl-C as well */
+	const char *args;	 /* as in usage: "GUEST...", or "" */
+	const char *help;	 /* what it does, in a line */
+	const char *more;	 /* the rest of `help NOUN VERB`, or NULL */
+	u32 min, max;		 /* arguments */
+	enum cmd_arg arg[2];	 /* of the first, and of those after it */
+	const char *words;	 /* for ARG_WORD */
+	bool json;		 /* knows -j */
+	bool screen;		 /* wants the terminal to itself (`top`) */
+	bool every_key;		 /* `key` gets Ctrl-C as well */
 
 	enum cmd_next (*step)(struct cmd_run *run);
 	/* A key was typed meanwhile. Absent: keys wait for the prompt. */
@@ -62,9 +62,9 @@ struct cmd {
 /* One command under way. */
 struct cmd_run {
 	const struct cmd *cmd;
-	struct out *out;         /* text; "\n" ends lines */
+	struct out *out;	 /* text; "\n" ends lines */
 	struct console *console; /* whose terminal; NULL: none (a test) */
-	u32 columns, rows; /* of the terminal */
+	u32 columns, rows;	 /* of the terminal */
 	u32 argc; /* arguments, without the command's words and options */
 	char **argv;
 	bool json;

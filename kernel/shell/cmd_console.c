@@ -18,9 +18,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- console -------------------------------------------------------------------- */
+/* ---- console ---- */
 
-enum { ATTACH, ATTACHED, LEAVE };
+enum {
+	ATTACH,
+	ATTACHED,
+	LEAVE
+};
 
 struct attached {
 	u32 state; /* of the guest, when we last looked */
@@ -60,8 +64,10 @@ static void attached_look(struct cmd_run *run)
 	}
 	state = ck_pr_load_32(&g->state);
 	if (state != a->state && state == GUEST_STOPPED)
-		out_fmt(run->out, "\n[rouse: %s has stopped (%s); Ctrl-] comes "
-			"back]\n", g->cfg.name, guest_event_name(g->last_event));
+		out_fmt(run->out,
+			"\n[rouse: %s has stopped (%s); Ctrl-] comes "
+			"back]\n",
+			g->cfg.name, guest_event_name(g->last_event));
 	else if (state != a->state && state == GUEST_RUNNING)
 		out_fmt(run->out, "\n[rouse: %s starts]\n", g->cfg.name);
 	a->state = state;
@@ -101,7 +107,7 @@ static void console_end(struct cmd_run *run)
 	obj_free(run->state);
 }
 
-/* --- watch ------------------------------------------------------------------------ */
+/* ---- watch ---- */
 
 static bool is_named(const struct cmd_run *run, const char *name)
 {
@@ -119,10 +125,11 @@ static void watch_row(struct cmd_run *run, struct guest *g)
 
 	gcons_stats(g->console, &s);
 	if (!run->json) {
-		out_fmt(run->out, "%-16s %-8s %10" PRIu64 " %10" PRIu64
-			" %10" PRIu64 "\n", g->cfg.name,
-			g->console->watched ? "watched" : "-", s.written_bytes,
-			s.unseen_bytes, s.lost_bytes);
+		out_fmt(run->out,
+			"%-16s %-8s %10" PRIu64 " %10" PRIu64 " %10" PRIu64
+			"\n",
+			g->cfg.name, g->console->watched ? "watched" : "-",
+			s.written_bytes, s.unseen_bytes, s.lost_bytes);
 		return;
 	}
 	json_open(&j, run->out, "watch");
@@ -148,7 +155,13 @@ static bool watch_names_ok(struct cmd_run *run)
 	return true;
 }
 
-enum { WATCH_BEGIN, WATCH_ALL, WATCH_OFF, WATCH_NAMED, WATCH_LIST };
+enum {
+	WATCH_BEGIN,
+	WATCH_ALL,
+	WATCH_OFF,
+	WATCH_NAMED,
+	WATCH_LIST
+};
 
 static bool watch_begin(struct cmd_run *run)
 {
@@ -167,7 +180,7 @@ static bool watch_begin(struct cmd_run *run)
 		console_watch_all(run->console, run->stage == WATCH_ALL);
 	else if (!run->json)
 		out_str(run->out, "GUEST            SHOWN       WRITTEN"
-			"     UNSEEN       LOST\n");
+				  "     UNSEEN       LOST\n");
 	return true;
 }
 
@@ -190,7 +203,7 @@ static enum cmd_next watch_step(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- screen ------------------------------------------------------------------------ */
+/* ---- screen ---- */
 
 static enum cmd_next screen_step(struct cmd_run *run)
 {
@@ -200,8 +213,8 @@ static enum cmd_next screen_step(struct cmd_run *run)
 	    columns > 1000)
 		return cmd_fail(run, "'%.32s' columns; expected 20 to 1000",
 				run->argv[0]);
-	if (run->argc > 1 && (word_u64(run->argv[1], &rows) != 0 ||
-			      rows < 5 || rows > 1000))
+	if (run->argc > 1 &&
+	    (word_u64(run->argv[1], &rows) != 0 || rows < 5 || rows > 1000))
 		return cmd_fail(run, "'%.32s' rows; expected 5 to 1000",
 				run->argv[1]);
 	run->rows = (u32)rows;
@@ -211,21 +224,34 @@ static enum cmd_next screen_step(struct cmd_run *run)
 }
 
 const struct cmd cmd_console_table[] = {
-	{ .noun = "console", .args = "GUEST",
-	  .help = "enter a guest's console; Ctrl-] comes back",
-	  .more = "What the guest wrote since you were last there is shown "
-		  "first.\n",
-	  .min = 1, .max = 1, .arg = { ARG_GUEST, ARG_NONE }, .screen = true,
-	  .every_key = true, .step = console_step_cmd, .key = console_key,
-	  .end = console_end },
-	{ .noun = "watch", .args = "[all|off|GUEST...]",
-	  .help = "choose whose lines are shown here; none: list them",
-	  .more = "Lines come with the guest's name in front, [linux0], and "
-		  "are safe for any terminal.\nAt start, all are watched.\n",
-	  .max = CMD_ARGS_MANY, .arg = { ARG_GUEST, ARG_GUEST },
-	  .words = "all|off", .json = true, .step = watch_step },
-	{ .noun = "screen", .args = "COLUMNS [ROWS]",
-	  .help = "say how large this terminal is; 80 by 24 at start",
-	  .min = 1, .max = 2, .step = screen_step },
-	{ .noun = NULL },
+	{.noun = "console",
+	 .args = "GUEST",
+	 .help = "enter a guest's console; Ctrl-] comes back",
+	 .more = "What the guest wrote since you were last there is shown "
+		 "first.\n",
+	 .min = 1,
+	 .max = 1,
+	 .arg = {ARG_GUEST, ARG_NONE},
+	 .screen = true,
+	 .every_key = true,
+	 .step = console_step_cmd,
+	 .key = console_key,
+	 .end = console_end},
+	{.noun = "watch",
+	 .args = "[all|off|GUEST...]",
+	 .help = "choose whose lines are shown here; none: list them",
+	 .more = "Lines come with the guest's name in front, [linux0], and "
+		 "are safe for any terminal.\nAt start, all are watched.\n",
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_GUEST},
+	 .words = "all|off",
+	 .json = true,
+	 .step = watch_step},
+	{.noun = "screen",
+	 .args = "COLUMNS [ROWS]",
+	 .help = "say how large this terminal is; 80 by 24 at start",
+	 .min = 1,
+	 .max = 2,
+	 .step = screen_step},
+	{.noun = NULL},
 };

@@ -20,10 +20,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LOOK_MS 5
+#define LOOK_MS	      5
 #define LOOK_LIMIT_MS 30000
 
-/* --- guest list -------------------------------------------------------------- */
+/* ---- guest list ---- */
 
 static void guest_json(struct cmd_run *run, struct guest *g)
 {
@@ -50,8 +50,9 @@ static void guest_json(struct cmd_run *run, struct guest *g)
 	json_u64(&j, "task_ns", ticks_to_ns(info.task_ticks));
 	json_u64(&j, "boots", ck_pr_load_32(&g->boots));
 	json_u64(&j, "stops", ck_pr_load_32(&g->stops));
-	json_str(&j, "last_event", g->last_event == EVENT_NONE ? NULL :
-			guest_event_name(g->last_event));
+	json_str(&j, "last_event",
+		 g->last_event == EVENT_NONE ? NULL
+					     : guest_event_name(g->last_event));
 	json_u64(&j, "last_code", g->last_code);
 	json_u64(&j, "console_written_bytes", cons.written_bytes);
 	json_u64(&j, "console_unseen_bytes", cons.unseen_bytes);
@@ -64,14 +65,15 @@ static void guest_row(struct cmd_run *run, struct guest *g)
 	struct sched_guest_info info;
 
 	sched_guest_info(g, &info);
-	out_fmt(run->out, "%-16s %-9s %5" PRIu32 " %5" PRIu64 "M %6" PRIu64
-		"M %6" PRIu32 " %4" PRIu32 " %4" PRIu32 " %5" PRIu32 "  %s\n",
+	out_fmt(run->out,
+		"%-16s %-9s %5" PRIu32 " %5" PRIu64 "M %6" PRIu64 "M %6" PRIu32
+		" %4" PRIu32 " %4" PRIu32 " %5" PRIu32 "  %s\n",
 		g->cfg.name, guest_state_name(g), g->cfg.vcpus,
-		to_mib(g->cfg.memory_bytes),
-		to_mib(gmem_touched_bytes(g->mem)), info.params.weight,
-		info.params.cap, info.params.priority,
-		ck_pr_load_32(&g->boots), g->last_event == EVENT_NONE ? "" :
-				guest_event_name(g->last_event));
+		to_mib(g->cfg.memory_bytes), to_mib(gmem_touched_bytes(g->mem)),
+		info.params.weight, info.params.cap, info.params.priority,
+		ck_pr_load_32(&g->boots),
+		g->last_event == EVENT_NONE ? ""
+					    : guest_event_name(g->last_event));
 }
 
 static enum cmd_next guest_list(struct cmd_run *run)
@@ -80,7 +82,7 @@ static enum cmd_next guest_list(struct cmd_run *run)
 
 	if (!run->stage++ && !run->json)
 		out_str(run->out, "NAME             STATE     VCPUS MEMORY "
-			"TOUCHED WEIGHT  CAP PRIO BOOTS  LAST\n");
+				  "TOUCHED WEIGHT  CAP PRIO BOOTS  LAST\n");
 	g = cmd_each_guest(run);
 	if (!g)
 		return CMD_DONE;
@@ -91,18 +93,18 @@ static enum cmd_next guest_list(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- asking, and looking until it's so ---------------------------------------- */
+/* ---- asking, and looking until it's so ---- */
 
 struct wish {
 	int (*ask)(struct guest *g);
 	bool (*granted)(const struct guest *g); /* NULL: it's so at once */
-	const char *refused;                    /* what was expected */
-	bool starts;                            /* it has to run then */
+	const char *refused;			/* what was expected */
+	bool starts;				/* it has to run then */
 };
 
 struct asking {
 	const struct wish *wish;
-	u32 id;    /* of the guest that was asked */
+	u32 id;	   /* of the guest that was asked */
 	u32 boots; /* how often it had started before */
 	u64 limit_ticks;
 };
@@ -125,22 +127,40 @@ static bool is_gone(const struct guest *g)
 }
 
 static const struct wish wish_start = {
-	guest_start, has_settled, "a stopped guest", true,
+	guest_start,
+	has_settled,
+	"a stopped guest",
+	true,
 };
 static const struct wish wish_stop = {
-	guest_stop, has_stopped, "a running guest", false,
+	guest_stop,
+	has_stopped,
+	"a running guest",
+	false,
 };
 static const struct wish wish_reset = {
-	guest_reset, has_settled, "a running guest", true,
+	guest_reset,
+	has_settled,
+	"a running guest",
+	true,
 };
 static const struct wish wish_destroy = {
-	guest_destroy, is_gone, "a stopped guest ('guest stop' first)", false,
+	guest_destroy,
+	is_gone,
+	"a stopped guest ('guest stop' first)",
+	false,
 };
 static const struct wish wish_pause = {
-	guest_pause, NULL, "a running guest that is not paused", false,
+	guest_pause,
+	NULL,
+	"a running guest that is not paused",
+	false,
 };
 static const struct wish wish_resume = {
-	guest_resume, NULL, "a paused guest", false,
+	guest_resume,
+	NULL,
+	"a paused guest",
+	false,
 };
 
 /* Asks the next guest of the arguments; DONE: there is none left. */
@@ -260,12 +280,12 @@ static enum cmd_next do_wait(struct cmd_run *run)
 	return CMD_WAIT;
 }
 
-/* --- guest create, set ---------------------------------------------------------- */
+/* ---- guest create, set ---- */
 
 static enum cmd_next do_create(struct cmd_run *run)
 {
 	const struct lab_env *env = guests_env();
-	struct guest_config cfg = { .name = NULL };
+	struct guest_config cfg = {.name = NULL};
 	struct lab_error err;
 	struct guest *g;
 	int bad;
@@ -319,12 +339,12 @@ static void knob_row(void *arg, const char *name, bool live, const char *takes)
 	json_close(&j);
 }
 
-/* A scheduling knob that the policy of now doesn't look at is kept, and said. */
+/* A scheduling knob that the policy doesn't look at is kept, and said. */
 static void say_ignored(struct cmd_run *run, const struct guest *g,
 			const char *text)
 {
-	static const char *const of_policies[] = { "weight", "cap", "priority",
-						   "slice-us" };
+	static const char *const of_policies[] = {"weight", "cap", "priority",
+						  "slice-us"};
 	const char *policy = sched_policy_name();
 	const char *const *knobs = sched_policy_knobs(policy);
 	size_t len = strcspn(text, "=");
@@ -342,14 +362,16 @@ static void say_ignored(struct cmd_run *run, const struct guest *g,
 			known = false;
 	}
 	if (known)
-		out_fmt(run->out, "%s: %s is kept; the scheduler %s does not "
-			"look at it\n", g->cfg.name, text, policy);
+		out_fmt(run->out,
+			"%s: %s is kept; the scheduler %s does not "
+			"look at it\n",
+			g->cfg.name, text, policy);
 }
 
 static enum cmd_next do_set(struct cmd_run *run)
 {
 	struct guest *g = cmd_guest(run, run->argv[0]);
-	struct knob_rows rows = { run, g };
+	struct knob_rows rows = {run, g};
 	struct lab_error err;
 
 	if (!g)
@@ -367,20 +389,24 @@ static enum cmd_next do_set(struct cmd_run *run)
 	return CMD_DONE;
 }
 
-/* --- the table -------------------------------------------------------------------- */
+/* ---- the table ---- */
 
-#define ON_GUESTS(name, text, fn)                                          \
-	{                                                                  \
-		.noun = "guest", .verb = (name), .args = "GUEST...",       \
-		.help = (text), .min = 1, .max = CMD_ARGS_MANY,            \
-		.arg = { ARG_GUEST, ARG_GUEST }, .step = (fn),             \
+#define ON_GUESTS(name, text, fn) \
+	{ \
+		.noun = "guest", .verb = (name), .args = "GUEST...", \
+		.help = (text), .min = 1, .max = CMD_ARGS_MANY, \
+		.arg = {ARG_GUEST, ARG_GUEST}, .step = (fn), \
 	}
 
 const struct cmd cmd_guest_table[] = {
-	{ .noun = "guest", .verb = "list", .args = "[GUEST...]",
-	  .help = "list guests: state, size, scheduling knobs",
-	  .max = CMD_ARGS_MANY, .arg = { ARG_GUEST, ARG_GUEST }, .json = true,
-	  .step = guest_list },
+	{.noun = "guest",
+	 .verb = "list",
+	 .args = "[GUEST...]",
+	 .help = "list guests: state, size, scheduling knobs",
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_GUEST},
+	 .json = true,
+	 .step = guest_list},
 	ON_GUESTS("start", "load the images and start", do_start),
 	ON_GUESTS("stop", "stop at once, as if unplugged", do_stop),
 	ON_GUESTS("pause", "let no vCPU run until resumed", do_pause),
@@ -388,19 +414,27 @@ const struct cmd cmd_guest_table[] = {
 	ON_GUESTS("reset", "start anew from the images", do_reset),
 	ON_GUESTS("destroy", "forget a stopped guest, free its memory",
 		  do_destroy),
-	{ .noun = "guest", .verb = "create", .args = "NAME [KNOB=VALUE...]",
-	  .help = "make a guest from images in the lab's archive",
-	  .more = "Knobs are those of the lab file (docs/lab.md), as in\n"
-		  "  guest create g9 vcpus=2 memory=64M kernel=Image "
-		  "\"bootargs=console=ttyS0\"\n"
-		  "With autostart=on it is started as well.\n",
-	  .min = 1, .max = CMD_ARGS_MANY, .arg = { ARG_NONE, ARG_KNOB },
-	  .step = do_create },
+	{.noun = "guest",
+	 .verb = "create",
+	 .args = "NAME [KNOB=VALUE...]",
+	 .help = "make a guest from images in the lab's archive",
+	 .more = "Knobs are those of the lab file (docs/lab.md), as in\n"
+		 "  guest create g9 vcpus=2 memory=64M kernel=Image "
+		 "\"bootargs=console=ttyS0\"\n"
+		 "With autostart=on it is started as well.\n",
+	 .min = 1,
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_NONE, ARG_KNOB},
+	 .step = do_create},
 	ON_GUESTS("wait", "wait until all of them have stopped", do_wait),
-	{ .noun = "set", .args = "GUEST [KNOB=VALUE...]",
-	  .help = "change knobs of a guest at once; without one, list them",
-	  .more = "As in `set linux0 weight=512 cap=50`. All or nothing.\n",
-	  .min = 1, .max = CMD_ARGS_MANY,
-	  .arg = { ARG_GUEST, ARG_LIVE_KNOB }, .json = true, .step = do_set },
-	{ .noun = NULL },
+	{.noun = "set",
+	 .args = "GUEST [KNOB=VALUE...]",
+	 .help = "change knobs of a guest at once; without one, list them",
+	 .more = "As in `set linux0 weight=512 cap=50`. All or nothing.\n",
+	 .min = 1,
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_LIVE_KNOB},
+	 .json = true,
+	 .step = do_set},
+	{.noun = NULL},
 };

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- mem -------------------------------------------------------------------------- */
+/* ---- mem ---- */
 
 /* The largest block that can be had in one piece, 0 if there is none. */
 static u64 largest_free_bytes(void)
@@ -36,9 +36,11 @@ static void mem_host(struct cmd_run *run)
 	struct json j;
 
 	if (!run->json) {
-		out_fmt(run->out, "host: %" PRIu64 " MiB, %" PRIu64 " free, "
+		out_fmt(run->out,
+			"host: %" PRIu64 " MiB, %" PRIu64 " free, "
 			"largest block %" PRIu64 " KiB, objects %" PRIu64
-			" KiB\n", to_mib(total), to_mib(avail),
+			" KiB\n",
+			to_mib(total), to_mib(avail),
 			largest_free_bytes() >> 10, obj_live_bytes() >> 10);
 		return;
 	}
@@ -69,14 +71,15 @@ static enum cmd_next mem_step(struct cmd_run *run)
 		json_u64(&j, "touched_bytes", gmem_touched_bytes(g->mem));
 		json_close(&j);
 	} else {
-		out_fmt(run->out, "%s: %" PRIu64 " MiB reserved, %" PRIu64
-			" touched\n", g->cfg.name, to_mib(gmem_bytes(g->mem)),
+		out_fmt(run->out,
+			"%s: %" PRIu64 " MiB reserved, %" PRIu64 " touched\n",
+			g->cfg.name, to_mib(gmem_bytes(g->mem)),
 			to_mib(gmem_touched_bytes(g->mem)));
 	}
 	return CMD_MORE;
 }
 
-/* --- log --------------------------------------------------------------------------- */
+/* ---- log ---- */
 
 #define LOG_SKIP_STEP 16u /* lines passed over in one step */
 
@@ -88,8 +91,8 @@ struct reading {
 
 static void log_row(struct cmd_run *run, const struct log_entry *e)
 {
-	static const char *const names[] = { "error", "warning", "info",
-					     "debug" };
+	static const char *const names[] = {"error", "warning", "info",
+					    "debug"};
 	char prefix[40];
 	struct json j;
 	size_t n;
@@ -102,8 +105,8 @@ static void log_row(struct cmd_run *run, const struct log_entry *e)
 	}
 	json_open(&j, run->out, "log");
 	json_u64(&j, "time_ns", ticks_to_ns(e->ticks));
-	json_str(&j, "level", e->level < ARRAY_LEN(names) ?
-			 names[e->level] : NULL);
+	json_str(&j, "level",
+		 e->level < ARRAY_LEN(names) ? names[e->level] : NULL);
 	json_str(&j, "text", e->text);
 	json_close(&j);
 }
@@ -156,7 +159,7 @@ static enum cmd_next log_step(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- help -------------------------------------------------------------------------- */
+/* ---- help ---- */
 
 static void help_row(struct cmd_run *run, const struct cmd *c)
 {
@@ -212,7 +215,7 @@ static enum cmd_next help_step(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- sleep, and the end ------------------------------------------------------------- */
+/* ---- sleep, and the end ---- */
 
 static enum cmd_next sleep_step(struct cmd_run *run)
 {
@@ -221,8 +224,10 @@ static enum cmd_next sleep_step(struct cmd_run *run)
 	if (!run->stage++) {
 		if (word_u64(run->argv[0], &seconds) != 0 ||
 		    seconds > 1000000000)
-			return cmd_fail(run, "'%.32s' seconds; expected a "
-					"whole number", run->argv[0]);
+			return cmd_fail(run,
+					"'%.32s' seconds; expected a "
+					"whole number",
+					run->argv[0]);
 		run->pos = cmd_in_ms(run, seconds * 1000);
 	}
 	if (run->now_ticks >= run->pos)
@@ -236,8 +241,8 @@ static enum cmd_next poweroff_step(struct cmd_run *run)
 {
 	u64 status = 0;
 
-	if (run->argc && (word_u64(run->argv[0], &status) != 0 ||
-			  status > UINT16_MAX))
+	if (run->argc &&
+	    (word_u64(run->argv[0], &status) != 0 || status > UINT16_MAX))
 		return cmd_fail(run, "'%.32s' as status; expected 0 to 65535",
 				run->argv[0]);
 	console_poweroff((u32)status);
@@ -251,24 +256,40 @@ static enum cmd_next reboot_step(struct cmd_run *run)
 }
 
 const struct cmd cmd_misc_table[] = {
-	{ .noun = "mem", .args = "[GUEST...]",
-	  .help = "show memory: the host's and the guests'",
-	  .max = CMD_ARGS_MANY, .arg = { ARG_GUEST, ARG_GUEST }, .json = true,
-	  .step = mem_step },
-	{ .noun = "log", .args = "[LINES]",
-	  .help = "show the hypervisor's log, or its last LINES",
-	  .max = 1, .json = true, .step = log_step },
-	{ .noun = "sleep", .args = "SECONDS",
-	  .help = "wait before the next command of a script",
-	  .min = 1, .max = 1, .step = sleep_step },
-	{ .noun = "help", .args = "[COMMAND]",
-	  .help = "list commands, or explain one",
-	  .max = 2, .arg = { ARG_COMMAND, ARG_NONE }, .json = true,
-	  .step = help_step },
-	{ .noun = "reboot", .args = "", .help = "start the machine anew",
-	  .step = reboot_step },
-	{ .noun = "poweroff", .args = "[STATUS]",
-	  .help = "end the machine; STATUS becomes QEMU's exit code",
-	  .max = 1, .step = poweroff_step },
-	{ .noun = NULL },
+	{.noun = "mem",
+	 .args = "[GUEST...]",
+	 .help = "show memory: the host's and the guests'",
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_GUEST},
+	 .json = true,
+	 .step = mem_step},
+	{.noun = "log",
+	 .args = "[LINES]",
+	 .help = "show the hypervisor's log, or its last LINES",
+	 .max = 1,
+	 .json = true,
+	 .step = log_step},
+	{.noun = "sleep",
+	 .args = "SECONDS",
+	 .help = "wait before the next command of a script",
+	 .min = 1,
+	 .max = 1,
+	 .step = sleep_step},
+	{.noun = "help",
+	 .args = "[COMMAND]",
+	 .help = "list commands, or explain one",
+	 .max = 2,
+	 .arg = {ARG_COMMAND, ARG_NONE},
+	 .json = true,
+	 .step = help_step},
+	{.noun = "reboot",
+	 .args = "",
+	 .help = "start the machine anew",
+	 .step = reboot_step},
+	{.noun = "poweroff",
+	 .args = "[STATUS]",
+	 .help = "end the machine; STATUS becomes QEMU's exit code",
+	 .max = 1,
+	 .step = poweroff_step},
+	{.noun = NULL},
 };

@@ -25,7 +25,7 @@ static bool looks_at(const char *policy, const char *knob)
 	return false;
 }
 
-/* --- sched list ------------------------------------------------------------------ */
+/* ---- sched list ---- */
 
 static enum cmd_next sched_list(struct cmd_run *run)
 {
@@ -58,7 +58,7 @@ static enum cmd_next sched_list(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- sched cpus ------------------------------------------------------------------ */
+/* ---- sched cpus ---- */
 
 static void cpu_json(struct cmd_run *run, u32 cpu, const struct cpu_stats *s,
 		     const char *queue)
@@ -98,7 +98,7 @@ static enum cmd_next sched_cpus(struct cmd_run *run)
 
 	if (!cpu && !run->json)
 		out_str(run->out, "CPU  GUEST ms   TASK ms   HOST ms   IDLE ms"
-			"  SWITCHES    ASKS  QUEUE\n");
+				  "  SWITCHES    ASKS  QUEUE\n");
 	if (cpu >= cpu_count())
 		return CMD_DONE;
 	sched_cpu_stats(cpu, &s);
@@ -106,15 +106,16 @@ static enum cmd_next sched_cpus(struct cmd_run *run)
 	if (run->json)
 		cpu_json(run, cpu, &s, queue);
 	else
-		out_fmt(run->out, "%3" PRIu32 " %9" PRIu64 " %9" PRIu64
-			" %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %7" PRIu64
-			"  %s\n", cpu, ticks_to_ms(s.guest_ticks),
+		out_fmt(run->out,
+			"%3" PRIu32 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
+			" %9" PRIu64 " %9" PRIu64 " %7" PRIu64 "  %s\n",
+			cpu, ticks_to_ms(s.guest_ticks),
 			ticks_to_ms(s.task_ticks), ticks_to_ms(s.host_ticks),
 			ticks_to_ms(s.idle_ticks), s.switches, s.asks, queue);
 	return CMD_MORE;
 }
 
-/* --- sched set ------------------------------------------------------------------- */
+/* ---- sched set ---- */
 
 /* "pinned, rr, fp or credit" */
 static void policies_name(char *buf, size_t bytes)
@@ -124,8 +125,9 @@ static void policies_name(char *buf, size_t bytes)
 
 	buf[0] = '\0';
 	for (u32 i = 0; (name = sched_policy_list(i)) != NULL; i++) {
-		const char *sep = !i ? "" : sched_policy_list(i + 1) ? ", " :
-								   " or ";
+		const char *sep = !i			     ? ""
+				  : sched_policy_list(i + 1) ? ", "
+							     : " or ";
 		size_t n = strlen(sep) + strlen(name);
 
 		if (len + n + 1 > bytes)
@@ -152,10 +154,12 @@ static enum cmd_next sched_set(struct cmd_run *run)
 					name, names);
 		case -EBUSY:
 			return cmd_fail(run, "another change is on its way; "
-					"try again");
+					     "try again");
 		case -ENOSPC:
-			return cmd_fail(run, "%s has no room for all vCPUs "
-					"that are on; expected fewer", name);
+			return cmd_fail(run,
+					"%s has no room for all vCPUs "
+					"that are on; expected fewer",
+					name);
 		default:
 			return cmd_fail(run, "no memory for %s", name);
 		}
@@ -166,7 +170,7 @@ static enum cmd_next sched_set(struct cmd_run *run)
 	return CMD_WAIT;
 }
 
-/* --- sched params ---------------------------------------------------------------- */
+/* ---- sched params ---- */
 
 static void params_json(struct cmd_run *run, const struct guest *g,
 			const struct sched_params *p, const char *policy)
@@ -203,8 +207,10 @@ static enum cmd_next sched_params(struct cmd_run *run)
 	struct guest *g = cmd_each_guest(run);
 
 	if (!run->stage++ && !run->json)
-		out_fmt(run->out, "policy %s; what it does not look at is in "
-			"brackets\n", policy);
+		out_fmt(run->out,
+			"policy %s; what it does not look at is in "
+			"brackets\n",
+			policy);
 	if (!g)
 		return CMD_DONE;
 	sched_guest_info(g, &info);
@@ -222,19 +228,33 @@ static enum cmd_next sched_params(struct cmd_run *run)
 }
 
 const struct cmd cmd_sched_table[] = {
-	{ .noun = "sched", .verb = "list", .args = "",
-	  .help = "list policies and the knobs each looks at", .json = true,
-	  .step = sched_list },
-	{ .noun = "sched", .verb = "set", .args = "POLICY",
-	  .help = "change the policy of all CPUs while guests run",
-	  .min = 1, .max = 1, .arg = { ARG_POLICY, ARG_NONE },
-	  .step = sched_set },
-	{ .noun = "sched", .verb = "params", .args = "[GUEST...]",
-	  .help = "list guests' scheduling knobs; 'set' changes them",
-	  .max = CMD_ARGS_MANY, .arg = { ARG_GUEST, ARG_GUEST }, .json = true,
-	  .step = sched_params },
-	{ .noun = "sched", .verb = "cpus", .args = "",
-	  .help = "list CPUs: where time went, switches, queues",
-	  .json = true, .step = sched_cpus },
-	{ .noun = NULL },
+	{.noun = "sched",
+	 .verb = "list",
+	 .args = "",
+	 .help = "list policies and the knobs each looks at",
+	 .json = true,
+	 .step = sched_list},
+	{.noun = "sched",
+	 .verb = "set",
+	 .args = "POLICY",
+	 .help = "change the policy of all CPUs while guests run",
+	 .min = 1,
+	 .max = 1,
+	 .arg = {ARG_POLICY, ARG_NONE},
+	 .step = sched_set},
+	{.noun = "sched",
+	 .verb = "params",
+	 .args = "[GUEST...]",
+	 .help = "list guests' scheduling knobs; 'set' changes them",
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_GUEST},
+	 .json = true,
+	 .step = sched_params},
+	{.noun = "sched",
+	 .verb = "cpus",
+	 .args = "",
+	 .help = "list CPUs: where time went, switches, queues",
+	 .json = true,
+	 .step = sched_cpus},
+	{.noun = NULL},
 };

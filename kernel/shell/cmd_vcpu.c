@@ -24,9 +24,9 @@
 static const char *state_name(const struct sched_vcpu_info *info)
 {
 	static const char *const names[] = {
-		[VCPU_OFF] = "off",           [VCPU_QUEUED] = "queued",
-		[VCPU_RUNNING] = "running",   [VCPU_BLOCKING] = "blocking",
-		[VCPU_BLOCKED] = "blocked",   [VCPU_WAKING] = "waking",
+		[VCPU_OFF] = "off",	    [VCPU_QUEUED] = "queued",
+		[VCPU_RUNNING] = "running", [VCPU_BLOCKING] = "blocking",
+		[VCPU_BLOCKED] = "blocked", [VCPU_WAKING] = "waking",
 	};
 
 	if (info->refused)
@@ -50,15 +50,14 @@ static void cpus_show(const struct cpuset *s, u32 count, char *buf,
 	while (!all && from < count && len + 12 < bytes) {
 		for (to = from; to + 1 < count && cpuset_has(s, to + 1); to++)
 			;
-		len += (size_t)snprintf(buf + len, bytes - len,
-					to > from ? "%s%u-%u" : "%s%u",
-					len ? "," : "", (unsigned int)from,
-					(unsigned int)to);
+		len += (size_t)snprintf(
+			buf + len, bytes - len, to > from ? "%s%u-%u" : "%s%u",
+			len ? "," : "", (unsigned int)from, (unsigned int)to);
 		from = cpuset_next(s, to + 1);
 	}
 }
 
-/* --- vcpu list ------------------------------------------------------------------ */
+/* ---- vcpu list ---- */
 
 static void vcpu_json(struct cmd_run *run, const struct vcpu *v,
 		      const struct sched_vcpu_info *info, const char *cpus)
@@ -96,9 +95,10 @@ static void vcpu_row(struct cmd_run *run, const struct vcpu *v)
 		return;
 	}
 	snprintf(name, sizeof(name), "%s:%" PRIu32, v->guest->cfg.name, v->id);
-	out_fmt(run->out, "%-16s %-8s %3" PRIu32 " %-6s %9" PRIu64 " %9" PRIu64
-		" %9" PRIu64 " %9" PRIu64 "\n", name, state_name(&info),
-		info.cpu, cpus,
+	out_fmt(run->out,
+		"%-16s %-8s %3" PRIu32 " %-6s %9" PRIu64 " %9" PRIu64
+		" %9" PRIu64 " %9" PRIu64 "\n",
+		name, state_name(&info), info.cpu, cpus,
 		ticks_to_ns(info.ticks[RUNSTATE_RUNNING]) / 1000000,
 		ticks_to_ns(info.ticks[RUNSTATE_RUNNABLE]) / 1000000,
 		info.wakes, info.exits);
@@ -108,7 +108,8 @@ static void vcpu_row(struct cmd_run *run, const struct vcpu *v)
 static enum cmd_next vcpu_list(struct cmd_run *run)
 {
 	if (!run->stage && !run->json)
-		out_str(run->out, "VCPU             STATE    CPU ON"
+		out_str(run->out,
+			"VCPU             STATE    CPU ON"
 			"        RUN ms   WAIT ms     WAKES     EXITS\n");
 	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
 		if (!cmd_each_guest(run))
@@ -119,7 +120,7 @@ static enum cmd_next vcpu_list(struct cmd_run *run)
 	return CMD_MORE;
 }
 
-/* --- vcpu pin -------------------------------------------------------------------- */
+/* ---- vcpu pin ---- */
 
 /* "0-2,5" -> *s; -EINVAL: that's no list of CPUs below `count`. */
 static int cpus_read(char *text, u32 count, struct cpuset *s)
@@ -180,12 +181,14 @@ static enum cmd_next vcpu_pin(struct cmd_run *run)
 		err = sched_vcpu_affinity(v, &cpus);
 	guest_put(g);
 	if (err)
-		return cmd_fail(run, "no such CPUs; expected a list as in 0-2,5 "
-				"of 0 to %" PRIu32 ", or none", count - 1);
+		return cmd_fail(run,
+				"no such CPUs; expected a list as in 0-2,5 "
+				"of 0 to %" PRIu32 ", or none",
+				count - 1);
 	return CMD_DONE;
 }
 
-/* --- vcpu regs ------------------------------------------------------------------- */
+/* ---- vcpu regs ---- */
 
 struct regs {
 	struct guest *g; /* with a reference */
@@ -200,7 +203,7 @@ static void regs_leave(struct regs *r)
 		sched_vcpu_request(r->v, VCPU_REQ_RESUME);
 	if (r->g)
 		guest_put(r->g);
-	*r = (struct regs){ .g = NULL };
+	*r = (struct regs){.g = NULL};
 }
 
 static void regs_line(void *ctx, const char *text)
@@ -266,17 +269,32 @@ static void vcpu_regs_end(struct cmd_run *run)
 }
 
 const struct cmd cmd_vcpu_table[] = {
-	{ .noun = "vcpu", .verb = "list", .args = "[GUEST...]",
-	  .help = "list vCPUs: state, CPU, where time went, wakes, exits",
-	  .max = CMD_ARGS_MANY, .arg = { ARG_GUEST, ARG_GUEST }, .json = true,
-	  .step = vcpu_list },
-	{ .noun = "vcpu", .verb = "pin", .args = "GUEST:N CPUS|none",
-	  .help = "let a vCPU run on these CPUs only, as in 2 or 0-3,6",
-	  .more = "none: as its guest's pin and affinity say.\n",
-	  .min = 2, .max = 2, .arg = { ARG_VCPU, ARG_NONE }, .step = vcpu_pin },
-	{ .noun = "vcpu", .verb = "regs", .args = "GUEST:N...",
-	  .help = "show registers; a running vCPU is paused for a moment",
-	  .min = 1, .max = CMD_ARGS_MANY, .arg = { ARG_VCPU, ARG_VCPU },
-	  .json = true, .step = vcpu_regs, .end = vcpu_regs_end },
-	{ .noun = NULL },
+	{.noun = "vcpu",
+	 .verb = "list",
+	 .args = "[GUEST...]",
+	 .help = "list vCPUs: state, CPU, where time went, wakes, exits",
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_GUEST, ARG_GUEST},
+	 .json = true,
+	 .step = vcpu_list},
+	{.noun = "vcpu",
+	 .verb = "pin",
+	 .args = "GUEST:N CPUS|none",
+	 .help = "let a vCPU run on these CPUs only, as in 2 or 0-3,6",
+	 .more = "none: as its guest's pin and affinity say.\n",
+	 .min = 2,
+	 .max = 2,
+	 .arg = {ARG_VCPU, ARG_NONE},
+	 .step = vcpu_pin},
+	{.noun = "vcpu",
+	 .verb = "regs",
+	 .args = "GUEST:N...",
+	 .help = "show registers; a running vCPU is paused for a moment",
+	 .min = 1,
+	 .max = CMD_ARGS_MANY,
+	 .arg = {ARG_VCPU, ARG_VCPU},
+	 .json = true,
+	 .step = vcpu_regs,
+	 .end = vcpu_regs_end},
+	{.noun = NULL},
 };

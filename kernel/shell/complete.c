@@ -166,9 +166,9 @@ void cmd_complete(const char *line, size_t len,
 				bool space),
 		  void *ctx)
 {
-	struct completer c = { .offer = offer, .ctx = ctx };
-	const char *end = line + len, *word = end, *s, *w[2] = { "", "" };
-	size_t n, wlen[2] = { 0, 0 };
+	struct completer c = {.offer = offer, .ctx = ctx};
+	const char *end = line + len, *word = end, *s, *w[2] = {"", ""};
+	size_t n, wlen[2] = {0, 0};
 	const struct cmd *row;
 	u32 count = 0;
 	char noun[32];

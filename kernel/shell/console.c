@@ -21,29 +21,30 @@
  * been woken already (task_wake coalesces), and guests wake it once per time
  * that it has caught up with them (gcons.c).
  */
-#include "kernel/shell/console_private.h"
+#include "kernel/shell/console.h"
 
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/shell/console_private.h"
 #include "kernel/time.h"
 
 #include <ck_pr.h>
 #include <inttypes.h>
 #include <string.h>
 
-#define STEP_US 50
-#define OUT_LOW_BYTES 1024u
+#define STEP_US		50
+#define OUT_LOW_BYTES	1024u
 #define PROMPT_QUIET_MS 50
-#define RETRY_US 300   /* the device was full */
-#define POLL_MS 20     /* for keys, if no interrupt announces them */
-#define END_WAIT_MS 3000
+#define RETRY_US	300 /* the device was full */
+#define POLL_MS		20  /* for keys, if no interrupt announces them */
+#define END_WAIT_MS	3000
 
 static struct console the_console;
 
 /* How the machine is to end: bit 63 off, bit 62 reboot; a status below. */
-#define END_OFF (1ULL << 63)
+#define END_OFF	   (1ULL << 63)
 #define END_REBOOT (1ULL << 62)
 static u64 end_wish;
 
@@ -52,7 +53,7 @@ static u64 in_ms(u64 now, u64 ms)
 	return now + us_to_ticks(ms * 1000);
 }
 
-/* --- bytes to and from the device --------------------------------------------- */
+/* ---- bytes to and from the device ---- */
 
 /* False: the device is full. */
 static bool device_write(struct console *con)
@@ -79,7 +80,7 @@ static bool device_read(struct console *con)
 	return true;
 }
 
-/* --- what there is to show ------------------------------------------------------ */
+/* ---- what there is to show ---- */
 
 /* One line of the log; false: there is none. */
 static bool show_log(struct console *con)
@@ -128,8 +129,7 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 	*wake_ticks = MIN(*wake_ticks, wake);
 	if (shell_owns_screen(&con->shell))
 		return false;
-	if (show_log(con) ||
-	    view_lines(&con->view, now, wake_ticks)) {
+	if (show_log(con) || view_lines(&con->view, now, wake_ticks)) {
 		con->prompt_ticks = in_ms(now, PROMPT_QUIET_MS);
 		return true;
 	}
@@ -137,7 +137,7 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 	return false;
 }
 
-/* --- the end ---------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void end_ask(u64 wish)
 {
@@ -173,7 +173,7 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 	arch_poweroff((u32)wish);
 }
 
-/* --- steps ------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 {
@@ -212,11 +212,11 @@ static enum task_result console_task_step(struct task *t)
 	return TASK_WAIT;
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 void console_setup(struct console *con)
 {
-	*con = (struct console){ .end_ticks = TIME_NEVER };
+	*con = (struct console){.end_ticks = TIME_NEVER};
 	outq_init(&con->q);
 	shell_init(&con->shell, &con->q.text, &con->q.raw, con);
 	view_init(&con->view, &con->q, &con->shell.line);
@@ -231,6 +231,10 @@ void console_init(struct cpu *boot)
 	task_init(&con->task, "console", console_task_step, boot->index);
 	gcons_on_output(console_wake);
 	log_reader_set(console_wake, &con->log_cursor);
+	out_str(&con->q.text,
+		"Type 'help' for commands. 'console GUEST' enters "
+		"a guest, Ctrl-] comes back;\n'watch off' hides the guests' "
+		"lines.\n");
 	console_wake();
 }
 

@@ -18,7 +18,7 @@ struct console {
 	bool watch_all;
 	u64 log_cursor;
 	u64 prompt_ticks; /* not before: output may go on */
-	u64 end_ticks;    /* when an end that was asked for can't wait longer */
+	u64 end_ticks;	  /* when an end that was asked for can't wait longer */
 };
 
 /* What console_init does, without the log and the task. */

@@ -17,7 +17,7 @@ struct history_line {
 
 void history_init(struct history *h)
 {
-	*h = (struct history){ .oldest = NULL };
+	*h = (struct history){.oldest = NULL};
 }
 
 static void history_drop_oldest(struct history *h)

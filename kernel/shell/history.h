@@ -12,7 +12,7 @@ struct history {
 	struct history_line *oldest, *newest;
 	size_t bytes; /* of text kept; the oldest go above HISTORY_BYTES */
 	struct history_line *at; /* the one shown; NULL: the line being typed */
-	char *typed;             /* that line, set aside meanwhile, or NULL */
+	char *typed;		 /* that line, set aside meanwhile, or NULL */
 };
 
 #define HISTORY_BYTES (64 * KIB)

@@ -18,7 +18,7 @@ static void json_quote(struct out *o, const char *s)
 	size_t plain = 0;
 
 	out_put(o, "\"", 1);
-	for (; s[plain]; ) {
+	for (; s[plain];) {
 		u8 c = (u8)s[plain];
 
 		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
@@ -65,7 +65,7 @@ static void json_down(struct json *j, bool array)
 
 void json_open(struct json *j, struct out *o, const char *type)
 {
-	*j = (struct json){ .out = o };
+	*j = (struct json){.out = o};
 	json_down(j, false);
 	json_str(j, "type", type);
 }

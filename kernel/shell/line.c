@@ -7,9 +7,10 @@
  * A gap buffer was rejected: lines are short, and moving them is cheaper than
  * explaining it.
  */
-#include "kernel/shell/line_private.h"
+#include "kernel/shell/line.h"
 
 #include "kernel/mem.h"
+#include "kernel/shell/line_private.h"
 
 #include <string.h>
 
@@ -140,4 +141,3 @@ void line_next(struct line *l)
 	if (l->buf)
 		l->buf[0] = '\0';
 }
-

@@ -14,12 +14,12 @@
 #include "kernel/shell/history.h"
 #include "kernel/shell/out.h"
 
-#define LINE_COLUMNS 80u
+#define LINE_COLUMNS   80u
 #define LINE_BYTES_MAX (64 * KIB) /* longer ones get a bell */
 
 enum line_event {
-	LINE_MORE,      /* nothing to do for the caller */
-	LINE_ENTER,     /* line_text is complete; then line_next */
+	LINE_MORE,	/* nothing to do for the caller */
+	LINE_ENTER,	/* line_text is complete; then line_next */
 	LINE_INTERRUPT, /* Ctrl-C: the line was given up */
 };
 
@@ -51,8 +51,8 @@ struct line {
 	/* Keys. */
 	enum line_escape escape;
 	u32 param[2], param_at;
-	bool cr;        /* the last byte was CR: a LF after it is no new line */
-	bool tabbed;    /* the last key was Tab: the next one lists */
+	bool cr;	/* the last byte was CR: a LF after it is no new line */
+	bool tabbed;	/* the last key was Tab: the next one lists */
 	bool searching; /* ^R */
 	char search[32];
 	size_t search_len;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CTRL(c) ((c) & 0x1f)
+#define CTRL(c) ((c)&0x1f)
 #define KEY_ESC 0x1b
 #define KEY_DEL 0x7f
 
@@ -63,7 +63,7 @@ static void line_history(struct line *l, const char *text)
 		out_put(l->out, "\a", 1);
 }
 
-/* --- searching the history ------------------------------------------------ */
+/* ---- searching the history ---- */
 
 static void line_set_prompt(struct line *l, const char *prompt)
 {
@@ -107,8 +107,8 @@ static void search_end(struct line *l)
 static bool search_key(struct line *l, char c)
 {
 	if (c == CTRL('r')) {
-		search_show(l, history_find(&l->history, l->search,
-					    line_text(l)));
+		search_show(l,
+			    history_find(&l->history, l->search, line_text(l)));
 		return true;
 	}
 	if (c == KEY_DEL || c == CTRL('h')) {
@@ -131,7 +131,7 @@ static bool search_key(struct line *l, char c)
 	return true;
 }
 
-/* --- keys ------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static void line_csi(struct line *l, char c)
 {

@@ -139,8 +139,8 @@ static void outq_put_text(struct out *o, const char *s, size_t n)
 void outq_init(struct outq *q)
 {
 	*q = (struct outq){
-		.text = { .put = outq_put_text },
-		.raw = { .put = outq_put_raw },
+		.text = {.put = outq_put_text},
+		.raw = {.put = outq_put_raw},
 	};
 }
 

@@ -26,7 +26,7 @@ void out_fmt(struct out *o, const char *fmt, ...) __printf(2, 3);
  */
 struct outq {
 	struct out text; /* queues; a newline becomes CR LF */
-	struct out raw;  /* queues bytes as they are */
+	struct out raw;	 /* queues bytes as they are */
 	char *buf;
 	size_t cap, head, len; /* cap is 0 or a power of two */
 	u64 dropped_bytes;

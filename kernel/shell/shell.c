@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#define CTRL_C 0x03
+#define CTRL_C		0x03
 #define AHEAD_BYTES_MAX (64 * KIB)
 
 struct shell_todo {
@@ -30,7 +30,7 @@ static void shell_complete(struct line *l, bool list, void *ctx);
 void shell_init(struct shell *sh, struct out *text, struct out *raw,
 		struct console *console)
 {
-	*sh = (struct shell){ .text = text, .raw = raw };
+	*sh = (struct shell){.text = text, .raw = raw};
 	line_init(&sh->line, raw, "rouse> ");
 	sh->line.complete = shell_complete;
 	sh->line.complete_ctx = sh;
@@ -38,7 +38,7 @@ void shell_init(struct shell *sh, struct out *text, struct out *raw,
 	sh->run.rows = 24;
 }
 
-/* --- what's to run ------------------------------------------------------------ */
+/* ---- what's to run ---- */
 
 static void todo_add(struct shell *sh, const char *text, size_t len, bool show)
 {
@@ -71,7 +71,7 @@ void shell_script(struct shell *sh, const char *text, size_t len)
 	todo_add(sh, text, len, true);
 }
 
-/* --- a command's life ------------------------------------------------------------ */
+/* ---- a command's life ---- */
 
 static void run_end(struct shell *sh)
 {
@@ -158,7 +158,7 @@ static bool run_next(struct shell *sh)
 			run_show(sh, argc);
 		if (err)
 			out_str(sh->text, "rouse: a quote is not closed; "
-				"expected another \"\n");
+					  "expected another \"\n");
 		else if (argc)
 			begun = run_begin(sh, argc);
 	}
@@ -172,7 +172,7 @@ static bool run_next(struct shell *sh)
 	return begun;
 }
 
-/* --- keys --------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static void ahead_add(struct shell *sh, char c)
 {
@@ -254,7 +254,7 @@ static void ahead_feed(struct shell *sh)
 	obj_free(keys);
 }
 
-/* --- steps --------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 enum cmd_next shell_step(struct shell *sh, u64 now_ticks, u64 *wake_ticks)
 {
@@ -299,7 +299,7 @@ void shell_fini(struct shell *sh)
 	line_fini(&sh->line);
 }
 
-/* --- Tab ------------------------------------------------------------------------------- */
+/* ---- Tab ---- */
 
 struct choices {
 	struct shell *sh;
@@ -311,8 +311,7 @@ struct choices {
 };
 
 /* Finds what all choices begin with. */
-static void choice_common(void *ctx, const char *text, size_t typed,
-			  bool space)
+static void choice_common(void *ctx, const char *text, size_t typed, bool space)
 {
 	struct choices *c = ctx;
 	size_t n = 0;
@@ -343,7 +342,7 @@ static void choice_list(void *ctx, const char *text, size_t typed, bool space)
 
 static void shell_complete(struct line *l, bool list, void *ctx)
 {
-	struct choices c = { .sh = ctx };
+	struct choices c = {.sh = ctx};
 	size_t len = l->pos;
 
 	cmd_complete(line_text(l), len, choice_common, &c);

@@ -41,7 +41,7 @@ void shell_init(struct shell *sh, struct out *text, struct out *raw,
 		struct console *console);
 void shell_fini(struct shell *sh);
 
-/* `n` bytes from the keyboard. Commands are only begun; shell_step runs them. */
+/* `n` bytes from the keyboard. Commands are only queued; shell_step runs. */
 void shell_feed(struct shell *sh, const char *in, size_t n);
 
 /*

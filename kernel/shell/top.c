@@ -40,21 +40,25 @@ struct looks {
 	size_t len, cap;
 };
 
-enum { TOP_BEGIN, TOP_ROUND, TOP_PAUSE };
+enum {
+	TOP_BEGIN,
+	TOP_ROUND,
+	TOP_PAUSE
+};
 
 struct top {
 	u64 period_ticks, rounds_left, next_ticks;
 	bool in_place, first; /* first: only looks, shows nothing */
 	struct looks old, now;
-	size_t old_at;   /* what's before it has been passed in this round */
-	u32 vcpu;        /* of run->guest, to be shown next */
+	size_t old_at;	 /* what's before it has been passed in this round */
+	u32 vcpu;	 /* of run->guest, to be shown next */
 	u32 row, scroll; /* rows so far; rows scrolled away */
-	u32 escape;      /* keys: how far into an arrow's sequence */
+	u32 escape;	 /* keys: how far into an arrow's sequence */
 	struct cpu_stats cpus;
 	u64 cpus_ticks;
 };
 
-/* --- looks ------------------------------------------------------------------------ */
+/* ---- looks ---- */
 
 static bool look_keep(struct looks *l, const struct look *k)
 {
@@ -104,19 +108,34 @@ static void look_at_vcpu(const struct vcpu *v, u64 now, struct look *k)
 	k->exits += info.exits;
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ---- */
+
+/* n * unit / elapsed, to the nearest; 0 if no time has passed. */
+static u64 rate(u64 n, u64 unit, u64 elapsed_ticks)
+{
+	return elapsed_ticks ? (u64)(((unsigned __int128)n * unit +
+				      elapsed_ticks / 2) /
+				     elapsed_ticks)
+			     : 0;
+}
 
 /* Thousandths of a per cent of one CPU. */
 static u64 share(u64 ticks, u64 elapsed_ticks)
 {
-	return elapsed_ticks ? (u64)((unsigned __int128)ticks * 100000 /
-				     elapsed_ticks) : 0;
+	return rate(ticks, 100000, elapsed_ticks);
 }
 
 static u64 per_second(u64 n, u64 elapsed_ticks)
 {
-	return elapsed_ticks ? (u64)((unsigned __int128)n * timebase_hz /
-				     elapsed_ticks) : 0;
+	return rate(n, timebase_hz, elapsed_ticks);
+}
+
+/* "12.3", of `ticks` in `elapsed_ticks`. */
+static void percent(struct out *o, u64 ticks, u64 elapsed_ticks)
+{
+	u64 tenths = rate(ticks, 1000, elapsed_ticks);
+
+	out_fmt(o, " %6" PRIu64 ".%" PRIu64, tenths / 10, tenths % 10);
 }
 
 static const char *eol(const struct top *t)
@@ -157,19 +176,16 @@ static void row_text(struct cmd_run *run, struct top *t, const char *guest,
 		     u32 vcpu, const struct look *was, const struct look *k)
 {
 	u64 elapsed = k->at_ticks - was->at_ticks;
-	u64 run_share = share(k->running_ticks - was->running_ticks, elapsed);
-	u64 wait_share = share(k->runnable_ticks - was->runnable_ticks,
-			       elapsed);
 	char name[48];
 
 	if (vcpu == WHOLE)
 		snprintf(name, sizeof(name), "%s", guest);
 	else
 		snprintf(name, sizeof(name), "  :%" PRIu32, vcpu);
-	out_fmt(run->out, "%-20s %6" PRIu64 ".%" PRIu64 " %6" PRIu64
-		".%" PRIu64 " %10" PRIu64 " %10" PRIu64 "%s", name,
-		run_share / 1000, run_share / 100 % 10, wait_share / 1000,
-		wait_share / 100 % 10,
+	out_fmt(run->out, "%-20s", name);
+	percent(run->out, k->running_ticks - was->running_ticks, elapsed);
+	percent(run->out, k->runnable_ticks - was->runnable_ticks, elapsed);
+	out_fmt(run->out, " %10" PRIu64 " %10" PRIu64 "%s",
 		per_second(k->wakes - was->wakes, elapsed),
 		per_second(k->exits - was->exits, elapsed), eol(t));
 }
@@ -177,8 +193,9 @@ static void row_text(struct cmd_run *run, struct top *t, const char *guest,
 /* One row: of the guest, if `vcpu` is WHOLE. False: no memory for it. */
 static bool top_row(struct cmd_run *run, struct top *t, u32 vcpu)
 {
-	struct look k = { .guest = run->guest->id, .vcpu = vcpu,
-			  .at_ticks = time_now_ticks() };
+	struct look k = {.guest = run->guest->id,
+			 .vcpu = vcpu,
+			 .at_ticks = time_now_ticks()};
 	u32 first = vcpu == WHOLE ? 0 : vcpu;
 	u32 end = vcpu == WHOLE ? run->guest->cfg.vcpus : vcpu + 1;
 	struct look was;
@@ -197,11 +214,11 @@ static bool top_row(struct cmd_run *run, struct top *t, u32 vcpu)
 	return true;
 }
 
-/* --- the host ----------------------------------------------------------------------- */
+/* ---- the host ---- */
 
 static void cpus_look(struct top *t, struct cpu_stats *d, u64 *elapsed)
 {
-	struct cpu_stats sum = { .guest_ticks = 0 }, s;
+	struct cpu_stats sum = {.guest_ticks = 0}, s;
 	u64 now = time_now_ticks();
 
 	for (u32 i = 0; i < cpu_count(); i++) {
@@ -241,19 +258,22 @@ static void top_head(struct cmd_run *run, struct top *t)
 		json_close(&j);
 		return;
 	}
-	out_fmt(run->out, "%s%" PRIu32 " CPUs, %s; guests %" PRIu64
-		" %%, tasks %" PRIu64 " %%, host %" PRIu64 " %%, idle %" PRIu64
-		" %%%s%s", t->in_place ? "\033[H" : "", cpu_count(),
-		sched_policy_name(), share(d.guest_ticks, elapsed) / 1000,
+	out_fmt(run->out,
+		"%s%" PRIu32 " CPUs, %s; guests %" PRIu64 " %%, tasks %" PRIu64
+		" %%, host %" PRIu64 " %%, idle %" PRIu64 " %%%s%s",
+		t->in_place ? "\033[H" : "", cpu_count(), sched_policy_name(),
+		share(d.guest_ticks, elapsed) / 1000,
 		share(d.task_ticks, elapsed) / 1000,
 		share(d.host_ticks, elapsed) / 1000,
 		share(d.idle_ticks, elapsed) / 1000,
 		t->in_place ? "; q ends" : "", eol(t));
-	out_fmt(run->out, "GUEST                   RUN %%   WAIT %%    WAKES/s"
-		"    EXITS/s%s", eol(t));
+	out_fmt(run->out,
+		"GUEST                   RUN %%    WAIT %%    WAKES/s"
+		"    EXITS/s%s",
+		eol(t));
 }
 
-/* --- rounds ------------------------------------------------------------------------- */
+/* ---- rounds ---- */
 
 /* True: the round has one row more. */
 static bool top_next(struct cmd_run *run, struct top *t)
@@ -378,12 +398,17 @@ static void top_end(struct cmd_run *run)
 }
 
 const struct cmd cmd_top_table[] = {
-	{ .noun = "top", .args = "[SECONDS [TIMES]]",
-	  .help = "show who uses the CPUs, again and again; q ends",
-	  .more = "100 % is one CPU. WAIT is time that it could have run and "
-		  "did not get. With TIMES the\ntables come one below the "
-		  "other. Up and down (k, j) scroll, blank refreshes.\n",
-	  .max = 2, .json = true, .screen = true, .step = top_step,
-	  .key = top_key, .end = top_end },
-	{ .noun = NULL },
+	{.noun = "top",
+	 .args = "[SECONDS [TIMES]]",
+	 .help = "show who uses the CPUs, again and again; q ends",
+	 .more = "100 % is one CPU. WAIT is time that it could have run and "
+		 "did not get. With TIMES the\ntables come one below the "
+		 "other. Up and down (k, j) scroll, blank refreshes.\n",
+	 .max = 2,
+	 .json = true,
+	 .screen = true,
+	 .step = top_step,
+	 .key = top_key,
+	 .end = top_end},
+	{.noun = NULL},
 };

@@ -25,17 +25,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PIECE_BYTES 256u
+#define PIECE_BYTES   256u
 #define STEP_CONSOLES 8u /* looked at in one call */
-#define ESC 0x1b
+#define ESC	      0x1b
 
 void view_init(struct view *v, struct outq *q, struct line *line)
 {
-	*v = (struct view){ .q = q, .line = line };
+	*v = (struct view){.q = q, .line = line};
 	v->last = &v->first;
 }
 
-/* --- one safe line ------------------------------------------------------------- */
+/* ---- one safe line ---- */
 
 /* The length of a CSI sequence at s[0..n), 0 if it isn't a whole one. */
 static size_t csi_len(const char *s, size_t n)
@@ -82,7 +82,7 @@ static size_t utf8_len(const char *s, size_t n)
 /* The byte at *s, made visible. */
 static void show_odd(struct out *o, u8 c)
 {
-	char caret[2] = { '^', (char)(c ^ 0x40) };
+	char caret[2] = {'^', (char)(c ^ 0x40)};
 
 	if (c < 0x80)
 		out_put(o, caret, 2);
@@ -128,7 +128,7 @@ void view_line(struct out *o, const char *name, const char *s, size_t n)
 	out_str(o, "\n");
 }
 
-/* --- watching ------------------------------------------------------------------ */
+/* ---- watching ---- */
 
 /* Takes over the reference of gcons_next_dirty. */
 static void active_add(struct view *v, struct gcons *c)
@@ -215,16 +215,16 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 {
 	u64 due_ticks = TIME_NEVER;
 	struct gcons *c;
+	u32 fresh;
 
-	if (!v->round_left)
-		view_begin_round(v);
-	for (u32 i = 0; i < STEP_CONSOLES; i++) {
+	for (fresh = 0; fresh < STEP_CONSOLES; fresh++) {
 		c = gcons_next_dirty();
 		if (!c)
 			break;
 		active_add(v, c);
-		v->round_more = true;
 	}
+	if (!v->round_left)
+		view_begin_round(v);
 	for (u32 i = 0; i < STEP_CONSOLES && v->round_left; i++) {
 		v->round_left--;
 		c = active_take(v);
@@ -241,7 +241,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 		}
 		active_add(v, c);
 	}
-	if (v->round_left || v->round_more)
+	if (v->round_left || v->round_more || fresh == STEP_CONSOLES)
 		return true;
 	*wake_ticks = MIN(*wake_ticks, v->round_due_ticks);
 	return false;
@@ -253,7 +253,7 @@ void view_watch(struct view *v, struct gcons *c, bool on)
 	gcons_want(c, on || c == v->attached);
 }
 
-/* --- attached ------------------------------------------------------------------ */
+/* ---- attached ---- */
 
 void view_attach(struct view *v, struct gcons *c)
 {

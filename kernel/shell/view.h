@@ -17,12 +17,12 @@
 
 struct view {
 	struct outq *q;
-	struct line *line; /* hidden before anything is shown */
+	struct line *line;	     /* hidden before anything is shown */
 	struct gcons *first, **last; /* may have something to show */
-	u32 count;                   /* of them */
-	u32 round_left;              /* of a round: to be looked at yet */
-	bool round_more;             /* one of those before had a line */
-	u64 round_due_ticks;         /* when the first of them is due */
+	u32 count;		     /* of them */
+	u32 round_left;		     /* of a round: to be looked at yet */
+	bool round_more;	     /* one of those before had a line */
+	u64 round_due_ticks;	     /* when the first of them is due */
 	struct gcons *attached;
 	bool escapes; /* the attached one has sent escape sequences */
 };
@@ -39,8 +39,8 @@ void view_line(struct out *o, const char *name, const char *s, size_t n);
 
 /*
  * Watching. watch: whether lines of `c` are shown, beginning with what nobody
- * has been shown yet. lines: one line each of some that have one; true if there is
- * more now, else *wake_ticks is when a line without an end is due.
+ * has been shown yet. lines: one line each of some that have one; true if there
+ * is more now, else *wake_ticks is when a line without an end is due.
  */
 void view_watch(struct view *v, struct gcons *c, bool on);
 bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks);

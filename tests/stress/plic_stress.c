@@ -3,9 +3,9 @@
  * sleep, are kicked, claim, serve and complete, and a guest's other threads
  * change enables, priorities and thresholds under their feet.
  *
- * A lost interrupt leaves work undone for ever; one that is served twice at once
- * is seen by the hart that has it; and each time when all work is done every
- * hart must fall asleep, which a level that is stale doesn't let it.
+ * A lost interrupt leaves work undone for ever; one that is served twice at
+ * once is seen by the hart that has it; and each time when all work is done
+ * every hart must fall asleep, which a level that is stale doesn't let it.
  *
  * The core is included here with its accesses to shared words wrapped, so that
  * threads lose the CPU between any two of them. So it links no other source.

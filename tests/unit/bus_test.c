@@ -8,7 +8,7 @@
  * and two plain ones, "low" with a state and "high" with some widths only.
  */
 static struct {
-	char calls[64]; /* which devices were init, fini, reset: i I, f F, ... */
+	char calls[64]; /* a letter for each init, fini and reset, in order */
 	struct emul_dev *dev;
 	u64 off, val;
 	u32 width;

@@ -29,6 +29,12 @@ struct want {
 static struct fake_guest *guests[GUESTS_MAX];
 static u32 count;
 
+static void boot(u32 cpus)
+{
+	count = 0;
+	fake_boot(cpus, "credit");
+}
+
 static struct fake_guest *make(u32 vcpus, u32 weight, u32 cap, u64 allowed)
 {
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
@@ -63,7 +69,7 @@ static void shares(const char *what, u32 cpus, const struct want *w, u32 n,
 {
 	u64 was[GUESTS_MAX];
 
-	fake_boot(cpus, "credit");
+	boot(cpus);
 	for (u32 i = 0; i < n; i++) {
 		make(w[i].vcpus, w[i].weight, w[i].cap, w[i].allowed);
 		fake_guest_start(guests[i]);
@@ -157,7 +163,7 @@ static void knobs_change_at_run_time(void **state)
 	u64 was;
 
 	(void)state;
-	fake_boot(1, "credit");
+	boot(1);
 	make(1, 256, 20, 0);
 	make(1, 256, 0, 0);
 	fake_guest_start(guests[0]);
@@ -188,7 +194,7 @@ static void hog_keeps_its_half(const char *what, u32 vcpus, fake_act *act,
 {
 	u64 was, hog;
 
-	fake_boot(1, "credit");
+	boot(1);
 	make(vcpus, 256, 0, 0);
 	make(1, 256, 0, 0);
 	for (u32 i = 0; i < vcpus; i++) {
@@ -263,7 +269,7 @@ static void waking_a_second_vcpu_between_looks_gains_nothing(void **state)
 
 	(void)state;
 	/* On two CPUs: one vCPU is a hog, the other is there half the time. */
-	fake_boot(2, "credit");
+	boot(2);
 	make(2, 256, 0, 0);
 	make(2, 256, 0, 0);
 	fake_vcpu_of(guests[0], 1)->left = 500 * FAKE_US;
@@ -289,7 +295,7 @@ static void a_sleeper_below_its_share_is_preferred(void **state)
 	struct fake_vcpu *f;
 
 	(void)state;
-	fake_boot(1, "credit");
+	boot(1);
 	make(1, 256, 0, 0);
 	make(1, 256, 0, 0);
 	make(1, 256, 0, 0);
@@ -315,7 +321,7 @@ static void one_woken_on_an_empty_cpu_has_no_head_start(void **state)
 	(void)state;
 	/* The trap of borrowed virtual time: A sleeps for long, wakes on an
 	 * idle CPU and goes on; B, which ran before, must get its half. */
-	fake_boot(1, "credit");
+	boot(1);
 	make(1, 256, 0, 0);
 	make(1, 256, 0, 0);
 	for (u32 i = 0; i < 2; i++) {
@@ -340,7 +346,7 @@ static void shares_hold_when_guests_come_and_go(void **state)
 	u64 was[3];
 
 	(void)state;
-	fake_boot(2, "credit");
+	boot(2);
 	for (u32 i = 0; i < 3; i++)
 		make(1, 256, 0, 0);
 	fake_guest_start(guests[0]);

@@ -187,6 +187,26 @@ static u64 model_next(void)
 	return next;
 }
 
+static u32 rank(const struct dev_timer *t)
+{
+	return t ? t->rank : 0;
+}
+
+/* What keeps every step within O(log n): the right way down is the shortest. */
+static void balanced(void)
+{
+	for (u32 i = 0; i < MANY; i++) {
+		const struct dev_timer *t = &thing[i].timer;
+
+		if (!t->rank)
+			continue;
+		assert_true(rank(t->left) >= rank(t->right));
+		assert_int_equal(t->rank, rank(t->right) + 1);
+		assert_true(!t->left || t->left->parent == t);
+		assert_true(!t->right || t->right->parent == t);
+	}
+}
+
 static void any_sequence_agrees_with_a_plain_list(void **state)
 {
 	u64 clock = 0;
@@ -209,6 +229,8 @@ static void any_sequence_agrees_with_a_plain_list(void **state)
 			set(th, clock + (u64)rand() % 1000);
 		}
 		assert_int_equal(dev_timer_next_ticks(), model_next());
+		if (n % 16 == 0)
+			balanced();
 	}
 	assert_true(fired > 1000);
 }

@@ -11,7 +11,7 @@
 #include "kernel/sched/task.h"
 #include "kernel/time.h"
 
-/* --- paper ---------------------------------------------------------------------- */
+/* ---- paper ---- */
 
 static void paper_put(struct out *o, const char *s, size_t n)
 {
@@ -25,7 +25,7 @@ static void paper_put(struct out *o, const char *s, size_t n)
 
 void paper_init(struct paper *p)
 {
-	*p = (struct paper){ .out = { .put = paper_put } };
+	*p = (struct paper){.out = {.put = paper_put}};
 	p->text = calloc(1, 1);
 }
 
@@ -41,7 +41,7 @@ void paper_free(struct paper *p)
 	p->text = NULL;
 }
 
-/* --- a checker of JSON: RFC 8259, depth by a stack of brackets --------------------- */
+/* ---- a checker of JSON: RFC 8259, depth by a stack of brackets ---- */
 
 static const char *json_string(const char *s)
 {
@@ -79,7 +79,7 @@ static const char *json_number(const char *s)
 
 static const char *json_scalar(const char *s)
 {
-	static const char *const words[] = { "true", "false", "null" };
+	static const char *const words[] = {"true", "false", "null"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strncmp(s, words[i], strlen(words[i])) == 0)
@@ -145,7 +145,7 @@ int json_lines(const char *text)
 	return n;
 }
 
-/* --- memory, time ------------------------------------------------------------------ */
+/* ---- memory, time ---- */
 
 static long alloc_left = -1;
 
@@ -220,7 +220,7 @@ bool panic_active(void)
 	return false;
 }
 
-/* --- guests ------------------------------------------------------------------------- */
+/* ---- guests ---- */
 
 char fake_did[1024];
 bool fake_slow;
@@ -229,6 +229,9 @@ size_t fake_input_len, fake_input_room = sizeof(fake_input);
 
 static struct guest *guests;
 static u32 next_id;
+
+static char log_text[64][80];
+static u64 log_len;
 
 static void did(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -252,9 +255,9 @@ static size_t device_input(struct emul_dev *dev, const char *buf, size_t len)
 	return n;
 }
 
-static const struct emul_ops fake_rtc = { .name = "rtc" };
-static const struct emul_ops fake_uart = { .name = "uart",
-					   .input = device_input };
+static const struct emul_ops fake_rtc = {.name = "rtc"};
+static const struct emul_ops fake_uart = {.name = "uart",
+					  .input = device_input};
 
 struct guest *fake_guest(const char *name, u32 vcpus)
 {
@@ -278,9 +281,9 @@ struct guest *fake_guest(const char *name, u32 vcpus)
 		g->vcpu[i]->cpu = i;
 	}
 	g->devices = calloc(2, sizeof(*g->devices));
-	g->devices[0] = (struct emul_dev){ .ops = &fake_rtc, .guest = g,
-					   .next = &g->devices[1] };
-	g->devices[1] = (struct emul_dev){ .ops = &fake_uart, .guest = g };
+	g->devices[0] = (struct emul_dev){
+		.ops = &fake_rtc, .guest = g, .next = &g->devices[1]};
+	g->devices[1] = (struct emul_dev){.ops = &fake_uart, .guest = g};
 	assert_int_equal(gcons_create(g), 0);
 	while (*p)
 		p = &(*p)->next;
@@ -327,6 +330,7 @@ void fake_guests_free(void)
 		guest_unlink(guests);
 	}
 	next_id = 0;
+	log_len = 0;
 	fake_did[0] = '\0';
 	fake_slow = fake_broken = false;
 	fake_input_len = 0;
@@ -377,22 +381,27 @@ u32 guest_count(void)
 
 const char *guest_state_name(const struct guest *g)
 {
-	static const char *const names[] = { "stopped", "starting", "running",
-					     "stopping", "dying" };
+	static const char *const names[] = {"stopped", "starting", "running",
+					    "stopping", "dying"};
 
 	return g->paused ? "paused" : names[g->state];
 }
 
 const char *guest_event_name(u32 event)
 {
-	static const char *const names[] = { "none", "poweroff", "reboot",
-					     "crash", "stop", "reset" };
+	static const char *const names[] = {"none",  "poweroff", "reboot",
+					    "crash", "stop",	 "reset"};
 
 	return names[event];
 }
 
 /* A wish is kept in g->event; it comes true at once, or by fake_grant. */
-enum { WISH_START = 1, WISH_STOP, WISH_RESET, WISH_DESTROY };
+enum {
+	WISH_START = 1,
+	WISH_STOP,
+	WISH_RESET,
+	WISH_DESTROY
+};
 
 bool fake_broken; /* what is started stops again before it runs */
 
@@ -424,8 +433,9 @@ static int wish(struct guest *g, u32 what, const char *name, bool ok)
 		return -EBUSY;
 	did("%s %s; ", name, g->cfg.name);
 	g->event = what;
-	g->state = what == WISH_START ? GUEST_STARTING : what == WISH_DESTROY ?
-			   GUEST_DYING : GUEST_STOPPING;
+	g->state = what == WISH_START	  ? GUEST_STARTING
+		   : what == WISH_DESTROY ? GUEST_DYING
+					  : GUEST_STOPPING;
 	if (!fake_slow)
 		fake_grant();
 	return 0;
@@ -469,7 +479,7 @@ int guest_resume(struct guest *g)
 	return 0;
 }
 
-/* --- knobs: weight, slice-us and memory, of which the last is not live -------------- */
+/* ---- knobs: weight, slice-us and memory, of which the last is not live ---- */
 
 static struct lab_env env;
 
@@ -479,7 +489,8 @@ const struct lab_env *guests_env(void)
 }
 
 void lab_knob_each(void (*fn)(void *arg, const char *name, bool live,
-			      const char *takes), void *arg)
+			      const char *takes),
+		   void *arg)
 {
 	fn(arg, "weight", true, "1 to 65535");
 	fn(arg, "slice-us", true, "100 to 1000000");
@@ -535,14 +546,14 @@ int lab_config_init(struct guest_config *cfg, const char *name,
 		snprintf(err->text, sizeof(err->text), "'%s' is no name", name);
 		return -EINVAL;
 	}
-	*cfg = (struct guest_config){ .name = strdup(name), .vcpus = 1 };
+	*cfg = (struct guest_config){.name = strdup(name), .vcpus = 1};
 	return 0;
 }
 
 void lab_config_fini(struct guest_config *cfg)
 {
 	free((void *)(uintptr_t)cfg->name);
-	*cfg = (struct guest_config){ .name = NULL };
+	*cfg = (struct guest_config){.name = NULL};
 }
 
 int lab_config_check(const struct guest_config *cfg, const struct lab_env *e,
@@ -579,7 +590,7 @@ u64 gmem_touched_bytes(const struct gmem *m)
 	return 3 * MIB;
 }
 
-/* --- scheduler: policies red and blue on two CPUs ------------------------------------ */
+/* ---- scheduler: policies red and blue on two CPUs ---- */
 
 struct cpu *cpu_table[CPU_MAX];
 u32 cpu_table_len = 2;
@@ -593,14 +604,14 @@ const char *sched_policy_name(void)
 
 const char *sched_policy_list(u32 i)
 {
-	static const char *const names[] = { "red", "blue" };
+	static const char *const names[] = {"red", "blue"};
 
 	return i < ARRAY_LEN(names) ? names[i] : NULL;
 }
 
 const char *const *sched_policy_knobs(const char *name)
 {
-	static const char *const knobs[] = { "weight", NULL };
+	static const char *const knobs[] = {"weight", NULL};
 
 	return strcmp(name, "red") == 0 ? knobs : knobs + 1;
 }
@@ -633,23 +644,23 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 		.cpu = v->cpu,
 		.state = v->state,
 		.paused = v->sched.paused,
-		.ticks = { [RUNSTATE_RUNNING] = v->id ? 0 : now / 4,
-			   [RUNSTATE_RUNNABLE] = now / 8 },
+		.ticks = {[RUNSTATE_RUNNING] = v->id ? 0 : now / 4,
+			  [RUNSTATE_RUNNABLE] = now / 8},
 		.wakes = now / 10000,
 		.exits = now / 1000,
-		.allowed = { .w = { 3 } },
+		.allowed = {.w = {3}},
 	};
 }
 
 void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
 {
-	*out = (struct sched_guest_info){ .params = g->cfg.sched };
+	*out = (struct sched_guest_info){.params = g->cfg.sched};
 }
 
 void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 {
-	*out = (struct cpu_stats){ .guest_ticks = fake_now_ticks / 2,
-				   .idle_ticks = fake_now_ticks / 2 };
+	*out = (struct cpu_stats){.guest_ticks = fake_now_ticks / 2,
+				  .idle_ticks = fake_now_ticks / 2};
 }
 
 void sched_vcpu_request(struct vcpu *v, u32 requests)
@@ -672,7 +683,7 @@ u64 fake_wake_ticks = TIME_NEVER;
 void task_init(struct task *t, const char *name,
 	       enum task_result (*step)(struct task *t), u32 cpu)
 {
-	*t = (struct task){ .name = name, .step = step, .cpu = cpu };
+	*t = (struct task){.name = name, .step = step, .cpu = cpu};
 }
 
 void task_wake(struct task *t)
@@ -685,7 +696,7 @@ void task_wake_at(struct task *t, u64 when_ticks)
 	fake_wake_ticks = when_ticks;
 }
 
-/* --- the machine ------------------------------------------------------------------------ */
+/* ---- the machine ---- */
 
 struct paper fake_screen;
 size_t fake_screen_room = SIZE_MAX;
@@ -730,17 +741,14 @@ void arch_reboot(void)
 	longjmp(fake_end, 2);
 }
 
-void arch_vcpu_print(struct vcpu *v,
-		     void (*line)(void *ctx, const char *text), void *ctx)
+void arch_vcpu_print(struct vcpu *v, void (*line)(void *ctx, const char *text),
+		     void *ctx)
 {
 	line(ctx, "pc 80000000");
 	line(ctx, "a\"0 1");
 }
 
-/* --- log -------------------------------------------------------------------------------- */
-
-static char log_text[64][80];
-static u64 log_len;
+/* ---- log ---- */
 
 void fake_log(const char *text)
 {

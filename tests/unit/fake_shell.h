@@ -44,12 +44,12 @@ void fake_alloc_limit(long n);
 extern u64 fake_now_ticks;
 extern u64 fake_tick; /* how far the clock goes each time it's read */
 
-/* Guests: made with a console, state STOPPED, and `vcpus` vCPUs that are OFF. */
+/* Guests: made with a console, STOPPED, and `vcpus` vCPUs that are OFF. */
 struct guest *fake_guest(const char *name, u32 vcpus);
 void fake_guests_free(void);
-extern bool fake_slow;    /* wishes stay wishes until fake_grant */
-void fake_grant(void);    /* all of them come true */
-extern bool fake_broken;  /* what is started does not come to run */
+extern bool fake_slow;	    /* wishes stay wishes until fake_grant */
+void fake_grant(void);	    /* all of them come true */
+extern bool fake_broken;    /* what is started does not come to run */
 extern char fake_did[1024]; /* what commands asked for, "start a; pin a:1; " */
 
 /* The device's input, as far as it had room. */
@@ -58,12 +58,12 @@ extern size_t fake_input_len, fake_input_room;
 
 /* The machine's terminal. */
 extern struct paper fake_screen;
-extern size_t fake_screen_room;  /* bytes it takes before it's full */
-void fake_keys(const char *s);   /* to be read by arch_console_read */
+extern size_t fake_screen_room; /* bytes it takes before it's full */
+void fake_keys(const char *s);	/* to be read by arch_console_read */
 
-extern u32 fake_wakes;           /* of the console's task */
-extern u64 fake_wake_ticks;      /* task_wake_at */
-extern jmp_buf fake_end;         /* where poweroff and reboot go */
+extern u32 fake_wakes;	    /* of the console's task */
+extern u64 fake_wake_ticks; /* task_wake_at */
+extern jmp_buf fake_end;    /* where poweroff and reboot go */
 extern u32 fake_end_status;
 
 void fake_log(const char *text); /* a log line */

@@ -26,7 +26,8 @@ static void type_comes_first_and_commas_come_between(void **state)
 	json_bool(&j, "on", true);
 	json_null(&j, "pin");
 	json_close(&j);
-	assert_string_equal(p.text, "{\"type\":\"guest\",\"memory_bytes\":"
+	assert_string_equal(p.text,
+			    "{\"type\":\"guest\",\"memory_bytes\":"
 			    "18446744073709551615,\"on\":true,\"pin\":null}\n");
 	assert_int_equal(json_lines(p.text), 1);
 }
@@ -46,7 +47,8 @@ static void arrays_and_objects_nest_and_close(void **state)
 	json_object(&j, "o");
 	json_array(&j, "l");
 	json_close(&j);
-	assert_string_equal(p.text, "{\"type\":\"x\",\"empty\":[],\"list\":"
+	assert_string_equal(p.text,
+			    "{\"type\":\"x\",\"empty\":[],\"list\":"
 			    "[1,\"two\",{\"a\":null}],\"o\":{\"l\":[]}}\n");
 	assert_int_equal(json_lines(p.text), 1);
 }
@@ -83,12 +85,20 @@ static void decimals_keep_their_zeroes(void **state)
 static void the_checker_knows_bad_json(void **state)
 {
 	static const char *const bad[] = {
-		"{}\n", "{\"type\":\"x\",}\n", "{\"type\":\"x\" }\n",
-		"{\"type\":\"x\",\"a\":01}\n", "{\"type\":\"x\",\"a\":[1,]}\n",
-		"{\"type\":\"x\"", "{\"type\":\"x\"}", "{\"type\":\"x\"}}\n",
-		"{\"type\":\"x\",\"a\":\"\n\"}\n", "{\"type\":\"x\"\"a\":1}\n",
-		"{\"type\":\"x\",\"a\"}\n", "{\"type\":\"\\q\"}\n",
-		"{\"type\":\"x\",\"a\":[1}\n", "{\"type\":\"x\",\"a\":}\n",
+		"{}\n",
+		"{\"type\":\"x\",}\n",
+		"{\"type\":\"x\" }\n",
+		"{\"type\":\"x\",\"a\":01}\n",
+		"{\"type\":\"x\",\"a\":[1,]}\n",
+		"{\"type\":\"x\"",
+		"{\"type\":\"x\"}",
+		"{\"type\":\"x\"}}\n",
+		"{\"type\":\"x\",\"a\":\"\n\"}\n",
+		"{\"type\":\"x\"\"a\":1}\n",
+		"{\"type\":\"x\",\"a\"}\n",
+		"{\"type\":\"\\q\"}\n",
+		"{\"type\":\"x\",\"a\":[1}\n",
+		"{\"type\":\"x\",\"a\":}\n",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

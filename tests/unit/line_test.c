@@ -158,7 +158,8 @@ static void typed_text_is_shown_and_entered(void **state)
 
 static void a_line_that_fits_needs_no_escape_sequence(void **state)
 {
-	keys("hello world\x01\x06\x06x\x7f\x05\x17" "there\x02\x02\x0b\x15\x19");
+	keys("hello world\x01\x06\x06x\x7f\x05\x17"
+	     "there\x02\x02\x0b\x15\x19");
 	line_hide(&l);
 	line_show(&l);
 	check("> ", "hello the", 9);
@@ -267,9 +268,12 @@ static void text_wraps_at_80_columns(void **state)
 static void random_editing_keeps_the_screen_true(void **state)
 {
 	static const char *const moves[] = {
-		"\x01", "\x05", "\x02", "\x06", "\x7f", "\x04", "\x17", "\x0b",
-		"\x15", "\x19", "\x14", "\033b", "\033f", "\033d", "abcdefgh",
-		"x y", " ", "0123456789012345678901234567890123456789",
+		"\x01",	 "\x05",  "\x02",
+		"\x06",	 "\x7f",  "\x04",
+		"\x17",	 "\x0b",  "\x15",
+		"\x19",	 "\x14",  "\033b",
+		"\033f", "\033d", "abcdefgh",
+		"x y",	 " ",	  "0123456789012345678901234567890123456789",
 	};
 	u32 seed = 12345;
 
@@ -338,9 +342,11 @@ static void history_forgets_the_oldest_by_bytes(void **state)
 	}
 	assert_true(l.history.bytes <= HISTORY_BYTES);
 	assert_true(l.history.bytes > HISTORY_BYTES - 1000);
-	keys("\x12" "99 ");
+	keys("\x12"
+	     "99 ");
 	assert_memory_equal(line_text(&l), "99 ", 3);
-	keys("\x07\x12" "12 ");
+	keys("\x07\x12"
+	     "12 ");
 	assert_memory_not_equal(line_text(&l), "12 ", 3);
 }
 

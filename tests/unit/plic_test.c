@@ -92,12 +92,16 @@ static void priority(u32 src, u32 val)
 
 static void enable(u32 ctx, u32 src)
 {
-	wr(ENABLE(ctx, src / 32), rd(ENABLE(ctx, src / 32)) | 1u << src % 32);
+	u64 at = ENABLE(ctx, src / 32);
+
+	wr(at, rd(at) | 1u << src % 32);
 }
 
 static void disable(u32 ctx, u32 src)
 {
-	wr(ENABLE(ctx, src / 32), rd(ENABLE(ctx, src / 32)) & ~(1u << src % 32));
+	u64 at = ENABLE(ctx, src / 32);
+
+	wr(at, rd(at) & ~(1u << src % 32));
 }
 
 static void line(u32 src, bool up)

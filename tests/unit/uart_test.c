@@ -444,6 +444,7 @@ static void the_console_is_asked_once_when_the_fifo_is_empty(void **state)
 {
 	(void)state;
 	wr(FCR, 0x01);
+	fake.ready = 0;
 	assert_int_equal(input("0123456789abcdefgh"), 16);
 	for (u32 i = 0; i < 15; i++)
 		rd(DATA);
@@ -458,6 +459,7 @@ static void the_console_is_not_asked_if_all_was_taken(void **state)
 {
 	(void)state;
 	wr(FCR, 0x01);
+	fake.ready = 0;
 	assert_int_equal(input("0123456789abcdef"), 16);
 	for (u32 i = 0; i < 16; i++)
 		rd(DATA);
@@ -475,6 +477,23 @@ static void clearing_or_growing_the_fifo_asks_the_console(void **state)
 	assert_int_equal(fake.ready, 2);
 }
 
+static void a_driver_that_starts_to_receive_asks_the_console(void **state)
+{
+	(void)state;
+	wr(IER, 0x01);
+	assert_int_equal(fake.ready, 1);
+	wr(IER, 0x03);
+	wr(FCR, 0x00);
+	assert_int_equal(fake.ready, 1);
+	wr(FCR, 0x07);
+	assert_int_equal(fake.ready, 2);
+	wr(IER, 0x00);
+	wr(DATA, 'x');
+	assert_int_equal(fake.ready, 2);
+	wr(IER, 0x01);
+	assert_int_equal(fake.ready, 3);
+}
+
 static void feed_more(struct guest *g)
 {
 	(void)g;
@@ -486,7 +505,7 @@ static void input_may_come_from_within_the_asking(void **state)
 	(void)state;
 	wr(FCR, 0x01);
 	wr(IER, 0x01);
-	fake.on_ready = feed_more;
+	fake.on_ready = feed_more; /* from now on */
 	assert_int_equal(input("0123456789abcdefmore"), 16);
 	for (u32 i = 0; i < 16; i++)
 		rd(DATA);
@@ -517,6 +536,7 @@ static void reset_forgets_all_and_lowers_the_line(void **state)
 	wr(MCR, 0x00);
 	assert_int_equal(input("0123456789abcdefg"), 16);
 	assert_true(irq);
+	fake.ready = 0;
 	emul_reset(&fake.guest);
 	assert_false(irq);
 	assert_int_equal(fake.ready, 1);
@@ -571,6 +591,7 @@ int main(void)
 		T(the_console_is_asked_once_when_the_fifo_is_empty),
 		T(the_console_is_not_asked_if_all_was_taken),
 		T(clearing_or_growing_the_fifo_asks_the_console),
+		T(a_driver_that_starts_to_receive_asks_the_console),
 		T(input_may_come_from_within_the_asking),
 		T(the_line_changes_only_when_its_level_does),
 		T(reset_forgets_all_and_lowers_the_line),

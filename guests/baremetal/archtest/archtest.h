@@ -8,8 +8,8 @@
 #include "guests/baremetal/runtime/runtime.h"
 #include "guests/baremetal/runtime/sbi.h"
 
-extern const struct test trap_tests[], csr_tests[], page_tests[],
-	mmio_tests[], state_tests[];
+extern const struct test trap_tests[], csr_tests[], page_tests[], mmio_tests[],
+	state_tests[];
 extern const size_t trap_test_count, csr_test_count, page_test_count,
 	mmio_test_count, state_test_count;
 
@@ -37,11 +37,11 @@ void code_run_user(struct probe *p, u64 a0);
 #define USER_DATA (PAGING_FREE_VA + 0x20000)
 extern u64 user_data[512];
 
-#define INSN_RET 0x00008067u
-#define INSN_ECALL 0x00000073u
-#define INSN_EBREAK 0x00100073u
-#define INSN_WFI 0x10500073u
-#define INSN_SRET 0x10200073u
+#define INSN_RET	0x00008067u
+#define INSN_ECALL	0x00000073u
+#define INSN_EBREAK	0x00100073u
+#define INSN_WFI	0x10500073u
+#define INSN_SRET	0x10200073u
 #define INSN_SFENCE_VMA 0x12000073u
 
 /* csrrs rd, csr, x0 and csrrw x0, csr, rs1 */

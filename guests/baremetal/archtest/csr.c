@@ -41,15 +41,16 @@ static void sstatus_bits(void)
 		 "SUM and MXR");
 	/* Machine mode's fields are not visible here. */
 	csr_write(sstatus, old | 3UL << 11 | 1UL << 3 | 1UL << 7 | 1UL << 17);
-	check_eq(csr_read(sstatus) & (3UL << 11 | 1UL << 3 | 1UL << 7 |
-				      1UL << 17), 0, "machine bits");
+	check_eq(csr_read(sstatus) &
+			 (3UL << 11 | 1UL << 3 | 1UL << 7 | 1UL << 17),
+		 0, "machine bits");
 	csr_write(sstatus, old);
 }
 
 static void interrupt_bits(void)
 {
-	u64 std = IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_TIMER) |
-		  IRQ_BIT(IRQ_S_EXT);
+	u64 std =
+		IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_TIMER) | IRQ_BIT(IRQ_S_EXT);
 
 	csr_write(sie, UINT64_MAX);
 	check_eq(csr_read(sie) & 0xfff & ~std, 0, "sie, reserved bits");
@@ -135,7 +136,7 @@ static void time_is_one(void)
  */
 static void counters(void)
 {
-	static const char *const names[] = { "cycle", "time", "instret" };
+	static const char *const names[] = {"cycle", "time", "instret"};
 	struct probe p;
 
 	for (u32 i = 0; i < 3; i++) {
@@ -148,8 +149,7 @@ static void counters(void)
 		csr_write(scounteren, 0);
 		run_insn_user(&p, insn);
 		check(p.scause == CAUSE_ILLEGAL,
-		      "%s forbidden in U-mode: scause %ld", names[i],
-		      p.scause);
+		      "%s forbidden in U-mode: scause %ld", names[i], p.scause);
 		csr_write(scounteren, 7);
 		run_insn_user(&p, insn);
 		check(p.scause == (here ? CAUSE_ECALL_U : CAUSE_ILLEGAL),
@@ -179,7 +179,7 @@ static void stimecmp(void)
 /* The tree doesn't promise what would trap, nor hide the base. */
 static void isa_is_honest(void)
 {
-	static const char *const must[] = { "i", "m", "a", "c" };
+	static const char *const must[] = {"i", "m", "a", "c"};
 	struct probe p;
 
 	for (size_t i = 0; i < ARRAY_LEN(must); i++)
@@ -208,15 +208,15 @@ static void isa_is_honest(void)
 }
 
 const struct test csr_tests[] = {
-	{ "csr_plain_registers_keep_what_is_written", plain_registers },
-	{ "csr_sstatus_shows_supervisor_bits_only", sstatus_bits },
-	{ "csr_sie_and_sip_have_three_bits", interrupt_bits },
-	{ "csr_satp_ignores_reserved_modes", satp_modes },
-	{ "csr_stimecmp_is_there_as_the_tree_says", stimecmp },
-	{ "time_never_goes_back", time_goes_on },
-	{ "time_starts_near_zero", time_at_boot },
-	{ "time_is_the_same_on_all_harts", time_is_one },
-	{ "counters_follow_scounteren", counters },
-	{ "isa_string_is_honest", isa_is_honest },
+	{"csr_plain_registers_keep_what_is_written", plain_registers},
+	{"csr_sstatus_shows_supervisor_bits_only", sstatus_bits},
+	{"csr_sie_and_sip_have_three_bits", interrupt_bits},
+	{"csr_satp_ignores_reserved_modes", satp_modes},
+	{"csr_stimecmp_is_there_as_the_tree_says", stimecmp},
+	{"time_never_goes_back", time_goes_on},
+	{"time_starts_near_zero", time_at_boot},
+	{"time_is_the_same_on_all_harts", time_is_one},
+	{"counters_follow_scounteren", counters},
+	{"isa_string_is_honest", isa_is_honest},
 };
 TEST_LIST(csr_tests, csr_test_count);

@@ -215,10 +215,10 @@ static void csr_state(void)
 }
 
 const struct test state_tests[] = {
-	{ "state_floating_point_is_kept", fp_state },
-	{ "state_floating_point_off_is_illegal", fp_off },
-	{ "state_vector_is_kept", vec_state },
-	{ "state_vector_off_is_illegal", vec_off },
-	{ "state_csrs_are_kept", csr_state },
+	{"state_floating_point_is_kept", fp_state},
+	{"state_floating_point_off_is_illegal", fp_off},
+	{"state_vector_is_kept", vec_state},
+	{"state_vector_off_is_illegal", vec_off},
+	{"state_csrs_are_kept", csr_state},
 };
 TEST_LIST(state_tests, state_test_count);

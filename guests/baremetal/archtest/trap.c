@@ -26,7 +26,7 @@ static void expect(struct probe *p, u64 cause, u64 sepc, bool irqs)
 
 static void illegal_with(bool irqs)
 {
-	static const u32 insns[] = { 0xffffffff, 0x0000000b, 0xc0001073 };
+	static const u32 insns[] = {0xffffffff, 0x0000000b, 0xc0001073};
 	struct probe p;
 
 	for (size_t i = 0; i < ARRAY_LEN(insns); i++) {
@@ -68,8 +68,7 @@ static void ebreak(void)
 
 	run_insn(&p, INSN_EBREAK);
 	expect(&p, CAUSE_BREAKPOINT, (u64)code, false);
-	check(p.stval == (u64)code || p.stval == 0, "stval is 0x%lx",
-	      p.stval);
+	check(p.stval == (u64)code || p.stval == 0, "stval is 0x%lx", p.stval);
 	code_begin();
 	code_add16(0x9002); /* c.ebreak */
 	code_run(&p, 0, 0);
@@ -99,18 +98,18 @@ static void user_illegal(void)
 		const char *name;
 		u32 insn;
 	} insns[] = {
-		{ "csrr sstatus", INSN_CSRR(10, 0x100) },
-		{ "csrr sip", INSN_CSRR(10, 0x144) },
-		{ "csrw satp", INSN_CSRW(0x180, 0) },
-		{ "sret", INSN_SRET },
-		{ "wfi", INSN_WFI },
-		{ "sfence.vma", INSN_SFENCE_VMA },
-		{ "csrr hstatus", INSN_CSRR(10, 0x600) },
-		{ "csrr vsstatus", INSN_CSRR(10, 0x200) },
-		{ "csrr mstatus", INSN_CSRR(10, 0x300) },
-		{ "mret", INSN_MRET },
-		{ "hfence.gvma", 0x62000073 },
-		{ "custom", 0x0000000b },
+		{"csrr sstatus", INSN_CSRR(10, 0x100)},
+		{"csrr sip", INSN_CSRR(10, 0x144)},
+		{"csrw satp", INSN_CSRW(0x180, 0)},
+		{"sret", INSN_SRET},
+		{"wfi", INSN_WFI},
+		{"sfence.vma", INSN_SFENCE_VMA},
+		{"csrr hstatus", INSN_CSRR(10, 0x600)},
+		{"csrr vsstatus", INSN_CSRR(10, 0x200)},
+		{"csrr mstatus", INSN_CSRR(10, 0x300)},
+		{"mret", INSN_MRET},
+		{"hfence.gvma", 0x62000073},
+		{"custom", 0x0000000b},
 	};
 	struct probe p;
 
@@ -120,8 +119,8 @@ static void user_illegal(void)
 		      insns[i].name, p.scause);
 		check(p.sepc == USER_CODE, "%s: sepc 0x%lx", insns[i].name,
 		      p.sepc);
-		check(stval_is_right(&p, insns[i].insn),
-		      "%s: stval 0x%lx", insns[i].name, p.stval);
+		check(stval_is_right(&p, insns[i].insn), "%s: stval 0x%lx",
+		      insns[i].name, p.stval);
 		check(!(p.sstatus & SSTATUS_SPP), "%s: SPP is set",
 		      insns[i].name);
 	}
@@ -135,25 +134,25 @@ static void supervisor_illegal(void)
 		u32 insn;
 		bool h;
 	} insns[] = {
-		{ "csrr mstatus", INSN_CSRR(10, 0x300), false },
-		{ "csrr mhartid", INSN_CSRR(10, 0xf14), false },
-		{ "mret", INSN_MRET, false },
-		{ "csrw time", INSN_CSRW(0xc01, 0), false },
-		{ "csrr of no CSR", INSN_CSRR(10, 0x5ff), false },
-		{ "csrr hstatus", INSN_CSRR(10, 0x600), true },
-		{ "csrw hstatus", INSN_CSRW(0x600, 0), true },
-		{ "csrr hedeleg", INSN_CSRR(10, 0x602), true },
-		{ "csrr hgatp", INSN_CSRR(10, 0x680), true },
-		{ "csrr htval", INSN_CSRR(10, 0x643), true },
-		{ "csrr hvip", INSN_CSRR(10, 0x645), true },
-		{ "csrr htimedelta", INSN_CSRR(10, 0x605), true },
-		{ "csrr hgeip", INSN_CSRR(10, 0xe12), true },
-		{ "csrr vsstatus", INSN_CSRR(10, 0x200), true },
-		{ "csrr vsatp", INSN_CSRR(10, 0x280), true },
-		{ "csrr vstimecmp", INSN_CSRR(10, 0x24d), true },
-		{ "hfence.gvma", 0x62000073, true },
-		{ "hfence.vvma", 0x22000073, true },
-		{ "hlv.w", 0x68054573, true },
+		{"csrr mstatus", INSN_CSRR(10, 0x300), false},
+		{"csrr mhartid", INSN_CSRR(10, 0xf14), false},
+		{"mret", INSN_MRET, false},
+		{"csrw time", INSN_CSRW(0xc01, 0), false},
+		{"csrr of no CSR", INSN_CSRR(10, 0x5ff), false},
+		{"csrr hstatus", INSN_CSRR(10, 0x600), true},
+		{"csrw hstatus", INSN_CSRW(0x600, 0), true},
+		{"csrr hedeleg", INSN_CSRR(10, 0x602), true},
+		{"csrr hgatp", INSN_CSRR(10, 0x680), true},
+		{"csrr htval", INSN_CSRR(10, 0x643), true},
+		{"csrr hvip", INSN_CSRR(10, 0x645), true},
+		{"csrr htimedelta", INSN_CSRR(10, 0x605), true},
+		{"csrr hgeip", INSN_CSRR(10, 0xe12), true},
+		{"csrr vsstatus", INSN_CSRR(10, 0x200), true},
+		{"csrr vsatp", INSN_CSRR(10, 0x280), true},
+		{"csrr vstimecmp", INSN_CSRR(10, 0x24d), true},
+		{"hfence.gvma", 0x62000073, true},
+		{"hfence.vvma", 0x22000073, true},
+		{"hlv.w", 0x68054573, true},
 	};
 	struct probe p;
 
@@ -163,8 +162,8 @@ static void supervisor_illegal(void)
 		run_insn(&p, insns[i].insn);
 		check(p.scause == CAUSE_ILLEGAL, "%s: scause %ld",
 		      insns[i].name, p.scause);
-		check(stval_is_right(&p, insns[i].insn),
-		      "%s: stval 0x%lx", insns[i].name, p.stval);
+		check(stval_is_right(&p, insns[i].insn), "%s: stval 0x%lx",
+		      insns[i].name, p.stval);
 		check(p.sepc == (u64)code, "%s: sepc 0x%lx", insns[i].name,
 		      p.sepc);
 	}
@@ -276,15 +275,15 @@ __asm__(".pushsection .text\n"
 	".popsection\n");
 
 const struct test trap_tests[] = {
-	{ "trap_illegal_instruction_with_interrupts_off", illegal_off },
-	{ "trap_illegal_instruction_with_interrupts_on", illegal_on },
-	{ "trap_illegal_compressed_instruction", illegal_compressed },
-	{ "trap_ebreak", ebreak },
-	{ "trap_ecall_from_user_mode", user_ecall },
-	{ "trap_user_mode_may_not_what_supervisors_may", user_illegal },
-	{ "trap_supervisors_may_not_what_is_above_them", supervisor_illegal },
-	{ "trap_wfi_with_a_pending_interrupt_returns", wfi_pending },
-	{ "trap_user_mode_is_interrupted_and_goes_on", user_interrupted },
-	{ "trap_vectored_interrupts", vectored },
+	{"trap_illegal_instruction_with_interrupts_off", illegal_off},
+	{"trap_illegal_instruction_with_interrupts_on", illegal_on},
+	{"trap_illegal_compressed_instruction", illegal_compressed},
+	{"trap_ebreak", ebreak},
+	{"trap_ecall_from_user_mode", user_ecall},
+	{"trap_user_mode_may_not_what_supervisors_may", user_illegal},
+	{"trap_supervisors_may_not_what_is_above_them", supervisor_illegal},
+	{"trap_wfi_with_a_pending_interrupt_returns", wfi_pending},
+	{"trap_user_mode_is_interrupted_and_goes_on", user_interrupted},
+	{"trap_vectored_interrupts", vectored},
 };
 TEST_LIST(trap_tests, trap_test_count);

@@ -12,7 +12,12 @@
 #include <stdio.h>
 
 static struct spinlock lock;
-static enum { UNKNOWN, DBCN, UART, LEGACY, } way;
+static enum {
+	UNKNOWN,
+	DBCN,
+	UART,
+	LEGACY,
+} way;
 
 static void find_way(void)
 {

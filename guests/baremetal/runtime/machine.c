@@ -37,7 +37,7 @@ static bool node_reg(const void *fdt, int node, int i, struct range *r)
 	if (!reg || ac < 0 || sc < 0 || (i + 1) * (ac + sc) * 4 > len)
 		return false;
 	reg += i * (ac + sc);
-	*r = (struct range){ cells(reg, ac), cells(reg + ac, sc) };
+	*r = (struct range){cells(reg, ac), cells(reg + ac, sc)};
 	return true;
 }
 
@@ -88,9 +88,9 @@ bool isa_has(const char *ext)
 	const void *fdt = machine.dtb;
 	int cpus = fdt_path_offset(fdt, "/cpus"), cpu;
 
-	fdt_for_each_subnode(cpu, fdt, cpus)
-		if (is_cpu(fdt, cpu) && !cpu_has(fdt, cpu, ext))
-			return false;
+	fdt_for_each_subnode(cpu, fdt,
+			     cpus) if (is_cpu(fdt, cpu) &&
+				       !cpu_has(fdt, cpu, ext)) return false;
 	return true;
 }
 
@@ -101,7 +101,8 @@ static void find_harts(const void *fdt)
 
 	machine.hz = node_u32(fdt, cpus, "timebase-frequency", 10000000);
 	machine.hart_count = 1;
-	fdt_for_each_subnode(cpu, fdt, cpus) {
+	fdt_for_each_subnode(cpu, fdt, cpus)
+	{
 		if (!is_cpu(fdt, cpu) || !node_reg(fdt, cpu, 0, &r))
 			continue;
 		if (!*machine.isa && fdt_getprop(fdt, cpu, "riscv,isa", NULL))
@@ -121,7 +122,7 @@ static void add_reserved(u64 base, u64 bytes)
 		return;
 	base &= ~(PAGE_BYTES - 1);
 	machine.reserved[machine.reserved_count++] =
-		(struct range){ base, end - base };
+		(struct range){base, end - base};
 }
 
 static void find_memory(const void *fdt)
@@ -129,8 +130,8 @@ static void find_memory(const void *fdt)
 	int node = -1, sub;
 	struct range r;
 
-	while ((node = fdt_node_offset_by_prop_value(
-			fdt, node, "device_type", "memory", 7)) >= 0)
+	while ((node = fdt_node_offset_by_prop_value(fdt, node, "device_type",
+						     "memory", 7)) >= 0)
 		for (int i = 0; node_reg(fdt, node, i, &r); i++)
 			if (machine.ram_count < MACHINE_RANGES)
 				machine.ram[machine.ram_count++] = r;
@@ -138,9 +139,9 @@ static void find_memory(const void *fdt)
 	add_reserved((u64)_start, (u64)(_end - _start));
 	add_reserved((u64)fdt, machine.dtb_bytes);
 	node = fdt_path_offset(fdt, "/reserved-memory");
-	fdt_for_each_subnode(sub, fdt, node)
-		for (int i = 0; node_reg(fdt, sub, i, &r); i++)
-			add_reserved(r.base, r.bytes);
+	fdt_for_each_subnode(sub, fdt,
+			     node) for (int i = 0; node_reg(fdt, sub, i, &r);
+					i++) add_reserved(r.base, r.bytes);
 	for (int i = 0; i < fdt_num_mem_rsv(fdt); i++) {
 		uint64_t base, bytes;
 
@@ -209,8 +210,8 @@ static void find_plic(const void *fdt)
 	}
 }
 
-static int find_device(const void *fdt, const char *compatible,
-		       struct range *r, u32 *irq)
+static int find_device(const void *fdt, const char *compatible, struct range *r,
+		       u32 *irq)
 {
 	int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
 
@@ -246,8 +247,7 @@ void machine_init(const void *dtb)
 	find_plic(dtb);
 	node = find_device(dtb, "ns16550a", &machine.uart, &machine.uart_irq);
 	machine.uart_shift = node_u32(dtb, node, "reg-shift", 0);
-	find_device(dtb, "google,goldfish-rtc", &machine.rtc,
-		    &machine.rtc_irq);
+	find_device(dtb, "google,goldfish-rtc", &machine.rtc, &machine.rtc_irq);
 	if (find_device(dtb, "sifive,test0", &machine.finisher, NULL) < 0)
 		find_device(dtb, "sifive,test1", &machine.finisher, NULL);
 	machine.sstc = isa_has("sstc");

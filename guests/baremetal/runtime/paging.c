@@ -5,7 +5,7 @@
 #include "guests/baremetal/runtime/paging.h"
 
 #define POOL_PAGES 32
-#define SATP_SV39 (8UL << 60)
+#define SATP_SV39  (8UL << 60)
 
 static u64 pool[POOL_PAGES][512] __attribute__((aligned(4096)));
 static u32 used;

@@ -7,17 +7,17 @@
 
 #include "guests/baremetal/runtime/runtime.h"
 
-#define PTE_V 0x01UL
-#define PTE_R 0x02UL
-#define PTE_W 0x04UL
-#define PTE_X 0x08UL
-#define PTE_U 0x10UL
-#define PTE_G 0x20UL
-#define PTE_A 0x40UL
-#define PTE_D 0x80UL
-#define PTE_AD (PTE_A | PTE_D)
-#define PTE_RW (PTE_V | PTE_R | PTE_W | PTE_AD)
-#define PTE_RX (PTE_V | PTE_R | PTE_X | PTE_AD)
+#define PTE_V	0x01UL
+#define PTE_R	0x02UL
+#define PTE_W	0x04UL
+#define PTE_X	0x08UL
+#define PTE_U	0x10UL
+#define PTE_G	0x20UL
+#define PTE_A	0x40UL
+#define PTE_D	0x80UL
+#define PTE_AD	(PTE_A | PTE_D)
+#define PTE_RW	(PTE_V | PTE_R | PTE_W | PTE_AD)
+#define PTE_RX	(PTE_V | PTE_R | PTE_X | PTE_AD)
 #define PTE_RWX (PTE_RW | PTE_X)
 
 #define PTE_OF(pa, flags) (((u64)(pa) >> 12 << 10) | (flags))

@@ -26,64 +26,64 @@ typedef int32_t s32;
 typedef int64_t s64;
 
 /* Most harts that a guest can use; further ones are left stopped. */
-#define MAX_HARTS 64
+#define MAX_HARTS   64
 #define STACK_BYTES 16384
-#define PAGE_BYTES 4096UL
+#define PAGE_BYTES  4096UL
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 
 /* ---- CSRs ---------------------------------------------------------- */
 
-#define SSTATUS_SIE (1UL << 1)
-#define SSTATUS_SPIE (1UL << 5)
-#define SSTATUS_SPP (1UL << 8)
+#define SSTATUS_SIE	 (1UL << 1)
+#define SSTATUS_SPIE	 (1UL << 5)
+#define SSTATUS_SPP	 (1UL << 8)
 #define SSTATUS_VS_SHIFT 9
-#define SSTATUS_VS (3UL << 9)
+#define SSTATUS_VS	 (3UL << 9)
 #define SSTATUS_FS_SHIFT 13
-#define SSTATUS_FS (3UL << 13)
-#define SSTATUS_SUM (1UL << 18)
-#define SSTATUS_MXR (1UL << 19)
+#define SSTATUS_FS	 (3UL << 13)
+#define SSTATUS_SUM	 (1UL << 18)
+#define SSTATUS_MXR	 (1UL << 19)
 
-#define IRQ_S_SOFT 1
+#define IRQ_S_SOFT  1
 #define IRQ_S_TIMER 5
-#define IRQ_S_EXT 9
-#define IRQ_BIT(n) (1UL << (n))
+#define IRQ_S_EXT   9
+#define IRQ_BIT(n)  (1UL << (n))
 
-#define SCAUSE_IRQ (1UL << 63)
+#define SCAUSE_IRQ	       (1UL << 63)
 #define CAUSE_FETCH_MISALIGNED 0
-#define CAUSE_FETCH_ACCESS 1
-#define CAUSE_ILLEGAL 2
-#define CAUSE_BREAKPOINT 3
-#define CAUSE_LOAD_MISALIGNED 4
-#define CAUSE_LOAD_ACCESS 5
+#define CAUSE_FETCH_ACCESS     1
+#define CAUSE_ILLEGAL	       2
+#define CAUSE_BREAKPOINT       3
+#define CAUSE_LOAD_MISALIGNED  4
+#define CAUSE_LOAD_ACCESS      5
 #define CAUSE_STORE_MISALIGNED 6
-#define CAUSE_STORE_ACCESS 7
-#define CAUSE_ECALL_U 8
-#define CAUSE_ECALL_S 9
-#define CAUSE_FETCH_PAGE 12
-#define CAUSE_LOAD_PAGE 13
-#define CAUSE_STORE_PAGE 15
+#define CAUSE_STORE_ACCESS     7
+#define CAUSE_ECALL_U	       8
+#define CAUSE_ECALL_S	       9
+#define CAUSE_FETCH_PAGE       12
+#define CAUSE_LOAD_PAGE	       13
+#define CAUSE_STORE_PAGE       15
 
 /* The CSR is given by name or number, so these are macros. */
-#define csr_read(csr)                                                      \
-	({                                                                 \
-		u64 v_;                                                    \
-		__asm__ volatile("csrr %0, " #csr : "=r"(v_)::"memory");   \
-		v_;                                                        \
+#define csr_read(csr) \
+	({ \
+		u64 v_; \
+		__asm__ volatile("csrr %0, " #csr : "=r"(v_)::"memory"); \
+		v_; \
 	})
-#define csr_write(csr, val)                                                \
+#define csr_write(csr, val) \
 	__asm__ volatile("csrw " #csr ", %0" ::"rK"((u64)(val)) : "memory")
-#define csr_set(csr, val)                                                  \
+#define csr_set(csr, val) \
 	__asm__ volatile("csrs " #csr ", %0" ::"rK"((u64)(val)) : "memory")
-#define csr_clear(csr, val)                                                \
+#define csr_clear(csr, val) \
 	__asm__ volatile("csrc " #csr ", %0" ::"rK"((u64)(val)) : "memory")
-#define csr_swap(csr, val)                                                 \
-	({                                                                 \
-		u64 v_ = (u64)(val);                                       \
-		__asm__ volatile("csrrw %0, " #csr ", %0"                  \
-				 : "+r"(v_)::"memory");                    \
-		v_;                                                        \
+#define csr_swap(csr, val) \
+	({ \
+		u64 v_ = (u64)(val); \
+		__asm__ volatile("csrrw %0, " #csr ", %0" \
+				 : "+r"(v_)::"memory"); \
+		v_; \
 	})
 
 static inline void wfi(void)
@@ -131,13 +131,13 @@ struct probe;
 /* One for each hart; tp points to it while S-mode code runs. */
 struct hart {
 	u64 stack_top; /* offsets 0 and 8 are known to start.S */
-	u64 id;        /* the hart id */
+	u64 id;	       /* the hart id */
 	u32 index;     /* 0 is the hart that booted */
 	u32 running;   /* started by harts_run and not yet done (atomic) */
 	void (*fn)(struct hart *h, void *arg);
 	void *arg;
 	struct probe *probe; /* innermost, NULL: exceptions are fatal */
-	u64 irqs[16];        /* interrupts taken, by number */
+	u64 irqs[16];	     /* interrupts taken, by number */
 } __attribute__((aligned(64)));
 
 extern struct hart harts[MAX_HARTS];
@@ -195,15 +195,15 @@ struct machine {
 	const char *model;
 	const char *bootargs; /* "" if there are none */
 	const char *isa;      /* riscv,isa of the first hart, or "" */
-	bool rouse;           /* the tree's model is "rouse,virt" */
+	bool rouse;	      /* the tree's model is "rouse,virt" */
 	bool sstc;
 	u64 hz;
 	u32 hart_count; /* those in harts[] */
 	u32 ram_count, reserved_count;
 	struct range ram[MACHINE_RANGES];
-	struct range reserved[MACHINE_RANGES]; /* tree, image, initrd, ... */
+	struct range reserved[MACHINE_RANGES];	/* tree, image, initrd, ... */
 	struct range plic, uart, rtc, finisher; /* bytes 0: not there */
-	u32 plic_lines;                         /* riscv,ndev */
+	u32 plic_lines;				/* riscv,ndev */
 	s32 plic_context[MAX_HARTS]; /* S context by hart index; -1: none */
 	u32 uart_irq, rtc_irq;
 	u32 uart_shift; /* register stride is 1 << this */
@@ -272,12 +272,11 @@ struct probe {
 	u64 saved[14]; /* start.S: ra, sp, s0..s11 */
 	u64 value;
 	u64 scause, stval, sepc, sstatus; /* as at the trap */
-	u64 x10, x11;                     /* a0, a1 at the trap */
+	u64 x10, x11;			  /* a0, a1 at the trap */
 	struct probe *outer;
 };
 
-bool probe_call(struct probe *p, u64 (*fn)(u64, u64, u64), u64 a, u64 b,
-		u64 c);
+bool probe_call(struct probe *p, u64 (*fn)(u64, u64, u64), u64 a, u64 b, u64 c);
 void probe_user(struct probe *p, u64 pc, u64 sp, u64 a0);
 
 /* A load or store of 1, 2, 4 or 8 bytes; false: *cause says why not. */
@@ -286,17 +285,17 @@ bool probe_store(u64 addr, u32 width, u64 val, u64 *cause);
 
 /* ---- MMIO and devices ---------------------------------------------- */
 
-#define MMIO_RW(bits)                                                      \
-	static inline u##bits read##bits(u64 addr)                         \
-	{                                                                  \
-		u##bits v = *(volatile u##bits *)addr;                     \
-		__asm__ volatile("fence i,r" ::: "memory");                \
-		return v;                                                  \
-	}                                                                  \
-	static inline void write##bits(u64 addr, u##bits v)                \
-	{                                                                  \
-		__asm__ volatile("fence w,o" ::: "memory");                \
-		*(volatile u##bits *)addr = v;                             \
+#define MMIO_RW(bits) \
+	static inline u##bits read##bits(u64 addr) \
+	{ \
+		u##bits v = *(volatile u##bits *)addr; \
+		__asm__ volatile("fence i,r" ::: "memory"); \
+		return v; \
+	} \
+	static inline void write##bits(u64 addr, u##bits v) \
+	{ \
+		__asm__ volatile("fence w,o" ::: "memory"); \
+		*(volatile u##bits *)addr = v; \
 	}
 MMIO_RW(8)
 MMIO_RW(16)
@@ -314,29 +313,29 @@ bool plic_pending(u32 line);
 void plic_reset(void);
 
 /* ns16550a registers and bits. */
-#define UART_RBR 0
-#define UART_THR 0
-#define UART_DLL 0
-#define UART_DLM 1
-#define UART_IER 1
-#define UART_IIR 2
-#define UART_FCR 2
-#define UART_LCR 3
-#define UART_MCR 4
-#define UART_LSR 5
-#define UART_MSR 6
-#define UART_SCR 7
-#define UART_IER_RX 1
-#define UART_IER_TX 2
-#define UART_IER_LINE 4
+#define UART_RBR       0
+#define UART_THR       0
+#define UART_DLL       0
+#define UART_DLM       1
+#define UART_IER       1
+#define UART_IIR       2
+#define UART_FCR       2
+#define UART_LCR       3
+#define UART_MCR       4
+#define UART_LSR       5
+#define UART_MSR       6
+#define UART_SCR       7
+#define UART_IER_RX    1
+#define UART_IER_TX    2
+#define UART_IER_LINE  4
 #define UART_IER_MODEM 8
-#define UART_LSR_DR 0x01
-#define UART_LSR_OE 0x02
-#define UART_LSR_THRE 0x20
-#define UART_LSR_TEMT 0x40
-#define UART_LCR_DLAB 0x80
-#define UART_MCR_LOOP 0x10
-#define UART_MCR_OUT2 0x08
+#define UART_LSR_DR    0x01
+#define UART_LSR_OE    0x02
+#define UART_LSR_THRE  0x20
+#define UART_LSR_TEMT  0x40
+#define UART_LCR_DLAB  0x80
+#define UART_MCR_LOOP  0x10
+#define UART_MCR_OUT2  0x08
 
 u8 uart_read(u32 reg);
 void uart_write(u32 reg, u8 val);
@@ -344,13 +343,13 @@ void uart_write(u32 reg, u8 val);
 void uart_put(char c);
 
 /* Goldfish RTC registers. */
-#define RTC_TIME_LOW 0x00
-#define RTC_TIME_HIGH 0x04
-#define RTC_ALARM_LOW 0x08
-#define RTC_ALARM_HIGH 0x0c
-#define RTC_IRQ_ENABLED 0x10
-#define RTC_CLEAR_ALARM 0x14
-#define RTC_ALARM_STATUS 0x18
+#define RTC_TIME_LOW	    0x00
+#define RTC_TIME_HIGH	    0x04
+#define RTC_ALARM_LOW	    0x08
+#define RTC_ALARM_HIGH	    0x0c
+#define RTC_IRQ_ENABLED	    0x10
+#define RTC_CLEAR_ALARM	    0x14
+#define RTC_ALARM_STATUS    0x18
 #define RTC_CLEAR_INTERRUPT 0x1c
 
 u64 rtc_now_ns(void);
@@ -358,8 +357,8 @@ u64 rtc_now_ns(void);
 void rtc_alarm(u64 when_ns);
 void rtc_quiet(void);
 
-#define FINISHER_FAIL 0x3333
-#define FINISHER_PASS 0x5555
+#define FINISHER_FAIL  0x3333
+#define FINISHER_PASS  0x5555
 #define FINISHER_RESET 0x7777
 
 /* ---- console and the end ------------------------------------------- */
@@ -408,30 +407,30 @@ void test_fail(const char *fmt, ...) __printf(1, 2);
 void test_skip(const char *fmt, ...) __printf(1, 2);
 bool test_failed(void);
 
-#define check(cond, ...)                                                   \
-	({                                                                 \
-		bool ok_ = (cond);                                         \
-		if (!ok_)                                                  \
-			test_fail(__VA_ARGS__);                            \
-		ok_;                                                       \
+#define check(cond, ...) \
+	({ \
+		bool ok_ = (cond); \
+		if (!ok_) \
+			test_fail(__VA_ARGS__); \
+		ok_; \
 	})
 /* What a specification says. Firmware that differs is skipped, Rouse fails. */
-#define check_spec(cond, ...)                                              \
-	({                                                                 \
-		bool ok_ = (cond);                                         \
-		if (!ok_ && machine.rouse)                                 \
-			test_fail(__VA_ARGS__);                            \
-		else if (!ok_)                                             \
-			test_skip("this machine differs: " __VA_ARGS__);   \
-		ok_;                                                       \
+#define check_spec(cond, ...) \
+	({ \
+		bool ok_ = (cond); \
+		if (!ok_ && machine.rouse) \
+			test_fail(__VA_ARGS__); \
+		else if (!ok_) \
+			test_skip("this machine differs: " __VA_ARGS__); \
+		ok_; \
 	})
-#define check_eq(got, want, what)                                          \
-	({                                                                 \
-		u64 g_ = (u64)(got), w_ = (u64)(want);                     \
-		if (g_ != w_)                                              \
+#define check_eq(got, want, what) \
+	({ \
+		u64 g_ = (u64)(got), w_ = (u64)(want); \
+		if (g_ != w_) \
 			test_fail("%s is 0x%lx, expected 0x%lx", what, g_, \
-				  w_);                                     \
-		g_ == w_;                                                  \
+				  w_); \
+		g_ == w_; \
 	})
 
 #endif

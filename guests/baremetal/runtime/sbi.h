@@ -11,75 +11,75 @@ struct sbi_ret {
 	u64 value;
 };
 
-#define SBI_SUCCESS 0
-#define SBI_ERR_FAILED (-1)
-#define SBI_ERR_NOT_SUPPORTED (-2)
-#define SBI_ERR_INVALID_PARAM (-3)
-#define SBI_ERR_DENIED (-4)
-#define SBI_ERR_INVALID_ADDRESS (-5)
+#define SBI_SUCCESS		  0
+#define SBI_ERR_FAILED		  (-1)
+#define SBI_ERR_NOT_SUPPORTED	  (-2)
+#define SBI_ERR_INVALID_PARAM	  (-3)
+#define SBI_ERR_DENIED		  (-4)
+#define SBI_ERR_INVALID_ADDRESS	  (-5)
 #define SBI_ERR_ALREADY_AVAILABLE (-6)
-#define SBI_ERR_ALREADY_STARTED (-7)
-#define SBI_ERR_ALREADY_STOPPED (-8)
+#define SBI_ERR_ALREADY_STARTED	  (-7)
+#define SBI_ERR_ALREADY_STOPPED	  (-8)
 
-#define SBI_LEGACY_SET_TIMER 0
-#define SBI_LEGACY_PUTCHAR 1
-#define SBI_LEGACY_GETCHAR 2
-#define SBI_LEGACY_CLEAR_IPI 3
-#define SBI_LEGACY_SEND_IPI 4
-#define SBI_LEGACY_FENCE_I 5
-#define SBI_LEGACY_SFENCE 6
+#define SBI_LEGACY_SET_TIMER   0
+#define SBI_LEGACY_PUTCHAR     1
+#define SBI_LEGACY_GETCHAR     2
+#define SBI_LEGACY_CLEAR_IPI   3
+#define SBI_LEGACY_SEND_IPI    4
+#define SBI_LEGACY_FENCE_I     5
+#define SBI_LEGACY_SFENCE      6
 #define SBI_LEGACY_SFENCE_ASID 7
-#define SBI_LEGACY_SHUTDOWN 8
+#define SBI_LEGACY_SHUTDOWN    8
 
-#define SBI_BASE 0x10
+#define SBI_BASE	      0x10
 #define SBI_BASE_SPEC_VERSION 0
-#define SBI_BASE_IMPL_ID 1
+#define SBI_BASE_IMPL_ID      1
 #define SBI_BASE_IMPL_VERSION 2
-#define SBI_BASE_PROBE 3
-#define SBI_BASE_MVENDORID 4
-#define SBI_BASE_MARCHID 5
-#define SBI_BASE_MIMPID 6
+#define SBI_BASE_PROBE	      3
+#define SBI_BASE_MVENDORID    4
+#define SBI_BASE_MARCHID      5
+#define SBI_BASE_MIMPID	      6
 
-#define SBI_TIME 0x54494d45
-#define SBI_IPI 0x735049
-#define SBI_RFENCE 0x52464e43
-#define SBI_RFENCE_I 0
-#define SBI_RFENCE_VMA 1
-#define SBI_RFENCE_VMA_ASID 2
+#define SBI_TIME	     0x54494d45
+#define SBI_IPI		     0x735049
+#define SBI_RFENCE	     0x52464e43
+#define SBI_RFENCE_I	     0
+#define SBI_RFENCE_VMA	     1
+#define SBI_RFENCE_VMA_ASID  2
 #define SBI_RFENCE_GVMA_VMID 3
-#define SBI_RFENCE_GVMA 4
+#define SBI_RFENCE_GVMA	     4
 #define SBI_RFENCE_VVMA_ASID 5
-#define SBI_RFENCE_VVMA 6
+#define SBI_RFENCE_VVMA	     6
 
-#define SBI_HSM 0x48534d
-#define SBI_HSM_START 0
-#define SBI_HSM_STOP 1
-#define SBI_HSM_STATUS 2
-#define SBI_HSM_SUSPEND 3
-#define HSM_STARTED 0
-#define HSM_STOPPED 1
-#define HSM_START_PENDING 2
-#define HSM_STOP_PENDING 3
-#define HSM_SUSPENDED 4
-#define HSM_SUSPEND_PENDING 5
-#define HSM_RESUME_PENDING 6
-#define HSM_SUSPEND_RETENTIVE 0x00000000u
+#define SBI_HSM			  0x48534d
+#define SBI_HSM_START		  0
+#define SBI_HSM_STOP		  1
+#define SBI_HSM_STATUS		  2
+#define SBI_HSM_SUSPEND		  3
+#define HSM_STARTED		  0
+#define HSM_STOPPED		  1
+#define HSM_START_PENDING	  2
+#define HSM_STOP_PENDING	  3
+#define HSM_SUSPENDED		  4
+#define HSM_SUSPEND_PENDING	  5
+#define HSM_RESUME_PENDING	  6
+#define HSM_SUSPEND_RETENTIVE	  0x00000000u
 #define HSM_SUSPEND_NON_RETENTIVE 0x80000000u
 
-#define SBI_SRST 0x53525354
-#define SRST_SHUTDOWN 0
-#define SRST_COLD 1
-#define SRST_WARM 2
-#define SRST_REASON_NONE 0
+#define SBI_SRST	    0x53525354
+#define SRST_SHUTDOWN	    0
+#define SRST_COLD	    1
+#define SRST_WARM	    2
+#define SRST_REASON_NONE    0
 #define SRST_REASON_FAILURE 1
 
-#define SBI_DBCN 0x4442434e
-#define SBI_DBCN_WRITE 0
-#define SBI_DBCN_READ 1
+#define SBI_DBCN	    0x4442434e
+#define SBI_DBCN_WRITE	    0
+#define SBI_DBCN_READ	    1
 #define SBI_DBCN_WRITE_BYTE 2
 
-static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1,
-				       u64 x2, u64 x3, u64 x4, u64 x5)
+static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
+				       u64 x3, u64 x4, u64 x5)
 {
 	register u64 a0 __asm__("a0") = x0;
 	register u64 a1 __asm__("a1") = x1;
@@ -92,14 +92,12 @@ static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1,
 
 	__asm__ volatile("ecall"
 			 : "+r"(a0), "+r"(a1)
-			 : "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a6),
-			   "r"(a7)
+			 : "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a6), "r"(a7)
 			 : "memory");
-	return (struct sbi_ret){ (long)a0, a1 };
+	return (struct sbi_ret){(long)a0, a1};
 }
 
-static inline struct sbi_ret sbi_call(u64 ext, u64 fid, u64 a0, u64 a1,
-				      u64 a2)
+static inline struct sbi_ret sbi_call(u64 ext, u64 fid, u64 a0, u64 a1, u64 a2)
 {
 	return sbi_call6(ext, fid, a0, a1, a2, 0, 0, 0);
 }

@@ -18,6 +18,15 @@ int main(void);
 
 extern char stacks[];
 
+/* What start.S knows of our structures. */
+_Static_assert(STACK_BYTES == 16384 && MAX_HARTS == 64, "start.S");
+_Static_assert(offsetof(struct hart, stack_top) == 0, "start.S");
+_Static_assert(offsetof(struct hart, id) == 8, "start.S");
+_Static_assert(offsetof(struct probe, value) == 112, "start.S");
+_Static_assert(sizeof(struct trap_frame) == 288, "start.S");
+_Static_assert(offsetof(struct suspend, tp) == 112, "start.S");
+_Static_assert(offsetof(struct suspend, sstatus) == 136, "start.S");
+
 _Noreturn void runtime_main(u64 hartid, const void *dtb)
 {
 	(void)hartid; /* start.S left it in harts[0] */

@@ -16,7 +16,7 @@ static void note(bool *flag, const char *fmt, va_list ap)
 {
 	u64 old = spin_lock_irq(&lock);
 
-	if (!failed && !skipped)
+	if (!failed && (!skipped || flag == &failed))
 		vsnprintf(why, sizeof(why), fmt, ap);
 	*flag = true;
 	spin_unlock_irq(&lock, old);

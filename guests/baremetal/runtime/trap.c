@@ -102,13 +102,12 @@ void trap_handle(struct trap_frame *f)
 	f->sstatus |= SSTATUS_SPP;
 }
 
-bool probe_call(struct probe *p, u64 (*fn)(u64, u64, u64), u64 a, u64 b,
-		u64 c)
+bool probe_call(struct probe *p, u64 (*fn)(u64, u64, u64), u64 a, u64 b, u64 c)
 {
 	struct hart *h = this_hart();
 	bool ok;
 
-	p->scause = p->stval = p->sepc = 0;
+	p->scause = p->stval = p->sepc = p->value = 0;
 	p->outer = h->probe;
 	h->probe = p;
 	ok = probe_call_raw(p, fn, a, b, c);

@@ -56,26 +56,32 @@ static void probe_known(void)
 {
 	static const u64 known[] = {
 		SBI_BASE, SBI_TIME, SBI_IPI, SBI_RFENCE, SBI_HSM, SBI_SRST,
-		SBI_DBCN, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+		SBI_DBCN, 0,	    1,	     2,		 3,	  4,
+		5,	  6,	    7,	     8,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_PROBE,
-					    known[i], 0, 0);
+		struct sbi_ret r =
+			sbi_call(SBI_BASE, SBI_BASE_PROBE, known[i], 0, 0);
 
 		check(r.error == 0 && r.value, "0x%lx: error %ld value %ld",
 		      known[i], r.error, r.value);
 	}
 }
 
-static const u64 unknown[] = { 0x09, 0x0f, 0x11, 0x12345678, 0x7fffffff,
-			       0xffffffff80000000, 0xffffffffffffffff };
+static const u64 unknown[] = {0x09,
+			      0x0f,
+			      0x11,
+			      0x12345678,
+			      0x7fffffff,
+			      0xffffffff80000000,
+			      0xffffffffffffffff};
 
 static void probe_unknown(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
-		struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_PROBE,
-					    unknown[i], 0, 0);
+		struct sbi_ret r =
+			sbi_call(SBI_BASE, SBI_BASE_PROBE, unknown[i], 0, 0);
 
 		check(r.error == 0 && r.value == 0,
 		      "0x%lx: error %ld value %ld", unknown[i], r.error,
@@ -95,9 +101,8 @@ static void unknown_functions(void)
 	static const struct {
 		u64 ext, fid;
 	} calls[] = {
-		{ SBI_BASE, 7 },   { SBI_TIME, 1 }, { SBI_IPI, 1 },
-		{ SBI_RFENCE, 7 }, { SBI_HSM, 4 },  { SBI_SRST, 1 },
-		{ SBI_DBCN, 3 },
+		{SBI_BASE, 7}, {SBI_TIME, 1}, {SBI_IPI, 1},  {SBI_RFENCE, 7},
+		{SBI_HSM, 4},  {SBI_SRST, 1}, {SBI_DBCN, 3},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
@@ -117,14 +122,14 @@ static void keeps_registers(void)
 	static const struct {
 		u64 ext, fid, a0, a1;
 	} calls[] = {
-		{ SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0 },
-		{ SBI_TIME, 0, UINT64_MAX, 0 },
-		{ SBI_IPI, 0, 0, 0 },
-		{ SBI_RFENCE, SBI_RFENCE_I, 0, UINT64_MAX },
-		{ SBI_HSM, SBI_HSM_STATUS, 0, 0 },
-		{ SBI_DBCN, SBI_DBCN_READ, 0, 0 },
-		{ SBI_DBCN, SBI_DBCN_WRITE_BYTE, '.', 0 },
-		{ 0x12345678, 0, 0, 0 },
+		{SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0},
+		{SBI_TIME, 0, UINT64_MAX, 0},
+		{SBI_IPI, 0, 0, 0},
+		{SBI_RFENCE, SBI_RFENCE_I, 0, UINT64_MAX},
+		{SBI_HSM, SBI_HSM_STATUS, 0, 0},
+		{SBI_DBCN, SBI_DBCN_READ, 0, 0},
+		{SBI_DBCN, SBI_DBCN_WRITE_BYTE, '.', 0},
+		{0x12345678, 0, 0, 0},
 	};
 	u64 out[2];
 
@@ -143,14 +148,14 @@ static void srst_refusals(void)
 	static const struct {
 		u64 type, reason;
 	} bad[] = {
-		{ 3, 0 },	   { 0xefffffff, 0 }, { 0xf0000000, 0 },
-		{ 0xfffffffe, 0 }, { 0, 2 },	      { 0, 0xdfffffff },
-		{ 1, 2 },	   { 2, 0xdfffffff }, { 3, 2 },
+		{3, 0},		 {0xefffffff, 0}, {0xf0000000, 0},
+		{0xfffffffe, 0}, {0, 2},	  {0, 0xdfffffff},
+		{1, 2},		 {2, 0xdfffffff}, {3, 2},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		long e = sbi_call(SBI_SRST, 0, bad[i].type, bad[i].reason,
-				  0).error;
+		long e = sbi_call(SBI_SRST, 0, bad[i].type, bad[i].reason, 0)
+				 .error;
 
 		check_spec(e == SBI_ERR_INVALID_PARAM,
 			   "type 0x%lx reason 0x%lx gives %ld", bad[i].type,
@@ -159,13 +164,13 @@ static void srst_refusals(void)
 }
 
 const struct test base_tests[] = {
-	{ "base_spec_version_is_at_least_2_0", spec_version },
-	{ "base_identities_are_given", identities },
-	{ "base_probe_finds_every_extension", probe_known },
-	{ "base_probe_of_unknown_extensions_gives_zero", probe_unknown },
-	{ "unknown_extensions_are_not_supported", call_unknown },
-	{ "unknown_functions_are_not_supported", unknown_functions },
-	{ "ecall_changes_a0_and_a1_only", keeps_registers },
-	{ "srst_refuses_reserved_types_and_reasons", srst_refusals },
+	{"base_spec_version_is_at_least_2_0", spec_version},
+	{"base_identities_are_given", identities},
+	{"base_probe_finds_every_extension", probe_known},
+	{"base_probe_of_unknown_extensions_gives_zero", probe_unknown},
+	{"unknown_extensions_are_not_supported", call_unknown},
+	{"unknown_functions_are_not_supported", unknown_functions},
+	{"ecall_changes_a0_and_a1_only", keeps_registers},
+	{"srst_refuses_reserved_types_and_reasons", srst_refusals},
 };
 TEST_LIST(base_tests, base_test_count);

@@ -72,32 +72,31 @@ static void refuse(u64 fid)
 	const struct {
 		u64 n, lo, hi;
 	} bad[] = {
-		{ 1, HOLE, 0 },
-		{ 1, machine.uart.base, 0 },
-		{ 1, ram_end(), 0 },
-		{ 2, ram_end() - 1, 0 },
-		{ 1, UINT64_MAX, 0 },
-		{ UINT64_MAX, (u64)page, 0 },
-		{ UINT64_MAX, 1, 0 },
-		{ 1, (u64)page, 1 },
-		{ 1, (u64)page, UINT64_MAX },
+		{1, HOLE, 0},
+		{1, machine.uart.base, 0},
+		{1, ram_end(), 0},
+		{2, ram_end() - 1, 0},
+		{1, UINT64_MAX, 0},
+		{UINT64_MAX, (u64)page, 0},
+		{UINT64_MAX, 1, 0},
+		{1, (u64)page, 1},
+		{1, (u64)page, UINT64_MAX},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		long e;
 
 		/* Firmware may really do these; nothing is learned there. */
-		if (!machine.rouse && (bad[i].lo == HOLE ||
-				       bad[i].lo == machine.uart.base ||
-				       bad[i].lo == UINT64_MAX ||
-				       bad[i].n == UINT64_MAX ||
-				       bad[i].lo >= ram_end() - 1))
+		if (!machine.rouse &&
+		    (bad[i].lo == HOLE || bad[i].lo == machine.uart.base ||
+		     bad[i].lo == UINT64_MAX || bad[i].n == UINT64_MAX ||
+		     bad[i].lo >= ram_end() - 1))
 			continue;
-		e = sbi_call(SBI_DBCN, fid, bad[i].n, bad[i].lo,
-			     bad[i].hi).error;
+		e = sbi_call(SBI_DBCN, fid, bad[i].n, bad[i].lo, bad[i].hi)
+			    .error;
 		check_spec(e == SBI_ERR_INVALID_PARAM,
-			   "%ld bytes at 0x%lx, high half 0x%lx: %ld",
-			   bad[i].n, bad[i].lo, bad[i].hi, e);
+			   "%ld bytes at 0x%lx, high half 0x%lx: %ld", bad[i].n,
+			   bad[i].lo, bad[i].hi, e);
 	}
 }
 
@@ -128,12 +127,12 @@ static void reads(void)
 }
 
 const struct test dbcn_tests[] = {
-	{ "dbcn_writes_and_counts", writes },
-	{ "dbcn_writes_across_a_page", writes_across_pages },
-	{ "dbcn_writes_no_bytes", writes_nothing },
-	{ "dbcn_writes_a_byte", write_byte },
-	{ "dbcn_write_refuses_what_is_not_ram", write_refusals },
-	{ "dbcn_reads_without_waiting", reads },
-	{ "dbcn_read_refuses_what_is_not_ram", read_refusals },
+	{"dbcn_writes_and_counts", writes},
+	{"dbcn_writes_across_a_page", writes_across_pages},
+	{"dbcn_writes_no_bytes", writes_nothing},
+	{"dbcn_writes_a_byte", write_byte},
+	{"dbcn_write_refuses_what_is_not_ram", write_refusals},
+	{"dbcn_reads_without_waiting", reads},
+	{"dbcn_read_refuses_what_is_not_ram", read_refusals},
 };
 TEST_LIST(dbcn_tests, dbcn_test_count);

@@ -30,17 +30,18 @@ static void states(void)
 
 static void unknown_hart(void)
 {
-	u64 bad[] = { absent_hart(), 1UL << 32, UINT64_MAX, UINT64_MAX / 2 };
+	u64 bad[] = {absent_hart(), 1UL << 32, UINT64_MAX, UINT64_MAX / 2};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		long status = sbi_hart_status(bad[i]).error;
-		long start = sbi_hart_start(bad[i], (u64)record_entry,
-					    (u64)&record).error;
+		long start =
+			sbi_hart_start(bad[i], (u64)record_entry, (u64)&record)
+				.error;
 
 		check_spec(status == SBI_ERR_INVALID_PARAM &&
 				   start == SBI_ERR_INVALID_PARAM,
-			   "hart id 0x%lx: status gives %ld, start %ld",
-			   bad[i], status, start);
+			   "hart id 0x%lx: status gives %ld, start %ld", bad[i],
+			   status, start);
 	}
 }
 
@@ -53,8 +54,9 @@ static void start_registers(void)
 	for (u64 n = 1; n <= 50; n++) {
 		memset(&record, 0xff, sizeof(record));
 		record.count = 0;
-		check_eq(sbi_hart_start(id, (u64)record_entry,
-					(u64)&record).error, 0, "error");
+		check_eq(sbi_hart_start(id, (u64)record_entry, (u64)&record)
+				 .error,
+			 0, "error");
 		if (!check(wait_word(&record.count, 1), "it did not run") ||
 		    !check(wait_status(id, HSM_STOPPED), "it did not stop"))
 			return;
@@ -92,8 +94,8 @@ static void start_twice(void)
 static void bad_addresses(void)
 {
 	/* Firmware knows of its own memory only. */
-	u64 bad[] = { machine.rouse ? ram_end() : machine.ram[0].base,
-		      HOLE, UINT64_MAX - 4095, machine.uart.base };
+	u64 bad[] = {machine.rouse ? ram_end() : machine.ram[0].base, HOLE,
+		     UINT64_MAX - 4095, machine.uart.base};
 	size_t n = machine.rouse ? ARRAY_LEN(bad) : 1;
 	u64 id = other_id();
 
@@ -105,11 +107,11 @@ static void bad_addresses(void)
 		check_eq(sbi_hart_status(id).value, HSM_STOPPED, "state");
 	}
 	for (size_t i = 0; i < n; i++) {
-		long e = sbi_hart_suspend(HSM_SUSPEND_NON_RETENTIVE, bad[i],
-					  0).error;
+		long e = sbi_hart_suspend(HSM_SUSPEND_NON_RETENTIVE, bad[i], 0)
+				 .error;
 
-		check(e == SBI_ERR_INVALID_ADDRESS,
-		      "resume at 0x%lx gives %ld", bad[i], e);
+		check(e == SBI_ERR_INVALID_ADDRESS, "resume at 0x%lx gives %ld",
+		      bad[i], e);
 	}
 }
 
@@ -140,8 +142,7 @@ static void racer(struct hart *h, void *arg)
 			check(wait_word(&record.count, won),
 			      "%ld starts, it ran %ld times", won,
 			      record.count);
-			check(wait_status(id, HSM_STOPPED),
-			      "it did not stop");
+			check(wait_status(id, HSM_STOPPED), "it did not stop");
 		}
 		barrier_wait(&barrier, 2);
 	}
@@ -160,9 +161,9 @@ static void start_race(void)
 
 static void bad_types(void)
 {
-	static const u64 bad[] = { 1, 0x0fffffff, 0x10000000, 0x7fffffff,
-				   0x80000001, 0x8fffffff, 0x90000000,
-				   0xffffffff };
+	static const u64 bad[] = {1,	      0x0fffffff, 0x10000000,
+				  0x7fffffff, 0x80000001, 0x8fffffff,
+				  0x90000000, 0xffffffff};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		long e = sbi_hart_suspend(bad[i], (u64)record_entry, 0).error;
@@ -237,7 +238,7 @@ static void sleeper(struct hart *h, void *arg)
 
 static void suspended_is_seen(void)
 {
-	u32 types[] = { HSM_SUSPEND_RETENTIVE, HSM_SUSPEND_NON_RETENTIVE };
+	u32 types[] = {HSM_SUSPEND_RETENTIVE, HSM_SUSPEND_NON_RETENTIVE};
 
 	for (int i = 0; i < 20 && !test_failed(); i++) {
 		struct hart *other = other_start(sleeper, &types[i & 1]);
@@ -249,7 +250,8 @@ static void suspended_is_seen(void)
 		/* OpenSBI refuses, but lets it resume at that address. */
 		if (machine.rouse)
 			check(sbi_hart_start(other->id, (u64)record_entry,
-					     (u64)&record).error != 0,
+					     (u64)&record)
+					      .error != 0,
 			      "a suspended hart could be started");
 		check_eq(sbi_ipi_hart(other->id), 0, "IPI");
 		hart_join(other);
@@ -277,17 +279,17 @@ static void churn(void)
 }
 
 const struct test hsm_tests[] = {
-	{ "hsm_states_of_all_harts", states },
-	{ "hsm_unknown_hart_is_an_invalid_param", unknown_hart },
-	{ "hsm_start_gives_the_registers", start_registers },
-	{ "hsm_start_of_a_started_hart_is_already_available", start_twice },
-	{ "hsm_start_and_resume_refuse_bad_addresses", bad_addresses },
-	{ "hsm_of_two_starts_one_wins", start_race },
-	{ "hsm_suspend_refuses_reserved_types", bad_types },
-	{ "hsm_suspend_retentive_returns", suspend_retentive },
-	{ "hsm_suspend_non_retentive_resumes", suspend_non_retentive },
-	{ "hsm_suspend_with_a_pending_interrupt_returns", suspend_pending },
-	{ "hsm_suspended_is_seen_and_woken_by_ipi", suspended_is_seen },
-	{ "hsm_start_and_stop_many_times", churn },
+	{"hsm_states_of_all_harts", states},
+	{"hsm_unknown_hart_is_an_invalid_param", unknown_hart},
+	{"hsm_start_gives_the_registers", start_registers},
+	{"hsm_start_of_a_started_hart_is_already_available", start_twice},
+	{"hsm_start_and_resume_refuse_bad_addresses", bad_addresses},
+	{"hsm_of_two_starts_one_wins", start_race},
+	{"hsm_suspend_refuses_reserved_types", bad_types},
+	{"hsm_suspend_retentive_returns", suspend_retentive},
+	{"hsm_suspend_non_retentive_resumes", suspend_non_retentive},
+	{"hsm_suspend_with_a_pending_interrupt_returns", suspend_pending},
+	{"hsm_suspended_is_seen_and_woken_by_ipi", suspended_is_seen},
+	{"hsm_start_and_stop_many_times", churn},
 };
 TEST_LIST(hsm_tests, hsm_test_count);

@@ -52,19 +52,20 @@ static void send_and_check(u64 mask, u64 base, u64 want)
 		if (!(want >> i & 1))
 			continue;
 		while (!n && time_now() - start < 5 * machine.hz)
-			n = i ? __atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) :
-				soft_pending();
+			n = i ? __atomic_load_n(&seen[i], __ATOMIC_ACQUIRE)
+			      : soft_pending();
 		check(n, "mask 0x%lx base %ld: hart %ld got none", mask, base,
 		      harts[i].id);
 	}
 	delay_ticks(us_to_ticks(200));
 	for (u32 i = 0; i < machine.hart_count; i++) {
-		u64 n = i ? __atomic_exchange_n(&seen[i], 0,
-						__ATOMIC_ACQ_REL) :
-			    soft_pending();
+		u64 n = i ? __atomic_exchange_n(&seen[i], 0, __ATOMIC_ACQ_REL)
+			  : soft_pending();
 
-		check(n == (want >> i & 1), "mask 0x%lx base %ld: hart %ld "
-		      "got %ld", mask, base, harts[i].id, n);
+		check(n == (want >> i & 1),
+		      "mask 0x%lx base %ld: hart %ld "
+		      "got %ld",
+		      mask, base, harts[i].id, n);
 	}
 	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
 }
@@ -106,15 +107,15 @@ static void unknown_harts(void)
 	struct {
 		u64 mask, base;
 	} bad[] = {
-		{ 1, absent },
-		{ 1UL << absent, 0 },
-		{ 1 | 1UL << absent, 0 },
-		{ UINT64_MAX, 0 },
-		{ 1, 1UL << 32 },
-		{ 1, UINT64_MAX - 1 },
-		{ 3, UINT64_MAX - 1 },
-		{ 1UL << 63, harts[0].id },
-		{ 2, UINT64_MAX / 2 },
+		{1, absent},
+		{1UL << absent, 0},
+		{1 | 1UL << absent, 0},
+		{UINT64_MAX, 0},
+		{1, 1UL << 32},
+		{1, UINT64_MAX - 1},
+		{3, UINT64_MAX - 1},
+		{1UL << 63, harts[0].id},
+		{2, UINT64_MAX / 2},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -160,10 +161,10 @@ static void to_stopped(void)
 }
 
 const struct test ipi_tests[] = {
-	{ "ipi_reaches_exactly_the_harts_in_the_mask", masks },
-	{ "ipi_with_base_minus_one_reaches_all", broadcast },
-	{ "ipi_to_unknown_harts_is_an_invalid_param", unknown_harts },
-	{ "ipi_to_self_traps_once", self_trap },
-	{ "ipi_to_a_stopped_hart_does_not_start_it", to_stopped },
+	{"ipi_reaches_exactly_the_harts_in_the_mask", masks},
+	{"ipi_with_base_minus_one_reaches_all", broadcast},
+	{"ipi_to_unknown_harts_is_an_invalid_param", unknown_harts},
+	{"ipi_to_self_traps_once", self_trap},
+	{"ipi_to_a_stopped_hart_does_not_start_it", to_stopped},
 };
 TEST_LIST(ipi_tests, ipi_test_count);

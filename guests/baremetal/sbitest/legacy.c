@@ -122,9 +122,9 @@ static void keeps_registers(void)
 
 	mask = 0;
 	for (u64 e = 0; e < SBI_LEGACY_SHUTDOWN; e++) {
-		u64 a0 = e == SBI_LEGACY_PUTCHAR ? ' ' :
-			 e >= SBI_LEGACY_SEND_IPI ? (u64)&mask :
-						    UINT64_MAX;
+		u64 a0 = e == SBI_LEGACY_PUTCHAR    ? ' '
+			 : e >= SBI_LEGACY_SEND_IPI ? (u64)&mask
+						    : UINT64_MAX;
 
 		/* a6 is ignored. */
 		changed = ecall_registers(e, 99, a0, 0x1234, out);
@@ -135,13 +135,13 @@ static void keeps_registers(void)
 }
 
 const struct test legacy_tests[] = {
-	{ "legacy_set_timer_sets_and_clears", set_timer },
-	{ "legacy_console_answers", console },
-	{ "legacy_send_ipi_and_clear_ipi", ipi },
-	{ "legacy_clear_ipi_tells_what_was_pending", clear_tells },
-	{ "legacy_mask_is_at_a_virtual_address", virtual_mask },
-	{ "legacy_fault_on_the_mask_is_the_callers", bad_mask },
-	{ "legacy_fences_succeed", fences },
-	{ "legacy_calls_change_a0_only", keeps_registers },
+	{"legacy_set_timer_sets_and_clears", set_timer},
+	{"legacy_console_answers", console},
+	{"legacy_send_ipi_and_clear_ipi", ipi},
+	{"legacy_clear_ipi_tells_what_was_pending", clear_tells},
+	{"legacy_mask_is_at_a_virtual_address", virtual_mask},
+	{"legacy_fault_on_the_mask_is_the_callers", bad_mask},
+	{"legacy_fences_succeed", fences},
+	{"legacy_calls_change_a0_only", keeps_registers},
 };
 TEST_LIST(legacy_tests, legacy_test_count);

@@ -24,17 +24,21 @@ static void arguments(void)
 	static const struct {
 		u64 start, size;
 	} ranges[] = {
-		{ 0, 0 },	       { 0, UINT64_MAX },
-		{ 0x80000000, 4096 },  { 0x80000123, 7 },
-		{ VA, 1UL << 30 },     { 0, 1UL << 39 },
-		{ 0x1000, UINT64_MAX },
+		{0, 0},
+		{0, UINT64_MAX},
+		{0x80000000, 4096},
+		{0x80000123, 7},
+		{VA, 1UL << 30},
+		{0, 1UL << 39},
+		{0x1000, UINT64_MAX},
 	};
 	for (u64 f = SBI_RFENCE_I; f <= SBI_RFENCE_VMA_ASID; f++) {
 		for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
 			u64 s = ranges[i].start, n = ranges[i].size;
 
-			check_eq(fence(f, 1UL << this_hart()->id, 0, s, n,
-				       1).error, 0, "error, self");
+			check_eq(fence(f, 1UL << this_hart()->id, 0, s, n, 1)
+					 .error,
+				 0, "error, self");
 			check_eq(fence(f, 0, UINT64_MAX, s, n, 1).error, 0,
 				 "error, base -1");
 			check_eq(fence(f, 0, 0, s, n, 1).error, 0,
@@ -46,8 +50,8 @@ static void arguments(void)
 static void wraps(void)
 {
 	for (u64 f = SBI_RFENCE_VMA; f <= SBI_RFENCE_VMA_ASID; f++) {
-		long e = fence(f, 0, UINT64_MAX, UINT64_MAX - 4095, 8192,
-			       0).error;
+		long e = fence(f, 0, UINT64_MAX, UINT64_MAX - 4095, 8192, 0)
+				 .error;
 
 		check(e == 0 || e == SBI_ERR_INVALID_ADDRESS,
 		      "a range over the end gives %ld", e);
@@ -208,8 +212,8 @@ static void storm(struct hart *h, void *arg)
 	(void)arg;
 	barrier_wait(&barrier, machine.hart_count);
 	for (int i = 0; i < 300; i++)
-		if (fence(i % 3, 0, UINT64_MAX, VA, PAGE_BYTES * (i % 9),
-			  0).error)
+		if (fence(i % 3, 0, UINT64_MAX, VA, PAGE_BYTES * (i % 9), 0)
+			    .error)
 			test_fail("a fence failed");
 	barrier_wait(&barrier, machine.hart_count);
 }
@@ -220,14 +224,14 @@ static void all_at_once(void)
 }
 
 const struct test rfence_tests[] = {
-	{ "rfence_takes_all_ranges_and_masks", arguments },
-	{ "rfence_survives_a_range_over_the_end", wraps },
-	{ "rfence_to_unknown_harts_is_an_invalid_param", unknown_harts },
-	{ "rfence_hypervisor_fences_need_h", hypervisor_fences },
-	{ "rfence_sfence_is_done_when_it_returns", sfence_is_done },
-	{ "rfence_full_sfence_is_done_when_it_returns", sfence_all_is_done },
-	{ "rfence_sfence_asid_is_done_when_it_returns", sfence_asid_is_done },
-	{ "rfence_fence_i_is_done_when_it_returns", fence_i_is_done },
-	{ "rfence_by_all_harts_at_once_ends", all_at_once },
+	{"rfence_takes_all_ranges_and_masks", arguments},
+	{"rfence_survives_a_range_over_the_end", wraps},
+	{"rfence_to_unknown_harts_is_an_invalid_param", unknown_harts},
+	{"rfence_hypervisor_fences_need_h", hypervisor_fences},
+	{"rfence_sfence_is_done_when_it_returns", sfence_is_done},
+	{"rfence_full_sfence_is_done_when_it_returns", sfence_all_is_done},
+	{"rfence_sfence_asid_is_done_when_it_returns", sfence_asid_is_done},
+	{"rfence_fence_i_is_done_when_it_returns", fence_i_is_done},
+	{"rfence_by_all_harts_at_once_ends", all_at_once},
 };
 TEST_LIST(rfence_tests, rfence_test_count);

@@ -32,12 +32,11 @@ static void fires_in_time(void)
 
 static void past_fires(void)
 {
-	u64 past[] = { 0, 1, time_now() };
+	u64 past[] = {0, 1, time_now()};
 
 	for (size_t i = 0; i < ARRAY_LEN(past); i++) {
 		set_timer(past[i]);
-		check(wait_pending(machine.hz), "0x%lx never pending",
-		      past[i]);
+		check(wait_pending(machine.hz), "0x%lx never pending", past[i]);
 		set_timer(UINT64_MAX);
 		check(!timer_pending(), "pending after a new deadline");
 	}
@@ -117,11 +116,11 @@ static void per_hart(void)
 }
 
 const struct test time_tests[] = {
-	{ "time_fires_not_before_its_deadline", fires_in_time },
-	{ "time_in_the_past_fires_at_once", past_fires },
-	{ "time_later_deadline_clears_pending", later_clears },
-	{ "time_wakes_wfi", wakes_wfi },
-	{ "time_traps_once", traps_once },
-	{ "time_is_per_hart", per_hart },
+	{"time_fires_not_before_its_deadline", fires_in_time},
+	{"time_in_the_past_fires_at_once", past_fires},
+	{"time_later_deadline_clears_pending", later_clears},
+	{"time_wakes_wfi", wakes_wfi},
+	{"time_traps_once", traps_once},
+	{"time_is_per_hart", per_hart},
 };
 TEST_LIST(time_tests, time_test_count);

@@ -9,29 +9,29 @@
 
 /* The ways to wake a hart; the last step of each is the kick. */
 enum kick {
-	KICK_IPI,         /* SBI IPI to one hart */
-	KICK_IPI_ALL,     /* SBI IPI to all harts, base -1 */
-	KICK_IPI_LEGACY,  /* legacy send_ipi with a mask in memory */
-	KICK_UART,        /* UART's THRE interrupt: the IER write */
-	KICK_ENABLE,      /* line up already: the target's PLIC enable bit */
-	KICK_THRESHOLD,   /* ... : lowering the target's threshold */
-	KICK_PRIORITY,    /* ... : raising the line's priority */
-	KICK_COMPLETE,    /* ... and claimed by the sender: its completion */
-	KICK_RTC,         /* the RTC's alarm, now or some us later */
-	KICK_START,       /* HSM hart_start of a hart that stopped itself */
+	KICK_IPI,	 /* SBI IPI to one hart */
+	KICK_IPI_ALL,	 /* SBI IPI to all harts, base -1 */
+	KICK_IPI_LEGACY, /* legacy send_ipi with a mask in memory */
+	KICK_UART,	 /* UART's THRE interrupt: the IER write */
+	KICK_ENABLE,	 /* line up already: the target's PLIC enable bit */
+	KICK_THRESHOLD,	 /* ... : lowering the target's threshold */
+	KICK_PRIORITY,	 /* ... : raising the line's priority */
+	KICK_COMPLETE,	 /* ... and claimed by the sender: its completion */
+	KICK_RTC,	 /* the RTC's alarm, now or some us later */
+	KICK_START,	 /* HSM hart_start of a hart that stopped itself */
 	KICK_COUNT,
 };
 
 /* The ways to wait. */
 enum nap {
-	NAP_WFI,           /* WFI with SIE clear, look at sip */
-	NAP_WFI_TRAP,      /* the same, then take the trap */
-	NAP_RETENTIVE,     /* HSM retentive suspend */
+	NAP_WFI,	   /* WFI with SIE clear, look at sip */
+	NAP_WFI_TRAP,	   /* the same, then take the trap */
+	NAP_RETENTIVE,	   /* HSM retentive suspend */
 	NAP_NON_RETENTIVE, /* HSM non-retentive suspend */
-	NAP_STOP,          /* HSM stop, until somebody starts it again */
-	NAP_TIMER,         /* WFI with a timer 0 to 30 us away */
-	NAP_SPIN,          /* no sleep: spin on sip, without any exit */
-	NAP_SPIN_TRAP,     /* spin with SIE set until the handler ran */
+	NAP_STOP,	   /* HSM stop, until somebody starts it again */
+	NAP_TIMER,	   /* WFI with a timer 0 to 30 us away */
+	NAP_SPIN,	   /* no sleep: spin on sip, without any exit */
+	NAP_SPIN_TRAP,	   /* spin with SIE set until the handler ran */
 	NAP_COUNT,
 };
 
@@ -47,9 +47,13 @@ struct token {
 } __attribute__((aligned(64)));
 
 #define STAMP_TIME_BITS 48
-#define STAMP_TIME ((1UL << STAMP_TIME_BITS) - 1)
+#define STAMP_TIME	((1UL << STAMP_TIME_BITS) - 1)
 
-enum life { LIFE_STARTING, LIFE_UP, LIFE_STOPPING };
+enum life {
+	LIFE_STARTING,
+	LIFE_UP,
+	LIFE_STOPPING
+};
 
 struct worker {
 	/* Any hart, atomic. */
@@ -67,8 +71,34 @@ struct worker {
 	u64 by_kick[KICK_COUNT], sum[KICK_COUNT], max[KICK_COUNT];
 };
 
+#define END_BIT	   (1UL << 63) /* in an inbox: the hunt is over */
+#define TOKENS_MAX 32
+
 extern struct worker workers[MAX_HARTS];
+extern struct token tokens[TOKENS_MAX];
+extern u32 token_count;
+extern u64 delivered; /* tokens taken so far */
+extern u64 watchdog;  /* ticks */
 extern const char *const kick_names[KICK_COUNT];
+extern const char *const nap_names[NAP_COUNT];
+
+/* Naps other than spinning that hart 0 can take, too. */
+#define NAPS_ASLEEP \
+	(1u << NAP_WFI | 1u << NAP_WFI_TRAP | 1u << NAP_RETENTIVE | \
+	 1u << NAP_NON_RETENTIVE | 1u << NAP_TIMER)
+
+/* Which naps the SBI and the arguments allow, as bits. */
+u32 naps_allowed(void);
+/* One nap of that kind, with interrupts off before and after. */
+void nap_how(struct worker *w, enum nap nap);
+
+/* The watchdog woke this hart at `woke`: was a token waiting meanwhile? */
+void watch_self(struct worker *w, u64 woke);
+/* Does another hart sleep over its deadline or over a token? */
+void watch_others(struct worker *w);
+
+/* All harts sleep until timers, `n` times each. */
+void timers_hunt(u64 n, u32 naps);
 
 /* Which kicks this machine and the arguments allow, as bits. */
 u32 kicks_allowed(void);

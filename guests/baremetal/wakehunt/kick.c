@@ -26,8 +26,8 @@ struct device {
 	u32 priority;
 };
 
-static struct device uart = { .priority = 1 };
-static struct device rtc = { .priority = 2 };
+static struct device uart = {.priority = 1};
+static struct device rtc = {.priority = 2};
 static struct spinlock enable_lock;
 
 const char *const kick_names[KICK_COUNT] = {
@@ -59,8 +59,7 @@ static void enable(u32 worker, u32 line, bool on)
 u32 kicks_allowed(void)
 {
 	u32 all = 1u << KICK_IPI | 1u << KICK_IPI_ALL;
-	u32 plic = 1u << KICK_UART | 1u << KICK_THRESHOLD |
-		   1u << KICK_PRIORITY;
+	u32 plic = 1u << KICK_UART | 1u << KICK_THRESHOLD | 1u << KICK_PRIORITY;
 
 	if (sbi_has(SBI_LEGACY_SEND_IPI))
 		all |= 1u << KICK_IPI_LEGACY;
@@ -245,16 +244,16 @@ static u64 kick(struct worker *w, enum kick kick, u32 to)
 		enable(me, uart.line, false);
 		break;
 	case KICK_RTC:
-		later_ns = rand_below(&w->rand, 2) *
-			   rand_below(&w->rand, 50000);
+		later_ns =
+			rand_below(&w->rand, 2) * rand_below(&w->rand, 50000);
 		rtc_alarm(rtc_now_ns() + later_ns);
 		return time_now() + ns_to_ticks(later_ns);
 	default:
 		break;
 	}
 	if (error)
-		die("%s to hart %ld: error %ld", kick_names[kick],
-		    harts[to].id, error);
+		die("%s to hart %ld: error %ld", kick_names[kick], harts[to].id,
+		    error);
 	return time_now();
 }
 
@@ -291,8 +290,8 @@ static void start(u32 to)
 
 	while (sbi_hart_status(harts[to].id).value != HSM_STOPPED)
 		cpu_relax();
-	error = sbi_hart_start(harts[to].id, (u64)hart_entry,
-			       (u64)&harts[to]).error;
+	error = sbi_hart_start(harts[to].id, (u64)hart_entry, (u64)&harts[to])
+			.error;
 	if (error)
 		die("start of hart %ld: error %ld", harts[to].id, error);
 }
@@ -380,7 +379,7 @@ void kick_describe(u32 to)
 	      read32(machine.plic.base + rtc.line * 4));
 	print("  UART: IER 0x%x, users %u; RTC: alarm %u, users %u\n",
 	      uart_read(UART_IER), uart.users,
-	      machine.rtc.bytes ? read32(machine.rtc.base + RTC_ALARM_STATUS) :
-				  0,
+	      machine.rtc.bytes ? read32(machine.rtc.base + RTC_ALARM_STATUS)
+				: 0,
 	      rtc.users);
 }

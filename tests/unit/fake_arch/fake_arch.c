@@ -139,6 +139,7 @@ void arch_wait(void)
 	struct fake_cpu *f = self();
 
 	CHECK(f->c.mode == CPU_IDLE);
+	f->stopped = CPU_IDLE;
 	if (!f->rung && f->timer > f->now)
 		f->now = MIN(f->timer, horizon(f));
 }
@@ -183,6 +184,8 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 		end = RUN_TIMER;
 	v->exits++;
 	cpu_leave_guest(&f->c);
+	if (end == RUN_LOOK)
+		f->stopped = CPU_GUEST;
 	return end;
 }
 
@@ -366,7 +369,11 @@ bool fake_step(u32 cpu)
 	bool ran;
 
 	fake_this_cpu = &f->c;
+	f->c.mode = CPU_HYP;
+	f->stopped = CPU_HYP;
 	ran = sched_step(&f->c, f->now);
+	/* To the others it is still there until its next step. */
+	f->c.mode = f->stopped;
 	/* A step takes time even if it did nothing. */
 	if (f->now == before)
 		f->now++;

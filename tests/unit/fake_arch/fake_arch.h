@@ -56,6 +56,7 @@ struct fake_cpu {
 	u64 now;
 	u64 timer;
 	bool rung;
+	u32 stopped; /* enum cpu_mode in which its last step ended */
 	u64 rings;
 };
 

@@ -1,0 +1,143 @@
+/*
+ * Producers ring, an owner stops to look only when nothing is there: it must
+ * never sleep on mail. The "hardware" is a pending bit that the owner waits
+ * for; a wait that lasts for seconds is a lost ring.
+ */
+/* sources: kernel/percpu/cpu.c */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "kernel/panic.h"
+#include "kernel/percpu/doorbell.h"
+
+#define PRODUCERS 3
+#define POSTS 30000
+#define LOST_SECONDS 20
+
+_Thread_local struct cpu *fake_this_cpu;
+static struct cpu owner;
+static u32 pending; /* atomic: the doorbell in hardware */
+static u32 rings, posted[PRODUCERS], seen[PRODUCERS];
+static struct mbox_node nodes[PRODUCERS];
+
+void arch_doorbell_ring(struct cpu *target)
+{
+	(void)target;
+	ck_pr_faa_32(&rings, 1);
+	ck_pr_store_32(&pending, 1);
+}
+
+void arch_doorbell_ack(void)
+{
+	ck_pr_store_32(&pending, 0);
+}
+
+void panic(const char *fmt, ...)
+{
+	(void)fmt;
+	abort();
+}
+
+static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	u32 i = (u32)(n - nodes);
+
+	(void)c, (void)bits, (void)now;
+	seen[i] = ck_pr_load_32(&posted[i]);
+}
+
+/* Waits as a hart does; false if nobody ever rang. */
+static bool hardware_wait(void)
+{
+	time_t begin = time(NULL);
+
+	while (!ck_pr_load_32(&pending)) {
+		if (time(NULL) - begin > LOST_SECONDS)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static bool all_seen(void)
+{
+	for (u32 i = 0; i < PRODUCERS; i++) {
+		if (seen[i] != POSTS)
+			return false;
+	}
+	return true;
+}
+
+static void *own(void *arg)
+{
+	u32 rounds = 0;
+
+	(void)arg;
+	while (!all_seen()) {
+		struct mbox_node *n, *next;
+
+		doorbell_answer(&owner);
+		for (n = mbox_take_all(&owner.mbox); n; n = next) {
+			next = mbox_next(n);
+			look(&owner, n, mbox_take(n), 0);
+		}
+		if (all_seen())
+			break;
+		if (!cpu_will_stop(&owner, rounds++ % 2 ? CPU_IDLE : CPU_GUEST))
+			continue;
+		if (!hardware_wait())
+			return (void *)1;
+		cpu_leave_guest(&owner);
+	}
+	return NULL;
+}
+
+static void *produce(void *arg)
+{
+	u32 self = (u32)(uintptr_t)arg;
+
+	for (u32 i = 1; i <= POSTS; i++) {
+		ck_pr_store_32(&posted[self], i);
+		doorbell_post(&owner, &nodes[self], 1);
+		if (i % (7 + self) == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void no_ring_is_lost(void **state)
+{
+	pthread_t t[PRODUCERS + 1];
+	void *lost;
+
+	(void)state;
+	owner.index = cpu_count();
+	cpu_register(&owner);
+	for (u32 i = 0; i < PRODUCERS; i++)
+		mbox_node_init(&nodes[i], look);
+	pthread_create(&t[PRODUCERS], NULL, own, NULL);
+	for (uintptr_t i = 0; i < PRODUCERS; i++)
+		pthread_create(&t[i], NULL, produce, (void *)i);
+	for (u32 i = 0; i < PRODUCERS; i++)
+		pthread_join(t[i], NULL);
+	pthread_join(t[PRODUCERS], &lost);
+	assert_null(lost);
+	/* And they were merged: fewer rings than posts. */
+	assert_in_range(rings, 1, PRODUCERS * POSTS - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_ring_is_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

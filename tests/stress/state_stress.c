@@ -1,0 +1,381 @@
+/*
+ * The whole core, a thread for each CPU: vCPUs wait, wake each other across
+ * CPUs, are moved, paused, resumed, stopped and started, while the policy
+ * changes. No wake may be lost, no vCPU be in two places.
+ */
+/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
+ *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
+ *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
+ *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
+ *          kernel/sched/rr.c kernel/sched/fp.c */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernel/arch.h"
+#include "kernel/guest.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/percpu/doorbell.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "kernel/vcpu.h"
+#include "kernel/virq.h"
+
+#define CPUS 3
+#define VCPUS 7
+#define LOST_SECONDS 20
+
+struct host_cpu {
+	struct cpu c;
+	u32 pending; /* atomic: the doorbell in hardware */
+	u64 timer;
+};
+
+struct host_vcpu {
+	struct vcpu v;
+	struct cpu *loaded; /* atomic */
+	u64 raised;         /* atomic: counted before each raise */
+	u64 seen;           /* atomic: the count when it took interrupts */
+	u64 deadline;
+	u32 seed;
+};
+
+_Thread_local struct cpu *fake_this_cpu;
+u64 timebase_hz = 10000000;
+static struct host_cpu cpus[CPUS];
+static struct guest guest;
+static struct host_vcpu *vcpus[VCPUS];
+static u32 stopping, quiet, offs;
+
+static struct host_vcpu *hv(struct vcpu *v)
+{
+	return container_of(v, struct host_vcpu, v);
+}
+
+static struct host_cpu *self(void)
+{
+	return container_of(cpu_this(), struct host_cpu, c);
+}
+
+static u32 rnd(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* ---- The rest of the kernel ---- */
+
+void *obj_alloc(size_t bytes)
+{
+	size_t size = ALIGN_UP(bytes ? bytes : 1, (size_t)64);
+	void *p = aligned_alloc(64, size);
+
+	memset(p, 0, size);
+	return p;
+}
+
+void obj_free(void *obj)
+{
+	free(obj);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	(void)level, (void)fmt;
+}
+
+void panic(const char *fmt, ...)
+{
+	fputs(fmt, stderr);
+	abort();
+}
+
+u64 time_now_ticks(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 10000000 + (u64)t.tv_nsec / 100;
+}
+
+void guest_vcpu_off(struct guest *g, struct vcpu *v)
+{
+	(void)g, (void)v;
+	ck_pr_faa_32(&offs, 1);
+}
+
+/* ---- kernel/arch.h ---- */
+
+void arch_timer_set(u64 deadline_ticks)
+{
+	self()->timer = deadline_ticks;
+}
+
+void arch_doorbell_ring(struct cpu *target)
+{
+	ck_pr_store_32(&container_of(target, struct host_cpu, c)->pending, 1);
+}
+
+void arch_doorbell_ack(void)
+{
+	ck_pr_store_32(&self()->pending, 0);
+}
+
+void arch_host_irq(void)
+{
+}
+
+static bool interrupted(struct host_cpu *c)
+{
+	return ck_pr_load_32(&c->pending) || c->timer <= time_now_ticks() ||
+	       ck_pr_load_32(&stopping);
+}
+
+void arch_wait(void)
+{
+	while (!interrupted(self()))
+		sched_yield();
+}
+
+static void take_interrupts(struct host_vcpu *h)
+{
+	u64 raised;
+
+	if (!ck_pr_load_32(&h->v.virq))
+		return;
+	ck_pr_fas_32(&h->v.virq, 0);
+	raised = ck_pr_load_64(&h->raised);
+	ck_pr_store_64(&h->seen, raised);
+}
+
+static void raise(struct host_vcpu *h)
+{
+	ck_pr_faa_64(&h->raised, 1);
+	virq_raise(&h->v, VIRQ_SOFT);
+}
+
+enum run_end arch_vcpu_run(struct vcpu *v)
+{
+	struct host_cpu *c = self();
+	struct host_vcpu *h = hv(v);
+	u32 n = 1 + rnd(&h->seed) % 20;
+	enum run_end end = RUN_LOOK;
+
+	if (ck_pr_load_ptr(&h->loaded) != &c->c)
+		abort();
+	if (!cpu_enter_guest(&c->c, v))
+		return RUN_LOOK;
+	for (;;) {
+		take_interrupts(h);
+		if (interrupted(c)) {
+			end = c->timer <= time_now_ticks() ? RUN_TIMER :
+							     RUN_LOOK;
+			break;
+		}
+		if (n-- == 0) {
+			u32 what = rnd(&h->seed) % 16;
+
+			h->deadline = rnd(&h->seed) % 4 ? TIME_NEVER :
+				      time_now_ticks() + rnd(&h->seed) % 5000;
+			if (ck_pr_load_32(&quiet))
+				h->deadline = TIME_NEVER;
+			else if (what < 12)
+				raise(vcpus[rnd(&h->seed) % VCPUS]);
+			take_interrupts(h);
+			end = what == 15 ? RUN_YIELD : RUN_BLOCK;
+			break;
+		}
+	}
+	cpu_leave_guest(&c->c);
+	return end;
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	if (ck_pr_fas_ptr(&hv(v)->loaded, cpu_this()) != NULL)
+		abort();
+}
+
+void arch_vcpu_save(struct vcpu *v)
+{
+	if (ck_pr_fas_ptr(&hv(v)->loaded, NULL) != cpu_this())
+		abort();
+}
+
+bool arch_vcpu_pending(struct vcpu *v)
+{
+	return ck_pr_load_32(&v->virq) || hv(v)->deadline <= time_now_ticks();
+}
+
+u64 arch_vcpu_deadline_ticks(struct vcpu *v)
+{
+	return hv(v)->deadline;
+}
+
+void arch_vcpu_timer_fired(struct vcpu *v)
+{
+	hv(v)->deadline = TIME_NEVER;
+	virq_raise(v, VIRQ_TIMER);
+}
+
+/* ---- The threads ---- */
+
+static void *cpu_thread(void *arg)
+{
+	struct host_cpu *c = arg;
+
+	fake_this_cpu = &c->c;
+	while (!ck_pr_load_32(&stopping))
+		sched_step(&c->c, time_now_ticks());
+	return NULL;
+}
+
+static void request_at_random(u32 *seed)
+{
+	struct vcpu *v = &vcpus[rnd(seed) % VCPUS]->v;
+	struct cpuset to = { { 1 + rnd(seed) % ((1 << CPUS) - 1) } };
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+
+	switch (rnd(seed) % 8) {
+	case 0:
+	case 1:
+		assert_int_equal(sched_vcpu_affinity(v, &to), 0);
+		break;
+	case 2:
+		sched_vcpu_request(v, VCPU_REQ_KILL);
+		assert_int_equal(sched_vcpu_start(v), 0);
+		break;
+	case 3:
+		sched_vcpu_request(v, VCPU_REQ_PAUSE);
+		break;
+	case 4:
+		sched_vcpu_request(v, VCPU_REQ_RESUME);
+		break;
+	case 5:
+		p.priority = rnd(seed) % 256;
+		p.weight = 1 + rnd(seed) % 1000;
+		p.cap = rnd(seed) % 2 ? 50 : 0;
+		sched_guest_params(&guest, &p);
+		break;
+	default:
+		raise(hv(v));
+	}
+}
+
+static void all_go_on(void)
+{
+	struct cpuset all = { { (1 << CPUS) - 1 } };
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+
+	sched_guest_params(&guest, &p);
+	for (u32 i = 0; i < VCPUS; i++) {
+		sched_vcpu_request(&vcpus[i]->v, VCPU_REQ_RESUME);
+		assert_int_equal(sched_vcpu_affinity(&vcpus[i]->v, &all), 0);
+		assert_int_equal(sched_vcpu_start(&vcpus[i]->v), 0);
+	}
+}
+
+/* Each answers one more interrupt, in time. */
+static bool all_answer(void)
+{
+	time_t begin = time(NULL);
+
+	for (u32 i = 0; i < VCPUS; i++) {
+		raise(vcpus[i]);
+		while (ck_pr_load_64(&vcpus[i]->seen) !=
+		       ck_pr_load_64(&vcpus[i]->raised)) {
+			if (time(NULL) - begin > LOST_SECONDS) {
+				fprintf(stderr, "vcpu %u: state %u virq %x\n",
+					i, vcpus[i]->v.state, vcpus[i]->v.virq);
+				return false;
+			}
+			sched_yield();
+		}
+	}
+	return true;
+}
+
+static void machine_make(void)
+{
+	static const struct sched_params defaults = SCHED_PARAMS_DEFAULT;
+
+	for (u32 i = 0; i < CPUS; i++) {
+		cpus[i].c.index = i;
+		cpus[i].timer = TIME_NEVER;
+		cpu_register(&cpus[i].c);
+	}
+	fake_this_cpu = NULL;
+	assert_int_equal(sched_init("rr"), 0);
+	guest.cfg.name = "guest";
+	guest.cfg.vcpus = VCPUS;
+	guest.cfg.sched = defaults;
+	guest.state = GUEST_RUNNING;
+	guest.vcpu = obj_alloc(VCPUS * sizeof(*guest.vcpu));
+	for (u32 i = 0; i < VCPUS; i++) {
+		vcpus[i] = obj_alloc(sizeof(*vcpus[i]));
+		vcpus[i]->v.guest = &guest;
+		vcpus[i]->v.id = i;
+		vcpus[i]->seed = i;
+		vcpus[i]->deadline = TIME_NEVER;
+		guest.vcpu[i] = &vcpus[i]->v;
+	}
+	assert_int_equal(sched_guest_add(&guest), 0);
+}
+
+static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
+{
+	bool full = getenv("ROUSE_TEST_FULL") != NULL;
+	pthread_t t[CPUS];
+	u32 seed = 1;
+
+	(void)state;
+	machine_make();
+	for (u32 i = 0; i < CPUS; i++)
+		pthread_create(&t[i], NULL, cpu_thread, &cpus[i]);
+	all_go_on();
+	for (u32 round = 0; round < (full ? 1000 : 100); round++) {
+		ck_pr_store_32(&quiet, 0);
+		for (u32 i = 0; i < 300; i++) {
+			request_at_random(&seed);
+			if (i % 100 == 0)
+				(void)!sched_policy_set(
+					sched_policy_list(rnd(&seed) % 3),
+					NULL);
+			sched_yield();
+		}
+		all_go_on();
+		ck_pr_store_32(&quiet, 1);
+		assert_true(all_answer());
+	}
+	guest.state = GUEST_STOPPING;
+	sched_guest_kill(&guest);
+	for (u32 i = 0; i < 10000 && !sched_guest_killed(&guest); i++)
+		usleep(1000);
+	assert_true(sched_guest_killed(&guest));
+	ck_pr_store_32(&stopping, 1);
+	for (u32 i = 0; i < CPUS; i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(cpus[i].c.load, 0);
+	}
+	assert_int_equal(guest.vcpus_on, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_wake_is_lost_whatever_is_asked_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,112 @@
+"""Lab files as text, and talking to Rouse's shell.
+
+    lab(guest("a", "spin", vcpus=2, weight=512), poweroff=True)
+
+Guests start with Rouse unless autostart=False is said.
+"""
+
+import json
+import re
+
+from harness import Failure
+
+LINUX = {"kernel": "linux/Image", "initrd": "linux/initrd-small.gz",
+         "memory": "128M", "vcpus": 2}
+
+
+def _value(name, value):
+    if isinstance(value, bool):
+        return f"{name};" if value else ""
+    if isinstance(value, int):
+        return f"{name} = <{value}>;"
+    if isinstance(value, (list, tuple)):
+        return f"{name} = <{' '.join(str(v) for v in value)}>;"
+    return f"{name} = {json.dumps(value)};"
+
+
+def guest(name, image=None, autostart=True, extra="", **knobs):
+    """One guest's node; `image` is a bare-metal guest's name."""
+    if image:
+        knobs = {"memory": "16M", "kernel": f"baremetal/{image}.elf", **knobs}
+    knobs = {k.replace("_", "-"): v for k, v in knobs.items()}
+    body = "".join(f"\t\t\t{_value(k, v)}\n" for k, v in knobs.items()
+                   if v is not None)
+    return (f"\t\t{name} {{\n{body}" + ("\t\t\tautostart;\n" if autostart
+                                        else "") + f"{extra}\t\t}};\n")
+
+
+def linux(name, extra_args="", **knobs):
+    """A Debian Linux with two vCPUs; `extra_args` are for its command line."""
+    args = f"console=ttyS0 hostname={name} {extra_args}".strip()
+    return guest(name, **{**LINUX, "bootargs": args, **knobs})
+
+
+def lab(*guests, scheduler=None, poweroff=False, boot=None, seed=1):
+    top = ['\tcompatible = "rouse,lab";\n']
+    if scheduler:
+        top.append(f'\tscheduler = "{scheduler}";\n')
+    if poweroff:
+        top.append('\tpoweroff = "when-done";\n')
+    if seed is not None:
+        top.append(f"\tseed = <{seed}>;\n")
+    if boot:
+        top.append("\tboot = " + ", ".join(json.dumps(b) for b in boot)
+                   + ";\n")
+    return ("/dts-v1/;\n\n/ {\n" + "".join(top) + "\n\tguests {\n"
+            + "".join(guests) + "\t};\n};\n")
+
+
+class Shell:
+    """Types commands at Rouse's prompt and gets their output, whatever guests
+    write meanwhile.
+
+    The end of the output is found by asking for help on a word that there
+    isn't, which gives one line that holds the word.
+    """
+
+    def __init__(self, machine):
+        self.m = machine
+        self.count = 0
+
+    def run(self, command, timeout=60):
+        """The output's lines, without those of guests and of the log."""
+        self.count += 1
+        end = rf"^help: no command 'end{self.count}'.*\n"
+        start = self.m.seen
+        self.m.line(f"{command}; help end{self.count}")
+        match = self.m.expect(end, timeout)
+        text = self.m.text[start:match.start()]
+        # The echo of what was typed is before the last prompt.
+        echo = text.rfind(f"help end{self.count}")
+        lines = text[echo:].split("\n")[1:]
+        return [line for line in lines if line.strip()
+                and not re.match(r"rouse> |\[[\w.-]+\] |\[ *\d+\.\d+\] ", line)]
+
+    def json(self, command, timeout=60):
+        """The objects that a command prints with -j."""
+        found = []
+        for line in self.run(f"{command} -j", timeout):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                raise Failure(f"{command} -j prints what is no JSON: "
+                              f"{line!r}") from None
+        return found
+
+    def quiet(self):
+        """Shows no lines of guests from now on."""
+        self.run("watch off")
+
+    def guests(self):
+        return {g["name"]: g for g in self.json("guest list")}
+
+    def vcpus(self):
+        """{(guest, vCPU): listing}"""
+        return {(v["guest"], v["vcpu"]): v for v in self.json("vcpu list")}
+
+    def running_ns(self):
+        """{guest: time that its vCPUs have run}, all of nearly one moment."""
+        sums = {}
+        for (name, _), v in self.vcpus().items():
+            sums[name] = sums.get(name, 0) + v["running_ns"]
+        return sums

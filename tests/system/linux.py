@@ -1,0 +1,161 @@
+"""Debian Linux guests, alone, in numbers, and with the others."""
+
+import re
+
+import matrix
+from harness import Case, TOP
+from labs import Shell, guest, lab, linux
+
+ESCAPE = "\x1d"     # Ctrl-], which leaves a guest's console
+UP = r"rouse-guest: up, {} harts"
+
+# Both at once, for ten seconds and until hackbench is through.
+WORK = ("stress-ng --cpu 2 --timeout 10 & hackbench -g 2 -l 200; h=$?; wait $!;"
+        " echo work-of-$(hostname): $h $?")
+
+
+def up(name, harts=2):
+    return rf"^\[{name}\] {UP.format(harts)}"
+
+
+def everywhere(t):
+    """One Linux boots, works a little on all of its CPUs, and powers off."""
+    row = t.args["row"]
+    vcpus = min(4, matrix.rooms(row["policy"], row["smp"]) or 4)
+    work = ('run="hackbench -g 2 -l 50 && grep -c ^processor /proc/cpuinfo"'
+            " then=poweroff")
+    m = t.boot(lab=lab(linux("debian", work, vcpus=vcpus,
+                             initrd="linux/initrd.gz"), poweroff=True),
+               mem="512M", **matrix.options(row))
+    matrix.expect_host(m, row)
+    m.expect(rf"{UP.format(vcpus)}", 300)
+    m.expect(rf"^\[debian\] {vcpus}\n", 300)
+    m.expect(r"^\[debian\] rouse-guest: run ended, status 0\n", 60)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def type_into(m, name, command):
+    """Attaches to a guest, waits for its prompt, types a command, comes
+    back."""
+    m.line(f"console {name}")
+    m.expect(rf"\[rouse: console of {name}, ")
+    m.send("\r")
+    m.expect(rf"{name}:\S*[#$] ", 120)
+    m.line(command)
+    m.send(ESCAPE)
+    m.expect(rf"\[rouse: left {name}\]")
+
+
+def two_at_work(t):
+    guests = [linux(n, initrd="linux/initrd.gz", memory="192M")
+              for n in ("linux0", "linux1")]
+    m = t.boot(lab=lab(*guests, poweroff=True), append=t.args["append"])
+    m.expect_all([up("linux0"), up("linux1")], 300)
+    for name in ("linux0", "linux1"):
+        type_into(m, name, WORK)
+    # Its echo is no answer: there the name is not known yet.
+    m.expect_all([r"work-of-linux0: 0 0", r"work-of-linux1: 0 0"], 300)
+    for name in ("linux0", "linux1"):
+        type_into(m, name, "poweroff -f")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def reboot(t):
+    m = t.boot(lab=lab(linux("once-more"), linux("witness")),
+               append=t.args["append"])
+    m.expect_all([up("once-more"), up("witness")], 300)
+    shell = Shell(m)
+    for n in range(2, 4):
+        type_into(m, "once-more", "reboot -f")
+        m.expect(up("once-more"), 300)
+        now = shell.guests()
+        t.equal(now["once-more"]["boots"], n, "starts of the rebooted guest")
+        t.equal(now["once-more"]["last_event"], "reboot", "its last event")
+        t.equal(now["witness"]["boots"], 1, "starts of the other guest")
+    type_into(m, "witness", "echo still-$(hostname)")
+    m.expect("still-witness", 120)
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def many(t):
+    n = t.args["guests"]
+    names = [f"linux{i}" for i in range(n)]
+    m = t.boot(lab=lab(*[linux(name) for name in names], poweroff=True),
+               mem="2G", append=t.args["append"])
+    m.expect_all([up(name) for name in names], 900)
+    for name in names:
+        type_into(m, name, "poweroff -f")
+    t.equal(m.wait(120), 0, "QEMU's status")
+
+
+def no_stuck_vcpu(t):
+    """Four vCPUs on two harts under stress: each of them goes on."""
+    seconds = t.args["seconds"]
+    work = (f"stress-ng --cpu 4 --switch 2 --timer 2 --timeout {seconds} "
+            "--metrics-brief")
+    m = t.boot(lab=lab(linux("four", f'run="{work}" then=poweroff', vcpus=4,
+                             initrd="linux/initrd.gz", memory="256M"),
+                       poweroff=True), append=t.args["append"])
+    m.expect(up("four", 4), 300)
+    m.expect(r"dispatching hogs", 120)
+    shell = Shell(m)
+    before = shell.vcpus()
+    m.expect(r"successful run completed", 120 + seconds * 10)
+    after = shell.vcpus()
+    for key, v in after.items():
+        t.check(v["running_ns"] - before[key]["running_ns"] > 0,
+                f"vCPU {key} did not run")
+        t.check(v["wakes"] + v["preemptions"] > before[key]["wakes"]
+                + before[key]["preemptions"], f"vCPU {key} had no turn")
+    for stressor in ("cpu", "switch", "timer"):
+        ops = m.expect(rf"metrc?:.*\] {stressor} +(\d+) ", 60).group(1)
+        t.check(int(ops) > 0, f"{stressor} got nothing done")
+    m.expect(r"run ended, status 0", 60)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def demo(t):
+    """The demonstration: seven vCPUs of four guests on two harts."""
+    m = t.boot(lab=TOP / "guests" / "labs" / "demo.dts",
+               append=t.args["append"])
+    m.expect_all([up("linux0"), up("linux1"), r"^\[uboot\] U-Boot 20",
+                  r"^\[tick\] tick: 3 s"], 400)
+    shell = Shell(m)
+    for name in ("linux0", "linux1"):
+        type_into(m, name, "stress-ng --cpu 2 --timeout 5; echo end-$?-$((1+1))"
+                  if name == "linux0" else "dd if=/dev/zero of=/tmp/z bs=1M "
+                  "count=32 && md5sum /tmp/z | cut -c1-8")
+    m.expect_all([r"end-0-2", r"^\[linux1\] 58f06dd5"], 300)
+    listed = shell.guests()
+    t.equal({n: g["state"] for n, g in listed.items()},
+            dict.fromkeys(("linux0", "linux1", "uboot", "tick"), "running"),
+            "states")
+    t.equal({n: g["boots"] for n, g in listed.items()},
+            dict.fromkeys(("linux0", "linux1", "uboot", "tick"), 1), "starts")
+    m.line("poweroff 0")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def tests(full):
+    policies = matrix.policies()
+    sharing = [p for p in policies if matrix.rooms(p, 1) is None]
+    some = sharing if full else ["credit"]
+    rows = matrix.configurations(full, policy=policies,
+                                 **({} if full else
+                                    {"host": ("plic", "aclint", "aia")}))
+    cases = [Case(f"two_linuxes_work_at_once_and_power_off,{p}", two_at_work,
+                  timeout=900, append=f"sched={p}") for p in some]
+    cases += [Case(f"a_linux_that_reboots_comes_back,{p}", reboot, timeout=600,
+                   append=f"sched={p}") for p in some]
+    cases += [Case(f"four_vcpus_under_stress_on_two_harts_all_go_on,{p}",
+                   no_stuck_vcpu, timeout=1200, seconds=60 if full else 10,
+                   append=f"sched={p}") for p in sharing]
+    cases += [Case(f"the_demonstration_runs,{p}", demo, timeout=900,
+                   append=f"sched={p}") for p in some]
+    cases += [Case(f"{n}_linuxes_on_two_harts_reach_their_shell,{p}", many,
+                   timeout=1500, guests=n, append=f"sched={p}")
+              for n in ((8,) if full else (4,)) for p in some]
+    cases += [Case(f"linux_boots_and_works,{matrix.label(row)}", everywhere,
+                   timeout=600, row=row) for row in rows]
+    return cases

@@ -1,0 +1,697 @@
+/*
+ * The core on a made-up architecture: requests, wakes, hand-overs, tasks,
+ * WFI policies and the waiting for all CPUs, mostly under rr.
+ */
+/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
+ *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
+ *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
+ *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
+ *          kernel/sched/rr.c kernel/sched/fp.c
+ *          tests/unit/fake_arch/fake_arch.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/sched/policy.h"
+#include "tests/unit/fake_arch/fake_arch.h"
+
+static struct cpu_stats stats_of(u32 cpu)
+{
+	struct cpu_stats s;
+
+	sched_cpu_stats(cpu, &s);
+	return s;
+}
+
+static void sleeps(struct fake_vcpu *f, u64 run, u64 sleep)
+{
+	f->left = f->arg[0] = run;
+	f->arg[1] = sleep;
+	f->act = fake_act_block;
+}
+
+static void waits(struct fake_vcpu *f, u64 run)
+{
+	f->left = f->arg[0] = run;
+	f->act = fake_act_wait;
+}
+
+/* ---- Boot ---- */
+
+static void an_unknown_policy_is_refused(void **state)
+{
+	(void)state;
+	cpu_table_len = 0;
+	assert_int_equal(sched_init("nothing"), -ENOENT);
+}
+
+/* ---- Life ---- */
+
+static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_OFF);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(g->g.vcpus_on, 1);
+	assert_true(f->ran > 0);
+	sched_vcpu_request(&f->v, VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_OFF);
+	assert_int_equal(g->g.vcpus_on, 0);
+	assert_int_equal(g->offs, 1);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static enum run_end act_off(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = f->arg[0];
+	return RUN_OFF;
+}
+
+static void a_start_that_meets_a_vcpu_on_its_way_to_off_is_kept(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	f->left = 100 * FAKE_US;
+	f->arg[0] = TIME_NEVER;
+	f->act = act_off;
+	fake_guest_start(g);
+	fake_step(0);
+	assert_int_equal(sched_vcpu_start(&f->v), 0);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(g->offs, 1);
+	assert_int_equal(f->v.state, VCPU_RUNNING);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void kill_goes_before_start(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	assert_int_equal(sched_vcpu_start(&f->v), 0);
+	sched_vcpu_request(&f->v, VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_OFF);
+	assert_true(f->ran == 0);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void nothing_starts_in_a_guest_that_is_being_stopped(void **state)
+{
+	struct fake_guest *g;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	g->g.state = GUEST_STOPPING;
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[0]), 0);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(g->g.vcpu[0]->state, VCPU_OFF);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static enum run_end act_dead(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = TIME_NEVER;
+	return RUN_DEAD;
+}
+
+static void a_dead_vcpu_never_runs_again(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+	u64 ran;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	f->left = 100 * FAKE_US;
+	f->act = act_dead;
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	ran = f->ran;
+	sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+	virq_raise(&f->v, VIRQ_SOFT);
+	fake_run_for(FAKE_MS);
+	assert_true(f->ran == ran);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- Sleep and wake ---- */
+
+static void a_wake_reaches_a_vcpu_asleep_on_another_cpu(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(1, NULL, 2);
+	f = fake_vcpu_of(g, 0);
+	waits(f, 10 * FAKE_US);
+	fake_guest_start(g);
+	fake_run_for(5 * FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_BLOCKED);
+	assert_null(f->loaded);
+	for (u32 i = 1; i <= 100; i++) {
+		u64 rings = fake_cpus[1]->rings;
+
+		fake_this_cpu = &fake_cpus[0]->c;
+		virq_raise(&f->v, VIRQ_SOFT);
+		virq_raise(&f->v, VIRQ_SOFT);
+		assert_int_equal(f->v.state, VCPU_WAKING);
+		assert_int_equal(fake_cpus[1]->rings, rings + 1);
+		fake_run_for(FAKE_MS);
+		assert_int_equal(f->irqs, i);
+		assert_int_equal(f->v.wakes, i);
+		assert_int_equal(f->v.state, VCPU_BLOCKED);
+	}
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void a_queued_vcpu_is_never_rung_for(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f = NULL;
+	u64 rings;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(2, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	for (u32 i = 0; i < 2; i++) {
+		if (g->g.vcpu[i]->state == VCPU_QUEUED)
+			f = fake_vcpu_of(g, i);
+	}
+	assert_non_null(f);
+	rings = fake_cpus[0]->rings;
+	virq_raise(&f->v, VIRQ_SOFT);
+	assert_int_equal(fake_cpus[0]->rings, rings);
+	fake_run_for(20 * FAKE_MS);
+	assert_int_equal(f->seen, VIRQ_SOFT);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* Raises an interrupt for itself at the last moment before it waits. */
+static enum run_end act_raise_then_wait(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = 10 * FAKE_US;
+	virq_raise(&f->v, VIRQ_SOFT);
+	return RUN_BLOCK;
+}
+
+static void an_interrupt_before_the_wait_keeps_the_vcpu_awake(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	f->left = 10 * FAKE_US;
+	f->act = act_raise_then_wait;
+	fake_guest_start(g);
+	fake_run_for(10 * FAKE_MS);
+	assert_int_equal(f->v.wakes, 0);
+	assert_true(f->irqs > 500);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void an_idle_guest_causes_no_exits_and_no_rings(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+	u64 exits, rings;
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	waits(f, 10 * FAKE_US);
+	fake_guest_start(g);
+	fake_run_for(10 * FAKE_MS);
+	exits = f->v.exits;
+	rings = fake_cpus[0]->rings + fake_cpus[1]->rings;
+	fake_run_for(5000 * FAKE_MS);
+	assert_int_equal(f->v.exits, exits);
+	assert_int_equal(fake_cpus[0]->rings + fake_cpus[1]->rings, rings);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- Hand-over ---- */
+
+static void an_idle_cpu_gets_what_waits_with_one_ask(void **state)
+{
+	struct fake_guest *g, *h;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(2, "rr");
+	/* CPU 1 is busy with a vCPU that may run nowhere else. */
+	h = fake_guest_make(1, NULL, 2);
+	fake_guest_start(h);
+	g = fake_guest_make(2, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(30 * FAKE_MS);
+	f = fake_vcpu_of(h, 0);
+	/* When it goes, CPU 1 asks and gets one. */
+	sched_vcpu_request(&f->v, VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_int_not_equal(g->g.vcpu[0]->cpu, g->g.vcpu[1]->cpu);
+	assert_in_range(stats_of(1).asks, 1, 2);
+	assert_true(fake_vcpu_of(g, 0)->loaded && fake_vcpu_of(g, 1)->loaded);
+	fake_guest_free(g);
+	fake_guest_free(h);
+	fake_halt();
+}
+
+static void a_refusal_makes_the_asker_ask_the_next(void **state)
+{
+	struct fake_guest *g[3];
+	u64 asks;
+
+	(void)state;
+	fake_boot(3, "rr");
+	g[0] = fake_guest_make(3, NULL, 1);
+	g[1] = fake_guest_make(1, NULL, 4);
+	g[2] = fake_guest_make(2, NULL, 6);
+	for (u32 i = 0; i < 3; i++)
+		fake_guest_start(g[i]);
+	fake_run_for(30 * FAKE_MS);
+	asks = stats_of(2).asks;
+	/* CPU 2 loses its own; CPU 0 has more to spare but nothing for it. */
+	sched_vcpu_request(g[1]->g.vcpu[0], VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_int_not_equal(g[2]->g.vcpu[0]->cpu, g[2]->g.vcpu[1]->cpu);
+	assert_in_range(stats_of(2).asks - asks, 0, 2);
+	for (u32 i = 0; i < 3; i++)
+		fake_guest_free(g[i]);
+	fake_halt();
+}
+
+static void requests_follow_a_vcpu_that_moves(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(4, "rr");
+	g = fake_guest_make(1, NULL, 1);
+	f = fake_vcpu_of(g, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	for (u32 i = 1; i <= 40; i++) {
+		struct cpuset to = { { 1u << (i % 4) } };
+
+		assert_int_equal(sched_vcpu_affinity(&f->v, &to), 0);
+		/* Before it has gone, and while it goes. */
+		sched_vcpu_request(&f->v, VCPU_REQ_PAUSE);
+		if (i % 3 == 0)
+			fake_step((i - 1) % 4);
+		sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+		virq_raise(&f->v, VIRQ_SOFT);
+		fake_run_for(2 * FAKE_MS);
+		assert_int_equal(f->v.cpu, i % 4);
+		assert_int_equal(f->v.state, VCPU_RUNNING);
+		assert_int_equal(f->v.virq, 0);
+	}
+	assert_int_equal(f->v.migrations, 40);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static void an_affinity_without_a_cpu_is_refused(void **state)
+{
+	struct fake_guest *g;
+	struct cpuset none = { { 0 } }, far = { { 1u << 5 } };
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	assert_int_equal(sched_vcpu_affinity(g->g.vcpu[0], &none), -EINVAL);
+	assert_int_equal(sched_vcpu_affinity(g->g.vcpu[0], &far), -EINVAL);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- Tasks ---- */
+
+struct work {
+	struct task task;
+	u64 step_ticks;
+	u32 steps_left, steps;
+};
+
+static enum task_result work_step(struct task *t)
+{
+	struct work *w = container_of(t, struct work, task);
+
+	w->steps++;
+	fake_spend(w->step_ticks);
+	return --w->steps_left ? TASK_MORE : TASK_WAIT;
+}
+
+static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
+{
+	(void)state;
+	for (u32 i = 0; sched_policy_list(i); i++) {
+		struct sched_params top = SCHED_PARAMS_DEFAULT;
+		struct work w = { .step_ticks = 100 * FAKE_US,
+				  .steps_left = 1000 };
+		struct fake_guest *g;
+		struct fake_vcpu *f;
+
+		top.priority = 255;
+		fake_boot(1, sched_policy_list(i));
+		g = fake_guest_make(1, &top, 0);
+		f = fake_vcpu_of(g, 0);
+		fake_guest_start(g);
+		task_init(&w.task, "work", work_step, 0);
+		task_charge_to(&w.task, &g->g);
+		fake_run_for(FAKE_MS);
+		task_wake(&w.task);
+		fake_run_for(100 * FAKE_MS);
+		/* A third each way is promised at least. */
+		assert_in_range(w.steps, 320, 345);
+		assert_true(f->ran > 64 * FAKE_MS);
+		assert_true(g->g.account->task_ticks == w.task.ticks);
+		fake_run_for(300 * FAKE_MS);
+		assert_int_equal(w.steps, 1000);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static enum task_result wake_self_step(struct task *t)
+{
+	struct work *w = container_of(t, struct work, task);
+
+	w->steps++;
+	if (w->steps < 10)
+		task_wake(t);
+	else if (w->steps == 10)
+		task_wake_at(t, time_now_ticks() + 5 * FAKE_MS);
+	return TASK_WAIT;
+}
+
+static void a_wake_during_the_step_is_not_lost(void **state)
+{
+	struct work w = { .steps = 0 };
+
+	(void)state;
+	fake_boot(2, "rr");
+	task_init(&w.task, "work", wake_self_step, 1);
+	task_wake(&w.task);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(w.steps, 10);
+	fake_run_for(3 * FAKE_MS);
+	assert_int_equal(w.steps, 10);
+	fake_run_for(3 * FAKE_MS);
+	assert_int_equal(w.steps, 11);
+	fake_halt();
+}
+
+static void quiescence_comes_after_every_cpu_has_drained_twice(void **state)
+{
+	struct work w = { .steps_left = 1 };
+	struct sched_quiesce q;
+
+	(void)state;
+	fake_boot(4, "rr");
+	task_init(&w.task, "work", work_step, 2);
+	fake_run_for(FAKE_MS);
+	sched_quiesce(&q, &w.task);
+	for (u32 i = 0; i < 4; i++) {
+		assert_false(sched_quiesced(&q));
+		fake_step(i);
+	}
+	assert_false(sched_quiesced(&q));
+	fake_run_for(FAKE_MS);
+	assert_true(sched_quiesced(&q));
+	assert_int_equal(w.steps, 1);
+	fake_halt();
+}
+
+/* ---- WFI policies ---- */
+
+static void native_wfi_holds_only_while_nothing_else_is_queued(void **state)
+{
+	struct fake_guest *n, *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "rr");
+	n = fake_guest_make(1, NULL, 0);
+	n->g.cfg.wfi = WFI_NATIVE;
+	f = fake_vcpu_of(n, 0);
+	fake_guest_start(n);
+	fake_run_for(FAKE_MS);
+	assert_true(f->untrapped);
+	g = fake_guest_make(1, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(50 * FAKE_MS);
+	assert_false(f->untrapped);
+	sched_vcpu_request(g->g.vcpu[0], VCPU_REQ_PAUSE);
+	fake_run_for(50 * FAKE_MS);
+	assert_true(f->untrapped);
+	fake_guest_free(g);
+	fake_guest_free(n);
+	fake_halt();
+}
+
+static void a_native_waiter_counts_as_idle_for_what_wakes(void **state)
+{
+	struct fake_guest *n, *g;
+
+	(void)state;
+	fake_boot(2, "rr");
+	n = fake_guest_make(1, NULL, 2);
+	n->g.cfg.wfi = WFI_NATIVE;
+	fake_guest_start(n);
+	g = fake_guest_make(2, NULL, 1);
+	fake_guest_start(g);
+	fake_run_for(20 * FAKE_MS);
+	for (u32 i = 0; i < 2; i++) {
+		struct cpuset both = { { 3 } };
+
+		sleeps(fake_vcpu_of(g, i), 2 * FAKE_MS, FAKE_MS);
+		assert_int_equal(sched_vcpu_affinity(g->g.vcpu[i], &both), 0);
+	}
+	fake_run_for(50 * FAKE_MS);
+	assert_true(stats_of(0).claims > 5);
+	fake_guest_free(g);
+	fake_guest_free(n);
+	fake_halt();
+}
+
+static void polling_answers_without_sleeping_and_stops_for_work(void **state)
+{
+	struct fake_guest *p, *g;
+	struct fake_vcpu *f;
+	u64 wakes;
+
+	(void)state;
+	fake_boot(1, "rr");
+	p = fake_guest_make(1, NULL, 0);
+	p->g.cfg.wfi = WFI_POLL;
+	p->g.cfg.wfi_poll_us = 200;
+	f = fake_vcpu_of(p, 0);
+	f->v.sched.poll_ticks = 200 * FAKE_US;
+	sleeps(f, 50 * FAKE_US, 100 * FAKE_US);
+	fake_guest_start(p);
+	fake_run_for(100 * FAKE_MS);
+	assert_in_range(f->v.wakes, 0, 2);
+	assert_true(f->irqs == 0 && f->v.exits > 600);
+	/* Long sleeps are not polled for: it learns. */
+	f->arg[1] = 10 * FAKE_MS;
+	wakes = f->v.wakes;
+	fake_run_for(200 * FAKE_MS);
+	assert_true(f->v.wakes > wakes + 15);
+	assert_true(f->v.sched.poll_ticks < 20 * FAKE_US);
+	/* And not at all while another wants the CPU. */
+	g = fake_guest_make(1, NULL, 0);
+	fake_guest_start(g);
+	f->arg[1] = 100 * FAKE_US;
+	fake_run_for(FAKE_MS);
+	fake_run_for(100 * FAKE_MS);
+	assert_true(fake_guest_ran(g) > 60 * FAKE_MS);
+	fake_guest_free(g);
+	fake_guest_free(p);
+	fake_halt();
+}
+
+/* ---- All together ---- */
+
+static u32 rnd(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static enum run_end act_chaos(struct fake_vcpu *f, u64 now)
+{
+	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 10;
+	struct guest *g = f->v.guest;
+
+	f->left = 1 + rnd(&seed) % FAKE_MS;
+	f->deadline = now + 1 + rnd(&seed) % (2 * FAKE_MS);
+	virq_raise(g->vcpu[rnd(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+	f->arg[3] = seed;
+	if (what == 9)
+		assert_int_equal(sched_vcpu_start(
+			g->vcpu[rnd(&seed) % g->cfg.vcpus]), 0);
+	return what == 0 ? RUN_YIELD : what == 1 ? RUN_OFF :
+	       what < 7 ? RUN_BLOCK : RUN_LOOK;
+}
+
+static void requests_at_random(struct fake_guest *g, u32 *seed)
+{
+	static const u32 reqs[] = { VCPU_REQ_PAUSE, VCPU_REQ_RESUME,
+				    VCPU_REQ_PARAMS, VCPU_REQ_KILL };
+	struct vcpu *v = g->g.vcpu[rnd(seed) % g->g.cfg.vcpus];
+	struct cpuset to = { { 1 + rnd(seed) % 15 } };
+
+	switch (rnd(seed) % 4) {
+	case 0:
+		assert_int_equal(sched_vcpu_affinity(v, &to), 0);
+		break;
+	case 1:
+		assert_int_equal(sched_vcpu_start(v), 0);
+		break;
+	default:
+		sched_vcpu_request(v, reqs[rnd(seed) % 4]);
+	}
+}
+
+/* Everything at once, and at the end every vCPU must still answer. */
+static void nothing_is_lost_in_a_hundred_thousand_random_events(void **state)
+{
+	static const char *const names[] = { "rr", "fp" };
+	struct fake_guest *g[3];
+	u32 seed = 5;
+
+	(void)state;
+	fake_boot(4, "rr");
+	for (u32 i = 0; i < 3; i++) {
+		g[i] = fake_guest_make(4, NULL, 0);
+		for (u32 k = 0; k < 4; k++) {
+			fake_vcpu_of(g[i], k)->act = act_chaos;
+			fake_vcpu_of(g[i], k)->left = FAKE_MS;
+			fake_vcpu_of(g[i], k)->arg[3] = i * 4 + k;
+		}
+		g[i]->g.cfg.wfi = (enum wfi_policy)i;
+		g[i]->g.cfg.wfi_poll_us = 100;
+		fake_guest_start(g[i]);
+	}
+	for (u32 round = 0; round < 20000; round++) {
+		requests_at_random(g[rnd(&seed) % 3], &seed);
+		if (round % 50 == 0)
+			(void)!sched_policy_set(names[round / 50 % 2], NULL);
+		fake_step(rnd(&seed) % 4);
+		fake_run_for(rnd(&seed) % (200 * FAKE_US));
+	}
+	for (u32 i = 0; i < 3; i++) {
+		for (u32 k = 0; k < 4; k++) {
+			struct fake_vcpu *f = fake_vcpu_of(g[i], k);
+			struct cpuset all = { { 15 } };
+
+			f->act = fake_act_wait;
+			f->arg[0] = 10 * FAKE_US;
+			sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+			assert_int_equal(sched_vcpu_affinity(&f->v, &all), 0);
+			assert_int_equal(sched_vcpu_start(&f->v), 0);
+		}
+	}
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++) {
+		for (u32 k = 0; k < 4; k++) {
+			struct fake_vcpu *f = fake_vcpu_of(g[i], k);
+			u64 irqs = f->irqs;
+
+			assert_int_equal(f->v.state, VCPU_BLOCKED);
+			virq_raise(&f->v, VIRQ_EXTERNAL);
+			fake_run_for(FAKE_MS);
+			assert_int_equal(f->irqs, irqs + 1);
+		}
+		fake_guest_free(g[i]);
+	}
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(fake_cpus[i]->c.load, 0);
+	fake_halt();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_unknown_policy_is_refused),
+		cmocka_unit_test(
+			a_vcpu_is_off_until_started_and_after_it_is_killed),
+		cmocka_unit_test(
+			a_start_that_meets_a_vcpu_on_its_way_to_off_is_kept),
+		cmocka_unit_test(kill_goes_before_start),
+		cmocka_unit_test(
+			nothing_starts_in_a_guest_that_is_being_stopped),
+		cmocka_unit_test(a_dead_vcpu_never_runs_again),
+		cmocka_unit_test(a_wake_reaches_a_vcpu_asleep_on_another_cpu),
+		cmocka_unit_test(a_queued_vcpu_is_never_rung_for),
+		cmocka_unit_test(
+			an_interrupt_before_the_wait_keeps_the_vcpu_awake),
+		cmocka_unit_test(an_idle_guest_causes_no_exits_and_no_rings),
+		cmocka_unit_test(an_idle_cpu_gets_what_waits_with_one_ask),
+		cmocka_unit_test(a_refusal_makes_the_asker_ask_the_next),
+		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
+		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
+		cmocka_unit_test(
+			a_task_gets_on_under_every_policy_and_so_do_guests),
+		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
+		cmocka_unit_test(
+			quiescence_comes_after_every_cpu_has_drained_twice),
+		cmocka_unit_test(
+			native_wfi_holds_only_while_nothing_else_is_queued),
+		cmocka_unit_test(a_native_waiter_counts_as_idle_for_what_wakes),
+		cmocka_unit_test(
+			polling_answers_without_sleeping_and_stops_for_work),
+		cmocka_unit_test(
+			nothing_is_lost_in_a_hundred_thousand_random_events),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
