@@ -16,6 +16,9 @@ void asm_offsets(void)
 	OFFSET(VCPU_HSTATUS, riscv_vcpu, hstatus);
 	OFFSET(VCPU_HOST, riscv_vcpu, host);
 	OFFSET(VCPU_FULL, riscv_vcpu, full);
+	OFFSET(VCPU_QUICK, riscv_vcpu, quick);
+	OFFSET(VCPU_ID, riscv_vcpu, v.id);
+	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits);
 	OFFSET(CPU_STACK_TOP, riscv_cpu, stack_top);
 	OFFSET(CPU_PANIC_SP, riscv_cpu, panic_sp);
 	OFFSET(CPU_RUN_SP, riscv_cpu, run_sp);

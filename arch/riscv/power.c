@@ -13,9 +13,11 @@
 #include "arch/riscv/mm.h"
 #include "arch/riscv/sbi.h"
 #include "kernel/arch.h"
+#include "kernel/time.h"
 
 #define FINISHER_PASS 0x5555
 #define FINISHER_FAIL 0x3333
+#define FINISHER_NS 5000000000
 
 #define SRST_SHUTDOWN 0
 #define SRST_COLD_REBOOT 1
@@ -38,11 +40,22 @@ _Noreturn static void halt(void)
 		__asm__ volatile("wfi");
 }
 
+/* The finisher acts some time after the store. Going on to the firmware at
+ * once would let its own store to the same device overtake the status. */
+static void finisher_end(u32 status)
+{
+	u64 until = time_now_ticks() + ns_to_ticks(FINISHER_NS);
+
+	*finisher = status ? FINISHER_FAIL | (status & 0xffff) << 16 :
+			     FINISHER_PASS;
+	while (time_now_ticks() < until)
+		;
+}
+
 _Noreturn void arch_poweroff(u32 status)
 {
 	if (finisher)
-		*finisher = status ? FINISHER_FAIL | (status & 0xffff) << 16 :
-				     FINISHER_PASS;
+		finisher_end(status);
 	sbi_call(SBI_EXT_SRST, 0, SRST_SHUTDOWN, status != 0, 0);
 	sbi_call(8, 0, 0, 0, 0); /* legacy shutdown */
 	halt();

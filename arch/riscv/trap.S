@@ -9,6 +9,7 @@
  * hypervisor traps without putting them back.
  */
 #include "arch/riscv/csr.h"
+#include "arch/riscv/vsbi_abi.h"
 #include "asm-offsets.h"
 
 #define X(n) (VCPU_X + 8 * (n))
@@ -29,13 +30,11 @@
 	\op	s11, X(27)(\base)
 .endm
 
-/* All that C may clobber but a0, which is the base. */
+/* All that C may clobber but t0, t1, and a0, which is the base. */
 .macro caller_saved op
 	\op	ra, X(1)(a0)
 	\op	sp, X(2)(a0)
 	\op	tp, X(4)(a0)
-	\op	t0, X(5)(a0)
-	\op	t1, X(6)(a0)
 	\op	t2, X(7)(a0)
 	\op	a1, X(11)(a0)
 	\op	a2, X(12)(a0)
@@ -87,6 +86,8 @@ guest_enter:
 resume:
 	csrw	CSR_SSCRATCH, a0
 	caller_saved ld
+	ld	t0, X(5)(a0)
+	ld	t1, X(6)(a0)
 	ld	a0, X(10)(a0)
 	sret
 
@@ -96,6 +97,12 @@ resume:
 trap_entry:
 	csrrw	a0, CSR_SSCRATCH, a0
 	beqz	a0, host_trap
+	sd	t0, X(5)(a0)
+	sd	t1, X(6)(a0)
+	csrr	t0, CSR_SCAUSE
+	li	t1, CAUSE_ECALL_VS
+	beq	t0, t1, quick_sbi
+full_exit:
 	caller_saved sd
 	csrrw	t0, CSR_SSCRATCH, zero
 	ld	tp, VCPU_HOST(a0)
@@ -127,6 +134,69 @@ trap_entry:
 	host_saved ld
 	addi	sp, sp, 112
 	ret
+
+/*
+ * The hottest SBI calls, answered without a frame: BASE, set_timer, and an IPI
+ * to oneself. Only t0 and t1 are free (stored at entry), the guest's a0 is in
+ * sscratch. Whatever is not exactly one of these goes the full way, which
+ * gives the same answers (vsbi_*.c); the guest test sbitest is run both ways.
+ * None of these raises anything at the CPU's own vCPU but by hvip itself, so
+ * v->virq needs no look.
+ */
+quick_sbi:
+	ld	t1, VCPU_QUICK(a0)
+	beqz	t1, full_exit
+	li	t0, VSBI_EID_BASE
+	beq	a7, t0, quick_base
+	li	t0, VSBI_EID_TIME
+	beq	a7, t0, quick_time
+	li	t0, VSBI_EID_IPI
+	bne	a7, t0, full_exit
+
+	/* The mask names one hart, and that is this one. */
+	bnez	a6, full_exit
+	lwu	t0, VCPU_ID(a0)
+	sub	t0, t0, a1
+	sltiu	t1, t0, 64
+	beqz	t1, full_exit
+	li	t1, 1
+	sll	t1, t1, t0
+	csrr	t0, CSR_SSCRATCH
+	bne	t0, t1, full_exit
+	li	t0, 1 << IRQ_VSSI
+	csrs	CSR_HVIP, t0
+	li	a1, 0
+	j	quick_done
+
+quick_time:
+	bnez	a6, full_exit
+	csrr	t0, CSR_SSCRATCH
+	csrw	CSR_VSTIMECMP, t0
+	li	a1, 0
+	j	quick_done
+
+quick_base:
+	li	t0, VSBI_BASE_PROBE
+	beq	a6, t0, full_exit
+	li	t0, VSBI_BASE_MIMPID
+	bgtu	a6, t0, full_exit
+	lla	t0, vsbi_base_answers
+	slli	t1, a6, 3
+	add	t0, t0, t1
+	ld	a1, 0(t0)
+
+quick_done:
+	csrr	t0, CSR_SEPC
+	addi	t0, t0, 4
+	csrw	CSR_SEPC, t0
+	ld	t0, VCPU_EXITS(a0)
+	addi	t0, t0, 1
+	sd	t0, VCPU_EXITS(a0)
+	ld	t0, X(5)(a0)
+	ld	t1, X(6)(a0)
+	csrw	CSR_SSCRATCH, a0
+	li	a0, VSBI_OK
+	sret
 
 /*
  * A trap in the hypervisor itself: a fault that __start_rouse_fixup expects

@@ -12,6 +12,7 @@
 #include "arch/riscv/vsbi_abi.h"
 #include "arch/riscv/vtimer.h"
 #include "kernel/arch.h"
+#include "kernel/cmdline.h"
 #include "kernel/mem.h"
 
 static size_t vector_bytes(void)
@@ -66,6 +67,9 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_UXL_64;
 	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64;
 	v->henvcfg = isa_guest_henvcfg();
+	/* The quick path writes vstimecmp, so it needs Sstc. `quick=off` is
+	 * for comparing the two ways. */
+	v->quick = riscv_has_sstc && !cmdline_is("quick", "off");
 	v->vs.vsstatus = SSTATUS_UXL_64;
 	v->hvip = 0;
 	v->v.virq = 0;

@@ -43,6 +43,7 @@ struct riscv_vcpu {
 	u64 hstatus;
 	struct cpu *host; /* the CPU it runs on: tp of the hypervisor */
 	u64 full;      /* x[] is complete */
+	u64 quick;     /* SBI calls may take trap.S's quick path */
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
 
 	/* The owner only. */

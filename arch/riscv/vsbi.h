@@ -27,6 +27,9 @@ struct vsbi_ext {
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
 	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_legacy;
 
+/* BASE's constant answers by function; for trap.S too. */
+extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
+
 /* What sbi_probe_extension answers: 1 or 0 (section 4.4). */
 u64 vsbi_probe(u64 eid);
 

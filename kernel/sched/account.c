@@ -24,65 +24,9 @@
  */
 #include "kernel/sched/private.h"
 
-#define ACTIVE_BITS 52
-#define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
-
-void unit_runstate(struct sched_unit *u, enum runstate rs, u64 now)
-{
-	u32 old = u->runstate;
-
-	/* A CPU's clock may be some ticks behind that of the one before it. */
-	if (unlikely((s64)(now - u->since_ticks) < 0))
-		now = u->since_ticks;
-	ck_pr_store_32(&u->seq, u->seq + 1);
-	/* Pairs with the load fences of sched_vcpu_info: the odd number comes
-	 * before what changes, the even one after. */
-	ck_pr_fence_store();
-	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - u->since_ticks));
-	ck_pr_store_64(&u->since_ticks, now);
-	ck_pr_store_32(&u->runstate, rs);
-	ck_pr_fence_store();
-	ck_pr_store_32(&u->seq, u->seq + 1);
-}
-
-static void active_change(struct sched_account *a, bool enter, u64 now)
-{
-	u64 old, new;
-
-	do {
-		old = ck_pr_load_64(&a->active);
-		new = (old + (enter ? -now : now)) & ACTIVE_MASK;
-		new |= (old & ~ACTIVE_MASK) +
-		       (enter ? 1ULL << ACTIVE_BITS : -(1ULL << ACTIVE_BITS));
-		/* No order with anything else: the word is all there is. */
-	} while (!ck_pr_cas_64(&a->active, old, new));
-}
-
-static u64 active_integral(const struct sched_account *a, u64 t)
-{
-	u64 word = ck_pr_load_64(&a->active);
-
-	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
-}
-
 u32 account_runnable(const struct sched_account *a)
 {
 	return (u32)(ck_pr_load_64(&a->active) >> ACTIVE_BITS);
-}
-
-void load_publish(struct sched_core *core)
-{
-	ck_pr_store_32(&core->sc.cpu->load, core->load);
-}
-
-void unit_count(struct sched_core *core, struct sched_unit *u, u64 now)
-{
-	if (u->counted)
-		return;
-	u->counted = true;
-	core->load++;
-	load_publish(core);
-	active_change(u->account, true, now);
 }
 
 void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -109,12 +53,6 @@ void sched_unit_unpark(struct sched_cpu *sc)
 
 	core->load++;
 	load_publish(core);
-}
-
-void charge_begin(struct sched_unit *u, u64 now)
-{
-	u->charged_ticks = now;
-	u->charged_active = active_integral(u->account, now);
 }
 
 void charge_current(struct sched_core *core, u64 now)

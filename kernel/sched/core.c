@@ -152,8 +152,13 @@ static bool tasks_turn(struct sched_core *core, u64 now)
 bool sched_step(struct cpu *c, u64 now)
 {
 	struct sched_core *core = core_of(c);
+	bool busy = false, ran = core->sc.current != NULL;
 	u64 begin = now;
-	bool busy = false;
+
+	if (core->idle_since) {
+		c->stats.idle_ticks += now - core->idle_since;
+		core->idle_since = 0;
+	}
 
 	/* In this order: where the doorbell is one of the interrupts that the
 	 * host's devices use as well, it is claimed along with them. */
@@ -183,7 +188,8 @@ bool sched_step(struct cpu *c, u64 now)
 		idle_step(core, now);
 		return false;
 	}
-	if (busy) {
+	/* Whoever has the CPU already doesn't pay for others' mail. */
+	if (busy && ran) {
 		now = time_now_ticks();
 		c->stats.host_ticks += now - begin;
 	}

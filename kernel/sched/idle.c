@@ -91,14 +91,12 @@ void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		ask_busiest(core);
 }
 
-void balance(struct sched_core *core, u64 now)
+void balance_look(struct sched_core *core, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	u64 worst = us_to_ticks(core->ops->lag_us) * VTIME_PER_TICK;
 	u32 from = CPU_NONE;
 
-	if (!core->ops->period_us || now < core->balance_at)
-		return;
 	core->balance_at = now + us_to_ticks(core->ops->period_us);
 	if (core->asking || c->vtime == TIME_NEVER)
 		return;
@@ -116,21 +114,15 @@ void balance(struct sched_core *core, u64 now)
 		ask_send(core, from, false);
 }
 
-void timer_arm(struct sched_core *core, u64 deadline)
+void timer_program(struct sched_core *core, u64 want)
 {
-	u64 want = MIN(deadline, timer_next_ticks(&core->timers));
-
-	if (want == core->armed)
-		return;
 	core->armed = want;
 	core->sc.cpu->stats.timer_sets++;
 	arch_timer_set(want);
 }
 
-void idle_stop(struct sched_core *core)
+void idle_bit_clear(struct sched_core *core)
 {
-	if (!core->idling)
-		return;
 	core->idling = false;
 	/* If it was claimed already, work is on its way here. */
 	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
@@ -168,32 +160,37 @@ void idle_step(struct sched_core *core, u64 now)
 	if (!cpu_will_stop(c, CPU_IDLE))
 		return;
 	c->stats.waits++;
+	core->idle_since = now;
 	arch_wait();
 	ck_pr_store_32(&c->mode, CPU_HYP);
-	c->stats.idle_ticks += time_now_ticks() - now;
 }
 
-bool sched_wfi_native(struct vcpu *v)
+/* The vCPU that runs is, or is no longer, one whose WFI is not trapped. */
+static __attribute__((noinline)) void native_change(struct sched_core *core,
+						    bool alone)
 {
-	struct cpu *c = cpu_this();
-	struct sched_core *core = core_of(c);
-	u64 now;
-	bool alone = v->guest->cfg.wfi == WFI_NATIVE && core->load <= 1 &&
-		     !tasks_wait(core);
+	u64 now = time_now_ticks();
 
-	if (likely(alone == core->native))
-		return alone;
 	if (!alone) {
 		native_stop(core);
-		return false;
+		return;
 	}
 	core->native = true;
-	idle_enter(IDLE_NATIVE, c->index);
-	now = time_now_ticks();
+	idle_enter(IDLE_NATIVE, core->sc.cpu->index);
 	if (now >= core->native_ask_at) {
 		core->native_ask_at = now + us_to_ticks(NATIVE_ASK_US);
 		core->asked = (struct cpuset){ { 0 } };
 		ask_busiest(core);
 	}
-	return true;
+}
+
+bool sched_wfi_native(struct vcpu *v)
+{
+	struct sched_core *core = core_of(cpu_this());
+	bool alone = v->guest->cfg.wfi == WFI_NATIVE && core->load <= 1 &&
+		     !tasks_wait(core);
+
+	if (unlikely(alone != core->native))
+		native_change(core, alone);
+	return alone;
 }

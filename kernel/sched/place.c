@@ -198,6 +198,13 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 {
 	u32 self = core->sc.cpu->index, to;
 
+	/* The way of most wakes: an empty CPU that had it before. */
+	if (why == WHY_WOKEN && !core->load && !u->paused && !u->refused &&
+	    u->admitted == core->epoch && unit_may_run(u, self)) {
+		unit_count(core, u, now);
+		enqueue_here(core, u, why, now);
+		return true;
+	}
 	if (u->paused || !unit_admit(core, u)) {
 		unit_uncount(core, u, now);
 		return true;

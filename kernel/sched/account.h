@@ -1,0 +1,83 @@
+/*
+ * The core's accounting that is done at every wake and every turn, inline. What
+ * it is about: account.c.
+ */
+#ifndef ROUSE_KERNEL_SCHED_ACCOUNT_H
+#define ROUSE_KERNEL_SCHED_ACCOUNT_H
+
+#include "kernel/sched/core.h"
+
+/* account->active: n in the upper 12 bits, A modulo 2^52 in the lower. */
+#define ACTIVE_BITS 52
+#define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
+
+/* The unit's runstate changes. Owner. */
+static inline void unit_runstate(struct sched_unit *u, enum runstate rs,
+				 u64 now)
+{
+	u32 old = u->runstate;
+
+	/* Twice at one moment (woken, and dispatched at once): no time has
+	 * passed, so there is nothing that a reader could mix up. A CPU's
+	 * clock may also be some ticks behind that of the one before it. */
+	if ((s64)(now - u->since_ticks) <= 0) {
+		ck_pr_store_32(&u->runstate, rs);
+		return;
+	}
+	ck_pr_store_32(&u->seq, u->seq + 1);
+	/* Pairs with the load fences of sched_vcpu_info: the odd number comes
+	 * before what changes, the even one after. */
+	ck_pr_fence_store();
+	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - u->since_ticks));
+	ck_pr_store_64(&u->since_ticks, now);
+	ck_pr_store_32(&u->runstate, rs);
+	ck_pr_fence_store();
+	ck_pr_store_32(&u->seq, u->seq + 1);
+}
+
+static inline void active_change(struct sched_account *a, bool enter, u64 now)
+{
+	u64 old, new;
+
+	do {
+		old = ck_pr_load_64(&a->active);
+		new = (old + (enter ? -now : now)) & ACTIVE_MASK;
+		new |= (old & ~ACTIVE_MASK) +
+		       (enter ? 1ULL << ACTIVE_BITS : -(1ULL << ACTIVE_BITS));
+		/* No order with anything else: the word is all there is. */
+	} while (!ck_pr_cas_64(&a->active, old, new));
+}
+
+/* How many vCPUs of the guest could run, integrated up to `t`. */
+static inline u64 active_integral(const struct sched_account *a, u64 t)
+{
+	u64 word = ck_pr_load_64(&a->active);
+
+	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
+}
+
+static inline void load_publish(struct sched_core *core)
+{
+	ck_pr_store_32(&core->sc.cpu->load, core->load);
+}
+
+/* The unit could run from now on: it counts, for its CPU and its guest. */
+static inline void unit_count(struct sched_core *core, struct sched_unit *u,
+			      u64 now)
+{
+	if (u->counted)
+		return;
+	u->counted = true;
+	core->load++;
+	load_publish(core);
+	active_change(u->account, true, now);
+}
+
+/* The current begins to be charged. */
+static inline void charge_begin(struct sched_unit *u, u64 now)
+{
+	u->charged_ticks = now;
+	u->charged_active = active_integral(u->account, now);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * The core's own structures: what belongs to a CPU, and to the pool of them.
+ */
+#ifndef ROUSE_KERNEL_SCHED_CORE_H
+#define ROUSE_KERNEL_SCHED_CORE_H
+
+#include <ck_spinlock.h>
+
+#include "kernel/arch.h"
+#include "kernel/guest.h"
+#include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/idle.h"
+#include "kernel/sched/policy.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "kernel/timer.h"
+#include "kernel/vcpu.h"
+
+/* Bits of vcpu->mail beside "look": the vCPU was handed over to this CPU. */
+#define VMAIL_ARRIVE (1u << 0)
+
+/* With VCPU_REQ_KILL: count its acknowledgement (sched_guest_kill). */
+#define REQ_COUNTED (1u << 31)
+
+/* Bits of a CPU's own nodes. */
+#define POOL_LEAVE (1u << 0) /* give the old policy up */
+#define POOL_ENTER (1u << 1) /* take the new one */
+#define ANSWER_GAVE (1u << 0)
+#define ANSWER_DENIED (1u << 1)
+
+/* The CPUs that share a policy. */
+struct sched_pool {
+	/* Any CPU, atomic; written while every CPU of the pool is in limbo. */
+	const struct sched_ops *ops;
+	u32 epoch; /* counts changes of policy, from 1 */
+
+	/* Any CPU, atomic. */
+	u32 changing;                 /* somebody holds the right to change */
+	u32 left;                     /* CPUs that have not come this far */
+	u32 units_on;                 /* vCPUs that are not OFF */
+	const struct sched_ops *next; /* while changing */
+	struct task *waiter;
+
+	/* Under the lock, which is held for list surgery and guest_init only. */
+	ck_spinlock_t lock;
+	struct sched_account *accounts;
+
+	/* Constant: the largest part of any registered policy. */
+	size_t cpu_bytes, unit_bytes, guest_bytes;
+};
+
+extern struct sched_pool sched_pool;
+
+/* A CPU's part of the core. */
+struct sched_core {
+	struct sched_cpu sc; /* must be first: policies hold a pointer to it */
+
+	/* The owner only. */
+	const struct sched_ops *ops;
+	u32 epoch;
+	u32 load;                /* what is published as cpu->load */
+	struct timer_queue timers;
+	struct sched_unit *units; /* those that are on */
+	struct vcpu *loaded;      /* whose state is in this CPU, unsaved */
+	u64 deadline;             /* of the current's turn; else: pick again */
+	u64 armed;                /* what the host's timer is set to */
+	u64 balance_at;           /* when virtual times are compared next */
+	u64 native_ask_at;
+	enum sched_why why;       /* with resched: why the current gives way */
+	bool resched;
+	bool idling;              /* IDLE_SLEEPS bit was set, and not taken */
+	bool native;              /* the same for IDLE_NATIVE */
+	bool polling;             /* the current polls until poll_until */
+	u64 idle_since;           /* when it began to wait; 0: it doesn't */
+	bool asking;              /* an ask is out, unanswered */
+	u64 poll_until;
+	struct cpuset asked;      /* since this CPU had nothing to run */
+
+	struct task *task_first, **task_last;
+	u64 guests_until;         /* a step was run: guests' turn till then */
+
+	/* Read by the CPU that is asked, from mail to mail. */
+	struct sched_ask ask;
+
+	/* Any CPU posts them. */
+	struct mbox_node ask_mail __cacheline; /* goes out to the one asked */
+	struct mbox_node answer_mail;          /* and comes back */
+	struct mbox_node pool_mail;
+};
+
+static inline struct sched_core *core_of(struct cpu *c)
+{
+	return (struct sched_core *)c->sched;
+}
+
+static inline struct sched_core *home_of(struct sched_unit *u)
+{
+	return (struct sched_core *)u->home;
+}
+
+#endif
