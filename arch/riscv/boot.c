@@ -301,8 +301,8 @@ static void boot_rest(void *arg)
 	vmid_limit_init();
 	host_irq_init();
 	doorbell_init();
+	cpus_start(); /* tells this CPU its place in the controllers, too */
 	cpu_local_init(&boot_cpu);
-	cpus_start();
 	for (u32 i = 0; i < cpu_count(); i++) {
 		struct riscv_cpu *c = riscv_cpu(cpu_by_index(i));
 

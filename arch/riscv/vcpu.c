@@ -11,6 +11,7 @@
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vsbi_abi.h"
 #include "arch/riscv/vtimer.h"
+#include "arch/riscv/world.h"
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
 #include "kernel/mem.h"
@@ -71,6 +72,9 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	 * for comparing the two ways. */
 	v->quick = riscv_has_sstc && !cmdline_is("quick", "off");
 	v->vs.vsstatus = SSTATUS_UXL_64;
+	/* Firmware leaves the counters open to U-mode, and kernels rely on it:
+	 * Linux reads the time there (its vDSO) and never sets this. */
+	v->vs.scounteren = GUEST_COUNTERS;
 	v->hvip = 0;
 	v->v.virq = 0;
 	vtimer_reset(v);

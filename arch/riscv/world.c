@@ -41,15 +41,12 @@
 	 1UL << CAUSE_ECALL_U | 1UL << CAUSE_INST_PAGE |                \
 	 1UL << CAUSE_LOAD_PAGE | 1UL << CAUSE_STORE_PAGE)
 
-/* cycle, time and instret; the guest's scounteren decides for its U-mode. */
-#define COUNTERS 7UL
-
 void world_cpu_init(struct riscv_cpu *c)
 {
 	csr_write(CSR_HEDELEG, DELEGATED);
 	csr_write(CSR_HIDELEG, IRQ_BIT(IRQ_VSSI) | IRQ_BIT(IRQ_VSTI) |
 				       IRQ_BIT(IRQ_VSEI));
-	csr_write(CSR_HCOUNTEREN, COUNTERS);
+	csr_write(CSR_HCOUNTEREN, GUEST_COUNTERS);
 	csr_write(CSR_HGEIE, 0);
 	csr_write(CSR_HVIP, 0);
 	csr_write(CSR_HIE, 0);

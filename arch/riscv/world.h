@@ -8,6 +8,9 @@
 
 struct riscv_cpu;
 
+/* cycle, time and instret; the guest's scounteren decides for its U-mode. */
+#define GUEST_COUNTERS 7UL
+
 /* Constant CSRs of a CPU: delegation, counters, environment. On that CPU. */
 void world_cpu_init(struct riscv_cpu *c);
 

@@ -69,21 +69,26 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 	unit_runstate(u, RUNSTATE_RUNNING, now);
 }
 
+/* The current gives way; it may be another CPU's afterwards. */
+static __attribute__((noinline)) void put_back(struct sched_core *core,
+					       u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	current_drop(core, now);
+	if (core->why == WHY_PREEMPTED)
+		u->preemptions++;
+	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	unit_route(core, u, core->why, now);
+}
+
 /* Asks the policy whose turn it is. */
 static void reschedule(struct sched_core *core, u64 now)
 {
-	struct sched_unit *old = core->sc.current;
-	enum sched_why why = core->why;
 	struct sched_pick pick;
 
-	if (old) {
-		current_drop(core, now);
-		if (why == WHY_PREEMPTED)
-			old->preemptions++;
-		unit_runstate(old, RUNSTATE_RUNNABLE, now);
-		/* It may be another CPU's from here on. */
-		unit_route(core, old, why, now);
-	}
+	if (core->sc.current)
+		put_back(core, now);
 	core->resched = false;
 	pick = core->ops->pick(&core->sc, now);
 	core->deadline = pick.deadline_ticks;
@@ -93,19 +98,12 @@ static void reschedule(struct sched_core *core, u64 now)
 	}
 }
 
-/* A turn of the current, and what its end asks for. */
-static void turn(struct sched_core *core, u64 now)
+/* What the end of the current's turn asks for. */
+static __attribute__((noinline)) void turn_end(struct sched_core *core,
+					       enum run_end end)
 {
-	struct sched_unit *u = core->sc.current;
-	u64 until = core->deadline;
-	enum run_end end;
+	u64 now = time_now_ticks();
 
-	if (unlikely(tasks_wait(core)))
-		until = MIN(until, core->guests_until);
-	timer_arm(core, until);
-	charge_begin(u, now);
-	end = arch_vcpu_run(unit_vcpu(u));
-	now = time_now_ticks();
 	charge_current(core, now);
 	switch (end) {
 	case RUN_LOOK:
@@ -132,14 +130,26 @@ static void turn(struct sched_core *core, u64 now)
 	}
 }
 
+/* A turn of the current. */
+static void turn(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	u64 until = core->deadline;
+
+	if (unlikely(tasks_wait(core)))
+		until = MIN(until, core->guests_until);
+	timer_arm(core, until);
+	charge_begin(u, now);
+	turn_end(core, arch_vcpu_run(unit_vcpu(u)));
+}
+
 /* A step of a task, if one waits and it isn't the guests' time. The time it
  * takes is not the current's. */
-static bool tasks_turn(struct sched_core *core, u64 now)
+static __attribute__((noinline)) bool tasks_turn(struct sched_core *core, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
 
-	if (likely(!tasks_wait(core)) ||
-	    (core->load && now < core->guests_until))
+	if ((core->load && now < core->guests_until))
 		return false;
 	if (u)
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
@@ -179,7 +189,7 @@ bool sched_step(struct cpu *c, u64 now)
 		core->resched = true;
 		core->why = WHY_EXPIRED;
 	}
-	if (unlikely(tasks_turn(core, now)))
+	if (unlikely(tasks_wait(core)) && tasks_turn(core, now))
 		return true;
 	if (core->resched || (!core->sc.current && now >= core->deadline))
 		reschedule(core, now);

@@ -173,7 +173,8 @@ static void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 
-	timer_clear(&core->timers, &u->timer);
+	if (timer_is_set(&u->timer))
+		timer_clear(&core->timers, &u->timer);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	v->wakes++;
 	if (unlikely(v->guest->cfg.wfi == WFI_POLL))
@@ -181,18 +182,19 @@ static void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 	if (unlikely(u->paused))
 		return;
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	unit_route(core, u, WHY_WOKEN, now);
+	unit_route_woken(core, u, now);
 }
 
-void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+/* Everything but a plain wake. */
+static __attribute__((noinline)) void
+look_closely(struct cpu *c, struct vcpu *v, u32 bits, u64 now)
 {
-	struct vcpu *v = container_of(n, struct vcpu, mail);
 	struct sched_core *core = core_of(c);
 	u32 owner = ck_pr_load_32(&v->cpu);
 
 	if (unlikely(owner != c->index)) {
 		c->stats.forwards++;
-		doorbell_post(cpu_by_index(owner), n, bits);
+		doorbell_post(cpu_by_index(owner), &v->mail, bits);
 		return;
 	}
 	/* Pairs with unit_handover's release: who names us as the owner has
@@ -209,6 +211,25 @@ void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		return;
 	if (ck_pr_load_32(&v->state) == VCPU_WAKING)
 		unit_wake(core, v, now);
+}
+
+void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct vcpu *v = container_of(n, struct vcpu, mail);
+
+	/* A plain wake of our own: WAKING is left by its owner alone, so with
+	 * `home` ours nobody else acts on it. */
+	if (likely(!bits && ck_pr_load_32(&v->cpu) == c->index &&
+		   ck_pr_load_32(&v->state) == VCPU_WAKING)) {
+		/* Pairs with unit_handover's release, as in look_closely. */
+		ck_pr_fence_load();
+		if (likely(v->sched.home == c->sched &&
+			   !ck_pr_load_32(&v->requests))) {
+			unit_wake(core_of(c), v, now);
+			return;
+		}
+	}
+	look_closely(c, v, bits, now);
 }
 
 void vcpu_timer_fire(struct timer *t, u64 now)

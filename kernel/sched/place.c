@@ -198,13 +198,6 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 {
 	u32 self = core->sc.cpu->index, to;
 
-	/* The way of most wakes: an empty CPU that had it before. */
-	if (why == WHY_WOKEN && !core->load && !u->paused && !u->refused &&
-	    u->admitted == core->epoch && unit_may_run(u, self)) {
-		unit_count(core, u, now);
-		enqueue_here(core, u, why, now);
-		return true;
-	}
 	if (u->paused || !unit_admit(core, u)) {
 		unit_uncount(core, u, now);
 		return true;
@@ -224,6 +217,21 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 		return false;
 	}
 	enqueue_here(core, u, why, now);
+	return true;
+}
+
+/* The way of most wakes, kept short: an empty CPU that had it before. */
+bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (unlikely(core->load || core->sc.current || u->paused ||
+		     u->refused || u->admitted != core->epoch ||
+		     !unit_may_run(u, core->sc.cpu->index)))
+		return unit_route(core, u, WHY_WOKEN, now);
+	unit_count(core, u, now);
+	idle_stop(core);
+	u->queued = true;
+	core->resched = true;
+	core->ops->enqueue(&core->sc, u, WHY_WOKEN, now);
 	return true;
 }
 

@@ -23,6 +23,8 @@ void account_knobs(struct sched_account *a, const struct sched_params *p);
  */
 bool unit_route(struct sched_core *core, struct sched_unit *u,
 		enum sched_why why, u64 now);
+/* The same for one that has been woken. */
+bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now);
 /* Out of the queue, if it is in it. */
 void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The unit, not current and in no queue, becomes that CPU's. */

@@ -7,6 +7,7 @@
 #include "kernel/guest.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
+#include "kernel/panic.h"
 #include "kernel/shell/console.h"
 #include "kernel/shell/word.h"
 #include "kernel/time.h"
@@ -255,6 +256,11 @@ static enum cmd_next reboot_step(struct cmd_run *run)
 	return CMD_WAIT;
 }
 
+static enum cmd_next panic_step(struct cmd_run *run)
+{
+	panic("asked for on the console");
+}
+
 const struct cmd cmd_misc_table[] = {
 	{.noun = "mem",
 	 .args = "[GUEST...]",
@@ -291,5 +297,9 @@ const struct cmd cmd_misc_table[] = {
 	 .help = "end the machine; STATUS becomes QEMU's exit code",
 	 .max = 1,
 	 .step = poweroff_step},
+	{.noun = "panic",
+	 .args = "",
+	 .help = "end the machine as a bug in Rouse would, to see the report",
+	 .step = panic_step},
 	{.noun = NULL},
 };

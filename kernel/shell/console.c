@@ -36,7 +36,7 @@
 
 #define STEP_US		50
 #define OUT_LOW_BYTES	1024u
-#define PROMPT_QUIET_MS 50
+#define PROMPT_QUIET_MS 100
 #define RETRY_US	300 /* the device was full */
 #define POLL_MS		20  /* for keys, if no interrupt announces them */
 #define END_WAIT_MS	3000

@@ -262,11 +262,11 @@ static void top_head(struct cmd_run *run, struct top *t)
 		"%s%" PRIu32 " CPUs, %s; guests %" PRIu64 " %%, tasks %" PRIu64
 		" %%, host %" PRIu64 " %%, idle %" PRIu64 " %%%s%s",
 		t->in_place ? "\033[H" : "", cpu_count(), sched_policy_name(),
-		share(d.guest_ticks, elapsed) / 1000,
-		share(d.task_ticks, elapsed) / 1000,
-		share(d.host_ticks, elapsed) / 1000,
-		share(d.idle_ticks, elapsed) / 1000,
-		t->in_place ? "; q ends" : "", eol(t));
+		rate(d.guest_ticks, 100, elapsed),
+		rate(d.task_ticks, 100, elapsed),
+		rate(d.host_ticks, 100, elapsed),
+		rate(d.idle_ticks, 100, elapsed), t->in_place ? "; q ends" : "",
+		eol(t));
 	out_fmt(run->out,
 		"GUEST                   RUN %%    WAIT %%    WAKES/s"
 		"    EXITS/s%s",

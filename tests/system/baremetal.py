@@ -10,7 +10,7 @@ import re
 
 import matrix
 from harness import Case
-from labs import guest, lab
+from labs import guest, lab, said
 
 # What a guest that is content prints, with all of its harts.
 SAYS = {
@@ -49,8 +49,7 @@ def judge(t, text, vcpus):
         ended[one["name"]] = one
     bad = []
     for name, lines in SAYS.items():
-        own = "\n".join(re.findall(rf"^(?:rouse> *)?\[{name}\] (.*)$", text,
-                                   re.M))
+        own = "\n".join(re.findall(said(name, "(.*)$"), text, re.M))
         for line in lines:
             line = line.format(n=vcpus, last=vcpus - 1)
             if not re.search(line, own):

@@ -56,6 +56,11 @@ def lab(*guests, scheduler=None, poweroff=False, boot=None, seed=1):
             + "".join(guests) + "\t};\n};\n")
 
 
+def said(name, pattern):
+    """Matches a watched guest's line, shown in place of the prompt or not."""
+    return rf"^(?:rouse> .*)?\[{name}\] {pattern}"
+
+
 class Shell:
     """Types commands at Rouse's prompt and gets their output, whatever guests
     write meanwhile.

@@ -644,7 +644,7 @@ static void the_prompt_comes_and_goes_with_lines(void **state)
 	assert_string_equal(screen(), "gu");
 	print("linux0", "hello\n");
 	assert_string_equal(screen(), "\r    \r[linux0] hello\r\n");
-	later(60);
+	later(120);
 	assert_string_equal(screen(), "> gu");
 	print("linux0", "more\n");
 	screen();
@@ -658,7 +658,7 @@ static void a_command_prints_between_lines_of_guests(void **state)
 	fake_keys("guest list hello -j\r");
 	print("linux0", "one\n");
 	assert_non_null(strstr(screen(), "{\"type\":\"guest\","));
-	later(60);
+	later(120);
 	assert_string_equal(screen(), "> ");
 }
 
@@ -668,7 +668,7 @@ static void entering_and_leaving_a_guest(void **state)
 	screen();
 	later(500);
 	screen();
-	later(100);
+	later(120);
 	screen();
 	fake_keys("console linux0\r");
 	assert_string_equal(screen(),
