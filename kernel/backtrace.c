@@ -60,6 +60,17 @@ void ksym_format(u64 pc, char *buf, size_t bytes)
 		snprintf(buf, bytes, "0x%lx", pc);
 }
 
+void ksym_format_return(u64 ra, char *buf, size_t bytes)
+{
+	u64 offset;
+	const char *name = ksym_find(ra - 1, &offset);
+
+	if (name)
+		snprintf(buf, bytes, "%s+0x%lx", name, offset + 1);
+	else
+		snprintf(buf, bytes, "0x%lx", ra);
+}
+
 void backtrace(u64 pc, u64 fp, void (*fn)(void *ctx, u64 pc), void *ctx)
 {
 	fn(ctx, pc);

@@ -15,6 +15,11 @@ const char *ksym_find(u64 pc, u64 *offset);
 /* "name+0x12", or the bare address: into `buf`, always terminated. */
 void ksym_format(u64 pc, char *buf, size_t bytes);
 
+/* The same for a return address. It belongs to the function that called, even
+ * where the call is that one's last instruction and the address behind it the
+ * next function's first. */
+void ksym_format_return(u64 ra, char *buf, size_t bytes);
+
 /*
  * Calls `fn` for `pc` and then for each caller, from frame pointer `fp` up to
  * the stack's end, 64 at most. Reads nothing but the stack: frames must rise

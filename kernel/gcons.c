@@ -45,11 +45,11 @@
 #define GCONS_PIECE_BYTES 256u
 
 static struct {
-	ck_spinlock_ticket_t lock;
+	ck_spinlock_fas_t lock;
 	struct gcons *first, **last;
 	void (*wake)(void);
 	u32 watch_new;
-} dirty = {.lock = CK_SPINLOCK_TICKET_INITIALIZER, .last = &dirty.first};
+} dirty = {.lock = CK_SPINLOCK_FAS_INITIALIZER, .last = &dirty.first};
 
 void gcons_on_output(void (*wake)(void))
 {
@@ -88,8 +88,8 @@ int gcons_create(struct guest *g)
 	memcpy(c->name, g->cfg.name, name_bytes);
 	c->ring_bytes = GCONS_RING_BYTES;
 	c->refs = 1;
-	ck_spinlock_ticket_init(&c->lock);
-	ck_spinlock_ticket_init(&c->input_lock);
+	ck_spinlock_fas_init(&c->lock);
+	ck_spinlock_fas_init(&c->input_lock);
 	c->guest = g;
 	c->watched = ck_pr_load_32(&dirty.watch_new) != 0;
 	c->wanted = c->watched;
@@ -104,9 +104,9 @@ void gcons_destroy(struct guest *g)
 	if (!c)
 		return;
 	g->console = NULL;
-	ck_spinlock_ticket_lock(&c->input_lock);
+	ck_spinlock_fas_lock(&c->input_lock);
 	c->guest = NULL;
-	ck_spinlock_ticket_unlock(&c->input_lock);
+	ck_spinlock_fas_unlock(&c->input_lock);
 	gcons_put(c);
 }
 
@@ -144,10 +144,10 @@ void gcons_reset(struct guest *g)
 
 	if (!c)
 		return;
-	ck_spinlock_ticket_lock(&c->input_lock);
+	ck_spinlock_fas_lock(&c->input_lock);
 	c->input_tail = c->input_head;
 	c->by_sbi = false;
-	ck_spinlock_ticket_unlock(&c->input_lock);
+	ck_spinlock_fas_unlock(&c->input_lock);
 }
 
 /* ---- output ---- */
@@ -157,7 +157,7 @@ static void dirty_push(struct gcons *c)
 {
 	void (*wake)(void) = ck_pr_load_ptr(&dirty.wake);
 
-	ck_spinlock_ticket_lock(&dirty.lock);
+	ck_spinlock_fas_lock(&dirty.lock);
 	if (!c->listed) {
 		gcons_get(c);
 		c->listed = true;
@@ -165,7 +165,7 @@ static void dirty_push(struct gcons *c)
 		*dirty.last = c;
 		dirty.last = &c->dirty_next;
 	}
-	ck_spinlock_ticket_unlock(&dirty.lock);
+	ck_spinlock_fas_unlock(&dirty.lock);
 	if (wake)
 		wake();
 }
@@ -174,7 +174,7 @@ struct gcons *gcons_next_dirty(void)
 {
 	struct gcons *c;
 
-	ck_spinlock_ticket_lock(&dirty.lock);
+	ck_spinlock_fas_lock(&dirty.lock);
 	c = dirty.first;
 	if (c) {
 		c->listed = false;
@@ -182,7 +182,7 @@ struct gcons *gcons_next_dirty(void)
 		if (!dirty.first)
 			dirty.last = &dirty.first;
 	}
-	ck_spinlock_ticket_unlock(&dirty.lock);
+	ck_spinlock_fas_unlock(&dirty.lock);
 	return c;
 }
 
@@ -216,9 +216,9 @@ void guest_console_put(struct guest *g, const char *buf, size_t len)
 		size_t n = MIN(len, GCONS_PIECE_BYTES);
 		bool tell;
 
-		ck_spinlock_ticket_lock(&c->lock);
+		ck_spinlock_fas_lock(&c->lock);
 		tell = gcons_add_locked(c, buf, n);
-		ck_spinlock_ticket_unlock(&c->lock);
+		ck_spinlock_fas_unlock(&c->lock);
 		if (tell)
 			dirty_push(c);
 		buf += n;
@@ -228,10 +228,10 @@ void guest_console_put(struct guest *g, const char *buf, size_t len)
 
 void gcons_want(struct gcons *c, bool wanted)
 {
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	c->wanted = wanted;
 	c->dirty = wanted;
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 	if (wanted)
 		dirty_push(c);
 }
@@ -240,11 +240,11 @@ bool gcons_settle(struct gcons *c, u64 head)
 {
 	bool settled;
 
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	settled = c->head == head;
 	if (settled)
 		c->dirty = false;
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 	return settled;
 }
 
@@ -254,7 +254,7 @@ size_t gcons_peek(struct gcons *c, u64 *at, char *buf, size_t len,
 	size_t off, n, k;
 
 	*lost_bytes = 0;
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	if (*at < c->tail) {
 		*lost_bytes = c->tail - *at;
 		*at = c->tail;
@@ -265,38 +265,38 @@ size_t gcons_peek(struct gcons *c, u64 *at, char *buf, size_t len,
 	k = MIN(n, c->ring_bytes - off);
 	memcpy(buf, c->ring + off, k);
 	memcpy(buf + k, c->ring, n - k);
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 	return n;
 }
 
 void gcons_shown(struct gcons *c, u64 at)
 {
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	c->seen = MAX(c->seen, at);
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 }
 
 u64 gcons_line_start(struct gcons *c)
 {
 	u64 at, floor;
 
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	floor = c->head - MIN(c->head - c->tail, (u64)GCONS_PIECE_BYTES);
 	for (at = c->head; at > floor; at--) {
 		if (c->ring[(at - 1) & (c->ring_bytes - 1)] == '\n')
 			break;
 	}
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 	return at;
 }
 
 void gcons_stats(struct gcons *c, struct gcons_stats *out)
 {
-	ck_spinlock_ticket_lock(&c->lock);
+	ck_spinlock_fas_lock(&c->lock);
 	out->written_bytes = c->head;
 	out->unseen_bytes = c->head - MIN(c->head, MAX(c->seen, c->tail));
 	out->lost_bytes = c->lost_bytes;
-	ck_spinlock_ticket_unlock(&c->lock);
+	ck_spinlock_fas_unlock(&c->lock);
 }
 
 /* ---- input ---- */
@@ -337,14 +337,14 @@ size_t gcons_type(struct gcons *c, const char *buf, size_t len)
 {
 	size_t n;
 
-	ck_spinlock_ticket_lock(&c->input_lock);
+	ck_spinlock_fas_lock(&c->input_lock);
 	for (n = 0; n < len && c->guest; n++) {
 		if (c->input_head - c->input_tail == GCONS_INPUT_BYTES)
 			break;
 		c->input[c->input_head++ % GCONS_INPUT_BYTES] = buf[n];
 	}
 	input_pump_locked(c);
-	ck_spinlock_ticket_unlock(&c->input_lock);
+	ck_spinlock_fas_unlock(&c->input_lock);
 	return n;
 }
 
@@ -352,10 +352,10 @@ void guest_console_ready(struct guest *g)
 {
 	struct gcons *c = g->console;
 
-	ck_spinlock_ticket_lock(&c->input_lock);
+	ck_spinlock_fas_lock(&c->input_lock);
 	c->by_sbi = false;
 	input_pump_locked(c);
-	ck_spinlock_ticket_unlock(&c->input_lock);
+	ck_spinlock_fas_unlock(&c->input_lock);
 }
 
 size_t guest_console_get(struct guest *g, char *buf, size_t len)
@@ -365,7 +365,7 @@ size_t guest_console_get(struct guest *g, char *buf, size_t len)
 	size_t n = 0;
 	u32 k;
 
-	ck_spinlock_ticket_lock(&c->input_lock);
+	ck_spinlock_fas_lock(&c->input_lock);
 	c->by_sbi = true;
 	while (n < len && (k = input_peek_locked(c, &s)) != 0) {
 		k = (u32)MIN((size_t)k, len - n);
@@ -373,6 +373,6 @@ size_t guest_console_get(struct guest *g, char *buf, size_t len)
 		c->input_tail += k;
 		n += k;
 	}
-	ck_spinlock_ticket_unlock(&c->input_lock);
+	ck_spinlock_fas_unlock(&c->input_lock);
 	return n;
 }

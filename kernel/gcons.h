@@ -30,7 +30,7 @@ struct gcons {
 	u32 refs; /* atomic: the guest, the dirty list, each of the reader's */
 
 	/* Under `lock`. Positions count bytes since creation. */
-	ck_spinlock_ticket_t lock __cacheline;
+	ck_spinlock_fas_t lock __cacheline;
 	u64 head;	/* where the next byte goes */
 	u64 tail;	/* the oldest byte kept */
 	u64 seen;	/* the reader has been shown all before this */
@@ -39,7 +39,7 @@ struct gcons {
 	bool dirty;	/* it has been told, and has not settled since */
 
 	/* Under `input_lock`. */
-	ck_spinlock_ticket_t input_lock __cacheline;
+	ck_spinlock_fas_t input_lock __cacheline;
 	struct guest *guest; /* NULL when it's gone */
 	char *input;
 	u32 input_head, input_tail; /* count bytes */

@@ -20,16 +20,17 @@
  * Rejected: an array of guests by id (a limit, or holes); RCU for the list
  * (nothing hot looks at it).
  */
+#include "kernel/guest.h"
+
 #include <ck_spinlock.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "kernel/guest_private.h"
 
 #include "emul/emul.h"
 #include "kernel/arch.h"
 #include "kernel/gcons.h"
 #include "kernel/gmem.h"
+#include "kernel/guest_private.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/shell/console.h"
@@ -39,7 +40,7 @@ static bool poweroff_when_done;
 static u32 worst_status; /* atomic; of autostarted guests that stopped */
 
 /* `guests` and every g->next. */
-static ck_spinlock_ticket_t list_lock = CK_SPINLOCK_TICKET_INITIALIZER;
+static ck_spinlock_fas_t list_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct guest *guests;
 static u32 last_id, count;
 
@@ -122,7 +123,8 @@ static int guest_build(struct guest *g, struct lab_error *err)
 		config_error(err, "%s: not enough host memory for the guest",
 			     cfg->name);
 	else if (ret)
-		config_error(err, "%s: see the log", cfg->name);
+		config_error(err, "%s: devices: they can't be so; the "
+			     "log says why", cfg->name);
 	return ret;
 }
 
@@ -141,7 +143,7 @@ static bool guest_list(struct guest *g)
 	struct guest **at = &guests;
 	bool taken;
 
-	ck_spinlock_ticket_lock(&list_lock);
+	ck_spinlock_fas_lock(&list_lock);
 	taken = find_locked(g->cfg.name);
 	while (!taken && *at && (*at)->id < g->id)
 		at = &(*at)->next;
@@ -150,7 +152,7 @@ static bool guest_list(struct guest *g)
 		*at = g;
 		count++;
 	}
-	ck_spinlock_ticket_unlock(&list_lock);
+	ck_spinlock_fas_unlock(&list_lock);
 	return !taken;
 }
 
@@ -223,11 +225,11 @@ struct guest *guest_find(const char *name)
 {
 	struct guest *g;
 
-	ck_spinlock_ticket_lock(&list_lock);
+	ck_spinlock_fas_lock(&list_lock);
 	g = find_locked(name);
 	if (g)
 		guest_get(g);
-	ck_spinlock_ticket_unlock(&list_lock);
+	ck_spinlock_fas_unlock(&list_lock);
 	return g;
 }
 
@@ -236,13 +238,13 @@ static struct guest *find_from(u32 id)
 {
 	struct guest *g;
 
-	ck_spinlock_ticket_lock(&list_lock);
+	ck_spinlock_fas_lock(&list_lock);
 	g = guests;
 	while (g && g->id < id)
 		g = g->next;
 	if (g)
 		guest_get(g);
-	ck_spinlock_ticket_unlock(&list_lock);
+	ck_spinlock_fas_unlock(&list_lock);
 	return g;
 }
 
@@ -274,14 +276,14 @@ void guest_unlist(struct guest *g)
 {
 	struct guest **at = &guests;
 
-	ck_spinlock_ticket_lock(&list_lock);
+	ck_spinlock_fas_lock(&list_lock);
 	while (*at && *at != g)
 		at = &(*at)->next;
 	if (*at) {
 		*at = g->next;
 		count--;
 	}
-	ck_spinlock_ticket_unlock(&list_lock);
+	ck_spinlock_fas_unlock(&list_lock);
 	guest_put(g);
 }
 

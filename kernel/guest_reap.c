@@ -37,7 +37,7 @@ static struct task task;
 static struct sched_quiesce drain;
 
 /* `waiting`: guests to come. */
-static ck_spinlock_ticket_t lock = CK_SPINLOCK_TICKET_INITIALIZER;
+static ck_spinlock_fas_t lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct guest *waiting;
 
 /* The task's own. */
@@ -48,11 +48,11 @@ static struct guest *reap_pop(void)
 {
 	struct guest *g;
 
-	ck_spinlock_ticket_lock(&lock);
+	ck_spinlock_fas_lock(&lock);
 	g = waiting;
 	if (g)
 		waiting = g->life->reap_next;
-	ck_spinlock_ticket_unlock(&lock);
+	ck_spinlock_fas_unlock(&lock);
 	return g;
 }
 
@@ -128,10 +128,10 @@ void reaper_init(void)
 
 void reaper_take(struct guest *g)
 {
-	ck_spinlock_ticket_lock(&lock);
+	ck_spinlock_fas_lock(&lock);
 	g->life->reap_next = waiting;
 	waiting = g;
-	ck_spinlock_ticket_unlock(&lock);
+	ck_spinlock_fas_unlock(&lock);
 	task_wake(&task);
 }
 

@@ -23,7 +23,10 @@
  *
  * Rejected: a bitmap per order (18 bitmaps to size per range, and a search);
  * an array of 64-byte frame descriptors (1.5 % of RAM); caches of frames per
- * CPU (nothing hot allocates: exits, wakes and switches never come here).
+ * CPU (nothing hot allocates: exits, wakes and switches never come here); a
+ * ticket lock (it is fair, but where harts are threads of a machine with fewer
+ * cores the next in line is often not running, and all wait for it: four
+ * threads on two cores were fifty times slower).
  */
 #include <string.h>
 
@@ -42,7 +45,7 @@ struct free_block {
 	struct free_block *next, *prev;
 };
 
-static ck_spinlock_ticket_t page_lock = CK_SPINLOCK_TICKET_INITIALIZER;
+static ck_spinlock_fas_t page_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct region *regions;
 static struct free_block *free_list[PAGE_ORDER_MAX + 1];
 static u64 free_blocks[PAGE_ORDER_MAX + 1];
@@ -63,7 +66,7 @@ bool mem_must_fail(void)
 
 void mem_reset(void)
 {
-	ck_spinlock_ticket_init(&page_lock);
+	ck_spinlock_fas_init(&page_lock);
 	regions = NULL;
 	memset(free_list, 0, sizeof(free_list));
 	memset(free_blocks, 0, sizeof(free_blocks));
@@ -171,12 +174,12 @@ void page_add(struct hpa from, struct hpa to)
 	r->frames = end - first - own;
 	memset(r->meta, META_TAIL, r->frames);
 
-	ck_spinlock_ticket_lock(&page_lock);
+	ck_spinlock_fas_lock(&page_lock);
 	r->next = regions;
 	regions = r;
 	total_frames += r->frames;
 	frames_put(r, r->first, r->frames);
-	ck_spinlock_ticket_unlock(&page_lock);
+	ck_spinlock_fas_unlock(&page_lock);
 }
 
 struct hpa block_take(unsigned int order, u8 kind)
@@ -206,12 +209,12 @@ struct hpa block_take(unsigned int order, u8 kind)
 
 void page_lock_get(void)
 {
-	ck_spinlock_ticket_lock(&page_lock);
+	ck_spinlock_fas_lock(&page_lock);
 }
 
 void page_lock_put(void)
 {
-	ck_spinlock_ticket_unlock(&page_lock);
+	ck_spinlock_fas_unlock(&page_lock);
 }
 
 u8 *page_meta(struct hpa pa)
@@ -235,9 +238,9 @@ struct hpa page_alloc(unsigned int order)
 
 	if (mem_must_fail())
 		return HPA_NONE;
-	ck_spinlock_ticket_lock(&page_lock);
+	ck_spinlock_fas_lock(&page_lock);
 	pa = block_take(order, META_USED);
-	ck_spinlock_ticket_unlock(&page_lock);
+	ck_spinlock_fas_unlock(&page_lock);
 	return pa;
 }
 
@@ -245,14 +248,14 @@ void page_free(struct hpa pa, unsigned int order)
 {
 	u8 *meta;
 
-	ck_spinlock_ticket_lock(&page_lock);
+	ck_spinlock_fas_lock(&page_lock);
 	meta = page_meta(pa);
 	if (!meta || !IS_ALIGNED(pa.v, PAGE_BYTES) ||
 	    *meta != META(META_USED, order))
 		panic("page_free of 0x%lx, order %u: no such block is in use",
 		      pa.v, order);
 	frames_free(pa, 1ULL << order);
-	ck_spinlock_ticket_unlock(&page_lock);
+	ck_spinlock_fas_unlock(&page_lock);
 }
 
 u64 page_free_count(void)
@@ -267,7 +270,7 @@ u64 page_total_count(void)
 
 void page_free_blocks(u64 count[PAGE_ORDER_MAX + 1])
 {
-	ck_spinlock_ticket_lock(&page_lock);
+	ck_spinlock_fas_lock(&page_lock);
 	memcpy(count, free_blocks, sizeof(free_blocks));
-	ck_spinlock_ticket_unlock(&page_lock);
+	ck_spinlock_fas_unlock(&page_lock);
 }

@@ -57,14 +57,14 @@ static const struct {
 	{ 2048, 3 },
 };
 
-static ck_spinlock_ticket_t obj_lock = CK_SPINLOCK_TICKET_INITIALIZER;
+static ck_spinlock_fas_t obj_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct slab *partial[ARRAY_LEN(classes)];
 static u64 live_bytes;
 
 #if __STDC_HOSTED__
 void obj_reset(void)
 {
-	ck_spinlock_ticket_init(&obj_lock);
+	ck_spinlock_fas_init(&obj_lock);
 	memset(partial, 0, sizeof(partial));
 	live_bytes = 0;
 }
@@ -121,12 +121,12 @@ static void *slab_take(u32 class)
 	struct slab *s;
 	void *obj;
 
-	ck_spinlock_ticket_lock(&obj_lock);
+	ck_spinlock_fas_lock(&obj_lock);
 	s = partial[class];
 	if (!s)
 		s = slab_new(class);
 	if (!s) {
-		ck_spinlock_ticket_unlock(&obj_lock);
+		ck_spinlock_fas_unlock(&obj_lock);
 		return NULL;
 	}
 	obj = s->free;
@@ -136,7 +136,7 @@ static void *slab_take(u32 class)
 		obj = slab_slot(s, s->fresh++);
 	if (++s->used == s->slots)
 		slab_unlink(s);
-	ck_spinlock_ticket_unlock(&obj_lock);
+	ck_spinlock_fas_unlock(&obj_lock);
 	ck_pr_add_64(&live_bytes, classes[class].bytes);
 	return memset(obj, 0, classes[class].bytes);
 }
@@ -149,7 +149,7 @@ static void slab_put(void *obj, unsigned int order)
 	u64 at = pa - ptr_hpa(s).v - SLAB_HEADER;
 	u32 bytes = classes[s->class].bytes;
 
-	ck_spinlock_ticket_lock(&obj_lock);
+	ck_spinlock_fas_lock(&obj_lock);
 	if (at % bytes || at / bytes >= s->fresh || !s->used || obj == s->free)
 		panic("obj_free of %p: no such object", obj);
 	ck_pr_sub_64(&live_bytes, bytes);
@@ -165,7 +165,7 @@ static void slab_put(void *obj, unsigned int order)
 		frames_free(ptr_hpa(s), 1u << order);
 		page_lock_put();
 	}
-	ck_spinlock_ticket_unlock(&obj_lock);
+	ck_spinlock_fas_unlock(&obj_lock);
 }
 
 /* Marks `frames` frames at `meta` as one large object; see large_frames. */

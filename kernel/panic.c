@@ -43,12 +43,18 @@ static void put_line(void *ctx, const char *text)
 	put(text);
 }
 
+/* *ctx: is `pc` where something happened, rather than a return address? Only
+ * the first of a backtrace may be. */
 static void put_frame(void *ctx, u64 pc)
 {
 	char name[96], text[128];
+	bool *exact = ctx;
 
-	(void)ctx;
-	ksym_format(pc, name, sizeof(name));
+	if (*exact)
+		ksym_format(pc, name, sizeof(name));
+	else
+		ksym_format_return(pc, name, sizeof(name));
+	*exact = false;
 	snprintf(text, sizeof(text), "  %016lx %s", pc,
 		 name);
 	put(text);
@@ -72,7 +78,8 @@ static void put_cpu(struct cpu *c)
 	put(text);
 }
 
-_Noreturn static void die(u64 pc, u64 fp, const char *fmt, va_list ap)
+_Noreturn static void die(u64 pc, u64 fp, bool exact, const char *fmt,
+			  va_list ap)
 {
 	struct cpu *c = cpu_this();
 	char text[320];
@@ -94,7 +101,7 @@ _Noreturn static void die(u64 pc, u64 fp, const char *fmt, va_list ap)
 	put("registers:");
 	arch_panic_regs(put_line, NULL);
 	put("called from:");
-	backtrace(pc, fp, put_frame, NULL);
+	backtrace(pc, fp, put_frame, &exact);
 	put("CPUs:");
 	for (u32 i = 0; i < cpu_count(); i++)
 		put_cpu(cpu_by_index(i));
@@ -103,11 +110,14 @@ _Noreturn static void die(u64 pc, u64 fp, const char *fmt, va_list ap)
 
 _Noreturn void panic(const char *fmt, ...)
 {
+	u64 pc = (u64)(uintptr_t)__builtin_return_address(0);
+	u64 fp = (u64)(uintptr_t)__builtin_frame_address(0);
 	va_list ap;
 
+	/* From our own frame to the caller's, which `pc` belongs to. */
+	(void)arch_frame_next(&fp, &pc);
 	va_start(ap, fmt);
-	die((u64)(uintptr_t)__builtin_return_address(0),
-	    (u64)(uintptr_t)__builtin_frame_address(0), fmt, ap);
+	die(pc, fp, false, fmt, ap);
 }
 
 _Noreturn void panic_at(u64 pc, u64 fp, const char *fmt, ...)
@@ -115,7 +125,7 @@ _Noreturn void panic_at(u64 pc, u64 fp, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	die(pc, fp, fmt, ap);
+	die(pc, fp, true, fmt, ap);
 }
 
 _Noreturn void refuse(const char *fmt, ...)

@@ -262,12 +262,28 @@ static void vmid_limit_init(void)
 		vmid_limit(bits);
 }
 
-static void isa_adjust(void)
+/* `timer=` forces one. */
+static void timer_adjust(void)
 {
+	size_t len;
+	const char *forced = cmdline_get("timer", &len);
+
+	if (!forced)
+		return;
 	if (cmdline_is("timer", "sbi")) {
 		isa_drop(ISA_SSTC);
 		isa_finish();
+		return;
 	}
+	if (!cmdline_is("timer", "sstc"))
+		refuse("timer=%.*s: expected sstc or sbi", (int)len, forced);
+	if (!isa_has(ISA_SSTC))
+		refuse("timer=sstc: these harts have none");
+}
+
+static void isa_adjust(void)
+{
+	timer_adjust();
 	if (!isa_has(ISA_H))
 		refuse("the harts have no H extension; Rouse needs it "
 		       "(QEMU: -cpu rv64,h=true)");

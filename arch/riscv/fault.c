@@ -68,22 +68,42 @@ static const char *const names[32] = {
 	"s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
 };
 
+/* The registers as they are: in `f`, those that the callers of a panic left. */
+static __attribute__((noinline)) void frame_now(struct trap_frame *f)
+{
+#define SAVE(n) "sd x" #n ", 8*" #n "(%0)\n\t"
+	__asm__ volatile(
+		SAVE(1) SAVE(2) SAVE(3) SAVE(4) SAVE(5) SAVE(6) SAVE(7) SAVE(8)
+		SAVE(9) SAVE(10) SAVE(11) SAVE(12) SAVE(13) SAVE(14) SAVE(15)
+		SAVE(16) SAVE(17) SAVE(18) SAVE(19) SAVE(20) SAVE(21) SAVE(22)
+		SAVE(23) SAVE(24) SAVE(25) SAVE(26) SAVE(27) SAVE(28) SAVE(29)
+		SAVE(30) SAVE(31)
+		: : "r"(f) : "memory");
+#undef SAVE
+}
+
 void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx)
 {
+	struct trap_frame now;
+	const struct trap_frame *f = frame;
 	char text[96];
 
+	if (!f) {
+		frame_now(&now);
+		f = &now;
+	}
 	snprintf(text, sizeof(text), "scause %016lx  stval %016lx  "
 		 "sepc %016lx", csr_read(CSR_SCAUSE),
 		 csr_read(CSR_STVAL),
 		 csr_read(CSR_SEPC));
 	line(ctx, text);
-	for (u32 i = 1; frame && i < 32; i += 3) {
+	for (u32 i = 1; i < 32; i += 3) {
 		int n = 0;
 
 		for (u32 j = i; j < i + 3 && j < 32; j++)
 			n += snprintf(text + n, sizeof(text) - (size_t)n,
 				      "%4s %016lx ", names[j],
-				      frame->x[j]);
+				      f->x[j]);
 		line(ctx, text);
 	}
 }

@@ -40,13 +40,15 @@ _Noreturn static void halt(void)
 		__asm__ volatile("wfi");
 }
 
-/* The finisher acts some time after the store. Going on to the firmware at
+/* An exit status has 8 bits: what needs more must not end up as success.
+ *
+ * The finisher acts some time after the store. Going on to the firmware at
  * once would let its own store to the same device overtake the status. */
 static void finisher_end(u32 status)
 {
 	u64 until = time_now_ticks() + ns_to_ticks(FINISHER_NS);
 
-	*finisher = status ? FINISHER_FAIL | (status & 0xffff) << 16 :
+	*finisher = status ? FINISHER_FAIL | MIN(status, 255u) << 16 :
 			     FINISHER_PASS;
 	while (time_now_ticks() < until)
 		;

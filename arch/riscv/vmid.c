@@ -56,7 +56,7 @@ static u64 serials;           /* atomic */
 
 /* `generation` and guests' VMIDs change under the lock, and are read without;
  * `next_id` is under it wholly. */
-static ck_spinlock_ticket_t lock = CK_SPINLOCK_TICKET_INITIALIZER;
+static ck_spinlock_fas_t lock = CK_SPINLOCK_FAS_INITIALIZER;
 static u64 generation = 1;
 static u32 next_id = 1;
 
@@ -83,10 +83,10 @@ void vmid_cpu_init(struct vmid_cpu *c, struct cpu *cpu, u32 index)
 {
 	c->cpu = cpu;
 	c->index = index;
-	ck_spinlock_ticket_lock(&lock);
+	ck_spinlock_fas_lock(&lock);
 	c->next = cpus;
 	ck_pr_store_ptr(&cpus, c);
-	ck_spinlock_ticket_unlock(&lock);
+	ck_spinlock_fas_unlock(&lock);
 }
 
 int vmid_guest_init(struct arch_guest *g, u32 cpu_count, u32 vcpus)
@@ -133,7 +133,7 @@ static u64 vmid_get(struct arch_guest *g)
 	vmid = ck_pr_load_64(&g->vmid);
 	if (likely(vmid >> GENERATION_SHIFT == ck_pr_load_64(&generation)))
 		return vmid;
-	ck_spinlock_ticket_lock(&lock);
+	ck_spinlock_fas_lock(&lock);
 	vmid = g->vmid;
 	if (vmid >> GENERATION_SHIFT != generation) {
 		if (next_id >> vmid_bits()) {
@@ -143,7 +143,7 @@ static u64 vmid_get(struct arch_guest *g)
 		vmid = generation << GENERATION_SHIFT | next_id++;
 		ck_pr_store_64(&g->vmid, vmid);
 	}
-	ck_spinlock_ticket_unlock(&lock);
+	ck_spinlock_fas_unlock(&lock);
 	return vmid;
 }
 

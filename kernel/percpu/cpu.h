@@ -54,10 +54,10 @@ struct cpu {
 	struct mbox mbox;
 
 	/* Published by the owner for whoever looks for a place or for work. */
-	u32 load __cacheline; /* vCPUs that could run now, the running one too */
+	u32 load __cacheline; /* vCPUs that could run now or do run */
 	u32 level;            /* the policy's: how important is what runs */
 	u64 vtime;            /* virtual time, or TIME_NEVER if nothing runs */
-	u64 wait_vtime;       /* the least of a vCPU that waits, or TIME_NEVER */
+	u64 wait_vtime;       /* the least of those that wait, or TIME_NEVER */
 };
 
 /*

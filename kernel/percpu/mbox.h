@@ -58,11 +58,20 @@ static inline void mbox_node_init(struct mbox_node *n, mbox_look_fn *look)
 	n->bits = 0;
 }
 
-/* mbox_post after a full fence of the caller's own, which orders what it wrote
- * before the bits that tell of it. */
-static inline bool mbox_post_fenced(struct mbox *m, struct mbox_node *n,
-				    u32 bits)
+/*
+ * Posts `n` with `bits` (may be 0). True if it was pushed to `m`; false if it
+ * was in a mailbox already, whose owner will see the new bits as well. Any
+ * CPU; never fails, never waits. Does not ring: see doorbell_post.
+ */
+static inline bool mbox_post(struct mbox *m, struct mbox_node *n, u32 bits)
 {
+	/*
+	 * What the caller wrote comes before the bits that tell of it. Pairs
+	 * with mbox_take's swap and fence. The fence before the push does not
+	 * do: if the node was on its way already, nothing is pushed, and the
+	 * owner that takes the bits would act on what was there before.
+	 */
+	ck_pr_fence_release();
 	if (bits)
 		ck_pr_or_32(&n->bits, bits);
 	/*
@@ -73,19 +82,6 @@ static inline bool mbox_post_fenced(struct mbox *m, struct mbox_node *n,
 		return false;
 	ck_stack_push_upmc(&m->stack, &n->entry);
 	return true;
-}
-
-/*
- * Posts `n` with `bits` (may be 0). True if it was pushed to `m`; false if it
- * was in a mailbox already, whose owner will see the new bits as well. Any
- * CPU; never fails, never waits. Does not ring: see doorbell_post.
- */
-static inline bool mbox_post(struct mbox *m, struct mbox_node *n, u32 bits)
-{
-	/* Pairs with mbox_take's swap and fence: without it the owner could
-	 * act on what was there before. */
-	ck_pr_fence_release();
-	return mbox_post_fenced(m, n, bits);
 }
 
 /* Is there mail? Any CPU; only the owner's answer means anything. */

@@ -22,6 +22,8 @@
  * only in between pays for less than it has), a lock in the account (each wake
  * on each CPU would take it).
  */
+#include "kernel/sched/account.h"
+
 #include "kernel/sched/private.h"
 
 u32 account_runnable(const struct sched_account *a)

@@ -16,6 +16,8 @@
  * A turn is charged from its begin to its end, with the exits it caused. Mail,
  * timers and tasks that came in between are the host's time.
  */
+#include "kernel/sched/core.h"
+
 #include "kernel/sched/private.h"
 
 void core_init(struct sched_core *core, struct cpu *c)
@@ -145,7 +147,8 @@ static void turn(struct sched_core *core, u64 now)
 
 /* A step of a task, if one waits and it isn't the guests' time. The time it
  * takes is not the current's. */
-static __attribute__((noinline)) bool tasks_turn(struct sched_core *core, u64 now)
+static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
+						 u64 now)
 {
 	struct sched_unit *u = core->sc.current;
 

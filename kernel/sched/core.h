@@ -41,7 +41,7 @@ struct sched_pool {
 	const struct sched_ops *next; /* while changing */
 	struct task *waiter;
 
-	/* Under the lock, which is held for list surgery and guest_init only. */
+	/* Under the lock, held for list surgery and guest_init only. */
 	ck_spinlock_t lock;
 	struct sched_account *accounts;
 

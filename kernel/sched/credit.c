@@ -22,8 +22,8 @@
  * has used counts against the others. A CPU's time never goes back, so a unit
  * that is woken on an empty CPU gets no head start against later ones.
  *
- * Caps are the core's (cap.c): a turn is paid in advance, and a unit whose guest
- * can't pay is parked until it can.
+ * Caps are the core's (cap.c): a turn is paid in advance, and a unit whose
+ * guest can't pay is parked until it can.
  *
  * Rejected: credits handed out periodically and charged by ticks (sleeping
  * before the tick was worth 95 % of a CPU), boosting whoever wakes (with many
@@ -120,8 +120,6 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct credit_unit *cu = u->part;
 
-	(void)sc;
-	(void)now;
 	account_cap_return(u->account, cu->granted_ticks);
 	cu->granted_ticks = 0;
 }
@@ -173,7 +171,6 @@ static void credit_unit_init(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
-	(void)now;
 	*cu = (struct credit_unit){ .unit = u, .vtime = cc->vtime };
 }
 
@@ -205,7 +202,6 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_unit *cu = u->part;
 	bool empty = !sc->current && !cc->queue.root;
 
-	(void)now;
 	switch (why) {
 	case WHY_WOKEN:
 	case WHY_NEW:
@@ -237,7 +233,6 @@ static void credit_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
-	(void)now;
 	if (cu->parked)
 		unpark(sc, cu);
 	else
@@ -313,7 +308,6 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
-	(void)now;
 	cu->vtime += vtime_for(u, active);
 	guest_advance(guest_of(u), cu->vtime);
 	vtime_advance(cc, cu);
@@ -347,7 +341,6 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *best = NULL;
 
-	(void)now;
 	for (struct heap_node *n = cc->queue.root; n;
 	     n = heap_walk(&cc->queue, n)) {
 		struct credit_unit *cu = node_unit(n);

@@ -40,11 +40,15 @@ static u32 level_of(const struct sched_unit *u)
 	return MIN(ck_pr_load_32(&u->account->priority), LEVELS - 1);
 }
 
+static u64 slice_of(const struct sched_unit *u)
+{
+	return ck_pr_load_64(&u->account->slice_ticks);
+}
+
 static void fp_cpu_init(struct sched_cpu *sc, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
 
-	(void)now;
 	for (u32 i = 0; i < LEVELS; i++)
 		queue_init(&fc->level[i]);
 }
@@ -53,8 +57,6 @@ static void fp_unit_init(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct fp_unit *fu = u->part;
 
-	(void)sc;
-	(void)now;
 	fu->unit = u;
 	fu->left_ticks = 0;
 }
@@ -81,7 +83,6 @@ static void fp_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct fp_cpu *fc = sc->part;
 	struct fp_unit *fu = u->part;
 
-	(void)now;
 	queue_remove(&fu->link);
 	if (queue_empty(&fc->level[fu->level]))
 		fc->bits[fu->level / 64] &= ~(1ULL << (fu->level % 64));
@@ -117,8 +118,7 @@ static struct sched_pick fp_pick(struct sched_cpu *sc, u64 now)
 	u = unit_of(fc->level[level].next);
 	fu = u->part;
 	fp_dequeue(sc, u, now);
-	fc->slice_end = now + (fu->left_ticks ? fu->left_ticks :
-				       ck_pr_load_64(&u->account->slice_ticks));
+	fc->slice_end = now + (fu->left_ticks ? fu->left_ticks : slice_of(u));
 	/* Only its equals end its turn. */
 	if (queue_empty(&fc->level[level]))
 		return (struct sched_pick){ u, TIME_NEVER };
@@ -136,8 +136,7 @@ static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	/* Its equal: from now on the slice counts; if it is long over, for
 	 * want of equals, a new one begins. */
 	if (fc->slice_end <= now)
-		fc->slice_end = now + ck_pr_load_64(
-					      &sc->current->account->slice_ticks);
+		fc->slice_end = now + slice_of(sc->current);
 	return fc->slice_end;
 }
 
@@ -148,7 +147,6 @@ static u32 fp_place(struct sched_cpu *sc, struct sched_unit *u,
 {
 	u32 self = sc->cpu->index, best = CPU_NONE, best_level = UINT32_MAX;
 
-	(void)now;
 	if (unit_may_run(u, self)) {
 		/* Only what has come to life looks for another CPU. */
 		if (sc->cpu->load <= 1 || (why != WHY_WOKEN && why != WHY_NEW))
@@ -175,7 +173,6 @@ static struct sched_unit *fp_give(struct sched_cpu *sc,
 	struct fp_cpu *fc = sc->part;
 	u32 level = LEVELS;
 
-	(void)now;
 	while ((level = highest(fc, level)) < LEVELS) {
 		queue_for_each(l, &fc->level[level]) {
 			if (unit_may_run(unit_of(l), ask->cpu))

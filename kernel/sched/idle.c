@@ -63,7 +63,6 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	struct sched_ask ask = asker->ask;
 	struct sched_unit *u = NULL;
 
-	(void)bits;
 	c->stats.asked++;
 	if (core->ops->give)
 		u = core->ops->give(&core->sc, &ask, now);
@@ -84,8 +83,6 @@ void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	struct sched_core *core = container_of(n, struct sched_core,
 					       answer_mail);
 
-	(void)now;
-	(void)c;
 	core->asking = false;
 	if ((bits & ANSWER_DENIED) && core->idling)
 		ask_busiest(core);

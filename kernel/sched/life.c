@@ -58,6 +58,12 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	ck_pr_faa_32(&v->guest->vcpus_on, 1);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	unit_link(core, u, now);
+	/* Its PAUSE may have been here while it was OFF; guest_pause stores
+	 * `paused` before it posts. */
+	if (ck_pr_load_32(&v->guest->paused)) {
+		u->paused = true;
+		return true;
+	}
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	return unit_route(core, u, WHY_NEW, now);
 }

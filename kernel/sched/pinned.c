@@ -60,10 +60,7 @@ static bool pinned_admit(struct sched_unit *u)
 static u32 pinned_place(struct sched_cpu *sc, struct sched_unit *u,
 			enum sched_why why, u64 now)
 {
-	(void)sc;
-	(void)why;
-	(void)now;
-	if (likely(unit_may_run(u, u->target)))
+	if (likely(u->target != CPU_NONE && unit_may_run(u, u->target)))
 		return u->target;
 	pinned_dismiss(u);
 	return pinned_admit(u) ? u->target : CPU_NONE;
@@ -74,8 +71,6 @@ static void pinned_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 {
 	struct pinned_cpu *pc = sc->part;
 
-	(void)why;
-	(void)now;
 	pc->waiting = u;
 }
 
@@ -83,8 +78,6 @@ static void pinned_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct pinned_cpu *pc = sc->part;
 
-	(void)u;
-	(void)now;
 	pc->waiting = NULL;
 }
 
@@ -93,7 +86,6 @@ static struct sched_pick pinned_pick(struct sched_cpu *sc, u64 now)
 	struct pinned_cpu *pc = sc->part;
 	struct sched_unit *u = pc->waiting;
 
-	(void)now;
 	pc->waiting = NULL;
 	return (struct sched_pick){ u, TIME_NEVER };
 }

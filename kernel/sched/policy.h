@@ -20,7 +20,7 @@
 /* A CPU as a policy sees it. */
 struct sched_cpu {
 	void *part;                 /* cpu_bytes, zeroed before cpu_init */
-	struct sched_unit *current; /* has the CPU and is in no queue; or NULL */
+	struct sched_unit *current; /* has the CPU, is in no queue; or NULL */
 	struct cpu *cpu;            /* index, and what it publishes */
 };
 

@@ -31,17 +31,14 @@ struct sched_pool sched_pool;
 static void limbo_queue(struct sched_cpu *sc, struct sched_unit *u,
 			enum sched_why why, u64 now)
 {
-	(void)sc, (void)u, (void)why, (void)now;
 }
 
 static void limbo_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
-	(void)sc, (void)u, (void)now;
 }
 
 static struct sched_pick limbo_pick(struct sched_cpu *sc, u64 now)
 {
-	(void)sc, (void)now;
 	return (struct sched_pick){ NULL, TIME_NEVER };
 }
 
@@ -49,7 +46,6 @@ static struct sched_pick limbo_pick(struct sched_cpu *sc, u64 now)
 static u32 limbo_place(struct sched_cpu *sc, struct sched_unit *u,
 		       enum sched_why why, u64 now)
 {
-	(void)u, (void)why, (void)now;
 	return sc->cpu->index;
 }
 
@@ -195,6 +191,8 @@ static void pool_publish(struct sched_pool *p, u64 now)
 {
 	ck_spinlock_lock(&p->lock);
 	ck_pr_store_ptr(&p->ops, p->next);
+	/* Pairs with sched_vcpu_start: a new epoch means the new policy. */
+	ck_pr_fence_store();
 	ck_pr_store_32(&p->epoch, p->epoch + 1);
 	for (struct sched_account *a = p->accounts; a; a = a->next) {
 		memset(a->part, 0, p->guest_bytes);
@@ -277,7 +275,6 @@ static void pool_enter(struct sched_core *core, u64 now)
 
 void pool_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
-	(void)n;
 	if (bits & POOL_LEAVE)
 		pool_leave(core_of(c), now);
 	if (bits & POOL_ENTER)
@@ -292,8 +289,6 @@ static void quiesce_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	struct task *waiter = q->waiter;
 	u32 next = c->index + 1;
 
-	(void)bits;
-	(void)now;
 	/* What came before it in this mailbox has been looked at; once round
 	 * for mail, once more for what was forwarded meanwhile to a CPU that
 	 * it had passed. */

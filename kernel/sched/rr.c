@@ -32,7 +32,6 @@ static void rr_cpu_init(struct sched_cpu *sc, u64 now)
 {
 	struct rr_cpu *rc = sc->part;
 
-	(void)now;
 	queue_init(&rc->queue);
 }
 
@@ -40,8 +39,6 @@ static void rr_unit_init(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct rr_unit *ru = u->part;
 
-	(void)sc;
-	(void)now;
 	ru->unit = u;
 }
 
@@ -51,8 +48,6 @@ static void rr_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct rr_cpu *rc = sc->part;
 	struct rr_unit *ru = u->part;
 
-	(void)why;
-	(void)now;
 	queue_push_last(&rc->queue, &ru->link);
 }
 
@@ -60,8 +55,6 @@ static void rr_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct rr_unit *ru = u->part;
 
-	(void)sc;
-	(void)now;
 	queue_remove(&ru->link);
 }
 
@@ -91,7 +84,6 @@ static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 {
 	struct rr_cpu *rc = sc->part;
 
-	(void)woken;
 	if (rc->deadline <= now)
 		rc->deadline = slice_end(sc->current, now);
 	return rc->deadline;
@@ -102,7 +94,6 @@ static struct sched_unit *rr_give(struct sched_cpu *sc,
 {
 	struct rr_cpu *rc = sc->part;
 
-	(void)now;
 	queue_for_each(l, &rc->queue) {
 		if (unit_may_run(unit_of(l), ask->cpu))
 			return unit_of(l);

@@ -31,8 +31,6 @@ static void task_enqueue(struct sched_core *core, struct task *t)
 
 static void task_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
-	(void)bits;
-	(void)now;
 	task_enqueue(core_of(c), container_of(n, struct task, mail));
 }
 
@@ -40,7 +38,6 @@ static void task_timer_fire(struct timer *tm, u64 now)
 {
 	struct task *t = container_of(tm, struct task, timer);
 
-	(void)now;
 	task_enqueue(core_of(cpu_by_index(t->cpu)), t);
 }
 

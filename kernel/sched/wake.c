@@ -22,8 +22,8 @@ static void ring_running(struct vcpu *v)
 	struct cpu *c;
 
 	/* RUNNING was read before the owner is: else a vCPU that has moved
-	 * could be seen running while its old owner is rung. Pairs with
-	 * unit_handover's release and the mailbox between v->cpu and RUNNING. */
+	 * could be seen running while its old owner is rung. Pairs with what
+	 * is between v->cpu and RUNNING: unit_handover, and the mailbox. */
 	ck_pr_fence_load();
 	c = cpu_by_index(ck_pr_load_32(&v->cpu));
 	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
@@ -36,10 +36,7 @@ static void ring_running(struct vcpu *v)
  * mail is forwarded. */
 static void mail_owner(struct vcpu *v)
 {
-	struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
-
-	mbox_post_fenced(&c->mbox, &v->mail, 0);
-	doorbell_kick(c);
+	doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0);
 }
 
 void virq_raise(struct vcpu *v, u32 bits)

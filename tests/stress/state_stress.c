@@ -280,6 +280,9 @@ static void all_go_on(void)
 
 	sched_guest_params(&guest, &p);
 	for (u32 i = 0; i < VCPUS; i++) {
+		/* A KILL that is still to be taken would take START along. */
+		while (ck_pr_load_32(&vcpus[i]->v.requests) & VCPU_REQ_KILL)
+			sched_yield();
 		sched_vcpu_request(&vcpus[i]->v, VCPU_REQ_RESUME);
 		assert_int_equal(sched_vcpu_affinity(&vcpus[i]->v, &all), 0);
 		assert_int_equal(sched_vcpu_start(&vcpus[i]->v), 0);

@@ -1,6 +1,15 @@
-"""The machine starts, or says in one line why it can't."""
+"""The machine starts, whatever it is made of: any number of harts with any
+ids, any memory, each kind of doorbell and timer. What it refuses is in
+refusals.py."""
 
-from harness import Case
+import re
+import shlex
+import subprocess
+
+from harness import Case, TOP
+from labs import guest, lab, said
+
+AIA = "virt,aia=aplic-imsic,aia-guests=3"
 
 
 def no_lab(t):
@@ -11,7 +20,192 @@ def no_lab(t):
             "no word of the missing initrd on the console")
 
 
+def hello_everywhere(t):
+    """A guest with as many vCPUs as there are harts, each of them there."""
+    n = t.args["smp"]
+    m = t.boot(lab=lab(guest("hello", "hello", vcpus=n), poweroff=True),
+               smp=n, mem="256M", append=t.args.get("append", ""))
+    m.expect(rf"cpus: {n} of {n} harts, boot hart \d+\n")
+    m.expect(said("hello", rf"hello: hart \d+ of {n}, "))
+    m.expect(said("hello", rf"hello: hart {n - 1} is here\n"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def sparse_harts(t):
+    """A board on which some harts are not for us, its first one too."""
+    n, absent = t.args["smp"], t.args["absent"]
+    packed = t.folder / "packed.cpio"
+    source = t.folder / "packed.dts"
+    # A vCPU for each hart that is left, and one of them bound to the last.
+    left = n - len(absent)
+    source.write_text(lab(guest("hello", "hello", vcpus=left,
+                                pin=list(range(left))), poweroff=True))
+    subprocess.run([TOP / "tools" / "lab", source, packed], check=True,
+                   stdout=subprocess.DEVNULL)
+    tree = t.folder / "board.dtb"
+    dumper = t.boot(initrd=packed, smp=n, append="sched=rr", mem="256M",
+                    machine=f"{t.args['machine']},dumpdtb={tree}")
+    t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
+    for hart in absent:
+        subprocess.run(["fdtput", "-t", "s", tree, f"/cpus/cpu@{hart}",
+                        "status", "disabled"], check=True)
+    m = t.boot(initrd=packed, smp=n, append="sched=rr", mem="256M",
+               machine=t.args["machine"], options=["-dtb", str(tree)])
+    boot = int(m.expect(rf"cpus: {left} of {left} harts, boot hart (\d+)\n")
+               .group(1))
+    t.check(boot not in absent, f"booted on hart {boot}, which is disabled")
+    m.expect(rf"scheduler: rr on {left} CPUs")
+    m.expect(said("hello", rf"hello: hart {left - 1} is here\n"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def memory_of_any_size(t):
+    """Nearly all of it is there for a guest."""
+    mib = t.args["mib"]
+    m = t.boot(lab=lab(guest("hello", "hello", memory=f"{mib - 32}M"),
+                       poweroff=True),
+               mem=f"{mib}M", options=t.args.get("options", ()))
+    free, total = map(int, m.expect(r"memory: (\d+) MiB free of (\d+)\n")
+                      .groups())
+    t.check(mib - 8 <= free <= total <= mib, f"{free} of {total} MiB are free, "
+            f"of {mib}")
+    m.expect(said("hello", rf"hello: RAM at 0x80000000, {(mib - 32) << 10} KiB"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def memory_in_two_nodes(t):
+    """A guest that is larger than each, populated at once and written to."""
+    half = t.args["mib"] // 2
+    options = []
+    for node in (0, 1):
+        options += ["-object", f"memory-backend-ram,id=m{node},size={half}M",
+                    "-numa", f"node,nodeid={node},memdev=m{node},cpus={node}"]
+    m = t.boot(lab=lab(guest("big", "toucher", memory=f"{half + 32}M",
+                             populate="eager", vcpus=2), poweroff=True),
+               mem=f"{2 * half}M", options=options)
+    free = int(m.expect(r"memory: (\d+) MiB free of \d+\n").group(1))
+    t.check(free >= 2 * half - 8, f"{free} MiB are free, of {2 * half}")
+    m.expect(said("big", r"toucher: ok\n"), 120)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def forced(t):
+    """What was asked for is used, and guests that depend on it work: IPIs
+    and sleep across harts, and timers."""
+    want = t.args["want"]
+    m = t.boot(lab=lab(guest("pingpong", "pingpong", vcpus=2, pin=[0, 1],
+                             bootargs="rounds=500"),
+                       guest("tick", "tick", vcpus=2, bootargs="seconds=1"),
+                       poweroff=True),
+               mem="256M", machine=t.args["machine"], append=t.args["append"],
+               cpu=t.args.get("cpu", "rv64,v=on"))
+    m.expect("host: .*" + want)
+    m.expect_all([said("pingpong", r"pingpong: 2 harts, 500 rounds, 0 fail"),
+                  said("tick", r"tick: ok\n")])
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def vmid_bits(t):
+    """Guests in the same guest-physical pages, on too few tags for all."""
+    names = ("one", "two", "three")
+    bits = t.args["bits"]
+    m = t.boot(lab=lab(*[guest(n, "toucher", vcpus=2, slice_us=1000,
+                               bootargs=f"seed={i + 1} passes=3")
+                         for i, n in enumerate(names)], poweroff=True),
+               mem="256M", append=f"vmid-bits={bits} sched=rr",
+               smp=t.args["smp"])
+    m.expect(rf"G-stage up to \w+, {bits} VMID bits\n")
+    m.expect_all([said(n, r"toucher: ok\n") for n in names], 120)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def sbitest(t):
+    """The calls that the trap entry answers by itself, and the same by the
+    tables: a guest sees no difference."""
+    m = t.boot(lab=lab(guest("sbitest", "sbitest", vcpus=4), poweroff=True),
+               mem="256M", append=t.args["append"])
+    m.expect(said("sbitest", r"[1-9]\d* passed, 0 failed\n"), 120)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def readme(t):
+    """The README's lab, started by the README's command, in real life."""
+    text = (TOP / "README.md").read_text()
+    source = re.search(r"^(/dts-v1/;\n.*?\n)```$", text, re.M | re.S).group(1)
+    (t.folder / "my.dts").write_text(source.replace("ms=3000", "ms=300"))
+    packed = t.folder / "packed.cpio"
+    subprocess.run([TOP / "tools" / "lab", t.folder / "my.dts", packed],
+                   check=True, stdout=subprocess.DEVNULL)
+    command = re.search(r"^qemu-system-riscv64 (?:.*\\\n)*.*$", text, re.M)
+    words = shlex.split(command.group(0).replace("\\\n", " "))
+    t.check("lab.cpio" in words, f"no lab.cpio in the README's {words}")
+    words = [str(packed) if word == "lab.cpio" else word for word in words]
+    done = subprocess.run(words, cwd=TOP, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=100)
+    (t.folder / "console.log").write_text(done.stdout)
+    for name in ("heavy", "light"):
+        t.check(re.search(rf"\[{name}\] shares: mode hog done", done.stdout),
+                f"{name} did not end well")
+    t.equal(done.returncode, 0, "QEMU's status")
+
+
+def starts_anew(t):
+    """`reboot` at the console starts the whole machine again."""
+    m = t.boot(lab=lab(guest("hello", "hello", autostart=False)), mem="256M",
+               smp=4)
+    for _ in range(2):
+        m.expect(r"cpus: 4 of 4 harts, boot hart \d+\n")
+        m.expect(r"^rouse> ")
+        m.line("guest start hello")
+        m.expect(said("hello", "hello: bye"))
+        m.line("reboot")
+    m.expect(r"cpus: 4 of 4 harts")
+    m.expect(r"^rouse> ")
+    m.line("poweroff 7")
+    t.equal(m.wait(), 7, "QEMU's status")
+
+
+FORCED = [
+    ("doorbell=imsic", AIA, "doorbell imsic, "),
+    ("doorbell=sbi", AIA, "doorbell sbi, .*interrupts aplic-imsic"),
+    ("doorbell=sswi", "virt,aclint=on", "doorbell sswi, "),
+    ("doorbell=sbi", "virt,aclint=on", "doorbell sbi, "),
+    ("doorbell=sbi", "virt", "doorbell sbi, "),
+    ("timer=sbi", "virt", "timer sbi, "),
+    ("timer=sstc", "virt", "timer sstc, "),
+    ("", "virt,aia=aplic", "doorbell sbi, .*interrupts aplic, "),
+    ("", "virt,aia=aplic,aclint=on", "doorbell sswi, .*interrupts aplic, "),
+]
+
+
 def tests(full):
-    harts = (1, 2, 4, 8, 16) if full else (2,)
-    return [Case(f"a_machine_without_a_lab_is_refused_on_{n}_harts", no_lab,
-                 timeout=60, smp=n) for n in harts]
+    cases = [Case(f"a_machine_without_a_lab_is_refused_on_{n}_harts", no_lab,
+                  timeout=60, smp=n)
+             for n in ((1, 2, 4, 8, 16) if full else (16,))]
+    cases += [Case(f"hello_on_{n}_harts", hello_everywhere, timeout=120, smp=n)
+              for n in (1, 2, 3, 4, 8, 16)]
+    cases += [Case(f"hart_ids_with_holes_work,{machine.split(',')[-1]}",
+                   sparse_harts, timeout=60, smp=4, absent=(0, 2),
+                   machine=machine)
+              for machine in ("virt", "virt,aclint=on", AIA)]
+    cases += [Case(f"{mib}_MiB_of_memory_are_all_there", memory_of_any_size,
+                   timeout=60, mib=mib)
+              for mib in ((128, 256, 512, 1024, 2048, 3072, 4096) if full
+                          else (128, 256, 4096))]
+    cases += [Case("memory_of_two_nodes_is_one_guest's", memory_in_two_nodes,
+                   timeout=180, mib=1024 if full else 256)]
+    cases += [Case(f"{append or 'the_best'}_is_used,{machine}", forced,
+                   timeout=120, append=append, machine=machine, want=want)
+              for append, machine, want in FORCED]
+    cases += [Case(f"guests_are_kept_apart_with_{bits}_vmid_bits_on_"
+                   f"{harts}_harts", vmid_bits, timeout=180, bits=bits,
+                   smp=harts)
+              for bits in (range(15) if full else (0, 1, 14))
+              for harts in ((1, 2, 4) if full else (2,))]
+    cases += [Case(f"sbi_is_as_specified_with_quick_{word}", sbitest,
+                   timeout=180, append=append)
+              for word, append in (("on", ""), ("off", "quick=off"))]
+    cases += [Case("the_readme's_lab_and_command_work", readme, timeout=120),
+              Case("reboot_starts_the_machine_anew", starts_anew, timeout=120)]
+    return cases

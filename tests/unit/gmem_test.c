@@ -275,17 +275,31 @@ static void ragged_ends_get_single_frames_and_no_more(void **state)
 static void memory_in_crumbs_will_do(void **state)
 {
 	static struct hpa held[20000];
+	u8 out[3 * PAGE_BYTES];
 	u32 n = 0;
 
 	/* Every second frame is someone else's. */
 	fake_ram_add(HOST, 32 * MIB);
 	while (n < ARRAY_LEN(held) && !hpa_is_none(held[n] = page_alloc(0)))
 		n++;
-	for (u32 i = 0; i < n; i += 2)
+	for (u32 i = 0; i < n; i += 2) {
 		page_free(held[i], 0);
+		if (i + 1 < n)
+			memset(hpa_ptr(held[i + 1]), 0x99, PAGE_BYTES);
+	}
 	create(BASE, 8 * MIB);
 	fault_in(BASE + 3 * MIB);
 	assert_int_equal(stage2.largest, PAGE_BYTES);
+	assert_int_equal(guest_fill(&guest, (struct gpa){ BASE + 100 }, 0x66,
+				    sizeof(out)), 0);
+	assert_int_equal(guest_read(&guest, (struct gpa){ BASE + 100 }, out,
+				    sizeof(out)), 0);
+	assert_int_equal(out[0], 0x66);
+	assert_memory_equal(out, out + 1, sizeof(out) - 1);
+	assert_null(gmem_ptr(guest.mem, (struct gpa){ BASE }, 2 * PAGE_BYTES));
+	/* What is someone else's is as it was. */
+	for (u32 i = 1; i < n; i += 2)
+		assert_int_equal(*(u8 *)hpa_ptr(held[i]), 0x99);
 	gmem_destroy(guest.mem);
 	assert_int_equal(page_free_count(), (n + 1) / 2);
 	fake_ram_end();

@@ -51,16 +51,18 @@ static struct {
 	bool no_room;     /* of the policy */
 	bool image_broken, image_missing;
 	bool checks_fail;
+	const char *rival; /* is made while another one is being made */
 
 	u32 unmaps, emul_resets, arch_resets, starts, kills, loads, params;
 	u32 pauses, resumes, moves;
 	u64 entry, arg;
 	struct guest *started;
-	struct guest *killed; /* waits for owners_answer */
 	u32 powered_off, status;
 	char log[LOG_LINE_BYTES];
 	u8 seed[64];
 } w;
+
+static struct lab_error err;
 
 u64 timebase_hz = 10000000;
 struct cpu *cpu_table[CPU_MAX];
@@ -175,13 +177,19 @@ static void run_all(void)
 
 static void owners_answer(struct guest *g)
 {
-	w.killed = NULL;
 	for (u32 i = 0; i < g->cfg.vcpus; i++) {
 		g->vcpu[i]->state = VCPU_OFF;
 		if (i + 1 == g->cfg.vcpus)
 			g->account->kills_due = 0;
 		guest_vcpu_off(g, g->vcpu[i]);
 	}
+}
+
+static void all_owners_answer(void)
+{
+	for (struct guest *g = NULL; (g = guest_next(g)) != NULL;)
+		if (g->account->kills_due)
+			owners_answer(g);
 }
 
 int sched_guest_add(struct guest *g)
@@ -221,7 +229,6 @@ void sched_guest_kill(struct guest *g)
 	assert_int_equal(g->account->kills_due, 0);
 	g->account->kills_due = g->cfg.vcpus;
 	w.kills++;
-	w.killed = g;
 	if (!w.slow_owners)
 		owners_answer(g);
 }
@@ -352,6 +359,15 @@ void emul_reset(struct guest *g)
 
 int gcons_create(struct guest *g)
 {
+	struct guest *other;
+
+	if (w.rival) {
+		struct guest_config cfg = g->cfg;
+
+		cfg.name = w.rival;
+		w.rival = NULL;
+		assert_int_equal(guest_create(&cfg, &other, &err), 0);
+	}
 	g->console = obj_alloc(sizeof(*g->console));
 	return g->console ? 0 : -ENOMEM;
 }
@@ -517,7 +533,6 @@ int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
 /* ---- helpers ---- */
 
 static const struct lab_env env = { .cpu_count = CPUS };
-static struct lab_error err;
 
 static struct guest_config config(const char *name)
 {
@@ -575,11 +590,9 @@ static void end(void)
 
 	w.quiet = true;
 	w.slow_owners = false;
+	all_owners_answer();
 	run_all();
 	while ((g = guest_next(NULL)) != NULL) {
-		if (w.killed == g)
-			owners_answer(g);
-		run_all();
 		(void)!guest_stop(g);
 		run_all();
 		assert_int_equal(guest_destroy(g), 0);
@@ -642,10 +655,32 @@ static void two_guests_of_one_name_are_refused(void **state)
 	end();
 }
 
+static void of_two_guests_made_at_once_under_one_name_one_stays(void **state)
+{
+	struct guest_config cfg = config("same");
+	struct guest *g = NULL;
+
+	begin(false);
+	w.rival = "same";
+	assert_int_equal(guest_create(&cfg, &g, &err), -EINVAL);
+	assert_null(g);
+	assert_int_equal(guest_count(), 1);
+	run_all();
+	end();
+}
+
 static void hart_0_starts_where_the_plan_says(void **state)
 {
+	struct guest *g;
+	u64 bytes;
+
 	begin(false);
-	running("one");
+	g = create(config("one"));
+	bytes = obj_live_bytes();
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	/* The loader and its tree are gone. */
+	assert_int_equal(obj_live_bytes(), bytes);
 	assert_int_equal(w.starts, 1);
 	assert_int_equal(w.entry, ENTRY);
 	assert_int_equal(w.arg, TREE);
@@ -1084,12 +1119,9 @@ static void a_thousand_random_lives_leave_memory_as_it_was(void **state)
 		}
 		for (u32 k = (u32)(r >> 40) % 30; k; k--)
 			run_one();
-		if (w.killed && (r >> 50 & 1))
-			owners_answer(w.killed);
+		if (r >> 50 & 1)
+			all_owners_answer();
 		guest_put(g);
-		/* Kills of one guest at a time are kept here. */
-		if (w.killed)
-			owners_answer(w.killed);
 	}
 	w.image_broken = false;
 	end();
@@ -1213,6 +1245,7 @@ int main(void)
 		T(a_new_guest_is_stopped_and_can_be_found),
 		T(guests_are_listed_by_id),
 		T(two_guests_of_one_name_are_refused),
+		T(of_two_guests_made_at_once_under_one_name_one_stays),
 		T(hart_0_starts_where_the_plan_says),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),

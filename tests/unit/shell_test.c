@@ -131,7 +131,7 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 		{"gest list",
 		 "gest: no such command; expected guest, set, "
 		 "console, watch, screen, vcpu, sched, top, mem, log, sleep, "
-		 "help, reboot, poweroff\n"},
+		 "help, reboot, poweroff, panic\n"},
 		{"guest", "guest: expected list, start, stop, pause, resume, "
 			  "reset, destroy, create, wait\n"},
 		{"guest lost", "guest: no 'lost'; expected list, start, stop, "

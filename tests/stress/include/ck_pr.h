@@ -8,6 +8,7 @@
 #ifndef CK_PR_H
 #define CK_PR_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,8 +46,10 @@ static inline void ck_pr_barrier(void)
 	__asm__ volatile("" ::: "memory");
 }
 
+/* There are more threads than cores here: who spins lets the holder run. */
 static inline void ck_pr_stall(void)
 {
+	sched_yield();
 }
 
 #define PR_BASE(N, M, T, V)                                                  \

@@ -1,0 +1,97 @@
+"""The hunt for lost wake-ups: a guest whose vCPUs wake one another at random
+moments by every way there is, and that finds each wake-up that went missing.
+
+Alone, beside guests that use up every CPU, and while vCPUs move about.
+"""
+
+import re
+
+import matrix
+from harness import Case
+from labs import Shell, guest, lab
+
+KICKS = ("ipi", "ipi-all", "ipi-legacy", "uart", "plic-enable",
+         "plic-threshold", "plic-priority", "plic-complete", "rtc",
+         "hart-start")
+
+
+def report(t, m, vcpus, rounds):
+    """The hunt's own report: as many wake-ups as wanted, by all ways."""
+    m.expect(rf"wakehunt: {vcpus} harts, \d+ tokens, (\d+) wake-ups", 600)
+    t.equal(m.wait(), 0, "QEMU's status")
+    t.check("wakehunt: ok, 0 lost" in m.text, "the hunt is not content")
+    counts = dict(re.findall(r"wakehunt: kick +(\S+) +(\d+),", m.text))
+    missing = set(KICKS[:9 if vcpus == 1 else 10]) - set(counts)
+    t.check(not missing, f"never used: {sorted(missing)}")
+    t.check(sum(map(int, counts.values())) >= rounds, f"too few: {counts}")
+
+
+def alone(t):
+    row, rounds = t.args["row"], t.args["rounds"]
+    vcpus = matrix.rooms(row["policy"], row["smp"]) or max(4, row["smp"])
+    m = t.boot(lab=lab(guest("hunt", "wakehunt", vcpus=vcpus, slice_us=1000,
+                             wfi=row.get("wfi"),
+                             bootargs=f"rounds={rounds} watchdog_ms=10000"),
+                       poweroff=True), mem="512M", **matrix.options(row))
+    matrix.expect_host(m, row)
+    report(t, m, vcpus, rounds)
+
+
+def beside_hogs(t):
+    row, rounds = t.args["row"], t.args["rounds"]
+    m = t.boot(lab=lab(guest("hunt", "wakehunt", vcpus=4, slice_us=1000,
+                             bootargs=f"rounds={rounds} watchdog_ms=10000"),
+                       guest("hog", "spin", vcpus=row["smp"], slice_us=1000)),
+               mem="512M", **matrix.options(row))
+    Shell(m).run("watch hunt")
+    m.expect(r"wakehunt: ok, 0 lost", 1200)
+    m.line("guest wait hunt; guest list -j; poweroff")
+    m.expect(r'"name":"hunt","state":"stopped".*"last_event":"poweroff",'
+             r'"last_code":0', 60)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def while_moving(t):
+    """vCPUs are pinned here and there, paused and resumed, meanwhile."""
+    row, rounds = t.args["row"], t.args["rounds"]
+    m = t.boot(lab=lab(guest("hunt", "wakehunt", vcpus=4, slice_us=1000,
+                             bootargs=f"rounds={rounds} watchdog_ms=10000"),
+                       poweroff=True), mem="512M", **matrix.options(row))
+    shell = Shell(m)
+    moves = 0
+    while not re.search(r"wakehunt: ok|powered off", m.text):
+        cpu = moves * 7 % row["smp"]
+        m.line(f"vcpu pin hunt:{moves % 4} {cpu}; guest pause hunt; "
+               f"guest resume hunt; vcpu pin hunt:{(moves + 1) % 4} none; "
+               f"help moved{moves}")
+        m.expect(rf"no command 'moved{moves}'|Rouse ends|have stopped", 120)
+        moves += 1
+    t.check(moves >= 3, "it was over before anything could be moved")
+    del shell
+    report(t, m, 4, rounds)
+
+
+def tests(full):
+    policies = matrix.policies()
+    sharing = [p for p in policies if matrix.rooms(p, 1) is None]
+    rounds = 100000 if full else 3000
+    rows = matrix.configurations(full, policy=policies)
+    cases = [Case(f"no_wake_up_is_lost,{matrix.label(row)}", alone,
+                  timeout=1800 if full else 400, row=row, rounds=rounds)
+             for row in rows]
+    hosts = ("plic", "aclint", "aia")
+    rows = matrix.configurations(full, policy=sharing, smp=(2, 4), host=hosts)
+    cases += [Case(f"no_wake_up_is_lost_beside_hogs,{matrix.label(row)}",
+                   beside_hogs, timeout=1800 if full else 400, row=row,
+                   rounds=rounds // 3)
+              for row in rows[:None if full else 4]]
+    cases += [Case(f"no_wake_up_is_lost_while_vcpus_move,{matrix.label(row)}",
+                   while_moving, timeout=1800 if full else 400, row=row,
+                   rounds=rounds)
+              for row in rows[:None if full else 3]]
+    rows = matrix.configurations(full, policy=("credit",), smp=(2, 4),
+                                 host=hosts, wfi=("native", "poll"))
+    cases += [Case(f"no_wake_up_is_lost,{matrix.label(row)}", alone,
+                   timeout=1800 if full else 400, row=row, rounds=rounds)
+              for row in rows[:None if full else 4]]
+    return cases
