@@ -271,6 +271,8 @@ static void timer_adjust(void)
 	if (!forced)
 		return;
 	if (cmdline_is("timer", "sbi")) {
+		if (isa_has(ISA_SSTC))
+			clock_leave_sstc();
 		isa_drop(ISA_SSTC);
 		isa_finish();
 		return;

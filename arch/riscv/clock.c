@@ -25,6 +25,7 @@
 
 u64 timebase_hz;
 static u64 wall_at_boot_ns, boot_ticks;
+static bool sstc_unused; /* the harts have it, and were told not to use it */
 
 u64 time_now_ticks(void)
 {
@@ -64,8 +65,18 @@ static void timer_write(u64 deadline_ticks)
 		sbi_call(SBI_EXT_TIME, 0, deadline_ticks, 0, 0);
 }
 
+void clock_leave_sstc(void)
+{
+	sstc_unused = true;
+}
+
 void clock_cpu_init(void)
 {
+	/* With henvcfg.STCE clear the guest's comparator has no say in VSTIP
+	 * (Sstc, chapter 4), but QEMU still compares it, and it is 0 at
+	 * reset: a guest would drown in timer interrupts. */
+	if (sstc_unused)
+		csr_write(CSR_VSTIMECMP, TIME_NEVER);
 	riscv_this()->timer_ticks = TIME_NEVER;
 	timer_write(TIME_NEVER);
 }

@@ -7,6 +7,9 @@
 /* Reads the machine's clock. Boot CPU, once. */
 void clock_init(void);
 
+/* The harts' Sstc is to lie idle. Before any clock_cpu_init. */
+void clock_leave_sstc(void);
+
 /* Silences this CPU's timer. On each CPU, before it may be interrupted. */
 void clock_cpu_init(void);
 

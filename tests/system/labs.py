@@ -75,15 +75,16 @@ class Shell:
 
     def run(self, command, timeout=60):
         """The output's lines, without those of guests and of the log."""
+        if not self.count:
+            self.m.line("screen 1000")  # no echo is broken into lines
         self.count += 1
         end = rf"^help: no command 'end{self.count}'.*\n"
         start = self.m.seen
         self.m.line(f"{command}; help end{self.count}")
         match = self.m.expect(end, timeout)
         text = self.m.text[start:match.start()]
-        # The echo of what was typed is before the last prompt.
-        echo = text.rfind(f"help end{self.count}")
-        lines = text[echo:].split("\n")[1:]
+        # What was typed is shown when the prompt is, perhaps several times.
+        lines = text[text.rfind("rouse> "):].split("\n")[1:]
         return [line for line in lines if line.strip()
                 and not re.match(r"rouse> |\[[\w.-]+\] |\[ *\d+\.\d+\] ", line)]
 
