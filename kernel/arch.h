@@ -35,7 +35,7 @@ void arch_doorbell_ack(void);
 
 /*
  * Waits until a doorbell, the timer or a device of the host is pending for
- * this CPU. Acknowledges nothing. May return early.
+ * this CPU. Acknowledges nothing. May return early. No vCPU is loaded.
  */
 void arch_wait(void);
 

@@ -15,7 +15,7 @@
  *
  * A reset clears the bits: RAM that is zeroed again at the next touch is as
  * good as RAM zeroed now, and costs only what the guest uses. What was touched
- * is zeroed before it goes back to the page allocator, so that a guest's
+ * in any of its lives is zeroed before it goes back to the page allocator, so that a guest's
  * secrets don't outlive it in free frames.
  *
  * Rejected: mapping single 4 KiB pages as they are zeroed and joining them to
@@ -174,7 +174,7 @@ static void block_free(struct gmem *m, u64 n)
 static bool block_wipe_one(struct gmem *m, u64 n)
 {
 	struct gmem_block *b = &m->block[n];
-	u32 dirty = b->ready & ~block_outside(m, n);
+	u32 dirty = (b->ready | b->stale) & ~block_outside(m, n);
 	u32 i;
 
 	if (!dirty)
@@ -182,6 +182,7 @@ static bool block_wipe_one(struct gmem *m, u64 n)
 	i = (u32)__builtin_ctz(dirty);
 	granule_zero(b, i);
 	b->ready &= ~(1u << i);
+	b->stale &= ~(1u << i);
 	return true;
 }
 
@@ -225,6 +226,7 @@ int gmem_reset_step(struct gmem *m)
 	while (m->step_reset < m->blocks) {
 		u64 n = m->step_reset++;
 
+		m->block[n].stale |= m->block[n].ready;
 		m->block[n].claimed = m->block[n].ready = block_outside(m, n);
 		if (IS_ALIGNED(n, 64) && time_now_ticks() >= deadline)
 			return 1;

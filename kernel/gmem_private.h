@@ -32,6 +32,7 @@ struct gmem_block {
 	u64 where;   /* host address or table's pointer, | enum block_kind */
 	u32 claimed; /* granules that someone zeroes or has zeroed; atomic */
 	u32 ready;   /* granules that are zeroed; atomic, after the zeroes */
+	u32 stale;   /* granules that were ready before a reset; the steps' */
 };
 
 struct gmem {

@@ -107,6 +107,9 @@ int guest_start(struct guest *g) __must_check;
 int guest_stop(struct guest *g) __must_check;    /* as if unplugged */
 int guest_reset(struct guest *g) __must_check;   /* back to its images */
 int guest_destroy(struct guest *g) __must_check;
+
+/* Is the memory of every destroyed guest free again? Any context. */
+bool guests_all_freed(void);
 int guest_pause(struct guest *g) __must_check;
 int guest_resume(struct guest *g) __must_check;
 

@@ -9,8 +9,9 @@
  * compare-and-swap, so of two wishes one wins and the other is told. The end
  * of a guest is one such change, RUNNING (or STARTING) to STOPPING: the winner
  * notes why, asks the scheduler to kill all vCPUs, and wakes the task. What
- * happens then is the task's alone: it waits until every owner has said OFF,
- * does what on-poweroff, on-reboot or on-crash say, and a restart is a start.
+ * happens then is the task's alone: it waits until every owner has said OFF and
+ * every CPU has looked at its mail (DRAIN), does what on-poweroff, on-reboot or
+ * on-crash say, and a restart is a start.
  *
  * A start: wait until no CPU's second stage is this guest's (QUIET), take all
  * mappings away (UNMAP), forget what RAM was touched (FORGET), so that it is
@@ -67,10 +68,12 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 			return;
 	} while (!ck_pr_cas_32_value(&g->state, state, GUEST_STOPPING, &state));
 	ck_pr_store_32(&g->event_code, code);
-	/* The code before the event; pairs with life_kill. */
+	sched_guest_kill(g);
+	/* The code and how many KILLs are due before the event: without it the
+	 * task could find none due that were not yet asked for. Pairs with
+	 * life_kill. */
 	ck_pr_fence_store();
 	ck_pr_store_32(&g->event, why);
-	sched_guest_kill(g);
 	task_wake(g->task);
 }
 
@@ -130,9 +133,9 @@ int guest_pause(struct guest *g)
 
 int guest_resume(struct guest *g)
 {
-	if (ck_pr_load_32(&g->state) != GUEST_RUNNING)
+	if (ck_pr_load_32(&g->state) != GUEST_RUNNING ||
+	    !ck_pr_cas_32(&g->paused, 1, 0))
 		return -EBUSY;
-	ck_pr_store_32(&g->paused, 0);
 	ck_pr_fence_memory();
 	request_all(g, VCPU_REQ_RESUME);
 	return 0;
@@ -207,9 +210,24 @@ static enum task_result life_kill(struct guest_life *l)
 
 	/* The winner of guest_end has yet to say why, or owners to answer;
 	 * both wake us. */
-	if (ck_pr_load_32(&g->event) == EVENT_NONE || !sched_guest_killed(g))
+	if (ck_pr_load_32(&g->event) == EVENT_NONE)
 		return TASK_WAIT;
-	/* Pairs with guest_end, and with the owners' last touches. */
+	/* Pairs with guest_end: the KILLs are counted. */
+	ck_pr_fence_acquire();
+	if (!sched_guest_killed(g))
+		return TASK_WAIT;
+	l->phase = LIFE_DRAIN;
+	sched_quiesce(&l->drain, &l->task);
+	return TASK_WAIT;
+}
+
+/* All are OFF; but a hart that was killed later than another may have asked
+ * for that one's start in between. Such mail is looked at while the state says
+ * STOPPING, and dropped: it must not start a vCPU of the guest's next life. */
+static enum task_result life_drain(struct guest_life *l)
+{
+	if (!sched_quiesced(&l->drain))
+		return TASK_WAIT;
 	ck_pr_fence_acquire();
 	return go_on(l, LIFE_ENDED);
 }
@@ -426,10 +444,11 @@ static enum task_result life_idle(struct guest_life *l)
 
 static enum task_result (*const phases[])(struct guest_life *l) = {
 	[LIFE_IDLE] = life_idle,	 [LIFE_KILL] = life_kill,
-	[LIFE_ENDED] = life_ended,	 [LIFE_QUIET] = life_quiet,
-	[LIFE_UNMAP] = life_unmap,	 [LIFE_FORGET] = life_forget,
-	[LIFE_POPULATE] = life_populate, [LIFE_PREPARE] = life_prepare,
-	[LIFE_LOAD] = life_load,	 [LIFE_GO] = life_go,
+	[LIFE_DRAIN] = life_drain,	 [LIFE_ENDED] = life_ended,
+	[LIFE_QUIET] = life_quiet,	 [LIFE_UNMAP] = life_unmap,
+	[LIFE_FORGET] = life_forget,	 [LIFE_POPULATE] = life_populate,
+	[LIFE_PREPARE] = life_prepare,	 [LIFE_LOAD] = life_load,
+	[LIFE_GO] = life_go,
 };
 
 static enum task_result life_step(struct task *t)
@@ -437,7 +456,8 @@ static enum task_result life_step(struct task *t)
 	struct guest_life *l = container_of(t, struct guest_life, task);
 
 	if (ck_pr_load_32(&l->guest->state) == GUEST_STOPPING &&
-	    l->phase != LIFE_KILL && l->phase != LIFE_ENDED) {
+	    l->phase != LIFE_KILL && l->phase != LIFE_DRAIN &&
+	    l->phase != LIFE_ENDED) {
 		unload(l);
 		task_wake_at(t, TIME_NEVER);
 		l->phase = LIFE_KILL;

@@ -17,6 +17,7 @@
 enum life_phase {
 	LIFE_IDLE,     /* nothing to do: stopped, or running */
 	LIFE_KILL,     /* waits until all vCPUs are OFF */
+	LIFE_DRAIN,    /* waits until mail of this life is looked at */
 	LIFE_ENDED,    /* does what on-* says */
 	LIFE_QUIET,    /* waits until no CPU's second stage is ours */
 	LIFE_UNMAP,
@@ -36,6 +37,7 @@ struct guest_life {
 	void *fdt;
 	struct image_load load;
 	struct rng rng;
+	struct sched_quiesce drain;
 	struct guest *reap_next;
 };
 

@@ -40,6 +40,8 @@ static struct sched_quiesce drain;
 static ck_spinlock_fas_t lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct guest *waiting;
 
+static u32 left; /* guests taken and not yet freed; atomic */
+
 /* The task's own. */
 static enum reap_phase phase;
 static struct guest *at;
@@ -113,6 +115,9 @@ static enum task_result reap_step(struct task *t)
 		sched_guest_remove(at);
 		guest_free(at);
 		at = NULL;
+		/* All of it is back before anyone is told. */
+		ck_pr_fence_release();
+		ck_pr_dec_32(&left);
 		phase = REAP_NEXT;
 		return TASK_MORE;
 	}
@@ -123,11 +128,18 @@ void reaper_init(void)
 {
 	phase = REAP_NEXT;
 	waiting = at = NULL;
+	left = 0;
 	task_init(&task, "reaper", reap_step, 0);
+}
+
+bool guests_all_freed(void)
+{
+	return !ck_pr_load_32(&left);
 }
 
 void reaper_take(struct guest *g)
 {
+	ck_pr_inc_32(&left);
 	ck_spinlock_fas_lock(&lock);
 	g->life->reap_next = waiting;
 	waiting = g;

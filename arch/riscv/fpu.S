@@ -92,6 +92,6 @@ vector_regs_zero:
 	vmv.v.i	v16, 0
 	vmv.v.i	v24, 0
 	csrw	vcsr, zero
-	vsetvl	zero, zero, zero
+	vsetivli zero, 0, e8, m1, tu, mu
 	ret
 	.option pop

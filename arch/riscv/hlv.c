@@ -63,25 +63,29 @@ static bool made_present(void)
 	struct gpa at = { csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3) };
 	struct guest *g = riscv_this()->running->v.guest;
 
-	return csr_read(CSR_SCAUSE) == CAUSE_LOAD_GUEST_PAGE &&
-	       gmem_fault(g->mem, at) == 0;
+	if (csr_read(CSR_SCAUSE) != CAUSE_LOAD_GUEST_PAGE ||
+	    gmem_fault(g->mem, at))
+		return false;
+	/* The hart may remember that nothing was mapped here. */
+	__asm__ volatile("hfence.gvma %0, zero" ::"r"(at.v >> 2) : "memory");
+	return true;
 }
 
 int hlv_u64(u64 gva, u64 *out)
 {
 	struct exit_csrs e;
 	u64 val = 0, failed;
+	bool again;
 
 	exit_csrs_get(&e);
-	do {
-		HLV_LOAD("hlv.d", gva, val, failed);
-		if (!failed) {
-			*out = val;
-			return 0;
-		}
-	} while (made_present());
+	HLV_LOAD("hlv.d", gva, val, failed);
+	if (!failed) {
+		*out = val;
+		return 0;
+	}
+	again = made_present();
 	exit_csrs_put(&e);
-	return -EFAULT;
+	return again ? -EAGAIN : -EFAULT;
 }
 
 int hlvx_u16(u64 gva, u16 *out)

@@ -9,7 +9,11 @@
 
 #include "kernel/base.h"
 
-/* 0, or -EFAULT. `gva` may be misaligned. */
+/*
+ * 0, or -EFAULT; -EAGAIN: it lies in RAM that is only now being made present, a
+ * step of the work was done, and the guest is to execute its instruction again
+ * (so that mail and timers are looked at in between). `gva` may be misaligned.
+ */
 int hlv_u64(u64 gva, u64 *out) __must_check;
 
 /* One instruction parcel of 16 bits, with execute permission. */

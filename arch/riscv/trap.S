@@ -156,6 +156,7 @@ quick_sbi:
 	/* The mask names one hart, and that is this one. */
 	bnez	a6, full_exit
 	lwu	t0, VCPU_ID(a0)
+	bltu	t0, a1, full_exit /* base -1, which means all, as well */
 	sub	t0, t0, a1
 	sltiu	t1, t0, 64
 	beqz	t1, full_exit

@@ -26,6 +26,7 @@
 enum mask_result {
 	MASK_OK,
 	MASK_FAULT,   /* the guest has to see it: *fault_va */
+	MASK_AGAIN,   /* its RAM is being made present: the call comes again */
 	MASK_INVALID, /* a hart that there isn't */
 };
 
@@ -48,12 +49,14 @@ static enum mask_result mask_read(struct riscv_vcpu *v, u64 va,
 {
 	u64 count = v->v.guest->cfg.vcpus, word;
 	u32 used = 0;
+	int ret;
 
 	*harts = (struct vfence_harts){ .all = va == 0 };
 	for (u64 base = 0; va && base < count; base += 64, va += 8) {
 		*fault_va = va;
-		if (word_read(v, va, &word))
-			return MASK_FAULT;
+		ret = word_read(v, va, &word);
+		if (ret)
+			return ret == -EAGAIN ? MASK_AGAIN : MASK_FAULT;
 		if (count - base < 64 && word >> (count - base))
 			return MASK_INVALID;
 		if (!word)
@@ -66,7 +69,7 @@ static enum mask_result mask_read(struct riscv_vcpu *v, u64 va,
 }
 
 /* Software interrupts to exactly the harts of a mask of many words that was
- * read before. False: now it faults. */
+ * read before, and so is present. False: now it faults. */
 static bool ipi_spread(struct riscv_vcpu *v, u64 va, u64 *fault_va)
 {
 	struct vfence_harts part = { .all = false };
@@ -96,6 +99,8 @@ static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 	switch (mask_read(v, va, &harts, &fault_va)) {
 	case MASK_FAULT:
 		return mask_fault(v, fault_va);
+	case MASK_AGAIN:
+		return NEXT_RETRY;
 	case MASK_INVALID:
 		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
 	case MASK_OK:
@@ -119,6 +124,8 @@ static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
 	switch (mask_read(v, reg_get(v, REG_A0), &harts, &fault_va)) {
 	case MASK_FAULT:
 		return mask_fault(v, fault_va);
+	case MASK_AGAIN:
+		return NEXT_RETRY;
 	case MASK_INVALID:
 		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
 	case MASK_OK:

@@ -10,7 +10,9 @@
  * that its state word says so.
  *
  * What has no VS copy and is visible to the guest moves as well: scounteren,
- * senvcfg, sstateen0.
+ * senvcfg, sstateen0. So does vsiselect: guests are not told of the AIA, but
+ * without Smstateen nothing keeps them from the register, and a value that
+ * stayed in it would be a message to the next guest.
  */
 #include "arch/riscv/world.h"
 
@@ -56,6 +58,8 @@ void world_cpu_init(struct riscv_cpu *c)
 	csr_write(CSR_HENVCFG, c->henvcfg);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_HSTATEEN0, STATEEN0_SENVCFG | STATEEN0_SE0);
+	if (isa_has(ISA_SSAIA))
+		csr_write(CSR_HVICTL, 0);
 	c->timer_ticks = TIME_NEVER;
 	csr_write(CSR_SIE, IRQ_BIT(IRQ_SSI) | IRQ_BIT(IRQ_STI) |
 				   IRQ_BIT(IRQ_SEI));
@@ -73,6 +77,8 @@ static void vs_load(const struct vs_csrs *s)
 	csr_write(CSR_SENVCFG, s->senvcfg);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_SSTATEEN0, s->sstateen0);
+	if (isa_has(ISA_SSAIA))
+		csr_write(CSR_VSISELECT, s->vsiselect);
 }
 
 static void vs_save(struct vs_csrs *s)
@@ -89,6 +95,8 @@ static void vs_save(struct vs_csrs *s)
 	s->senvcfg = csr_read(CSR_SENVCFG);
 	if (isa_has(ISA_SMSTATEEN))
 		s->sstateen0 = csr_read(CSR_SSTATEEN0);
+	if (isa_has(ISA_SSAIA))
+		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
 void arch_vcpu_load(struct vcpu *vc)

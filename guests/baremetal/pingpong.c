@@ -4,9 +4,10 @@
  * Harts 0 and 1 play, and 2 and 3, and so on; with an odd one out that plays
  * with itself. A message is a number in the partner's box and one IPI. The
  * receiver clears SSIP before it looks at its box, so a message that comes
- * after the look leaves SSIP set and WFI returns at once. A timer two seconds
- * away finds a wake-up that never came: the message was there and had been
- * sent long ago. `rounds=` (10000) is for each pair.
+ * after the look leaves SSIP set and WFI returns at once. A timer
+ * `watchdog_ms=` (2000) away finds a wake-up that never came: the message was
+ * there and had been sent more than half that time ago. `rounds=` (10000) is
+ * for each pair.
  */
 #include "guests/baremetal/runtime/runtime.h"
 #include "guests/baremetal/runtime/sbi.h"
@@ -19,7 +20,7 @@ struct box {
 } __attribute__((aligned(64)));
 
 static struct box boxes[MAX_HARTS];
-static u64 rounds;
+static u64 rounds, watchdog;
 
 static void send(u32 to, u64 n)
 {
@@ -35,7 +36,7 @@ static void send(u32 to, u64 n)
 static void receive(u32 me, u64 n)
 {
 	struct box *b = &boxes[me];
-	u64 start = time_now(), until = start + 2 * machine.hz, sent, took;
+	u64 start = time_now(), until = start + watchdog, sent, took;
 
 	timer_set(until);
 	for (;;) {
@@ -43,7 +44,7 @@ static void receive(u32 me, u64 n)
 		if (__atomic_load_n(&b->message, __ATOMIC_ACQUIRE) == n)
 			break;
 		if (time_now() >= until) {
-			until = time_now() + 2 * machine.hz;
+			until = time_now() + watchdog;
 			timer_set(until);
 		}
 		wfi();
@@ -52,7 +53,7 @@ static void receive(u32 me, u64 n)
 	if (took > b->slowest)
 		b->slowest = took;
 	sent = __atomic_load_n(&b->sent_at, __ATOMIC_ACQUIRE);
-	if (time_now() >= until && sent && time_now() - sent > machine.hz) {
+	if (time_now() >= until && sent && time_now() - sent > watchdog / 2) {
 		b->failures++;
 		print("pingpong: LOST WAKE hart %ld message %ld sent %ld us "
 		      "ago\n",
@@ -89,6 +90,7 @@ int main(void)
 	u64 start = time_now(), failures = 0, slowest = 0, ns;
 
 	rounds = arg_u64("rounds", 10000);
+	watchdog = us_to_ticks(arg_u64("watchdog_ms", 2000) * 1000);
 	if (harts_run(machine.hart_count, play, NULL))
 		die("a hart did not start");
 	ns = ticks_to_ns(time_now() - start);

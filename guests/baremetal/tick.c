@@ -3,8 +3,8 @@
  *
  * Each hart takes `hz=` (100) timer interrupts a second of guest time and
  * sleeps in between. Hart 0 prints a line every second and fails if the clock
- * went backwards or a hart took no interrupt for a whole second: a clock that
- * stands still. How late interrupts come is printed, not judged. `seconds=`
+ * went backwards or a hart took no interrupt for two seconds on end: a clock
+ * that stands still. How late interrupts come is printed, not judged. `seconds=`
  * (5) ends it; 0 goes on for ever.
  */
 #include "guests/baremetal/runtime/runtime.h"
@@ -42,6 +42,7 @@ static bool report(u64 second, u64 *seen)
 {
 	char buf[256];
 	size_t n = 0;
+	static bool still[MAX_HARTS];
 	u64 late = 0;
 	bool ok = true;
 
@@ -51,12 +52,14 @@ static bool report(u64 second, u64 *seen)
 		char digits[20];
 		size_t k = sizeof(digits);
 
-		if (!d || clocks[i].backwards) {
+		/* Once may be the host's doing: it held up this hart. */
+		if ((!d && still[i]) || clocks[i].backwards) {
 			print("tick: FAIL hart %ld %s\n", harts[i].id,
 			      d ? "saw time go backwards"
-				: "had no interrupt for a second");
+				: "had no interrupt for two seconds");
 			ok = false;
 		}
+		still[i] = !d;
 		seen[i] = ticks;
 		if (clocks[i].late_max > late)
 			late = clocks[i].late_max;
@@ -78,19 +81,23 @@ static bool report(u64 second, u64 *seen)
 static void run(struct hart *h, void *arg)
 {
 	static u64 seen[MAX_HARTS];
-	u64 seconds = arg_u64("seconds", 5), start = time_now();
+	u64 seconds = arg_u64("seconds", 5), now = time_now(), next;
 	struct clock *c = &clocks[h->index];
 	bool *failed = arg;
 
-	c->next = start + period;
+	c->next = now + period;
+	next = now + machine.hz;
 	timer_set(c->next);
 	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
 	for (u64 s = 1; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE);) {
 		wfi();
 		irq_on();
 		irq_off();
-		if (h->index || time_now() - start < s * machine.hz)
+		now = time_now();
+		if (h->index || now < next)
 			continue;
+		/* From now on: a hart that was late gets a whole second. */
+		next = now + machine.hz;
 		if (!report(s, seen))
 			*failed = true;
 		if (s++ == seconds)
@@ -103,7 +110,8 @@ static void run(struct hart *h, void *arg)
 int main(void)
 {
 	u64 hz = arg_u64("hz", 100);
-	u64 rtc = machine.rtc.bytes ? rtc_now_ns() : 0, start = time_now();
+	u64 before = time_now(), rtc = machine.rtc.bytes ? rtc_now_ns() : 0;
+	u64 start = time_now();
 	bool failed = false;
 
 	if (!hz || hz > machine.hz)
@@ -117,9 +125,12 @@ int main(void)
 	if (machine.rtc.bytes) {
 		u64 ms = ticks_to_ns(time_now() - start) / 1000000;
 		u64 rtc_ms = (rtc_now_ns() - rtc) / 1000000;
+		u64 most = ticks_to_ns(time_now() - before) / 1000000;
 
+		/* Whatever comes between two looks at the clocks: the RTC's
+		 * time is within a shorter and a longer one. */
 		print("tick: %ld ms by time, %ld ms by the RTC\n", ms, rtc_ms);
-		if (rtc_ms > ms + ms / 8 + 50 || ms > rtc_ms + ms / 8 + 50)
+		if (rtc_ms > most + ms / 8 + 50 || ms > rtc_ms + ms / 8 + 50)
 			failed = true;
 	}
 	print("tick: %s\n", failed ? "FAIL" : "ok");

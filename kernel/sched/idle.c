@@ -151,6 +151,13 @@ void idle_step(struct sched_core *core, u64 now)
 		idle_start(core);
 	if (core->polling)
 		return;
+	/* One whose cap is used up, or for which there is no CPU, may be loaded
+	 * still: its timer would end the wait at once, and a CPU that waits
+	 * may be asked to let go of the second stage that it holds. */
+	if (unlikely(core->loaded != NULL)) {
+		arch_vcpu_save(core->loaded);
+		core->loaded = NULL;
+	}
 	/* A turn may have set the timer to the guest's own deadline. */
 	core->armed = 0;
 	timer_arm(core, core->deadline);

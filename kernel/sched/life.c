@@ -54,6 +54,7 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 		return true;
 	}
 	u->on = true;
+	u->said = false;
 	ck_pr_faa_32(&sched_pool.units_on, 1);
 	ck_pr_faa_32(&v->guest->vcpus_on, 1);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);

@@ -165,9 +165,13 @@ int sched_vcpu_start(struct vcpu *v)
 	ops = ck_pr_load_ptr(&sched_pool.ops);
 	if (ck_pr_load_32(&v->state) == VCPU_OFF && ops->admit) {
 		if (!ops->admit(u)) {
-			log_error("%s: vcpu %u not started: "
-				  "policy %s has no CPU left for it",
-				  v->guest->cfg.name, v->id, ops->name);
+			/* Once: the guest may try as often as it likes. */
+			if (!u->said)
+				log_error("%s: vcpu %u not started: "
+					  "policy %s has no CPU left for it",
+					  v->guest->cfg.name, v->id,
+					  ops->name);
+			u->said = true;
 			return -EBUSY;
 		}
 		u->admitted = epoch;

@@ -40,6 +40,7 @@ struct sched_unit {
 	bool paused;
 	bool dead;    /* its guest has ended: paused until it is killed */
 	bool refused; /* the policy has no room for it */
+	bool said;    /* that its start was refused; whoever starts it, too */
 	bool start;   /* start again as soon as it is OFF */
 	u32 target;   /* CPU that the policy promised (admit), or CPU_NONE */
 	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */

@@ -171,6 +171,25 @@ static int expect_usage(struct cmd_run *run, const char *why, const char *what)
 	return -EINVAL;
 }
 
+/* A command on any guests does nothing if one of the names is wrong; a listing
+ * has no heading then either. */
+static int check_guests(struct cmd_run *run)
+{
+	const struct cmd *c = run->cmd;
+	struct guest *g;
+
+	if (c->max != CMD_ARGS_MANY || c->words || c->arg[0] != ARG_GUEST ||
+	    c->arg[1] != ARG_GUEST)
+		return 0;
+	for (u32 i = 0; i < run->argc; i++) {
+		g = cmd_guest(run, run->argv[i]);
+		if (!g)
+			return -ENOENT;
+		guest_put(g);
+	}
+	return 0;
+}
+
 int cmd_check(struct cmd_run *run)
 {
 	u32 n = 0;
@@ -193,7 +212,7 @@ int cmd_check(struct cmd_run *run)
 	if (n > run->cmd->max)
 		return expect_usage(run,
 				    "too much: ", run->argv[run->cmd->max]);
-	return 0;
+	return check_guests(run);
 }
 
 /* ---- arguments ---- */

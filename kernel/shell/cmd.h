@@ -88,8 +88,9 @@ const struct cmd *cmd_find(struct out *out, char **words, u32 n, bool json,
 			   u32 *used);
 
 /*
- * Takes options out of run->argv and counts arguments: 0, or -EINVAL and one
- * line on run->out.
+ * Takes options out of run->argv, counts arguments, and looks whether there are
+ * the guests that a row names: 0, or -EINVAL or -ENOENT and one line on
+ * run->out.
  */
 int cmd_check(struct cmd_run *run) __must_check;
 

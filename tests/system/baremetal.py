@@ -25,7 +25,7 @@ SAYS = {
     "archtest": [r"[1-9]\d* passed, 0 failed"],
     "devtest": [r"[1-9]\d* passed, 0 failed"],
 }
-ARGS = {"tick": "seconds=1", "pingpong": "rounds=500"}
+ARGS = {"tick": "seconds=1", "pingpong": "rounds=500 watchdog_ms=20000"}
 
 
 def one_after_the_other(t):

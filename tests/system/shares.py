@@ -70,9 +70,9 @@ def near(t, got, wanted, what):
 def begin(t, *guests, smp=1, policy=None, up=None):
     m = t.boot(lab=lab(*guests), smp=smp, mem="512M",
                append=f"sched={policy or t.args['policy']}")
+    m.expect("rouse> ", 60)
     shell = Shell(m)
     shell.quiet()
-    m.expect("rouse> ", 60)
     # All of them are there and have got going.
     while any(v["running_ns"] < 10000000 for (g, n), v in
               shell.vcpus().items() if up is None or g in up):

@@ -470,6 +470,11 @@ int guest_pause(struct guest *g)
 	return 0;
 }
 
+bool guests_all_freed(void)
+{
+	return true;
+}
+
 int guest_resume(struct guest *g)
 {
 	if (!g->paused)

@@ -198,6 +198,10 @@ int hlv_u64(u64 gva, u64 *out)
 
 	if (gva < w.va_base || i >= w.va_len)
 		return -EFAULT;
+	if (w.va_absent) {
+		w.va_absent--;
+		return -EAGAIN;
+	}
 	*out = w.va_words[i];
 	return 0;
 }

@@ -57,6 +57,7 @@ struct fake_world {
 	u64 va_base;         /* guest virtual memory that hlv_u64 reads */
 	u64 va_words[4];
 	u32 va_len;
+	u32 va_absent;       /* so many reads find RAM not yet made present */
 
 	/* Fences that "the hart" did. */
 	u32 fence_i, fence_all, fence_asid, fence_va, fence_va_asid;

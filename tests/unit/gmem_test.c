@@ -419,6 +419,28 @@ static void freed_frames_hold_nothing_of_the_guest(void **state)
 	fake_ram_end();
 }
 
+static void freed_frames_hold_nothing_of_an_earlier_life(void **state)
+{
+	struct hpa pa;
+
+	begin(32 * MIB, BASE, 16 * MIB);
+	assert_int_equal(guest_fill(&guest, (struct gpa){ BASE + 100 }, 0x5e,
+				    9 * MIB), 0);
+	while (gmem_reset_step(guest.mem))
+		;
+	assert_int_equal(guest_fill(&guest, (struct gpa){ BASE + 100 }, 0x5e,
+				    MIB), 0);
+	while (gmem_reset_step(guest.mem))
+		;
+	gmem_destroy(guest.mem);
+	while (!hpa_is_none(pa = page_alloc(0))) {
+		const u8 *p = hpa_ptr(pa);
+
+		assert_null(memchr(p + 64, 0x5e, PAGE_BYTES - 64));
+	}
+	fake_ram_end();
+}
+
 static void destroying_comes_in_steps(void **state)
 {
 	u32 steps = 1;
@@ -533,6 +555,7 @@ int main(void)
 		T(a_pointer_is_given_only_to_what_is_in_one_piece),
 		T(after_a_reset_all_is_zero_again),
 		T(freed_frames_hold_nothing_of_the_guest),
+		T(freed_frames_hold_nothing_of_an_earlier_life),
 		T(destroying_comes_in_steps),
 		T(a_creation_that_fails_anywhere_keeps_nothing),
 		T(without_a_page_table_the_fault_says_so_and_can_come_again),

@@ -48,6 +48,10 @@ static struct {
 	u64 now;
 	bool quiet;       /* no CPU holds any second stage */
 	bool slow_owners; /* kills are acknowledged by owners_answer only */
+	bool slow_kill;   /* other CPUs are faster than who asks for kills */
+	bool slow_mail;   /* CPUs look at their mail by mail_looked only */
+	struct sched_quiesce *draining;
+	struct task *drainer;
 	bool no_room;     /* of the policy */
 	bool image_broken, image_missing;
 	bool checks_fail;
@@ -226,6 +230,12 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 
 void sched_guest_kill(struct guest *g)
 {
+	if (w.slow_kill) {
+		task_wake(g->task);
+		while (run_one())
+			;
+		assert_int_equal(g->state, GUEST_STOPPING);
+	}
 	assert_int_equal(g->account->kills_due, 0);
 	g->account->kills_due = g->cfg.vcpus;
 	w.kills++;
@@ -251,8 +261,23 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
 
 void sched_quiesce(struct sched_quiesce *q, struct task *waiter)
 {
+	if (w.slow_mail) {
+		assert_null(w.draining);
+		q->done = 0;
+		w.draining = q;
+		w.drainer = waiter;
+		return;
+	}
 	q->done = 1;
 	task_wake(waiter);
+}
+
+static void mail_looked(void)
+{
+	assert_non_null(w.draining);
+	w.draining->done = 1;
+	w.draining = NULL;
+	task_wake(w.drainer);
 }
 
 /* ---- the architecture ---- */
@@ -717,6 +742,40 @@ static void nothing_is_done_before_all_owners_answered(void **state)
 	assert_int_equal(g->state, GUEST_STOPPING);
 	assert_int_equal(w.loads, 1);
 	owners_answer(g);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.loads, 2);
+	end();
+}
+
+static void nothing_is_done_before_all_kills_are_asked_for(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_kill = true;
+	guest_end(g, EVENT_REBOOT, 0);
+	w.slow_kill = false;
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.loads, 2);
+	end();
+}
+
+static void no_new_life_begins_before_mail_of_the_old_is_looked_at(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_mail = true;
+	guest_end(g, EVENT_REBOOT, 0);
+	run_all();
+	/* A start that is still in the mail is dropped in this state alone. */
+	assert_int_equal(g->state, GUEST_STOPPING);
+	w.slow_mail = false;
+	mail_looked();
 	run_all();
 	assert_int_equal(g->state, GUEST_RUNNING);
 	assert_int_equal(w.loads, 2);
@@ -1249,6 +1308,8 @@ int main(void)
 		T(hart_0_starts_where_the_plan_says),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
+		T(nothing_is_done_before_all_kills_are_asked_for),
+		T(no_new_life_begins_before_mail_of_the_old_is_looked_at),
 		T(a_reboot_starts_anew_from_the_images),
 		T(eager_ram_is_there_before_the_start),
 		T(actions_are_what_the_configuration_says),

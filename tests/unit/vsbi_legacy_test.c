@@ -74,6 +74,20 @@ static void an_ipi_goes_to_the_harts_of_the_mask_in_memory(void **state)
 	assert_int_equal(fake_vcpu(3)->v.virq, VIRQ_SOFT);
 }
 
+static void a_mask_in_absent_ram_makes_the_call_come_again(void **state)
+{
+	(void)state;
+	fake_started(1, VCPU_QUEUED);
+	mask_put(2, 0, 0, 1);
+	w.va_absent = 2;
+	assert_int_equal(CALL(4, 0, MASK).next, NEXT_RETRY);
+	assert_int_equal(CALL(5, 0, MASK).next, NEXT_RETRY);
+	assert_int_equal(w.reflects, 0);
+	assert_int_equal(fake_vcpu(1)->v.virq, 0);
+	expect_a0(CALL(4, 0, MASK), 0);
+	assert_int_equal(fake_vcpu(1)->v.virq, VIRQ_SOFT);
+}
+
 static void no_mask_means_all_harts(void **state)
 {
 	(void)state;
@@ -223,6 +237,7 @@ int main(void)
 		T(the_console_takes_and_gives_a_byte),
 		T(clear_ipi_says_whether_one_was_pending),
 		T(an_ipi_goes_to_the_harts_of_the_mask_in_memory),
+		T(a_mask_in_absent_ram_makes_the_call_come_again),
 		T(no_mask_means_all_harts),
 		T(a_mask_of_many_words_reaches_exactly_its_harts),
 		T(two_words_are_many),

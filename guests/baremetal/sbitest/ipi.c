@@ -97,6 +97,8 @@ static void broadcast(void)
 	counters_start();
 	send_and_check(0, UINT64_MAX, everyone);
 	send_and_check(1, UINT64_MAX, everyone);
+	/* As if from base -1 on, this would name hart 0 alone. */
+	send_and_check(2, UINT64_MAX, everyone);
 	send_and_check(UINT64_MAX, UINT64_MAX, everyone);
 	counters_stop();
 }
@@ -114,6 +116,7 @@ static void unknown_harts(void)
 		{1, 1UL << 32},
 		{1, UINT64_MAX - 1},
 		{3, UINT64_MAX - 1},
+		{4, UINT64_MAX - 1},
 		{1UL << 63, harts[0].id},
 		{2, UINT64_MAX / 2},
 	};

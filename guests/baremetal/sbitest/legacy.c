@@ -74,6 +74,21 @@ static void virtual_mask(void)
 	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
 }
 
+/* RAM that nobody has touched before reads as any other. */
+static void untouched_mask(void)
+{
+	const struct range *r = &machine.ram[machine.ram_count - 1];
+	u64 *root = paging_new(), va = PAGING_FREE_VA;
+	long answer;
+
+	paging_map(root, va, (r->base + r->bytes / 2) & ~0xfffUL, PTE_RW);
+	paging_on(root, 0);
+	answer = sbi_legacy(SBI_LEGACY_SEND_IPI, va, 0, 0, 0);
+	paging_off();
+	check(answer == 0 || answer == SBI_ERR_INVALID_PARAM, "answer %ld",
+	      answer);
+}
+
 static u64 send_ipi_at(u64 va, u64 unused, u64 unused2)
 {
 	(void)unused;
@@ -140,6 +155,7 @@ const struct test legacy_tests[] = {
 	{"legacy_send_ipi_and_clear_ipi", ipi},
 	{"legacy_clear_ipi_tells_what_was_pending", clear_tells},
 	{"legacy_mask_is_at_a_virtual_address", virtual_mask},
+	{"legacy_mask_may_be_in_untouched_ram", untouched_mask},
 	{"legacy_fault_on_the_mask_is_the_callers", bad_mask},
 	{"legacy_fences_succeed", fences},
 	{"legacy_calls_change_a0_only", keeps_registers},

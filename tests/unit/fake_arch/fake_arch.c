@@ -138,7 +138,7 @@ void arch_wait(void)
 {
 	struct fake_cpu *f = self();
 
-	CHECK(f->c.mode == CPU_IDLE);
+	CHECK(f->c.mode == CPU_IDLE && f->loaded == 0);
 	f->stopped = CPU_IDLE;
 	if (!f->rung && f->timer > f->now)
 		f->now = MIN(f->timer, horizon(f));
@@ -193,12 +193,14 @@ void arch_vcpu_load(struct vcpu *v)
 {
 	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this()->index);
 	fv(v)->loaded = cpu_this();
+	self()->loaded++;
 }
 
 void arch_vcpu_save(struct vcpu *v)
 {
 	CHECK(fv(v)->loaded == cpu_this());
 	fv(v)->loaded = NULL;
+	self()->loaded--;
 }
 
 bool arch_vcpu_pending(struct vcpu *v)

@@ -58,6 +58,7 @@ struct fake_cpu {
 	bool rung;
 	u32 stopped; /* enum cpu_mode in which its last step ended */
 	u64 rings;
+	u32 loaded; /* vCPUs whose state is in it */
 };
 
 extern struct fake_cpu *fake_cpus[FAKE_CPUS_MAX];

@@ -1,0 +1,198 @@
+"""What becomes of guests that end, of their memory, and of the machine: its
+exit status above all, since a lab may be a test in someone else's hands.
+"""
+
+import itertools
+
+from harness import Case
+from labs import Shell, guest, lab, linux, said
+
+RUNNER = dict(vcpus=2, bootargs="seconds=0")
+
+
+def ending(name, how, **knobs):
+    """A guest that ends at once: status 0 to 255, "reboot", or "crash"."""
+    args = {"reboot": "reboot=1", "crash": None}.get(how, f"exit={how}")
+    if how == "crash":
+        # Its stack would be outside its RAM: it can't even begin.
+        return guest(name, "hello", memory="1M", **knobs)
+    return guest(name, "hello", bootargs=args, **knobs)
+
+
+def status(t):
+    guests = [ending(f"g{i}", code, vcpus=2)
+              for i, code in enumerate(t.args["codes"])]
+    # One that is not started with Rouse is not waited for.
+    idle = guest("idle", "spin", autostart=False)
+    m = t.boot(lab=lab(*guests, idle, poweroff=True), mem="512M")
+    t.equal(m.wait(), max(t.args["codes"]), "QEMU's status")
+
+
+def on_poweroff(t):
+    action, code = t.args["action"], t.args["code"]
+    m = t.boot(lab=lab(ending("g", code, on_poweroff=action),
+                       guest("other", "tick", **RUNNER)), mem="512M")
+    if action == "host-poweroff":
+        t.equal(m.wait(), code, "QEMU's status")
+        return
+    shell = Shell(m)
+    times = 4 if action == "restart" else 1
+    for _ in range(times):
+        m.expect(said("g", "hello: bye"), 60)
+    m.expect(said("other", r"tick: \d+ s"), 60)
+    if action == "restart":
+        # Nothing else ends it than somebody at the console.
+        t.equal(shell.run("set g on-poweroff=stop; guest wait g"), [],
+                "answer")
+    got = shell.guests()["g"]
+    t.equal((got["state"], got["last_event"], got["last_code"]),
+            ("stopped", "poweroff", code), "the end of it")
+    t.check(got["boots"] >= times, f"boots: {got['boots']}")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def on_reboot(t):
+    action = t.args["action"]
+    m = t.boot(lab=lab(ending("g", "reboot", on_reboot=action),
+                       guest("other", "tick", **RUNNER)), mem="512M")
+    if action == "host-poweroff":
+        t.equal(m.wait(), 0, "QEMU's status")
+        return
+    shell = Shell(m)
+    for _ in range(4 if action == "restart" else 1):
+        m.expect(said("g", "hello: bye"), 60)
+    m.expect(said("other", r"tick: \d+ s"), 60)
+    got = shell.guests()["g"]
+    t.equal(got["last_event"], "reboot", "last event")
+    if action == "stop":
+        t.equal((got["state"], got["boots"]), ("stopped", 1), "the end of it")
+    else:
+        t.check(got["boots"] >= 4, f"boots: {got['boots']}")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def memory(shell):
+    """What the host has left, without how it lies."""
+    host = [o for o in shell.json("mem") if o["type"] == "memory"][0]
+    return host
+
+
+def nothing_leaks(t):
+    """Guests of many kinds come and go; the host has what it had before."""
+    m = t.boot(lab=lab(guest("stays", "tick", **RUNNER),
+                       guest("model", **{k: v for k, v in dict(
+                           kernel="linux/Image", memory="64M",
+                           initrd="linux/initrd-small.gz").items()},
+                           autostart=False),
+                       guest("bare", "toucher", autostart=False),
+                       guest("flat", "hello", autostart=False)),
+               mem="768M", append=t.args["append"], smp=t.args["smp"])
+    m.expect(said("stays", "tick: 1 s"), 60)
+    shell = Shell(m)
+    shell.run("watch stays")
+    kinds = itertools.cycle((
+        "vcpus=1 memory=16M kernel=baremetal/hello.elf",
+        "vcpus=3 memory=24M kernel=baremetal/toucher.elf populate=eager",
+        "vcpus=8 memory=37M kernel=baremetal/toucher.elf",
+        "vcpus=2 memory=128M kernel=linux/Image initrd=linux/initrd-small.gz",
+        "vcpus=5 memory=16M kernel=baremetal/spin.elf cap=90 weight=999",
+    ))
+    # What is made once and kept (consoles' lists and so on) is there after
+    # one of each.
+    one_of_each(shell, kinds, 5)
+    before = memory(shell)
+    for _ in range(t.args["times"]):
+        one_of_each(shell, kinds, 5)
+        t.equal(memory(shell), before, "the host's memory")
+    t.equal(set(shell.guests()), {"stays", "model", "bare", "flat"}, "guests")
+    m.expect(said("stays", r"tick: \d+ s"), 60)
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def one_of_each(shell, kinds, count):
+    for n in range(count):
+        shell.run(f"guest create g{n} {next(kinds)} autostart=on; "
+                  f"guest create h{n} {next(kinds)}")
+    shell.run("sleep 1")
+    names = " ".join(f"g{n}" for n in range(count))
+    # Some have ended by themselves.
+    shell.run(f"guest stop {names}")
+    shell.run(f"guest destroy {names} "
+              + " ".join(f"h{n}" for n in range(count)), 120)
+
+
+def restarts(t):
+    """Reset while it runs, again and again: always in clean memory."""
+    m = t.boot(lab=lab(guest("g", "toucher", vcpus=3, memory="24M",
+                             bootargs="passes=1000000"),
+                       guest("stays", "tick", **RUNNER)), mem="256M")
+    m.expect(said("g", r"toucher: \d+ pages first touched in \d+ us, 0 were "
+                  "not zero"), 60)
+    shell = Shell(m)
+    before = memory(shell)
+    for n in range(t.args["times"]):
+        t.equal(shell.run("guest reset g"), [], "guest reset")
+        m.expect(said("g", r"toucher: \d+ pages first touched in \d+ us, 0 "
+                      "were not zero"), 60)
+        t.equal(shell.guests()["g"]["boots"], n + 2, "boots")
+    t.equal(memory(shell), before, "the host's memory")
+    m.expect(said("stays", r"tick: \d+ s"), 60)
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def not_zeroed(t):
+    """No guest finds what another one left behind."""
+    m = t.boot(lab=lab(guest("a", "toucher", memory="100M", vcpus=2,
+                             autostart=False, populate=t.args["populate"]),
+                       guest("b", "toucher", memory="101M", vcpus=2,
+                             autostart=False),
+                       boot=["guest start a b; guest wait a b"] * 3
+                       + ["guest list -j; poweroff"]), mem="256M")
+    t.equal(m.wait(120), 0, "QEMU's status")
+    t.equal(m.text.count(" 0 were not zero"), 6, "clean starts")
+    t.equal(m.text.count("toucher: ok"), 6, "good ends")
+
+
+def linux_panics(t):
+    """A guest's own panic is the guest's: on-crash or -reboot has its say."""
+    m = t.boot(lab=lab(linux("debian", 'panic=1 run="echo c > '
+                             '/proc/sysrq-trigger"', on_reboot="stop"),
+                       guest("other", "tick", **RUNNER)), mem="512M",
+               allow="Kernel panic|Oops|BUG")
+    m.expect(r"Kernel panic", 300)
+    m.expect(r"debian: .*reboot", 120)
+    shell = Shell(m)
+    got = shell.guests()
+    t.equal((got["debian"]["state"], got["debian"]["last_event"]),
+            ("stopped", "reboot"), "the end of it")
+    m.expect(said("other", r"tick: \d+ s"), 60)
+    m.line("poweroff 3")
+    t.equal(m.wait(), 3, "QEMU's status")
+
+
+def tests(full):
+    cases = [Case(f"the_worst_status_is_the_machine's,{codes}", status,
+                  timeout=120, codes=codes)
+             for codes in ((0,), (0, 0), (5, 0), (1, 3, 2), (0, 255))]
+    for action in ("stop", "restart", "host-poweroff"):
+        cases += [Case(f"on_poweroff_{action}_is_done,status_{code}",
+                       on_poweroff, timeout=120, action=action, code=code)
+                  for code in ((0, 9) if full else (9,))]
+        cases.append(Case(f"on_reboot_{action}_is_done", on_reboot,
+                          timeout=120, action=action))
+    cases += [Case(f"guests_come_and_go_and_leak_nothing,{policy},{smp}_harts",
+                   nothing_leaks, timeout=1200, smp=smp,
+                   append=f"sched={policy}", times=20 if full else 2)
+              for policy, smp in ((("credit", 2), ("rr", 4), ("fp", 1))
+                                  if full else (("credit", 2),))]
+    cases += [Case("a_guest_is_reset_in_clean_memory_again_and_again",
+                   restarts, timeout=900, times=100 if full else 8)]
+    cases += [Case(f"no_guest_finds_what_another_left,{populate}", not_zeroed,
+                   timeout=300, populate=populate)
+              for populate in ("lazy", "eager")]
+    return cases + [Case("a_linux_that_panics_ends_as_its_lab_says",
+                         linux_panics, timeout=600)]

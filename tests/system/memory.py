@@ -1,0 +1,226 @@
+"""What guests leave behind: no memory, whatever way they end; and the status
+that becomes QEMU's."""
+
+import gzip
+import json
+import re
+
+from harness import Case, GUESTS
+from labs import Shell, guest, lab
+
+HELLO = "kernel=baremetal/hello.elf"
+
+
+def begin(t, *guests, **options):
+    m = t.boot(lab=lab(*guests), mem="256M", **options)
+    m.expect("^rouse> ")
+    shell = Shell(m)
+    shell.quiet()
+    return m, shell
+
+
+def again(m, commands, times):
+    """Types the same commands so many times. For each time, host memory as
+    (free, objects), wherever they ask for it: [[(..), (..)], ...]. A line
+    that repeats the last one is not added to the history, so nothing that
+    the shell keeps changes from the first time on."""
+    asked = commands.count("mem -j")
+    found = []
+    for _ in range(times):
+        m.line(commands)
+        rows = [m.expect(r'^(\{"type":"memory",.*\})\n', 120).group(1)
+                for _ in range(asked)]
+        m.expect(r"^rouse> ")
+        rows = [json.loads(row) for row in rows]
+        found.append([(r["free_bytes"], r["object_bytes"]) for r in rows])
+    return found
+
+
+# Ways of a guest's life between create and destroy: its knobs, and commands.
+LIVES = {
+    "never_started": (f"memory=16M {HELLO}", ""),
+    "powered_off": (f"memory=16M {HELLO}", "guest start g; guest wait g"),
+    "populated_at_once": (f"memory=24M populate=eager vcpus=2 {HELLO}",
+                          "guest start g; guest wait g"),
+    "stopped_while_running": (
+        "memory=16M vcpus=4 kernel=baremetal/spin.elf",
+        "guest start g; sleep 0; guest stop g"),
+    "reset_twice": (
+        "memory=16M vcpus=2 kernel=baremetal/tick.elf bootargs=seconds=0",
+        "guest start g; guest reset g; guest reset g; guest stop g"),
+    "paused_to_death": (
+        "memory=16M vcpus=2 kernel=baremetal/pingpong.elf",
+        "guest start g; guest pause g; guest stop g"),
+    "rebooted_by_itself": (
+        f"memory=16M on-reboot=stop {HELLO} bootargs=reboot=1",
+        "guest start g; guest wait g"),
+    "touched_all_of_it": ("memory=8M vcpus=2 kernel=baremetal/toucher.elf",
+                          "guest start g; guest wait g"),
+    "moved_and_changed": (
+        "memory=16M vcpus=2 kernel=baremetal/spin.elf rtc.absent",
+        "guest start g; vcpu pin g:0 1; set g weight=9 affinity=0 "
+        "bootargs=; set g pin=1,1; vcpu regs g:0 g:1; guest stop g"),
+    "another_image": ("memory=16M kernel=baremetal/hello.bin",
+                      "guest start g; guest wait g"),
+    "refused": ("memory=16M vcpus=2 weight=0 kernel=baremetal/tick.elf", None),
+    "too_large": ("memory=300M vcpus=2 kernel=baremetal/tick.elf", None),
+    "ill_equipped": ("memory=16M vcpus=2 kernel=baremetal/tick.elf rtc.irq=10",
+                     None),
+}
+
+
+def nothing_is_lost(t):
+    """Free memory and objects are exactly as before after each life."""
+    images = [guest(name, autostart=False, memory="16M",
+                    kernel=f"baremetal/{name}")
+              for name in ("hello.elf", "hello.bin", "spin.elf", "tick.elf",
+                           "pingpong.elf", "toucher.elf")]
+    m, shell = begin(t, *images, append=t.args["append"], smp=t.args["smp"])
+    bad = []
+    for name, (knobs, life) in LIVES.items():
+        seen = again(m, f"guest create g {knobs}; {life or 'sleep 0'}; "
+                     "mem -j; guest destroy g; mem -j", 1 + t.args["rounds"])
+        if any((with_it[0] < after[0]) != (life is not None)
+               for with_it, after in seen):
+            bad.append(f"{name}: with the guest, and without: {seen}")
+        if any(after != seen[0][1] for _, after in seen):
+            bad.append(f"{name}: (free, objects) after each: "
+                       f"{[after for _, after in seen]}")
+    t.check(not bad, "\n".join(bad))
+    t.equal(len(shell.guests()), len(images), "guests in the end")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def nothing_piles_up(t):
+    """A guest that starts again and again holds what it held at first."""
+    m, shell = begin(t, guest("again", "hello", autostart=False, vcpus=2,
+                              bootargs="reboot=1"),
+                     guest("by-hand", "hello", autostart=False))
+    # The first starts make what a guest keeps for good, its page tables.
+    lives = ("guest start again by-hand; guest wait by-hand; sleep 1; "
+             "guest stop again")
+    shell.run(lives)
+    boots = shell.guests()["again"]["boots"]
+    rounds = t.args["rounds"]
+    seen = again(m, lives + "; mem -j", 1 + rounds)
+    t.check(all(row == seen[0] for row in seen),
+            f"(free, objects) after each: {seen}")
+    now = shell.guests()
+    t.check(now["again"]["boots"] >= boots + 3 * rounds, "it reboots too "
+            f"seldom: {now['again']['boots'] - boots} starts")
+    t.equal(now["by-hand"]["boots"], rounds + 2, "starts by hand")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+# --- statuses -----------------------------------------------------------------
+
+
+def status(t):
+    """A lab that ends by itself: its guests, and what becomes of QEMU."""
+    # An image that is broken deep inside: it has the size that it says.
+    data = bytearray(gzip.compress((GUESTS / "baremetal/hello.bin")
+                                   .read_bytes()))
+    half = len(data) // 2
+    data[half:half + 64] = bytes(64)
+    (t.folder / "broken.gz").write_bytes(data)
+    m = t.boot(lab=lab(*t.args["guests"],
+                       poweroff=t.args.get("when_done", True)), mem="256M",
+               append=t.args.get("append", ""))
+    t.equal(m.wait(), t.args["wanted"], "QEMU's status")
+    for pattern in t.args.get("says", ()):
+        t.check(re.search(pattern, m.text, re.M), f"no {pattern!r}")
+    for pattern in t.args.get("never", ()):
+        t.check(not re.search(pattern, m.text, re.M), f"there is {pattern!r}")
+
+
+def hello(name, args="", **knobs):
+    return guest(name, "hello", bootargs=args, **knobs)
+
+
+def broken(name, **knobs):
+    return guest(name, memory="16M", kernel="broken.gz", **knobs)
+
+
+HOG = guest("hog", "spin", slice_us=2000)
+
+# name, the guests, QEMU's status, further words
+STATUSES = [
+    ("the_only_guest's", [hello("a", "exit=3")], 3, {}),
+    ("nobody's_complaint", [hello("a"), hello("b")], 0, {}),
+    ("the_worst_of_three",
+     [hello("a", "exit=3"), hello("b", "exit=7"), hello("c")], 7, {}),
+    ("not_that_of_one_never_started",
+     [hello("a", "exit=3"), hello("b", "exit=9", autostart=False)], 3, {}),
+    ("never_0_for_256", [hello("a", "exit=256")], 255, {}),
+    ("1_for_a_guest_that_could_not_start", [broken("a")], 1,
+     {"says": [r"a: can't be started: ", r"a: crashed, status 1"]}),
+    ("1_for_one_that_has_no_room",
+     [guest(n, "spin", pin=1, on_crash="host-poweroff") for n in "ab"], 1,
+     {"append": "sched=pinned", "says": [r"[ab]: can't be started: "]}),
+    # What happens when it ends.
+    ("on-poweroff=host-poweroff",
+     [hello("a", "exit=5", on_poweroff="host-poweroff"), HOG], 5,
+     {"says": [r"a: powered off, status 5; the host powers off"]}),
+    ("on-poweroff=stop", [hello("a", "exit=5", on_poweroff="stop")], 5,
+     {"says": [r"a: powered off, status 5\n"]}),
+    ("on-reboot=stop", [hello("a", "reboot=1", on_reboot="stop")], 0,
+     {"says": [r"a: rebooted, status 0\n"], "never": [r"starts again"]}),
+    ("on-reboot=host-poweroff",
+     [hello("a", "reboot=2", on_reboot="host-poweroff"), HOG], 0,
+     {"says": [r"a: rebooted, status 0; the host powers off"]}),
+    ("on-crash=stop", [broken("a", on_crash="stop"), hello("b")], 1, {}),
+    ("on-crash=host-poweroff",
+     [broken("a", on_crash="host-poweroff"), HOG], 1,
+     {"says": [r"a: crashed, status 1; the host powers off"]}),
+    # What can't be started would fail for ever.
+    ("on-crash=restart_of_what_can't_start",
+     [broken("a", on_crash="restart")], 1,
+     {"says": [r"a: crashed, status 1\n"], "never": [r"starts again"]}),
+]
+
+
+def restarts(t):
+    """on-poweroff and on-reboot = restart: again and again, each from its
+    images, until told otherwise."""
+    m = t.boot(lab=lab(hello("off", "exit=4", on_poweroff="restart", vcpus=2),
+                       hello("warm", "reboot=2"), poweroff=True), mem="256M")
+    m.expect("^rouse> ")
+    shell = Shell(m)
+    for name in ("off", "warm"):
+        for _ in range(3):
+            m.expect(rf"^(?:rouse> .*)?\[{name}\] hello: hart 0 of ")
+    shell.quiet()
+    now = shell.guests()
+    t.check(all(now[n]["boots"] >= 3 for n in now), "they did not start anew")
+    t.equal({n: (g["last_event"], g["last_code"]) for n, g in now.items()},
+            {"off": ("poweroff", 4), "warm": ("reboot", 0)}, "their ends")
+    # Live: the next end is the last.
+    m.line("set off on-poweroff=stop; set warm on-reboot=host-poweroff")
+    t.check(m.wait() in (0, 4), "QEMU's status is neither guest's")
+
+
+def poweroff_status(t):
+    """`poweroff N` ends the machine with N, whatever guests do."""
+    m, shell = begin(t, HOG)
+    m.line(f"poweroff {t.args['status']}")
+    t.equal(m.wait(), t.args["wanted"], "QEMU's status")
+
+
+def tests(full):
+    cases = [Case(f"ended_guests_leave_no_memory_behind,{policy},{smp}_harts",
+                  nothing_is_lost, timeout=900, rounds=10 if full else 2,
+                  append=f"sched={policy}", smp=smp)
+             for policy in (("credit", "rr", "fp") if full else ("credit",))
+             for smp in ((1, 2, 4) if full else (2,))]
+    cases += [Case("restarts_pile_nothing_up", nothing_piles_up, timeout=300,
+                   rounds=30 if full else 3)]
+    cases += [Case(f"the_status_is_{name}", status, timeout=60, guests=guests,
+                   wanted=wanted, **more)
+              for name, guests, wanted, more in STATUSES]
+    cases += [Case("restarted_guests_begin_anew", restarts, timeout=120)]
+    cases += [Case(f"poweroff_{n}_is_status_{wanted}", poweroff_status,
+                   timeout=60, status=n, wanted=wanted)
+              for n, wanted in ((0, 0), (77, 77), (512, 255))]
+    return cases
