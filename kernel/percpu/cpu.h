@@ -47,6 +47,7 @@ struct cpu {
 	/* The owner only; `current` may be read by others as a hint. */
 	struct vcpu *current; /* whose turn it is, or NULL */
 	struct cpu_stats stats;
+	u64 turn_since; /* when the turn that is on began, not in stats yet; 0 */
 
 	/* Any CPU, atomic. */
 	u32 mode __cacheline; /* enum cpu_mode; the owner writes */

@@ -121,6 +121,40 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 		out->allowed.w[i] = ck_pr_load_64(&u->allowed.w[i]);
 }
 
+/* Time of turns that are on and not charged yet. */
+static u64 turns_ticks(const struct guest *g)
+{
+	u64 sum = 0, now = time_now_ticks();
+
+	for (u32 i = 0; i < g->cfg.vcpus; i++) {
+		const struct vcpu *v = g->vcpu[i];
+		const struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+		s64 on = (s64)(now - ck_pr_load_64(&v->sched.charged_ticks));
+
+		if (ck_pr_load_32(&v->state) == VCPU_RUNNING && on > 0 &&
+		    ck_pr_load_32(&c->mode) == CPU_GUEST)
+			sum += (u64)on;
+	}
+	return sum;
+}
+
+/* A vCPU that is alone may run for minutes without an exit, so what is charged
+ * is not all: read again if a charge came in between, to count nothing twice. */
+static u64 guest_ticks(const struct guest *g)
+{
+	const u64 *charged = &g->account->guest_ticks;
+	u64 before, on;
+	u32 tries = 16;
+
+	do {
+		before = ck_pr_load_64(charged);
+		ck_pr_fence_load();
+		on = turns_ticks(g);
+		ck_pr_fence_load();
+	} while (before != ck_pr_load_64(charged) && --tries);
+	return before + on;
+}
+
 void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
 {
 	const struct sched_account *a = g->account;
@@ -129,7 +163,7 @@ void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
 	out->params.cap = ck_pr_load_32(&a->cap);
 	out->params.priority = ck_pr_load_32(&a->priority);
 	out->params.slice_us = ck_pr_load_32(&a->slice_us);
-	out->guest_ticks = ck_pr_load_64(&a->guest_ticks);
+	out->guest_ticks = guest_ticks(g);
 	out->task_ticks = ck_pr_load_64(&a->task_ticks);
 	out->runnable = account_runnable(a);
 }

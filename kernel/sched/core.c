@@ -106,6 +106,7 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 {
 	u64 now = time_now_ticks();
 
+	core->sc.cpu->turn_since = 0;
 	charge_current(core, now);
 	switch (end) {
 	case RUN_LOOK:
@@ -142,6 +143,7 @@ static void turn(struct sched_core *core, u64 now)
 		until = MIN(until, core->guests_until);
 	timer_arm(core, until);
 	charge_begin(u, now);
+	core->sc.cpu->turn_since = now;
 	turn_end(core, arch_vcpu_run(unit_vcpu(u)));
 }
 

@@ -217,9 +217,14 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
 
 void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 {
-	const u64 *from = (const u64 *)(const void *)&cpu_by_index(cpu)->stats;
-	u64 *to = (u64 *)(void *)out;
+	const struct cpu *c = cpu_by_index(cpu);
+	const u64 *from = (const u64 *)(const void *)&c->stats;
+	u64 *to = (u64 *)(void *)out, now = time_now_ticks();
+	u64 since = ck_pr_load_64(&c->turn_since);
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
 		to[i] = ck_pr_load_64(&from[i]);
+	/* Who is alone may run for minutes without an exit. */
+	if (since && now > since)
+		out->guest_ticks += now - since;
 }

@@ -79,7 +79,8 @@ class Shell:
             self.m.line("screen 1000")  # no echo is broken into lines
         self.count += 1
         end = rf"^help: no command 'end{self.count}'.*\n"
-        start = self.m.seen
+        # The prompt may be there already.
+        start = self.m.text.rfind("\n", 0, self.m.seen) + 1
         self.m.line(f"{command}; help end{self.count}")
         match = self.m.expect(end, timeout)
         text = self.m.text[start:match.start()]

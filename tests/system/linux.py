@@ -117,7 +117,7 @@ def no_stuck_vcpu(t):
 def demo(t):
     """The demonstration: seven vCPUs of four guests on two harts."""
     m = t.boot(lab=TOP / "guests" / "labs" / "demo.dts",
-               append=t.args["append"])
+               append=t.args["append"] + ' cmd="watch all"')
     m.expect_all([up("linux0"), up("linux1"), said("uboot", "U-Boot 20"),
                   said("tick", "tick: 3 s")], 400)
     shell = Shell(m)

@@ -76,6 +76,40 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
 	fake_halt();
 }
 
+static u64 seen_guest, seen_cpu;
+
+/* What listings say in the middle of a turn. */
+static enum run_end act_list(struct fake_vcpu *f, u64 now)
+{
+	struct sched_guest_info info;
+
+	(void)now;
+	sched_guest_info(f->v.guest, &info);
+	seen_guest = info.guest_ticks;
+	seen_cpu = stats_of(f->v.cpu).guest_ticks;
+	f->left = TIME_NEVER;
+	return RUN_LOOK;
+}
+
+static void time_of_a_turn_that_is_on_is_in_the_listings(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "fp");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	f->left = 5 * FAKE_MS;
+	f->act = act_list;
+	fake_guest_start(g);
+	fake_run_for(20 * FAKE_MS);
+	assert_int_equal(seen_guest, 5 * FAKE_MS);
+	assert_int_equal(seen_cpu, 5 * FAKE_MS);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 static enum run_end act_off(struct fake_vcpu *f, u64 now)
 {
 	(void)now;
@@ -702,6 +736,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_policy_is_refused),
 		cmocka_unit_test(
 			a_vcpu_is_off_until_started_and_after_it_is_killed),
+		cmocka_unit_test(time_of_a_turn_that_is_on_is_in_the_listings),
 		cmocka_unit_test(
 			a_start_that_meets_a_vcpu_on_its_way_to_off_is_kept),
 		cmocka_unit_test(kill_goes_before_start),
