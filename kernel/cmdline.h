@@ -26,4 +26,11 @@ bool cmdline_is(const char *key, const char *value);
  */
 int cmdline_u32(const char *key, u32 least, u32 most, u32 *out) __must_check;
 
+/*
+ * Is there a word that is none of `known`=? True: the first such is in `bad`,
+ * shortened to fit.
+ */
+bool cmdline_unknown(const char *const *known, size_t count, char *bad,
+		     size_t bytes);
+
 #endif

@@ -102,6 +102,35 @@ static void seed(void)
 	rng_stir(&now, sizeof(now));
 }
 
+/* "pinned, rr, ...": all there are. */
+static const char *policy_names(void)
+{
+	static char names[160];
+	const char *p;
+	size_t n = 0;
+
+	for (u32 i = 0; (p = sched_policy_list(i)) && n < sizeof(names); i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s",
+				      i ? ", " : "", p);
+	return names;
+}
+
+/* The words that the command line may have. One that isn't known is a slip of
+ * somebody's hand, and would go unnoticed: a machine that isn't what one asked
+ * for is worse than none. */
+static void cmdline_check(void)
+{
+	static const char *const known[] = {
+		"sched", "cmd", "doorbell", "timer", "vmid-bits", "quick",
+	};
+	char bad[32];
+
+	if (!cmdline_unknown(known, ARRAY_LEN(known), bad, sizeof(bad)))
+		return;
+	refuse("'%s' on the command line: expected sched=, cmd=, doorbell=, "
+	       "timer=, vmid-bits= or quick=", bad);
+}
+
 /* `sched=` of the command line, else the lab's word, else the Makefile's. */
 static void policy_init(void)
 {
@@ -116,8 +145,8 @@ static void policy_init(void)
 						  ROUSE_DEFAULT_POLICY);
 	err = sched_init(name);
 	if (err == -ENOENT)
-		refuse("sched=%s: no such scheduler; there are %s, %s, ...",
-		       name, sched_policy_list(0), sched_policy_list(1));
+		refuse("sched=%s: no such scheduler; expected %s", name,
+		       policy_names());
 	if (err)
 		refuse("not enough memory for the scheduler");
 	log_info("scheduler: %s on %u CPUs", name, cpu_count());
@@ -158,6 +187,7 @@ static void scripts_begin(void)
 
 _Noreturn void kernel_main(struct cpu *boot)
 {
+	cmdline_check();
 	lab_read();
 	seed();
 	policy_init();

@@ -98,6 +98,7 @@ static const struct isa_row rows[] = {
 };
 
 #define ROWS ARRAY_LEN(rows)
+#define LOG_COLUMNS 60
 
 bool riscv_has_sstc;
 u64 isa_vlenb;
@@ -254,7 +255,21 @@ const char *isa_mmu_type(void)
 	       mmu_bits == 48 ? "riscv,sv48" : "riscv,sv39";
 }
 
+/* The string is long: as many names a line as fit a terminal. */
 void isa_log(void)
 {
-	log_info("isa: guests see %s, %s", guest_string, isa_mmu_type() + 6);
+	const char *p = guest_string;
+
+	log_info("isa: guests see %s and", isa_mmu_type() + 6);
+	while (*p) {
+		size_t n = strlen(p);
+
+		if (n > LOG_COLUMNS) {
+			n = LOG_COLUMNS;
+			while (p[n] != '_' && n > 1)
+				n--;
+		}
+		log_info("  %.*s", (int)n, p);
+		p += n;
+	}
 }

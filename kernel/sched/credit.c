@@ -41,7 +41,8 @@
 struct credit_cpu {
 	struct heap queue;  /* by virtual time */
 	struct heap parked; /* by the moment they may run again */
-	u64 vtime;          /* goes back only to one that moves in alone */
+	u64 vtime;          /* goes back only while nobody is here */
+	u64 empty_since;    /* ticks when that began; 0: somebody is here */
 };
 
 struct credit_unit {
@@ -195,6 +196,26 @@ static void bound_by_guest(struct credit_cpu *cc, struct credit_unit *cu)
 	cu->vtime = later(cu->vtime, used);
 }
 
+/* Nobody has been here for long: whose time should count here now? */
+static void rejoin(struct sched_cpu *sc, u64 now)
+{
+	struct credit_cpu *cc = sc->part;
+	u64 least = TIME_NEVER;
+
+	if (!cc->empty_since ||
+	    now - cc->empty_since < us_to_ticks(CLAIM_US))
+		return;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
+
+		if (i == sc->cpu->index || vtime == TIME_NEVER)
+			continue;
+		least = least == TIME_NEVER ? vtime : earlier(least, vtime);
+	}
+	if (least != TIME_NEVER)
+		cc->vtime = least;
+}
+
 static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 			   enum sched_why why, u64 now)
 {
@@ -205,8 +226,10 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	switch (why) {
 	case WHY_WOKEN:
 	case WHY_NEW:
-		if (empty)
+		if (empty) {
 			cc->vtime = later(cc->vtime, cu->vtime);
+			rejoin(sc, now);
+		}
 		bound(cc, cu);
 		bound_by_guest(cc, cu);
 		break;
@@ -224,6 +247,7 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	default:
 		break;
 	}
+	cc->empty_since = 0;
 	push(cc, cu);
 	publish(sc, sc->current != NULL);
 }
@@ -285,6 +309,8 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 			cu->unit, turn_end(cc, cu->unit, ticks, now)
 		};
 	}
+	if (!cc->parked.root && !cc->empty_since)
+		cc->empty_since = now;
 	publish(sc, false);
 	return (struct sched_pick){
 		NULL, cc->parked.root ? cc->parked.root->key : TIME_NEVER

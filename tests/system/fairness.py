@@ -531,7 +531,9 @@ def switching(t):
         if i % 10 == 9:
             steps += ["sleep 1", LISTS]
     ends = ["ping"] if few else ["ping", "hunt"]
-    steps += [f"guest wait {' '.join(ends)}", LISTS]
+    # What they have said is shown at the end, for whoever reads the log.
+    steps += [f"guest wait {' '.join(ends)}", LISTS,
+              f"watch {' '.join(ends)}", "sleep 1"]
     m, read = script(t, guests, steps, policies[0], smp, t.args["count"])
     t.equal(len(re.findall(r"^sched set: ", m.text, re.M)), 0, "refusals")
     for before, after in zip(read, read[1:]):
@@ -548,7 +550,8 @@ def switching(t):
         one = read[-1]["guest", name]
         t.equal((one["state"], one["last_event"], one["last_code"],
                  one["boots"]), ("stopped", "poweroff", 0, 1),
-                f"how {name} ended")
+                f"how {name} ended: "
+                + " | ".join(re.findall(rf"^\[{name}\] (.*)", m.text, re.M)))
 
 
 def ways_to_wait(t):

@@ -30,7 +30,8 @@ def again(m, commands, times):
         m.line(commands)
         rows = [m.expect(r'^(\{"type":"memory",.*\})\n', 120).group(1)
                 for _ in range(asked)]
-        m.expect(r"^rouse> ")
+        # Shell wants to see the prompt, too.
+        m.seen = m.expect(r"^rouse> ").start()
         rows = [json.loads(row) for row in rows]
         found.append([(r["free_bytes"], r["object_bytes"]) for r in rows])
     return found
@@ -104,8 +105,10 @@ def nothing_piles_up(t):
     boots = shell.guests()["again"]["boots"]
     rounds = t.args["rounds"]
     seen = again(m, lives + "; mem -j", 1 + rounds)
-    t.check(all(row == seen[0] for row in seen),
-            f"(free, objects) after each: {seen}")
+    free = [row[0][0] for row in seen]
+    t.equal({row[0][1] for row in seen}, {seen[0][0][1]}, "bytes of objects")
+    # A stopped guest keeps the page tables it had, which are some or none.
+    t.check(min(free) >= max(free) - (16 << 10), f"free bytes {free}")
     now = shell.guests()
     t.check(now["again"]["boots"] >= boots + 3 * rounds, "it reboots too "
             f"seldom: {now['again']['boots'] - boots} starts")

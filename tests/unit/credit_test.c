@@ -363,10 +363,55 @@ static void shares_hold_when_guests_come_and_go(void **state)
 	end();
 }
 
+/* For the time a CPU was idle it is neither behind nor ahead of the others. */
+static void a_cpu_that_idled_for_long_shares_at_once(void **state)
+{
+	u64 was[3];
+
+	(void)state;
+	boot(2);
+	make(1, 256, 0, 0);
+	make(2, 256, 0, 0);
+	make(2, 256, 0, 0);
+	fake_guest_start(guests[0]);
+	fake_run_for(10000 * FAKE_MS);
+	fake_guest_start(guests[1]);
+	fake_guest_start(guests[2]);
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for(5000 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		expect("after idling", i, fake_guest_ran(guests[i]) - was[i],
+		       5000 * FAKE_MS, 667, 15);
+	end();
+}
+
+static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
+{
+	struct sched_params params = { .weight = 256, .cap = 20,
+				       .slice_us = 10000 };
+	struct fake_guest *g;
+	u64 waits;
+
+	(void)state;
+	fake_boot(1, "credit");
+	g = fake_guest_make(1, &params, 0);
+	fake_guest_start(g);
+	/* It never blocks, but waits for its cap: the fake's arch_wait looks. */
+	fake_run_for(100 * FAKE_MS);
+	waits = fake_cpus[0]->c.stats.waits;
+	assert_true(waits > 0 && waits < 10000);
+	assert_true(fake_guest_ran(g) < 30 * FAKE_MS);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
+		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(
 			three_equal_hogs_get_two_thirds_of_two_cpus_each),
 		cmocka_unit_test(
@@ -384,6 +429,8 @@ int main(void)
 		cmocka_unit_test(a_sleeper_below_its_share_is_preferred),
 		cmocka_unit_test(one_woken_on_an_empty_cpu_has_no_head_start),
 		cmocka_unit_test(shares_hold_when_guests_come_and_go),
+		cmocka_unit_test(a_cpu_that_idled_for_long_shares_at_once),
+		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

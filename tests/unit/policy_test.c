@@ -295,6 +295,8 @@ static void pinned_refuses_more_vcpus_than_cpus(void **state)
 	assert_int_equal(sched_vcpu_start(g->g.vcpu[0]), 0);
 	assert_int_equal(sched_vcpu_start(g->g.vcpu[1]), 0);
 	assert_int_equal(sched_vcpu_start(g->g.vcpu[2]), -EBUSY);
+	/* Said once, however often it is tried. */
+	assert_int_equal(sched_vcpu_start(g->g.vcpu[2]), -EBUSY);
 	assert_int_equal(fake_log_lines, lines + 1);
 	fake_run_for(10 * FAKE_MS);
 	/* A place becomes free when one is off. */

@@ -504,44 +504,6 @@ static void quiescence_comes_after_every_cpu_has_drained_twice(void **state)
 	fake_halt();
 }
 
-static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
-{
-	struct sched_params params = { .weight = 256, .cap = 20,
-				       .slice_us = 10000 };
-	struct fake_guest *g;
-	u64 waits;
-
-	(void)state;
-	fake_boot(1, "credit");
-	g = fake_guest_make(1, &params, 0);
-	fake_guest_start(g);
-	/* It never blocks, but waits for its cap: the fake's arch_wait looks. */
-	fake_run_for(100 * FAKE_MS);
-	waits = fake_cpus[0]->c.stats.waits;
-	assert_true(waits > 0 && waits < 10000);
-	assert_true(fake_guest_ran(g) < 30 * FAKE_MS);
-	fake_guest_free(g);
-	fake_halt();
-}
-
-static void a_start_that_is_refused_is_logged_once(void **state)
-{
-	struct fake_guest *g;
-	u32 lines;
-
-	(void)state;
-	fake_boot(1, "pinned");
-	g = fake_guest_make(2, NULL, 0);
-	assert_int_equal(sched_vcpu_start(g->g.vcpu[0]), 0);
-	fake_run_for(FAKE_MS);
-	lines = fake_log_lines;
-	for (u32 i = 0; i < 10; i++)
-		assert_int_equal(sched_vcpu_start(g->g.vcpu[1]), -EBUSY);
-	assert_int_equal(fake_log_lines, lines + 1);
-	fake_guest_free(g);
-	fake_halt();
-}
-
 /* ---- WFI policies ---- */
 
 static void native_wfi_holds_only_while_nothing_else_is_queued(void **state)
@@ -757,8 +719,6 @@ int main(void)
 		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
 		cmocka_unit_test(
 			quiescence_comes_after_every_cpu_has_drained_twice),
-		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
-		cmocka_unit_test(a_start_that_is_refused_is_logged_once),
 		cmocka_unit_test(
 			native_wfi_holds_only_while_nothing_else_is_queued),
 		cmocka_unit_test(a_native_waiter_counts_as_idle_for_what_wakes),

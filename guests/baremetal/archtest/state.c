@@ -177,17 +177,32 @@ static void vec_off(void)
 	check_eq(p.scause, CAUSE_ILLEGAL, "scause");
 }
 
+/* Of the AIA, which no guest is told of; harts may let it be written. */
+static u64 siselect_probe(u64 a, u64 b, u64 c)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	csr_write(0x150, 0);
+	return csr_read(0x150);
+}
+
 /* CSRs without a copy for the guest have to be switched by software. */
 static void csr_hart(struct hart *h, void *arg)
 {
 	u64 rounds = *(u64 *)arg;
+	struct probe p;
+	bool siselect = probe_call(&p, siselect_probe, 0, 0, 0);
 	struct rand r;
 
 	rand_seed(&r, h->id + 100);
 	for (u64 n = 0; n < rounds && !test_failed(); n++) {
 		u64 counters = rand_below(&r, 8), fiom = rand_below(&r, 2);
 		u64 sum = rand_below(&r, 2) ? SSTATUS_SUM : 0, got;
+		u64 select = rand_below(&r, 256);
 
+		if (siselect)
+			csr_write(0x150, select);
 		csr_write(scounteren, counters);
 		csr_write(0x10a, fiom);
 		csr_clear(sstatus, SSTATUS_SUM);
@@ -201,6 +216,8 @@ static void csr_hart(struct hart *h, void *arg)
 			test_fail("senvcfg has changed");
 		if ((csr_read(sstatus) & SSTATUS_SUM) != sum)
 			test_fail("sstatus.SUM has changed");
+		if (siselect && csr_read(0x150) != select)
+			test_fail("siselect has changed");
 	}
 	csr_write(scounteren, 0);
 	csr_write(0x10a, 0);
