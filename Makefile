@@ -9,6 +9,7 @@
 #   MACHINE=virt          -M of QEMU, such as virt,aia=aplic-imsic,aia-guests=3
 #   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
+#   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
 
@@ -53,7 +54,9 @@ B := build
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 
-MAKEFLAGS += --no-builtin-rules
+# All cores build, also for who types plain `make`.
+JOBS ?= $(shell nproc)
+MAKEFLAGS += --no-builtin-rules -j$(JOBS)
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -102,7 +105,7 @@ help:  ## list the targets
 	@echo "Rouse, a hypervisor for RISC-V.  Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
-	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, V, SETUP):"
+	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, JOBS, V, SETUP):"
 	@sed -n '2,/^$$/s/^#   /  /p' Makefile
 
 # Runs every time and says nothing, within milliseconds, if all is there.

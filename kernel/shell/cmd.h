@@ -75,7 +75,8 @@ struct cmd_run {
 	/* The command's own, zero at first. */
 	u32 stage;
 	u64 pos;
-	void *state; /* from obj_alloc */
+	void *state;	/* from obj_alloc */
+	bool keys_done; /* wants no more keys: they wait for the prompt */
 
 	struct guest *guest; /* of cmd_each_guest */
 };

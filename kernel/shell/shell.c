@@ -212,6 +212,12 @@ static void shell_interrupt(struct shell *sh)
 	ahead_forget(sh);
 }
 
+/* Does the command under way take keys (still)? */
+static bool takes_keys(const struct shell *sh)
+{
+	return sh->running && sh->run.cmd->key && !sh->run.keys_done;
+}
+
 static void shell_key(struct shell *sh, char c)
 {
 	const struct cmd *cmd = sh->running ? sh->run.cmd : NULL;
@@ -219,7 +225,7 @@ static void shell_key(struct shell *sh, char c)
 	if (!shell_idle(sh)) {
 		if (c == CTRL_C && !(cmd && cmd->every_key))
 			shell_interrupt(sh);
-		else if (cmd && cmd->key)
+		else if (takes_keys(sh))
 			cmd->key(&sh->run, c);
 		else
 			ahead_add(sh, c);
@@ -246,7 +252,7 @@ static void ahead_feed(struct shell *sh)
 	char *keys = sh->ahead;
 	size_t n = sh->ahead_len;
 
-	if (!n || !(shell_idle(sh) || (sh->running && sh->run.cmd->key)))
+	if (!n || !(shell_idle(sh) || takes_keys(sh)))
 		return;
 	sh->ahead = NULL;
 	sh->ahead_len = sh->ahead_cap = 0;

@@ -376,8 +376,10 @@ static void top_key(struct cmd_run *run, char c)
 	if (!t)
 		return;
 	t->escape = c == '\033' ? 1 : was == 1 && c == '[' ? 2 : 0;
-	if (c == 'q')
+	if (c == 'q') {
 		t->rounds_left = 1;
+		run->keys_done = true;
+	}
 	if (c == 'q' || c == ' ')
 		t->next_ticks = 0;
 	else if (c == 'j' || (was == 2 && c == 'B'))
