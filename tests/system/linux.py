@@ -1,5 +1,6 @@
 """Debian Linux guests, alone, in numbers, and with the others."""
 
+import itertools
 import re
 
 import matrix
@@ -140,9 +141,15 @@ def tests(full):
     policies = matrix.policies()
     sharing = [p for p in policies if matrix.rooms(p, 1) is None]
     some = sharing if full else ["credit"]
-    rows = matrix.configurations(full, policy=policies,
-                                 **({} if full else
-                                    {"host": ("plic", "aclint", "aia")}))
+    if full:
+        rows = matrix.configurations(full, policy=policies)
+    else:
+        # Timers and interrupt hardware; other pairs are the smaller guests'.
+        rows = matrix.pairs({"sstc": (True, False),
+                             "host": ("plic", "aclint", "aia")})
+        rows = [{"smp": smp, **row, "policy": policy}
+                for row, smp, policy in zip(rows, itertools.cycle(matrix.HARTS),
+                                            itertools.cycle(policies))]
     cases = [Case(f"two_linuxes_work_at_once_and_power_off,{p}", two_at_work,
                   timeout=900, append=f"sched={p}") for p in some]
     cases += [Case(f"a_linux_that_reboots_comes_back,{p}", reboot, timeout=600,
