@@ -143,6 +143,7 @@ static void idle_start(struct sched_core *core)
 void idle_step(struct sched_core *core, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
+	u64 until = core->deadline;
 
 	if (core->native)
 		native_stop(core);
@@ -158,9 +159,13 @@ void idle_step(struct sched_core *core, u64 now)
 		arch_vcpu_save(core->loaded);
 		core->loaded = NULL;
 	}
+	/* A task may have given way to guests' time, and the guest then went
+	 * elsewhere: no mail comes for what is queued already. */
+	if (unlikely(tasks_wait(core)))
+		until = MIN(until, core->guests_until);
 	/* A turn may have set the timer to the guest's own deadline. */
 	core->armed = 0;
-	timer_arm(core, core->deadline);
+	timer_arm(core, until);
 	if (!cpu_will_stop(c, CPU_IDLE))
 		return;
 	c->stats.waits++;
