@@ -58,7 +58,7 @@ MACHINES = [
      r"no H extension.*-cpu rv64,h=true"),
     ("no_initrd", {"lab": None}, r"no initrd: .*make lab"),
     ("no_such_scheduler", {"append": "sched=foo"},
-     r"^sched=foo: no such scheduler; there are \w+"),
+     r"^sched=foo: no such scheduler; expected \w+, \w+"),
     ("an_unknown_doorbell", {"append": "doorbell=foo"},
      r"^doorbell=foo: expected imsic, sswi or sbi$"),
     ("a_doorbell_that_the_machine_has_not,imsic",
