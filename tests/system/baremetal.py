@@ -10,7 +10,7 @@ import re
 
 import matrix
 from harness import Case
-from labs import guest, lab, said
+from labs import guest, heard, lab, said
 
 # What a guest that is content prints, with all of its harts.
 SAYS = {
@@ -49,12 +49,12 @@ def judge(t, text, vcpus):
         ended[one["name"]] = one
     bad = []
     for name, lines in SAYS.items():
-        own = "\n".join(re.findall(said(name, "(.*)$"), text, re.M))
+        own = heard(name, text)
         for line in lines:
             line = line.format(n=vcpus, last=vcpus - 1)
             if not re.search(line, own):
                 bad.append(f"{name} did not say {line!r}")
-        bad += re.findall(r"^FAIL .*", own, re.M)
+        bad += re.findall(said(name, "(FAIL .*)"), text, re.M)
         got = ended.get(name, {})
         end = (got.get("state"), got.get("last_event"), got.get("last_code"),
                got.get("boots"), got.get("vcpus_on"))

@@ -4,7 +4,7 @@ import json
 import re
 
 from harness import Case, TOP
-from labs import Shell, guest, lab, linux, said
+from labs import Shell, guest, lab, linux, said, says
 
 ESCAPE = "\x1d"     # Ctrl-], which leaves a guest's console
 CTRL_C = "\x03"
@@ -81,7 +81,7 @@ def life(t):
 def terminal(t):
     """Attach, type, leave; what was written meanwhile is shown again."""
     m, shell = start(t, linux("debian"))
-    m.expect(said("debian", "rouse-guest: up"), 300)
+    m.expect(says("debian", "rouse-guest: up"), 300)
     shell.quiet()
     m.line("console debian")
     m.expect(r"\[rouse: console of debian, running; Ctrl-\] comes back\]")

@@ -56,9 +56,25 @@ def lab(*guests, scheduler=None, poweroff=False, boot=None, seed=1):
             + "".join(guests) + "\t};\n};\n")
 
 
+LINE = r"^(?:rouse> .*)?\[{}\] "      # in place of the prompt or not
+
+
 def said(name, pattern):
-    """Matches a watched guest's line, shown in place of the prompt or not."""
-    return rf"^(?:rouse> .*)?\[{name}\] {pattern}"
+    """A pattern for a watched guest's line that begins so."""
+    return LINE.format(name) + pattern
+
+
+def says(name, text):
+    """The same for a plain text, from a guest that may be slow to write it: a
+    line that does not end in time is shown in pieces, each with the name in
+    front, and others' lines may come between."""
+    pause = r"(?:\n(?:.*\n)*?" + LINE.format(name)[1:] + ")?"
+    return LINE.format(name) + pause.join(map(re.escape, text))
+
+
+def heard(name, text):
+    """All that a watched guest said, the pieces of lines put together."""
+    return "".join(re.findall(LINE.format(name) + "(.*)$", text, re.M))
 
 
 class Shell:

@@ -5,10 +5,10 @@ import re
 
 import matrix
 from harness import Case, TOP
-from labs import Shell, lab, linux, said
+from labs import Shell, lab, linux, said, says
 
 ESCAPE = "\x1d"     # Ctrl-], which leaves a guest's console
-UP = r"rouse-guest: up, {} harts"
+UP = "rouse-guest: up, {} harts"
 
 # Both at once, for ten seconds and until hackbench is through.
 WORK = ("stress-ng --cpu 2 --timeout 10 & hackbench -g 2 -l 200; h=$?; wait $!;"
@@ -16,7 +16,7 @@ WORK = ("stress-ng --cpu 2 --timeout 10 & hackbench -g 2 -l 200; h=$?; wait $!;"
 
 
 def up(name, harts=2):
-    return said(name, UP.format(harts))
+    return says(name, UP.format(harts))
 
 
 def everywhere(t):
@@ -31,7 +31,7 @@ def everywhere(t):
     matrix.expect_host(m, row)
     m.expect(up("debian", vcpus), 300)
     m.expect(said("debian", rf"{vcpus}\n"), 300)
-    m.expect(said("debian", r"rouse-guest: run ended, status 0\n"), 60)
+    m.expect(says("debian", "rouse-guest: run ended, status 0"), 60)
     t.equal(m.wait(), 0, "QEMU's status")
 
 
