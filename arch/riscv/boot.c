@@ -158,7 +158,7 @@ static struct riscv_cpu *cpu_create(const struct hart *h)
 		struct hpa panic = page_alloc(0);
 
 		c->stack_top = mm_stack_alloc();
-		if (panic.v == HPA_NONE.v || !c->stack_top)
+		if (hpa_is_none(panic) || !c->stack_top)
 			refuse("not enough memory for hart %lu's stacks",
 			       h->hartid);
 		c->panic_sp = (u64)hpa_ptr(panic) + PAGE_BYTES;

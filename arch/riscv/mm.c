@@ -117,7 +117,7 @@ static u64 *table_alloc(void)
 {
 	struct hpa pa = page_alloc(0);
 
-	if (pa.v == HPA_NONE.v)
+	if (hpa_is_none(pa))
 		refuse("not enough memory for Rouse's own page tables");
 	return memset(hpa_ptr(pa), 0, PAGE_BYTES);
 }
@@ -225,7 +225,7 @@ u64 mm_stack_alloc(void)
 	struct hpa pa = page_alloc(2);
 	u64 va = stack_next + PAGE_BYTES;
 
-	if (pa.v == HPA_NONE.v)
+	if (hpa_is_none(pa))
 		return 0;
 	map(va, pa.v, STACK_BYTES, PTE_RW);
 	stack_next += STACK_STRIDE;

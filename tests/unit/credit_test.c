@@ -341,10 +341,22 @@ static void one_woken_on_an_empty_cpu_has_no_head_start(void **state)
 	end();
 }
 
-static void shares_hold_when_guests_come_and_go(void **state)
+/* From 200 ms on three guests get two thirds of a CPU each. */
+static void expect_two_thirds_soon(const char *what, u32 tolerance)
 {
 	u64 was[3];
 
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for(5000 * FAKE_MS);
+	for (u32 i = 0; i < 3; i++)
+		expect(what, i, fake_guest_ran(guests[i]) - was[i],
+		       5000 * FAKE_MS, 667, tolerance);
+}
+
+static void shares_hold_when_guests_come_and_go(void **state)
+{
 	(void)state;
 	boot(2);
 	for (u32 i = 0; i < 3; i++)
@@ -353,21 +365,13 @@ static void shares_hold_when_guests_come_and_go(void **state)
 	fake_guest_start(guests[1]);
 	fake_run_for(5000 * FAKE_MS);
 	fake_guest_start(guests[2]);
-	fake_run_for(200 * FAKE_MS);
-	for (u32 i = 0; i < 3; i++)
-		was[i] = fake_guest_ran(guests[i]);
-	fake_run_for(5000 * FAKE_MS);
-	for (u32 i = 0; i < 3; i++)
-		expect("late", i, fake_guest_ran(guests[i]) - was[i],
-		       5000 * FAKE_MS, 667, 10);
+	expect_two_thirds_soon("late", 10);
 	end();
 }
 
 /* For the time a CPU was idle it is neither behind nor ahead of the others. */
 static void a_cpu_that_idled_for_long_shares_at_once(void **state)
 {
-	u64 was[3];
-
 	(void)state;
 	boot(2);
 	make(1, 256, 0, 0);
@@ -377,13 +381,7 @@ static void a_cpu_that_idled_for_long_shares_at_once(void **state)
 	fake_run_for(10000 * FAKE_MS);
 	fake_guest_start(guests[1]);
 	fake_guest_start(guests[2]);
-	fake_run_for(200 * FAKE_MS);
-	for (u32 i = 0; i < 3; i++)
-		was[i] = fake_guest_ran(guests[i]);
-	fake_run_for(5000 * FAKE_MS);
-	for (u32 i = 0; i < 3; i++)
-		expect("after idling", i, fake_guest_ran(guests[i]) - was[i],
-		       5000 * FAKE_MS, 667, 15);
+	expect_two_thirds_soon("after idling", 15);
 	end();
 }
 
