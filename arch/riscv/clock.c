@@ -1,10 +1,6 @@
 /*
- * The host's time: the timebase, this CPU's one-shot timer, and the wall clock
- * at boot.
- *
- * The timer is Sstc's stimecmp where the harts have it, else the firmware's
- * (SBI 2.0, chapter 6). The last value is remembered, and writing it again is
- * left out: with SBI that is a call.
+ * The host's time: the timebase, the waiting for this CPU's one-shot timer
+ * (oneshot.c), and the wall clock at boot.
  */
 #include "arch/riscv/clock.h"
 
@@ -57,14 +53,6 @@ const char *clock_name(void)
 	return riscv_has_sstc ? "sstc" : "sbi";
 }
 
-static void timer_write(u64 deadline_ticks)
-{
-	if (riscv_has_sstc)
-		csr_write(CSR_STIMECMP, deadline_ticks);
-	else
-		sbi_call(SBI_EXT_TIME, 0, deadline_ticks, 0, 0);
-}
-
 void clock_leave_sstc(void)
 {
 	sstc_unused = true;
@@ -77,18 +65,12 @@ void clock_cpu_init(void)
 	 * reset: a guest would drown in timer interrupts. */
 	if (sstc_unused)
 		csr_write(CSR_VSTIMECMP, TIME_NEVER);
-	riscv_this()->timer_ticks = TIME_NEVER;
-	timer_write(TIME_NEVER);
+	oneshot_init(&riscv_this()->timer);
 }
 
 void arch_timer_set(u64 deadline_ticks)
 {
-	struct riscv_cpu *c = riscv_this();
-
-	if (c->timer_ticks == deadline_ticks)
-		return;
-	c->timer_ticks = deadline_ticks;
-	timer_write(deadline_ticks);
+	oneshot_set(&riscv_this()->timer, deadline_ticks);
 }
 
 void arch_wait(void)
@@ -100,7 +82,7 @@ void arch_wait(void)
 		vmid_leave(&c->vmid);
 	__asm__ volatile("wfi" ::: "memory");
 	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_STI))
-		arch_timer_set(TIME_NEVER);
+		oneshot_fired(&c->timer);
 	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))
 		arch_host_irq();
 }

@@ -6,6 +6,7 @@
 
 #include "kernel/base.h"
 #include "kernel/percpu/cpu.h"
+#include "arch/riscv/oneshot.h"
 #include "arch/riscv/vmid.h"
 
 struct riscv_vcpu;
@@ -28,7 +29,7 @@ struct riscv_cpu {
 	/* This CPU only. */
 	u64 run_sp;        /* where guest_enter's caller is resumed */
 	struct riscv_vcpu *running; /* between guest_enter and its return */
-	u64 timer_ticks;   /* what the host timer is set to */
+	struct oneshot timer; /* the host's */
 	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */
 	const struct riscv_vcpu *fp_owner;  /* whose FP registers; NULL: zeros */
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */

@@ -150,8 +150,8 @@ static enum exit_next exit_doorbell(struct riscv_vcpu *v, u64 cause)
 
 static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
 {
-	(void)v, (void)cause;
-	arch_timer_set(TIME_NEVER);
+	(void)cause;
+	oneshot_fired(&riscv_cpu(v->host)->timer);
 	return NEXT_TIMER;
 }
 

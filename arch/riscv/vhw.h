@@ -14,6 +14,8 @@
 
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
+#include "arch/riscv/sbi.h"
 #include "kernel/arch.h"
 
 /* The guest's comparator (Sstc): reads it, sets it, and takes it away. */
@@ -61,8 +63,17 @@ static inline u64 vhw_hvip_clear(u64 bits)
 /* Makes this CPU's one-shot timer fire at `host_ticks` at the latest. */
 static inline void vhw_timer_no_later(u64 host_ticks)
 {
-	if (host_ticks < riscv_this()->timer_ticks)
+	if (host_ticks < riscv_this()->timer.ticks)
 		arch_timer_set(host_ticks);
+}
+
+/* This CPU's one-shot timer: stimecmp, or a call of the firmware. */
+static inline void vhw_oneshot_write(u64 host_ticks)
+{
+	if (riscv_has_sstc)
+		csr_write(CSR_STIMECMP, host_ticks);
+	else
+		sbi_call(SBI_EXT_TIME, 0, host_ticks, 0, 0);
 }
 
 /* Fences for the guest whose VMID hgatp holds (Privileged ISA, 15.3.2). */
@@ -101,6 +112,7 @@ void vhw_vs_restart(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);
 void vhw_timer_no_later(u64 host_ticks);
+void vhw_oneshot_write(u64 host_ticks);
 void vhw_hfence_all(void);
 void vhw_hfence_va(u64 va);
 void vhw_hfence_asid(u64 asid);

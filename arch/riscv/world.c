@@ -60,7 +60,6 @@ void world_cpu_init(struct riscv_cpu *c)
 		csr_write(CSR_HSTATEEN0, STATEEN0_SENVCFG | STATEEN0_SE0);
 	if (isa_has(ISA_SSAIA))
 		csr_write(CSR_HVICTL, 0);
-	c->timer_ticks = TIME_NEVER;
 	csr_write(CSR_SIE, IRQ_BIT(IRQ_SSI) | IRQ_BIT(IRQ_STI) |
 				   IRQ_BIT(IRQ_SEI));
 }

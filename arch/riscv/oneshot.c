@@ -1,0 +1,36 @@
+/*
+ * The CPU's one-shot timer: Sstc's stimecmp where the harts have it, else the
+ * firmware's (SBI 2.0, chapter 6).
+ *
+ * The last value is remembered and writing it again is left out: with SBI that
+ * is a call. But the memory is of what was written, not of what pends. The two
+ * part when the timer expires in the moment in which it is set anew: QEMU's
+ * expiry runs in another thread and may raise STIP after the hart has moved its
+ * comparator away, and the SBI's timer is raised by software as well. Such an
+ * interrupt pends until the next write. Silencing what pends therefore always
+ * writes: left out because the timer is at TIME_NEVER by memory, it pends for
+ * ever, and the guest that it interrupts never executes another instruction.
+ */
+#include "arch/riscv/oneshot.h"
+
+#include "arch/riscv/vhw.h"
+#include "kernel/time.h"
+
+void oneshot_init(struct oneshot *t)
+{
+	oneshot_fired(t);
+}
+
+void oneshot_set(struct oneshot *t, u64 deadline_ticks)
+{
+	if (t->ticks == deadline_ticks)
+		return;
+	t->ticks = deadline_ticks;
+	vhw_oneshot_write(deadline_ticks);
+}
+
+void oneshot_fired(struct oneshot *t)
+{
+	t->ticks = TIME_NEVER;
+	vhw_oneshot_write(TIME_NEVER);
+}

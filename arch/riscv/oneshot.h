@@ -1,0 +1,26 @@
+/*
+ * This CPU's one-shot timer, and what it is remembered to be set to.
+ */
+#ifndef ROUSE_ARCH_RISCV_ONESHOT_H
+#define ROUSE_ARCH_RISCV_ONESHOT_H
+
+#include "kernel/base.h"
+
+struct oneshot {
+	u64 ticks; /* when it fires, host ticks; TIME_NEVER: it doesn't */
+};
+
+/* Sets it, whatever it was. The CPU's own, as all here. */
+void oneshot_init(struct oneshot *t);
+
+/* Makes it fire at `deadline_ticks` (host) and not before; TIME_NEVER: not at
+ * all. Costs nothing if it is set to that already. */
+void oneshot_set(struct oneshot *t, u64 deadline_ticks);
+
+/*
+ * Its interrupt pends: silences it, whether or not it was set at all. From here
+ * it is at TIME_NEVER.
+ */
+void oneshot_fired(struct oneshot *t);
+
+#endif
