@@ -21,12 +21,22 @@
  * OFF is published after the vCPU was saved, so STOPPED means that its
  * registers may be written. The asked word changes from STARTED only on the
  * vCPU's own CPU, and back to STARTED there, when it next runs; from STOPPED
- * only by whoever wins the CAS to START_PENDING. It carries a count of starts
+ * only by whoever wins the CAS to TAKEN. It carries a count of starts
  * above the state: without it a starter that slept between its two looks could
  * start a hart that had been started and asked to stop again meanwhile. With
  * it, an unchanged word means that an OFF vCPU has stayed OFF.
  *
+ * TAKEN, which is reported as STOPPED, lasts while the winner resets the
+ * registers. Interrupts and fences for a hart that is STOPPED are not sent, and
+ * the reset forgets those of before; from START_PENDING on they are kept. So
+ * none is lost that was sent to a hart about to start, and none of its life
+ * before is found in this one.
+ *
  * A start that fails (the scheduling policy has no room) gives the word back.
+ * Whether there is room is known at the call, and the place is kept for it. Only
+ * if the policy is changed before the hart's CPU has looked can the new one
+ * refuse what the old one promised; the guest was answered by then, and a hart
+ * that no CPU has time for is what it sees: START_PENDING, until there is room.
  * One that is dropped because the guest ends stays START_PENDING until
  * vsbi_guest_reset.
  *
@@ -54,6 +64,7 @@
 #define ASKED(word) ((word) & ((1u << ASKED_BITS) - 1))
 #define STARTS_ONE (1u << ASKED_BITS)
 #define STARTS(word) ((word) & ~((1u << ASKED_BITS) - 1))
+#define TAKEN ((1u << ASKED_BITS) - 1) /* asked: by one who will start it */
 
 static u32 status_of(u32 asked, u32 state)
 {
@@ -129,10 +140,10 @@ static enum exit_next hart_start(struct riscv_vcpu *v)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
 	if (!pc_valid(v->v.guest, pc))
 		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
-	if (status_word(t, &word) != VHSM_STOPPED)
+	if (status_word(t, &word) != VHSM_STOPPED || ASKED(word) == TAKEN)
 		return vsbi_return(v, VSBI_ALREADY_AVAILABLE, 0);
 	next = (STARTS(word) + STARTS_ONE) | VHSM_START_PENDING;
-	if (!ck_pr_cas_32(&t->hsm_state, word, next))
+	if (!ck_pr_cas_32(&t->hsm_state, word, STARTS(next) | TAKEN))
 		return vsbi_return(v, VSBI_ALREADY_AVAILABLE, 0);
 	/* Ours now, and OFF: pairs with what publishes OFF after the save. */
 	ck_pr_fence_acquire();
@@ -140,6 +151,9 @@ static enum exit_next hart_start(struct riscv_vcpu *v)
 	arch_vcpu_reset(&t->v, pc, reg_get(v, REG_A2));
 	/* Lines of the interrupt controller may have risen while it was off. */
 	ck_pr_or_32(&t->v.virq, VIRQ_EXTERNAL);
+	/* The reset before the word: who sees it raises for this life. */
+	ck_pr_fence_release();
+	ck_pr_store_32(&t->hsm_state, next);
 	if (sched_vcpu_start(&t->v)) {
 		ck_pr_fence_release();
 		ck_pr_store_32(&t->hsm_state, STARTS(next) | VHSM_STOPPED);

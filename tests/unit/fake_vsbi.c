@@ -178,6 +178,8 @@ void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg)
 	w.resets++;
 	w.reset_pc = entry;
 	w.reset_arg = arg;
+	if (w.at_reset)
+		w.at_reset(v);
 	v->virq = 0;
 }
 

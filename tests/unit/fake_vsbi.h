@@ -52,6 +52,7 @@ struct fake_world {
 	int start_result;
 	u32 resets;          /* arch_vcpu_reset */
 	u64 reset_pc, reset_arg;
+	void (*at_reset)(struct vcpu *v); /* others, while it is at it */
 	u32 reflects;        /* exit_reflect */
 	u64 reflect_cause, reflect_tval;
 	u64 va_base;         /* guest virtual memory that hlv_u64 reads */

@@ -66,6 +66,53 @@ static void a_started_hart_looks_at_its_interrupt_controller(void **state)
 	assert_int_equal(fake_vcpu(2)->v.virq & VIRQ_EXTERNAL, VIRQ_EXTERNAL);
 }
 
+static s64 sent_status;
+
+/* Hart 2, on its CPU, sends an IPI to the hart that hart 0 is starting, asks
+ * for its state, and tries to start it as well. */
+static void third_hart(struct vcpu *t)
+{
+	struct riscv_vcpu *v = fake_vcpu(2);
+
+	w.at_reset = NULL;
+	v->x[10] = 1UL << t->id;
+	v->x[11] = 0;
+	v->x[16] = VSBI_IPI_SEND;
+	v->x[17] = VSBI_EID_IPI;
+	assert_int_equal(vsbi_call(v), NEXT_ADVANCE);
+	assert_int_equal(v->x[10], VSBI_OK);
+	sent_status = vsbi_hsm_status(to_riscv(t));
+	v->x[10] = t->id;
+	v->x[11] = PC;
+	v->x[16] = VSBI_HSM_START;
+	v->x[17] = VSBI_EID_HSM;
+	assert_int_equal(vsbi_call(v), NEXT_ADVANCE);
+	assert_int_equal((s64)v->x[10], VSBI_ALREADY_AVAILABLE);
+}
+
+static void an_ipi_to_a_hart_that_is_about_to_start_is_kept(void **state)
+{
+	(void)state;
+	fake_started(2, VCPU_RUNNING);
+	w.at_reset = third_hart;
+	assert_int_equal(start(1, PC), VSBI_OK);
+	assert_int_equal(w.resets, 1);
+	/* Either the hart wasn't there yet, or it has the interrupt. */
+	assert_int_equal(sent_status == VHSM_STOPPED,
+			 !(fake_vcpu(1)->v.virq & VIRQ_SOFT));
+	third_hart(&fake_vcpu(1)->v);
+	assert_int_equal(sent_status, VHSM_START_PENDING);
+	assert_true(fake_vcpu(1)->v.virq & VIRQ_SOFT);
+}
+
+static void what_was_raised_before_a_hart_stopped_is_forgotten(void **state)
+{
+	(void)state;
+	fake_vcpu(1)->v.virq = VIRQ_SOFT;
+	assert_int_equal(start(1, PC), VSBI_OK);
+	assert_false(fake_vcpu(1)->v.virq & VIRQ_SOFT);
+}
+
 static void a_hart_that_there_is_not_cannot_be_started(void **state)
 {
 	(void)state;
@@ -294,6 +341,8 @@ int main(void)
 		T(harts_of_a_new_guest_are_stopped_but_the_first),
 		T(a_hart_starts_where_it_was_told),
 		T(a_started_hart_looks_at_its_interrupt_controller),
+		T(an_ipi_to_a_hart_that_is_about_to_start_is_kept),
+		T(what_was_raised_before_a_hart_stopped_is_forgotten),
 		T(a_hart_that_there_is_not_cannot_be_started),
 		T(a_hart_is_not_started_outside_ram),
 		T(a_hart_that_is_on_cannot_be_started),
