@@ -15,6 +15,8 @@
 #ifndef ROUSE_KERNEL_GUEST_H
 #define ROUSE_KERNEL_GUEST_H
 
+#include <ck_pr.h>
+
 #include "kernel/base.h"
 #include "kernel/config.h"
 
@@ -68,7 +70,7 @@ struct guest {
 	u32 vcpus_on;      /* vCPUs that are not OFF */
 	u32 stops, boots;  /* how often */
 
-	u32 paused;        /* by the console: vCPUs that start are paused */
+	u32 paused;        /* by the console: its lives so far << 1 | paused */
 	u32 refs;          /* guest_get, guest_put */
 
 	/* The guest's management task only. */
@@ -135,6 +137,12 @@ struct guest *guest_next(struct guest *g);
 void guest_get(struct guest *g);
 void guest_put(struct guest *g);
 u32 guest_count(void);
+
+/* Has it been paused, in this life? Any CPU. */
+static inline bool guest_is_paused(const struct guest *g)
+{
+	return ck_pr_load_32(&g->paused) & 1;
+}
 
 /* "stopped", "running", "paused", ...; "poweroff", "crash", ... */
 const char *guest_state_name(const struct guest *g);

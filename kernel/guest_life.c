@@ -119,25 +119,38 @@ static void request_all(struct guest *g, u32 request)
 		sched_vcpu_request(g->vcpu[i], request);
 }
 
-int guest_pause(struct guest *g)
+int guest_pause_in(struct guest *g, u32 paused)
 {
-	if (ck_pr_load_32(&g->state) != GUEST_RUNNING ||
-	    !ck_pr_cas_32(&g->paused, 0, 1))
+	if ((paused & 1) || !ck_pr_cas_32(&g->paused, paused, paused | 1))
 		return -EBUSY;
 	/* A vCPU that starts now sees `paused`, or is on by the time that it
 	 * gets the request. */
 	ck_pr_fence_memory();
-	request_all(g, VCPU_REQ_PAUSE);
+	request_all(g, VCPU_REQ_FOLLOW);
 	return 0;
+}
+
+int guest_pause(struct guest *g)
+{
+	u32 paused = ck_pr_load_32(&g->paused);
+
+	/* Which life, then whether it is on: the other way round the word
+	 * could be that of a life that begins in between, and is STARTING.
+	 * Pairs with life_ended. */
+	ck_pr_fence_load();
+	if (ck_pr_load_32(&g->state) != GUEST_RUNNING)
+		return -EBUSY;
+	return guest_pause_in(g, paused);
 }
 
 int guest_resume(struct guest *g)
 {
-	if (ck_pr_load_32(&g->state) != GUEST_RUNNING ||
-	    !ck_pr_cas_32(&g->paused, 1, 0))
+	u32 paused = ck_pr_load_32(&g->paused);
+
+	if (!(paused & 1) || !ck_pr_cas_32(&g->paused, paused, paused & ~1u))
 		return -EBUSY;
 	ck_pr_fence_memory();
-	request_all(g, VCPU_REQ_RESUME);
+	request_all(g, VCPU_REQ_FOLLOW);
 	return 0;
 }
 
@@ -171,7 +184,7 @@ const char *guest_state_name(const struct guest *g)
 	case GUEST_STOPPING: return "stopping";
 	case GUEST_DYING: return "dying";
 	case GUEST_RUNNING:
-		return ck_pr_load_32(&g->paused) ? "paused" : "running";
+		return guest_is_paused(g) ? "paused" : "running";
 	default: return "stopped";
 	}
 }
@@ -268,6 +281,17 @@ static void say_end(const struct guest *g, u32 why, u32 status,
 		 then[action]);
 }
 
+/* Nobody pauses it any more, or only the next life: who was about to finds
+ * another word. The state, which says STOPPING, changes after this. */
+static void life_over(struct guest *g)
+{
+	u32 paused = ck_pr_load_32(&g->paused);
+
+	while (!ck_pr_cas_32_value(&g->paused, paused, (paused | 1) + 1,
+				   &paused))
+		;
+}
+
 static enum task_result life_ended(struct guest_life *l)
 {
 	struct guest *g = l->guest;
@@ -278,7 +302,7 @@ static enum task_result life_ended(struct guest_life *l)
 	g->last_event = why;
 	g->last_code = status;
 	ck_pr_inc_32(&g->stops);
-	ck_pr_store_32(&g->paused, 0);
+	life_over(g);
 	g->event_code = 0;
 	ck_pr_store_32(&g->event, EVENT_NONE);
 	if (action == ACTION_HOST_POWEROFF)

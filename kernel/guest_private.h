@@ -45,6 +45,10 @@ struct guest_life {
 int life_create(struct guest *g) __must_check;
 void life_free(struct guest *g);
 
+/* Pauses the guest if `paused`, g->paused as it was when the guest was found
+ * RUNNING, is still true: in that life, and not paused. 0, -EBUSY. */
+int guest_pause_in(struct guest *g, u32 paused) __must_check;
+
 /* The task of all guests that are to be destroyed. */
 void reaper_init(void);
 void reaper_take(struct guest *g);

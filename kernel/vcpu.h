@@ -46,6 +46,7 @@ enum vcpu_state {
 #define VCPU_REQ_RESUME (1u << 3)
 #define VCPU_REQ_MOVE (1u << 4)   /* affinity changed: look where it may be */
 #define VCPU_REQ_PARAMS (1u << 5) /* weight, priority, slice changed */
+#define VCPU_REQ_FOLLOW (1u << 6) /* guest_is_paused has changed: do as it says */
 
 struct vcpu {
 	/* Constant after creation. */

@@ -59,9 +59,9 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	ck_pr_faa_32(&v->guest->vcpus_on, 1);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	unit_link(core, u, now);
-	/* Its PAUSE may have been here while it was OFF; guest_pause stores
+	/* Its FOLLOW may have been here while it was OFF; guest_pause stores
 	 * `paused` before it posts. */
-	if (ck_pr_load_32(&v->guest->paused)) {
+	if (guest_is_paused(v->guest)) {
 		u->paused = true;
 		return true;
 	}
@@ -103,6 +103,16 @@ static bool unit_resume(struct sched_core *core, struct vcpu *v, u64 now)
 	/* Blocked: whatever was raised meanwhile has made it WAKING, and the
 	 * mail is here or on its way. */
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
+	return true;
+}
+
+/* What the guest's word says now, and not what it said when the request was
+ * posted: that may have been in another life of the guest. */
+static bool unit_follow(struct sched_core *core, struct vcpu *v, u64 now)
+{
+	if (!guest_is_paused(v->guest))
+		return unit_resume(core, v, now);
+	unit_pause(core, v, now);
 	return true;
 }
 
@@ -165,8 +175,13 @@ static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 		req &= ~VCPU_REQ_PAUSE;
 	}
 	if (ours && (req & VCPU_REQ_RESUME)) {
-		ours = unit_resume(core, v, now);
+		if (!guest_is_paused(v->guest))
+			ours = unit_resume(core, v, now);
 		req &= ~VCPU_REQ_RESUME;
+	}
+	if (ours && (req & VCPU_REQ_FOLLOW)) {
+		ours = unit_follow(core, v, now);
+		req &= ~VCPU_REQ_FOLLOW;
 	}
 	if (ours && (req & (VCPU_REQ_MOVE | VCPU_REQ_PARAMS)))
 		return unit_requeue(core, v, req & VCPU_REQ_PARAMS, now);

@@ -384,7 +384,7 @@ const char *guest_state_name(const struct guest *g)
 	static const char *const names[] = {"stopped", "starting", "running",
 					    "stopping", "dying"};
 
-	return g->paused ? "paused" : names[g->state];
+	return guest_is_paused(g) ? "paused" : names[g->state];
 }
 
 const char *guest_event_name(u32 event)

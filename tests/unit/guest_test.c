@@ -7,7 +7,7 @@
  *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
  *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
  */
-#include "kernel/guest.h"
+#include "kernel/guest_private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,6 +59,7 @@ static struct {
 
 	u32 unmaps, emul_resets, arch_resets, starts, kills, loads, params;
 	u32 pauses, resumes, moves;
+	bool end_first; /* before the first FOLLOW is posted */
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;
@@ -224,8 +225,18 @@ int sched_vcpu_start(struct vcpu *v)
 
 void sched_vcpu_request(struct vcpu *v, u32 requests)
 {
-	w.pauses += !!(requests & VCPU_REQ_PAUSE);
-	w.resumes += !!(requests & VCPU_REQ_RESUME);
+	struct guest *g = v->guest;
+
+	if (w.end_first) {
+		w.end_first = false;
+		assert_int_equal(guest_reset(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+	}
+	/* As the owner does: it looks at the word now. */
+	assert_true(requests & VCPU_REQ_FOLLOW);
+	w.pauses += guest_is_paused(g);
+	w.resumes += !guest_is_paused(g);
 }
 
 void sched_guest_kill(struct guest *g)
@@ -972,6 +983,50 @@ static void pausing_asks_every_vcpu(void **state)
 	end();
 }
 
+static void a_pause_meant_for_one_life_does_not_reach_the_next(void **state)
+{
+	struct guest *g;
+	u32 seen;
+
+	begin(false);
+	g = running("one");
+	/* Found RUNNING; then it ends and starts again. */
+	seen = ck_pr_load_32(&g->paused);
+	assert_int_equal(guest_reset(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(guest_pause_in(g, seen), -EBUSY);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(w.pauses, 0);
+	/* The same while it was paused in its first life. */
+	assert_int_equal(guest_pause(g), 0);
+	seen = ck_pr_load_32(&g->paused);
+	assert_int_equal(guest_reset(g), 0);
+	run_all();
+	assert_int_equal(guest_pause_in(g, seen), -EBUSY);
+	assert_int_equal(guest_pause_in(g, seen & ~1u), -EBUSY);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(guest_pause(g), 0);
+	end();
+}
+
+static void requests_of_a_pause_that_come_in_the_next_life_do_nothing(void **s)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.end_first = true;
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(w.pauses, 0);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(guest_resume(g), -EBUSY);
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(w.pauses, 2);
+	assert_int_equal(guest_resume(g), 0);
+	end();
+}
+
 static void a_damaged_image_is_said_once_and_not_tried_again(void **state)
 {
 	struct guest_config cfg = config("one");
@@ -1319,6 +1374,8 @@ int main(void)
 		T(a_start_waits_until_no_cpu_has_its_second_stage),
 		T(wishes_that_the_state_does_not_allow_are_refused),
 		T(pausing_asks_every_vcpu),
+		T(a_pause_meant_for_one_life_does_not_reach_the_next),
+		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),
 		T(a_damaged_image_is_said_once_and_not_tried_again),
 		T(a_policy_without_room_leaves_it_stopped),
 		T(a_crash_names_guest_vcpu_pc_and_reason),
