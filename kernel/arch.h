@@ -110,6 +110,11 @@ void arch_guest_reset(struct guest *g);
  */
 bool arch_guest_quiet(struct guest *g) __must_check;
 
+/* Lets go of the second stage that this CPU holds if arch_guest_quiet asks it
+ * to, elsewhere. No vCPU is loaded. For a CPU that works without ever coming to
+ * arch_wait, which does the same. */
+void arch_guest_let_go(void);
+
 /* Where `v` is in its code: it is on this CPU in an exit, or saved. */
 u64 arch_vcpu_pc(struct vcpu *v);
 

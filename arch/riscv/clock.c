@@ -75,14 +75,11 @@ void arch_timer_set(u64 deadline_ticks)
 
 void arch_wait(void)
 {
-	struct riscv_cpu *c = riscv_this();
-
 	/* A guest that is being destroyed waits for every hgatp. */
-	if (vmid_drop_wanted(&c->vmid))
-		vmid_leave(&c->vmid);
+	arch_guest_let_go();
 	__asm__ volatile("wfi" ::: "memory");
 	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_STI))
-		oneshot_fired(&c->timer);
+		oneshot_fired(&riscv_this()->timer);
 	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))
 		arch_host_irq();
 }

@@ -74,6 +74,14 @@ bool arch_guest_quiet(struct guest *g)
 	return vmid_quiet(g->arch);
 }
 
+void arch_guest_let_go(void)
+{
+	struct vmid_cpu *c = &riscv_this()->vmid;
+
+	if (vmid_drop_wanted(c))
+		vmid_leave(c);
+}
+
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 {
 	return gstage_map(g->arch->gstage, at, to, bytes);

@@ -26,7 +26,8 @@ enum cpu_mode {
 
 /* Counted by the owner; readable by anyone. Ticks unless said otherwise. */
 struct cpu_stats {
-	u64 guest_ticks, task_ticks, host_ticks, idle_ticks;
+	u64 guest_ticks, task_ticks, idle_ticks;
+	u64 host_ticks; /* the rest of its time; only in what others read */
 	u64 switches;  /* another vCPU than before was dispatched */
 	u64 waits;     /* times it went to sleep */
 	u64 mails;     /* nodes looked at */
@@ -47,7 +48,7 @@ struct cpu {
 	/* The owner only; `current` may be read by others as a hint. */
 	struct vcpu *current; /* whose turn it is, or NULL */
 	struct cpu_stats stats;
-	u64 turn_since; /* when the turn that is on began, not in stats yet; 0 */
+	u64 turn_since; /* since when the current's time is not in stats; 0 */
 
 	/* Any CPU, atomic. */
 	u32 mode __cacheline; /* enum cpu_mode; the owner writes */

@@ -62,6 +62,7 @@ void charge_current(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 	u64 ticks = now - u->charged_ticks, integral, active;
 
+	core->sc.cpu->turn_since = 0;
 	if ((s64)ticks <= 0)
 		return;
 	integral = active_integral(u->account, now);

@@ -13,8 +13,10 @@
  * the policy is to be asked: the turn's deadline has passed, a better one was
  * queued, or the current has left.
  *
- * A turn is charged from its begin to its end, with the exits it caused. Mail,
- * timers and tasks that came in between are the host's time.
+ * A turn is charged from its begin to its end, with the exits it caused. Mail
+ * and timers that came in between are the host's time. Every tick of a CPU is
+ * its guests', its tasks', idle, or the host's: the first three are measured
+ * and never overlap, and what is left is the host's (sched_cpu_stats).
  */
 #include "kernel/sched/core.h"
 
@@ -23,6 +25,7 @@
 void core_init(struct sched_core *core, struct cpu *c)
 {
 	core->sc.cpu = c;
+	core->since = time_now_ticks();
 	core->armed = 0;
 	core->task_last = &core->task_first;
 	core->deadline = TIME_NEVER;
@@ -106,7 +109,6 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 {
 	u64 now = time_now_ticks();
 
-	core->sc.cpu->turn_since = 0;
 	charge_current(core, now);
 	switch (end) {
 	case RUN_LOOK:
@@ -154,10 +156,15 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 {
 	struct sched_unit *u = core->sc.current;
 
-	if ((core->load && now < core->guests_until))
+	/* One that has used its cap up isn't in the load: the deadline is when
+	 * it may run again. */
+	if ((core->load || now >= core->deadline) && now < core->guests_until)
 		return false;
 	if (u)
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	/* Tasks may keep it from waiting for long. */
+	if (!core->loaded)
+		arch_guest_let_go();
 	task_run_step(core, now);
 	if (u)
 		unit_runstate(u, RUNSTATE_RUNNING, time_now_ticks());
@@ -168,7 +175,6 @@ bool sched_step(struct cpu *c, u64 now)
 {
 	struct sched_core *core = core_of(c);
 	bool busy = false, ran = core->sc.current != NULL;
-	u64 begin = now;
 
 	if (core->idle_since) {
 		c->stats.idle_ticks += now - core->idle_since;
@@ -204,10 +210,8 @@ bool sched_step(struct cpu *c, u64 now)
 		return false;
 	}
 	/* Whoever has the CPU already doesn't pay for others' mail. */
-	if (busy && ran) {
+	if (busy && ran)
 		now = time_now_ticks();
-		c->stats.host_ticks += now - begin;
-	}
 	turn(core, now);
 	return true;
 }

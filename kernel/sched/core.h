@@ -71,7 +71,9 @@ struct sched_core {
 	bool idling;              /* IDLE_SLEEPS bit was set, and not taken */
 	bool native;              /* the same for IDLE_NATIVE */
 	bool polling;             /* the current polls until poll_until */
+	u64 since;                /* when its time began to be counted */
 	u64 idle_since;           /* when it began to wait; 0: it doesn't */
+	u64 task_since;           /* when a task's step began; 0: none is on */
 	bool asking;              /* an ask is out, unanswered */
 	u64 poll_until;
 	struct cpuset asked;      /* since this CPU had nothing to run */

@@ -215,16 +215,44 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
 	return 0;
 }
 
-void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
+static u64 since_then(const u64 *since, u64 now)
 {
-	const struct cpu *c = cpu_by_index(cpu);
+	u64 then = ck_pr_load_64(since);
+
+	return then && now > then ? now - then : 0;
+}
+
+/* The counters as they are, and the time of what is on: who is alone may run,
+ * and a CPU may wait, for minutes. */
+static u64 stats_read(u32 cpu, struct cpu_stats *out)
+{
+	struct cpu *c = cpu_by_index(cpu);
+	const struct sched_core *core = core_of(c);
 	const u64 *from = (const u64 *)(const void *)&c->stats;
 	u64 *to = (u64 *)(void *)out, now = time_now_ticks();
-	u64 since = ck_pr_load_64(&c->turn_since);
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
 		to[i] = ck_pr_load_64(&from[i]);
-	/* Who is alone may run for minutes without an exit. */
-	if (since && now > since)
-		out->guest_ticks += now - since;
+	out->guest_ticks += since_then(&c->turn_since, now);
+	out->idle_ticks += since_then(&core->idle_since, now);
+	out->task_ticks += since_then(&core->task_since, now);
+	return now - core->since;
+}
+
+void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
+{
+	u64 elapsed, used, before;
+	u32 tries = 16;
+
+	/* Read again if it went from one thing to the next meanwhile. */
+	elapsed = stats_read(cpu, out);
+	do {
+		before = elapsed - out->guest_ticks - out->task_ticks -
+			 out->idle_ticks;
+		ck_pr_fence_load();
+		elapsed = stats_read(cpu, out);
+		used = out->guest_ticks + out->task_ticks + out->idle_ticks;
+	} while (before != elapsed - used && --tries);
+	/* Its clock may be a tick or so ahead of ours. */
+	out->host_ticks = used < elapsed ? elapsed - used : 0;
 }

@@ -27,6 +27,7 @@ bool poll_begin(struct sched_core *core, u64 now)
 		return false;
 	core->polling = true;
 	core->poll_until = now + u->poll_ticks;
+	core->sc.cpu->turn_since = now;
 	return true;
 }
 
@@ -48,6 +49,7 @@ bool poll_step(struct sched_core *core, u64 now)
 		return true;
 	}
 	core->polling = false;
+	charge_current(core, now);
 	current_block(core, now);
 	return false;
 }

@@ -88,9 +88,11 @@ void task_run_step(struct sched_core *core, u64 now)
 	if (!core->task_first)
 		core->task_last = &core->task_first;
 	t->queued = false;
+	core->task_since = now;
 	r = t->step(t);
 	ticks = time_now_ticks() - now;
 	task_account(core, t, ticks, payer);
+	core->task_since = 0;
 	if (r == TASK_MORE)
 		task_enqueue(core, t);
 	core->guests_until = now + ticks +

@@ -142,6 +142,10 @@ static bool interrupted(struct host_cpu *c)
 	       ck_pr_load_32(&stopping);
 }
 
+void arch_guest_let_go(void)
+{
+}
+
 void arch_wait(void)
 {
 	while (!interrupted(self()))

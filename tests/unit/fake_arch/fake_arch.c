@@ -134,14 +134,24 @@ static u64 horizon(struct fake_cpu *f)
 	return MAX(least, f->now) + FAKE_QUANTUM_TICKS;
 }
 
+void arch_guest_let_go(void)
+{
+	CHECK(self()->loaded == 0);
+	self()->hold = false;
+}
+
 void arch_wait(void)
 {
 	struct fake_cpu *f = self();
 
-	CHECK(f->c.mode == CPU_IDLE && f->loaded == 0);
+	CHECK(f->c.mode == CPU_IDLE);
+	arch_guest_let_go();
 	f->stopped = CPU_IDLE;
-	if (!f->rung && f->timer > f->now)
+	if (!f->rung && f->timer > f->now) {
+		f->waited -= f->now;
 		f->now = MIN(f->timer, horizon(f));
+		f->waited += f->now;
+	}
 }
 
 static void take_interrupts(struct fake_vcpu *f)
@@ -175,6 +185,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 	if (f->rung)
 		until = f->now;
 	vc->ran += until - f->now;
+	f->ran += until - f->now;
 	if (vc->left != TIME_NEVER)
 		vc->left -= until - f->now;
 	f->now = until;
@@ -362,6 +373,7 @@ u64 fake_now(void)
 void fake_spend(u64 ticks)
 {
 	self()->now += ticks;
+	self()->spent += ticks;
 }
 
 bool fake_step(u32 cpu)
@@ -377,8 +389,10 @@ bool fake_step(u32 cpu)
 	/* To the others it is still there until its next step. */
 	f->c.mode = f->stopped;
 	/* A step takes time even if it did nothing. */
-	if (f->now == before)
+	if (f->now == before) {
 		f->now++;
+		f->waited += f->stopped == CPU_IDLE;
+	}
 	return ran;
 }
 

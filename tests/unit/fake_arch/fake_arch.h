@@ -59,6 +59,9 @@ struct fake_cpu {
 	u32 stopped; /* enum cpu_mode in which its last step ended */
 	u64 rings;
 	u32 loaded; /* vCPUs whose state is in it */
+	bool hold;  /* of a guest's second stage, which it is asked to end */
+	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend. */
+	u64 waited, ran, spent;
 };
 
 extern struct fake_cpu *fake_cpus[FAKE_CPUS_MAX];
@@ -80,7 +83,7 @@ void fake_guest_free(struct fake_guest *fg);
 
 /* Time of the CPU that runs now, or of the last that did. */
 u64 fake_now(void);
-/* The CPU that runs now has worked for so long. */
+/* The CPU that runs now has worked for so long, in a task's step. */
 void fake_spend(u64 ticks);
 /* Every CPU's clock reaches `until`. */
 void fake_run_until(u64 until);

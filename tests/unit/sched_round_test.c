@@ -1,0 +1,269 @@
+/*
+ * What one round of a CPU's loop owes to others: tasks that gave way, requests
+ * of a guest that has had another life since, a second stage that somebody
+ * waits for, and an account of each tick.
+ */
+/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
+ *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
+ *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
+ *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
+ *          kernel/sched/rr.c kernel/sched/fp.c kernel/sched/credit.c
+ *          tests/unit/fake_arch/fake_arch.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "kernel/sched/policy.h"
+#include "tests/unit/fake_arch/fake_arch.h"
+
+struct work {
+	struct task task;
+	u64 step_ticks;
+	u32 steps_left, steps;
+};
+
+static enum task_result work_step(struct task *t)
+{
+	struct work *w = container_of(t, struct work, task);
+
+	w->steps++;
+	fake_spend(w->step_ticks);
+	return --w->steps_left ? TASK_MORE : TASK_WAIT;
+}
+
+static void work_begin(struct work *w, u32 cpu, u64 step_ticks, u32 steps)
+{
+	*w = (struct work){ .step_ticks = step_ticks, .steps_left = steps };
+	task_init(&w->task, "work", work_step, cpu);
+	task_wake(&w->task);
+}
+
+/* ---- Tasks that gave way ---- */
+
+static void a_task_that_gave_way_goes_on_when_the_guests_have_gone(void **state)
+{
+	struct sched_params little = SCHED_PARAMS_DEFAULT;
+	struct fake_guest *g;
+	struct work w;
+
+	(void)state;
+	/* After a step the guest may have 200 us, but its cap of 1 % is used up
+	 * after 100 us, for 10 ms: the CPU is idle, with the task in its list
+	 * and nobody who would ring. */
+	little.cap = 1;
+	fake_boot(1, "credit");
+	g = fake_guest_make(1, &little, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	work_begin(&w, 0, 50 * FAKE_US, 1000000);
+	fake_run_for(100 * FAKE_MS);
+	/* A step each 50 us but for the guest's turns, and it has those. */
+	assert_in_range(w.steps, 1700, 2000);
+	assert_true(fake_vcpu_of(g, 0)->ran > 900 * FAKE_US);
+	w.steps_left = 1;
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- Requests ---- */
+
+static void follow(struct vcpu *v)
+{
+	sched_vcpu_request(v, VCPU_REQ_FOLLOW);
+	fake_run_for(FAKE_MS);
+}
+
+static void a_vcpu_does_what_its_guest_says_now(void **state)
+{
+	struct fake_guest *g;
+	struct vcpu *v;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	v = g->g.vcpu[0];
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	/* A request whose pause was of the guest's last life. */
+	g->g.paused = 2;
+	follow(v);
+	assert_int_equal(v->state, VCPU_RUNNING);
+	g->g.paused = 3;
+	follow(v);
+	assert_true(v->sched.paused);
+	follow(v);
+	assert_true(v->sched.paused);
+	/* Who paused one vCPU to look at it doesn't resume a paused guest. */
+	sched_vcpu_request(v, VCPU_REQ_RESUME);
+	fake_run_for(FAKE_MS);
+	assert_true(v->sched.paused);
+	g->g.paused = 2;
+	follow(v);
+	assert_int_equal(v->state, VCPU_RUNNING);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- The second stage ---- */
+
+static void a_cpu_that_only_runs_tasks_lets_go_of_a_second_stage(void **state)
+{
+	struct fake_guest *g;
+	struct work w;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	fake_guest_start(g);
+	work_begin(&w, 0, 50 * FAKE_US, 1000000);
+	fake_run_for(FAKE_MS);
+	fake_cpus[0]->hold = true;
+	fake_run_for(FAKE_MS);
+	/* The vCPU is loaded: there is nothing to let go of. */
+	assert_true(fake_cpus[0]->hold);
+	sched_vcpu_request(g->g.vcpu[0], VCPU_REQ_KILL);
+	fake_run_for(FAKE_MS);
+	assert_false(fake_cpus[0]->hold);
+	assert_int_equal(fake_cpus[0]->waited, 0);
+	w.steps_left = 1;
+	fake_guest_free(g);
+	fake_halt();
+}
+
+/* ---- Where each tick went ---- */
+
+static u32 rnd(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* Is what CPU i says of itself what the fake knows? It runs now. */
+static void assert_account(u32 i)
+{
+	const struct fake_cpu *f = fake_cpus[i];
+	u64 elapsed = f->now - FAKE_HZ;
+	struct cpu_stats s;
+
+	sched_cpu_stats(i, &s);
+	assert_int_equal(s.guest_ticks, f->ran);
+	assert_int_equal(s.task_ticks, f->spent);
+	assert_int_equal(s.idle_ticks, f->waited);
+	assert_int_equal(s.host_ticks, elapsed - f->ran - f->spent - f->waited);
+}
+
+static u32 accounts;
+
+static enum run_end act_anything(struct fake_vcpu *f, u64 now)
+{
+	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 8;
+
+	assert_account(f->v.cpu);
+	accounts++;
+	f->left = 1 + rnd(&seed) % FAKE_MS;
+	f->deadline = now + 1 + rnd(&seed) % (2 * FAKE_MS);
+	f->arg[3] = seed;
+	return what == 0 ? RUN_YIELD : what < 6 ? RUN_BLOCK : RUN_LOOK;
+}
+
+static enum task_result look_step(struct task *t)
+{
+	work_step(t);
+	assert_account(t->cpu);
+	accounts++;
+	task_wake_at(t, time_now_ticks() + 3 * FAKE_MS);
+	return TASK_WAIT;
+}
+
+static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
+{
+	(void)state;
+	for (u32 p = 0; sched_policy_list(p); p++) {
+		struct work w[3];
+		struct fake_guest *g;
+		u32 seed = 11;
+
+		fake_boot(3, sched_policy_list(p));
+		g = fake_guest_make(3, NULL, 0);
+		for (u32 i = 0; i < 3; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(g, i);
+
+			f->act = act_anything;
+			f->left = FAKE_MS;
+			f->arg[3] = i;
+			work_begin(&w[i], i, 0, UINT32_MAX);
+			w[i].task.step = look_step;
+		}
+		fake_guest_start(g);
+		accounts = 0;
+		for (u32 round = 0; round < 3000; round++) {
+			u32 i = rnd(&seed) % 3;
+
+			w[i].step_ticks = rnd(&seed) % (100 * FAKE_US);
+			virq_raise(g->g.vcpu[rnd(&seed) % 3], VIRQ_SOFT);
+			fake_run_for(rnd(&seed) % (300 * FAKE_US));
+			fake_this_cpu = &fake_cpus[i]->c;
+			assert_account(i);
+		}
+		assert_true(accounts > 300);
+		for (u32 i = 0; i < 3; i++)
+			assert_true(fake_cpus[i]->waited > FAKE_MS &&
+				    fake_cpus[i]->ran > FAKE_MS);
+		for (u32 i = 0; i < 3; i++)
+			w[i].task.step = work_step, w[i].steps_left = 1;
+		fake_guest_free(g);
+		fake_run_for(10 * FAKE_MS);
+		fake_halt();
+	}
+}
+
+static void time_spent_polling_is_the_guests(void **state)
+{
+	struct cpu_stats s;
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	g->g.cfg.wfi = WFI_POLL;
+	g->g.cfg.wfi_poll_us = 200;
+	f = fake_vcpu_of(g, 0);
+	f->v.sched.poll_ticks = 200 * FAKE_US;
+	f->left = f->arg[0] = 50 * FAKE_US;
+	f->arg[1] = 100 * FAKE_US;
+	f->act = fake_act_block;
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	for (u32 i = 0; i < 2000; i++) {
+		fake_step(0);
+		sched_cpu_stats(0, &s);
+		assert_int_equal(s.guest_ticks + s.task_ticks + s.idle_ticks +
+				 s.host_ticks, fake_cpus[0]->now - FAKE_HZ);
+		/* A tick here and there between two turns. */
+		assert_true(s.host_ticks < 2 * f->v.exits + 100);
+	}
+	assert_true(s.guest_ticks > fake_cpus[0]->ran);
+	fake_guest_free(g);
+	fake_halt();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_task_that_gave_way_goes_on_when_the_guests_have_gone),
+		cmocka_unit_test(a_vcpu_does_what_its_guest_says_now),
+		cmocka_unit_test(
+			a_cpu_that_only_runs_tasks_lets_go_of_a_second_stage),
+		cmocka_unit_test(
+			every_tick_is_a_guests_a_tasks_idle_or_the_hosts),
+		cmocka_unit_test(time_spent_polling_is_the_guests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
