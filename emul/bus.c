@@ -27,7 +27,6 @@
 #include <string.h>
 
 #include "kernel/guest.h"
-#include "kernel/log.h"
 #include "kernel/mem.h"
 
 #define for_each_ops(op)                                             \
@@ -141,16 +140,15 @@ static bool dev_wanted(const struct guest *g, const struct emul_ops *ops)
 	return !c || !c->absent;
 }
 
-static int check_names(const struct guest *g)
+static int check_names(const struct guest *g, struct lab_error *why)
 {
 	const struct device_config *c;
 
 	for (c = g->cfg.devices; c; c = c->next) {
 		if (emul_exists(c->name))
 			continue;
-		log_error("%s: there is no device called %s", g->cfg.name,
-			  c->name);
-		return -EINVAL;
+		return config_error(why, "%s: devices: there is no device "
+				    "called %s", g->cfg.name, c->name);
 	}
 	return 0;
 }
@@ -197,36 +195,33 @@ static bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes)
 	return a < b ? b - a < a_bytes : a - b < b_bytes;
 }
 
-static int check_windows(const struct guest *g)
+static int check_windows(const struct guest *g, struct lab_error *why)
 {
 	for (u32 i = 0; i < g->device_count; i++) {
 		const struct emul_dev *d = &g->devices[i];
 		u64 at = d->base.v, bytes = d->ops->bytes;
 
 		if (!IS_ALIGNED(at, PAGE_BYTES) || at > UINT64_MAX - bytes) {
-			log_error("%s: %s can't be at 0x%lx: not a page's "
-				  "address", g->cfg.name, d->ops->name,
-				  at);
-			return -EINVAL;
+			return config_error(why, "%s: devices: %s can't be at "
+					    "0x%lx: not a page's address",
+					    g->cfg.name, d->ops->name, at);
 		}
 		if (overlap(at, bytes, g->cfg.ram_base.v,
 			    g->cfg.memory_bytes)) {
-			log_error("%s: %s at 0x%lx overlaps memory",
-				  g->cfg.name, d->ops->name,
-				  at);
-			return -EINVAL;
+			return config_error(why, "%s: devices: %s at 0x%lx "
+					    "overlaps memory", g->cfg.name,
+					    d->ops->name, at);
 		}
 		if (i && overlap(at, bytes, d[-1].base.v, d[-1].ops->bytes)) {
-			log_error("%s: %s at 0x%lx overlaps %s", g->cfg.name,
-				  d->ops->name, at,
-				  d[-1].ops->name);
-			return -EINVAL;
+			return config_error(why, "%s: devices: %s at 0x%lx "
+					    "overlaps %s", g->cfg.name,
+					    d->ops->name, at, d[-1].ops->name);
 		}
 	}
 	return 0;
 }
 
-static int find_irqchip(struct guest *g)
+static int find_irqchip(struct guest *g, struct lab_error *why)
 {
 	for (u32 i = 0; i < g->device_count; i++) {
 		struct emul_dev *d = &g->devices[i];
@@ -234,10 +229,11 @@ static int find_irqchip(struct guest *g)
 		if (!d->ops->irq_set)
 			continue;
 		if (g->irqchip) {
-			log_error("%s: %s and %s are both interrupt "
-				  "controllers, one is possible", g->cfg.name,
-				  g->irqchip->ops->name, d->ops->name);
-			return -EINVAL;
+			return config_error(why, "%s: devices: %s and %s are "
+					    "both interrupt controllers, one "
+					    "is possible", g->cfg.name,
+					    g->irqchip->ops->name,
+					    d->ops->name);
 		}
 		g->irqchip = d;
 	}
@@ -245,34 +241,36 @@ static int find_irqchip(struct guest *g)
 }
 
 /* Gives a device its line, unless that is another's or doesn't exist. */
-static int place_irq(const struct guest *g, struct emul_dev *d)
+static int place_irq(const struct guest *g, struct emul_dev *d,
+		     struct lab_error *why)
 {
 	if (!g->irqchip || d == g->irqchip)
 		d->irq = 0;
 	if (!d->irq)
 		return 0;
 	if (d->irq >= g->irqchip->ops->lines) {
-		log_error("%s: %s can't have irq %u: %s has 1 to %u",
-			  g->cfg.name, d->ops->name, d->irq,
-			  g->irqchip->ops->name, g->irqchip->ops->lines - 1);
-		return -EINVAL;
+		return config_error(why, "%s: devices: %s can't have irq %u: "
+				    "%s has 1 to %u", g->cfg.name,
+				    d->ops->name, d->irq,
+				    g->irqchip->ops->name,
+				    g->irqchip->ops->lines - 1);
 	}
 	for (struct emul_dev *o = g->devices; o < d; o++) {
 		if (o->irq != d->irq)
 			continue;
-		log_error("%s: irq %u is given to both %s and %s", g->cfg.name,
-			  d->irq, o->ops->name, d->ops->name);
-		return -EINVAL;
+		return config_error(why, "%s: devices: irq %u is given to both "
+				    "%s and %s", g->cfg.name, d->irq,
+				    o->ops->name, d->ops->name);
 	}
 	return 0;
 }
 
-static int place_irqs(struct guest *g)
+static int place_irqs(struct guest *g, struct lab_error *why)
 {
-	int err = find_irqchip(g);
+	int err = find_irqchip(g, why);
 
 	for (u32 i = 0; !err && i < g->device_count; i++)
-		err = place_irq(g, &g->devices[i]);
+		err = place_irq(g, &g->devices[i], why);
 	return err;
 }
 
@@ -334,19 +332,19 @@ static int make_devices(struct guest *g)
 	return 0;
 }
 
-int emul_create(struct guest *g)
+int emul_create(struct guest *g, struct lab_error *why)
 {
-	int err = check_names(g);
+	int err = check_names(g, why);
 
 	if (err)
 		return err;
 	err = make_devices(g);
 	if (err)
 		return err;
-	err = check_windows(g);
+	err = check_windows(g, why);
 	if (err)
 		goto undo_make;
-	err = place_irqs(g);
+	err = place_irqs(g, why);
 	if (err)
 		goto undo_make;
 	err = alloc_states(g);

@@ -16,6 +16,7 @@
 #include "kernel/base.h"
 
 struct guest;
+struct lab_error;
 struct vcpu;
 struct emul_dev;
 
@@ -153,12 +154,12 @@ enum emul_result emul_write(struct guest *g, struct vcpu *v, struct gpa at,
  * Builds the guest's devices from its configuration: every registered device
  * at its default place unless the lab leaves it out or moves it. Sets
  * g->devices, g->device_count and g->irqchip; g->vcpu and g->cfg are there
- * already. 0, -ENOMEM, or -EINVAL, said in a log line: a name in cfg.devices
+ * already. 0, -ENOMEM, or -EINVAL, said in `why`: a name in cfg.devices
  * that no device has, a window that is not page-aligned or overlaps another or
  * RAM, a line that doesn't exist or is used twice, two interrupt controllers.
  * All or nothing. Context: any CPU; no vCPU of the guest runs.
  */
-int emul_create(struct guest *g) __must_check;
+int emul_create(struct guest *g, struct lab_error *why) __must_check;
 
 /* Undoes emul_create. No vCPU of the guest runs, and nobody sends it input. */
 void emul_destroy(struct guest *g);

@@ -111,20 +111,21 @@ static int guest_build(struct guest *g, struct lab_error *err)
 	if (!ret)
 		ret = vcpus_create(g);
 	if (!ret)
-		ret = emul_create(g);
+		ret = emul_create(g, err);
 	if (!ret)
 		ret = gcons_create(g);
 	if (!ret)
 		ret = life_create(g);
 	/* Last, since it can't be taken back before all CPUs were asked. */
-	if (!ret)
+	if (!ret) {
 		ret = sched_guest_add(g);
+		if (ret == -EINVAL)
+			config_error(err, "%s: affinity: names no CPU that "
+				     "there is", cfg->name);
+	}
 	if (ret == -ENOMEM)
 		config_error(err, "%s: not enough host memory for the guest",
 			     cfg->name);
-	else if (ret)
-		config_error(err, "%s: devices: they can't be so; the "
-			     "log says why", cfg->name);
 	return ret;
 }
 

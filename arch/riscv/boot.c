@@ -301,8 +301,9 @@ static void boot_log(void)
 	log_info("cpus: %u of %u harts, boot hart %lu", cpu_count(),
 		 machine.hart_count, boot_cpu.hartid);
 	isa_log();
-	log_info("host: doorbell %s, timer %s, interrupts %s, console %s",
-		 doorbell_name(), clock_name(), host_irq_name(), uart_name());
+	log_info("host: doorbell %s, timer %s, interrupts %s",
+		 doorbell_name(), clock_name(), host_irq_name());
+	log_info("host: console %s", uart_name());
 	log_info("guests: G-stage up to %s, %u VMID bits",
 		 gstage_widest_name(), vmid_bits());
 }

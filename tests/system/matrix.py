@@ -111,4 +111,4 @@ def expect_host(m, row):
     timer = "sstc" if row["sstc"] else "sbi"
     m.expect(rf"cpus: {row['smp']} of {row['smp']} harts", 60)
     m.expect(rf"host: doorbell {doorbell}, timer {timer}, "
-             rf"interrupts {'aplic-imsic' if host == 'aia' else 'plic'},", 60)
+             rf"interrupts {'aplic-imsic' if host == 'aia' else 'plic'}\n", 60)

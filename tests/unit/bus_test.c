@@ -1,4 +1,4 @@
-/* sources: emul/bus.c tests/unit/fake_emul.c */
+/* sources: emul/bus.c kernel/config.c tests/unit/fake_emul.c */
 #include <string.h>
 
 #include "tests/unit/fake_emul.h"
@@ -131,6 +131,7 @@ EMUL_DEVICE(low_ops);
 EMUL_DEVICE(chip2_ops);
 
 /* What the lab says, to be changed by a test before emul_create. */
+static struct lab_error why;
 static struct device_config chip2_cfg, low_cfg, high_cfg, chip_cfg;
 
 static int start(void **state)
@@ -160,14 +161,15 @@ static int stop(void **state)
 
 static void create(void)
 {
-	assert_int_equal(emul_create(&fake.guest), 0);
+	assert_int_equal(emul_create(&fake.guest, &why), 0);
 }
 
-static void refused(const char *why)
+static void refused(const char *what)
 {
-	assert_int_equal(emul_create(&fake.guest), -EINVAL);
-	assert_non_null(strstr(fake.log, "box: "));
-	assert_non_null(strstr(fake.log, why));
+	assert_int_equal(emul_create(&fake.guest, &why), -EINVAL);
+	assert_ptr_equal(strstr(why.text, "box: devices: "), why.text);
+	assert_non_null(strstr(why.text, what));
+	assert_string_equal(fake.log, "");
 	assert_int_equal(fake.live, 0);
 	assert_int_equal(fake.guest.device_count, 0);
 }
@@ -453,7 +455,7 @@ static void a_device_that_fails_undoes_those_before(void **state)
 {
 	(void)state;
 	seen.init_high = -ENOMEM;
-	assert_int_equal(emul_create(&fake.guest), -ENOMEM);
+	assert_int_equal(emul_create(&fake.guest, &why), -ENOMEM);
 	assert_string_equal(seen.calls, "lhx");
 	assert_int_equal(fake.live, 0);
 	assert_null(fake.guest.devices);
@@ -466,7 +468,7 @@ static void no_memory_leaves_nothing_behind(void **state)
 	(void)state;
 	for (int left = 0; err; left++) {
 		fake.allocs_left = left;
-		err = emul_create(&fake.guest);
+		err = emul_create(&fake.guest, &why);
 		assert_true(left < 2 ? err == -ENOMEM : !err);
 		if (err)
 			assert_int_equal(fake.live, 0);

@@ -1,4 +1,4 @@
-/* sources: emul/finisher.c emul/bus.c tests/unit/fake_emul.c
+/* sources: emul/finisher.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
  *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
  *          build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
  *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c */
@@ -13,7 +13,7 @@ static int start(void **state)
 {
 	(void)state;
 	fake_start(1);
-	assert_int_equal(emul_create(&fake.guest), 0);
+	assert_int_equal(emul_create(&fake.guest, NULL), 0);
 	return 0;
 }
 

@@ -375,7 +375,7 @@ const struct guest_fdt_isa *arch_guest_isa(void)
 
 /* ---- devices, console, images, the tree ---- */
 
-int emul_create(struct guest *g)
+int emul_create(struct guest *g, struct lab_error *why)
 {
 	g->devices = obj_alloc(sizeof(*g->devices));
 	return g->devices ? 0 : -ENOMEM;

@@ -1,5 +1,5 @@
 /* The Goldfish clock with the real device timers and a clock of the test's. */
-/* sources: emul/rtc.c emul/bus.c kernel/devtimer.c tests/unit/fake_emul.c */
+/* sources: emul/rtc.c emul/bus.c kernel/config.c kernel/devtimer.c tests/unit/fake_emul.c */
 #include "tests/unit/fake_emul.h"
 
 #include "kernel/time.h"
@@ -66,7 +66,7 @@ static int start(void **state)
 	fake_start(1);
 	irq = false;
 	ticks = 777;
-	assert_int_equal(emul_create(&fake.guest), 0);
+	assert_int_equal(emul_create(&fake.guest, NULL), 0);
 	return 0;
 }
 

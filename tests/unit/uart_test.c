@@ -1,5 +1,5 @@
 /* The UART against the PC16550D data sheet, and what its two users rely on. */
-/* sources: emul/uart.c emul/bus.c tests/unit/fake_emul.c
+/* sources: emul/uart.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
  *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
  *          build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
  *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c */
@@ -56,7 +56,7 @@ static int start(void **state)
 	fake_start(1);
 	irq = false;
 	irq_changes = 0;
-	assert_int_equal(emul_create(&fake.guest), 0);
+	assert_int_equal(emul_create(&fake.guest, NULL), 0);
 	uart = emul_find(&fake.guest, "uart");
 	return 0;
 }
