@@ -150,8 +150,8 @@ void world_flush_virq(struct riscv_vcpu *v)
 		csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSSI));
 	if (bits & VIRQ_EXTERNAL) {
 		/* The swap must be seen before the lines are read: a raiser
-		 * that changes one after this sets the bit anew. */
-		ck_pr_fence_memory();
+		 * that changes one after this sets the bit anew. The full
+		 * fence between the two is emul_eval's. */
 		if (emul_eval(v->v.guest, &v->v))
 			csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSEI));
 		else
