@@ -6,8 +6,11 @@
  * round before are kept as an array in the order of guests and vCPUs, in which
  * the next round goes along: finding one costs nothing, whoever came or went.
  *
- * 100 % is one CPU. A row a step: a round of a thousand rows is not done at
- * one moment, and needn't be, because each row measures its own time.
+ * 100 % is one CPU. A round of a thousand rows is not done at one moment, and
+ * needn't be, because each vCPU's look has its own time. First all vCPUs of a
+ * guest are looked at, LOOK_VCPUS a step; then its row is shown, the sum of what
+ * its vCPUs' rows say as they say it (rounded, that is), then those, a row a
+ * step. So the numbers on the screen add up.
  *
  * In place means: home, rows that clear their own ends, then everything below.
  * No more than the terminal's rows are drawn; the arrows scroll.
@@ -26,14 +29,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One look. vcpu is WHOLE for a guest: then it's the sum of its vCPUs. */
+/* What a row shows: thousandths of a per cent with -j, else tenths; counts of
+ * the time between with -j, else a second. They can be added up. */
+struct rates {
+	u64 running, runnable, wakes, exits;
+};
+
+/* One look at a vCPU, and what it showed. */
 struct look {
 	u32 guest, vcpu;
 	u64 at_ticks, running_ticks, runnable_ticks;
 	u64 wakes, exits;
+	u64 elapsed_ticks;
+	struct rates rates;
 };
 
-#define WHOLE UINT32_MAX /* wraps to 0: comes before vCPU 0 */
+#define WHOLE UINT32_MAX /* a guest's row; wraps to 0: comes before vCPU 0 */
+#define LOOK_VCPUS 64u
 
 struct looks {
 	struct look *look;
@@ -51,8 +63,12 @@ struct top {
 	bool in_place, first; /* first: only looks, shows nothing */
 	struct looks old, now;
 	size_t old_at;	 /* what's before it has been passed in this round */
-	u32 vcpu;	 /* of run->guest, to be shown next */
+	size_t guest_at; /* in `now`: the looks at run->guest */
+	struct rates sum; /* of them */
+	u32 looked;	 /* vCPUs of run->guest that have been looked at */
+	u32 vcpu;	 /* of run->guest, or WHOLE, to be shown next */
 	u32 row, scroll; /* rows so far; rows scrolled away */
+	u32 rows;	 /* in the round before */
 	u32 escape;	 /* keys: how far into an arrow's sequence */
 	struct cpu_stats cpus;
 	u64 cpus_ticks;
@@ -83,7 +99,7 @@ static bool look_before(const struct look *a, const struct look *b)
 {
 	if (a->guest != b->guest)
 		return a->guest < b->guest;
-	return a->vcpu + 1 < b->vcpu + 1;
+	return a->vcpu < b->vcpu;
 }
 
 /* Where `k` was in the last round; itself if it's new. */
@@ -97,17 +113,6 @@ static struct look look_old(struct top *t, const struct look *k)
 	return *k;
 }
 
-static void look_at_vcpu(const struct vcpu *v, u64 now, struct look *k)
-{
-	struct sched_vcpu_info info;
-
-	sched_vcpu_info(v, &info, now);
-	k->running_ticks += info.ticks[RUNSTATE_RUNNING];
-	k->runnable_ticks += info.ticks[RUNSTATE_RUNNABLE];
-	k->wakes += info.wakes;
-	k->exits += info.exits;
-}
-
 /* ---- rows ---- */
 
 /* n * unit / elapsed, to the nearest; 0 if no time has passed. */
@@ -119,23 +124,45 @@ static u64 rate(u64 n, u64 unit, u64 elapsed_ticks)
 			     : 0;
 }
 
-/* Thousandths of a per cent of one CPU. */
-static u64 share(u64 ticks, u64 elapsed_ticks)
+static struct rates rates_between(const struct look *was, const struct look *k,
+				  bool json)
 {
-	return rate(ticks, 100000, elapsed_ticks);
+	u64 elapsed = k->at_ticks - was->at_ticks;
+	u64 share_unit = json ? 100000 : 1000;
+	u64 wakes = k->wakes - was->wakes, exits = k->exits - was->exits;
+
+	return (struct rates){
+		.running = rate(k->running_ticks - was->running_ticks,
+				share_unit, elapsed),
+		.runnable = rate(k->runnable_ticks - was->runnable_ticks,
+				 share_unit, elapsed),
+		.wakes = json ? wakes : rate(wakes, timebase_hz, elapsed),
+		.exits = json ? exits : rate(exits, timebase_hz, elapsed),
+	};
 }
 
-static u64 per_second(u64 n, u64 elapsed_ticks)
+/* Looks at a vCPU now. False: no memory for it. */
+static bool look_at(struct top *t, const struct vcpu *v, bool json)
 {
-	return rate(n, timebase_hz, elapsed_ticks);
-}
+	struct look k = {.guest = v->guest->id,
+			 .vcpu = v->id,
+			 .at_ticks = time_now_ticks()};
+	struct sched_vcpu_info info;
+	struct look was;
 
-/* "12.3", of `ticks` in `elapsed_ticks`. */
-static void percent(struct out *o, u64 ticks, u64 elapsed_ticks)
-{
-	u64 tenths = rate(ticks, 1000, elapsed_ticks);
-
-	out_fmt(o, " %6" PRIu64 ".%" PRIu64, tenths / 10, tenths % 10);
+	sched_vcpu_info(v, &info, k.at_ticks);
+	k.running_ticks = info.ticks[RUNSTATE_RUNNING];
+	k.runnable_ticks = info.ticks[RUNSTATE_RUNNABLE];
+	k.wakes = info.wakes;
+	k.exits = info.exits;
+	was = look_old(t, &k);
+	k.elapsed_ticks = k.at_ticks - was.at_ticks;
+	k.rates = rates_between(&was, &k, json);
+	t->sum.running += k.rates.running;
+	t->sum.runnable += k.rates.runnable;
+	t->sum.wakes += k.rates.wakes;
+	t->sum.exits += k.rates.exits;
+	return look_keep(&t->now, &k);
 }
 
 static const char *eol(const struct top *t)
@@ -153,9 +180,8 @@ static bool row_shows(const struct cmd_run *run, struct top *t)
 }
 
 static void row_json(struct cmd_run *run, const char *guest, u32 vcpu,
-		     const struct look *was, const struct look *k)
+		     const struct rates *r, u64 elapsed)
 {
-	u64 elapsed = k->at_ticks - was->at_ticks;
 	struct json j;
 
 	json_open(&j, run->out, vcpu == WHOLE ? "top_guest" : "top_vcpu");
@@ -163,60 +189,58 @@ static void row_json(struct cmd_run *run, const char *guest, u32 vcpu,
 	if (vcpu != WHOLE)
 		json_u64(&j, "vcpu", vcpu);
 	json_u64(&j, "elapsed_ns", ticks_to_ns(elapsed));
-	json_milli(&j, "running_percent",
-		   share(k->running_ticks - was->running_ticks, elapsed));
-	json_milli(&j, "runnable_percent",
-		   share(k->runnable_ticks - was->runnable_ticks, elapsed));
-	json_u64(&j, "wakes", k->wakes - was->wakes);
-	json_u64(&j, "exits", k->exits - was->exits);
+	json_milli(&j, "running_percent", r->running);
+	json_milli(&j, "runnable_percent", r->runnable);
+	json_u64(&j, "wakes", r->wakes);
+	json_u64(&j, "exits", r->exits);
 	json_close(&j);
 }
 
 static void row_text(struct cmd_run *run, struct top *t, const char *guest,
-		     u32 vcpu, const struct look *was, const struct look *k)
+		     u32 vcpu, const struct rates *r)
 {
-	u64 elapsed = k->at_ticks - was->at_ticks;
 	char name[48];
 
 	if (vcpu == WHOLE)
 		snprintf(name, sizeof(name), "%s", guest);
 	else
 		snprintf(name, sizeof(name), "  :%" PRIu32, vcpu);
-	out_fmt(run->out, "%-20s", name);
-	percent(run->out, k->running_ticks - was->running_ticks, elapsed);
-	percent(run->out, k->runnable_ticks - was->runnable_ticks, elapsed);
-	out_fmt(run->out, " %10" PRIu64 " %10" PRIu64 "%s",
-		per_second(k->wakes - was->wakes, elapsed),
-		per_second(k->exits - was->exits, elapsed), eol(t));
+	out_fmt(run->out,
+		"%-20s %6" PRIu64 ".%" PRIu64 " %6" PRIu64 ".%" PRIu64
+		" %10" PRIu64 " %10" PRIu64 "%s",
+		name, r->running / 10, r->running % 10, r->runnable / 10,
+		r->runnable % 10, r->wakes, r->exits, eol(t));
 }
 
-/* One row: of the guest, if `vcpu` is WHOLE. False: no memory for it. */
-static bool top_row(struct cmd_run *run, struct top *t, u32 vcpu)
+/* One row: of the guest, if `vcpu` is WHOLE. */
+static void top_row(struct cmd_run *run, struct top *t, u32 vcpu)
 {
-	struct look k = {.guest = run->guest->id,
-			 .vcpu = vcpu,
-			 .at_ticks = time_now_ticks()};
-	u32 first = vcpu == WHOLE ? 0 : vcpu;
-	u32 end = vcpu == WHOLE ? run->guest->cfg.vcpus : vcpu + 1;
-	struct look was;
+	/* A guest has a vCPU at least. */
+	const struct look *k = &t->now.look[t->guest_at +
+					    (vcpu == WHOLE ? 0 : vcpu)];
+	const struct rates *r = vcpu == WHOLE ? &t->sum : &k->rates;
 
-	for (u32 i = first; i < end; i++)
-		look_at_vcpu(run->guest->vcpu[i], k.at_ticks, &k);
-	was = look_old(t, &k);
-	if (!look_keep(&t->now, &k))
-		return false;
 	if (t->first)
-		return true;
+		return;
 	if (run->json)
-		row_json(run, run->guest->cfg.name, vcpu, &was, &k);
+		row_json(run, run->guest->cfg.name, vcpu, r, k->elapsed_ticks);
 	else if (row_shows(run, t))
-		row_text(run, t, run->guest->cfg.name, vcpu, &was, &k);
-	return true;
+		row_text(run, t, run->guest->cfg.name, vcpu, r);
 }
 
 /* ---- the host ---- */
 
-static void cpus_look(struct top *t, struct cpu_stats *d, u64 *elapsed)
+/* CPUs are looked at while they work: one that went from one thing to the next
+ * just then may seem to have spent a little less on something than before. */
+static u64 grown(u64 now, u64 was)
+{
+	return now > was ? now - was : 0;
+}
+
+/* Guests, tasks, host, idle; since the look before. */
+#define PARTS 4
+
+static void cpus_look(struct top *t, u64 part[PARTS], u64 *elapsed)
 {
 	struct cpu_stats sum = {.guest_ticks = 0}, s;
 	u64 now = time_now_ticks();
@@ -228,45 +252,64 @@ static void cpus_look(struct top *t, struct cpu_stats *d, u64 *elapsed)
 		sum.host_ticks += s.host_ticks;
 		sum.idle_ticks += s.idle_ticks;
 	}
-	d->guest_ticks = sum.guest_ticks - t->cpus.guest_ticks;
-	d->task_ticks = sum.task_ticks - t->cpus.task_ticks;
-	d->host_ticks = sum.host_ticks - t->cpus.host_ticks;
-	d->idle_ticks = sum.idle_ticks - t->cpus.idle_ticks;
+	part[0] = grown(sum.guest_ticks, t->cpus.guest_ticks);
+	part[1] = grown(sum.task_ticks, t->cpus.task_ticks);
+	part[2] = grown(sum.host_ticks, t->cpus.host_ticks);
+	part[3] = grown(sum.idle_ticks, t->cpus.idle_ticks);
 	*elapsed = now - t->cpus_ticks;
 	t->cpus = sum;
 	t->cpus_ticks = now;
 }
 
+/* Ticks into shares of all CPUs, `unit` each, rounded so that they add up to
+ * that exactly: what is rounded is where each ends in a row of them. */
+static void cpus_shares(u64 part[PARTS], u64 unit)
+{
+	u64 all = 0, upto = 0, shown = 0, end;
+
+	for (u32 i = 0; i < PARTS; i++)
+		all += part[i];
+	for (u32 i = 0; i < PARTS; i++) {
+		upto += part[i];
+		end = rate(upto, unit * cpu_count(), all);
+		part[i] = end - shown;
+		shown = end;
+	}
+}
+
+static void head_json(struct cmd_run *run, const u64 part[PARTS], u64 elapsed)
+{
+	struct json j;
+
+	json_open(&j, run->out, "top_host");
+	json_str(&j, "policy", sched_policy_name());
+	json_u64(&j, "cpus", cpu_count());
+	json_u64(&j, "elapsed_ns", ticks_to_ns(elapsed));
+	json_milli(&j, "guest_percent", part[0]);
+	json_milli(&j, "task_percent", part[1]);
+	json_milli(&j, "host_percent", part[2]);
+	json_milli(&j, "idle_percent", part[3]);
+	json_close(&j);
+}
+
 static void top_head(struct cmd_run *run, struct top *t)
 {
-	struct cpu_stats d;
-	struct json j;
-	u64 elapsed;
+	u64 part[PARTS], elapsed;
 
-	cpus_look(t, &d, &elapsed);
+	cpus_look(t, part, &elapsed);
 	if (t->first)
 		return;
+	cpus_shares(part, run->json ? 100000 : 100);
 	if (run->json) {
-		json_open(&j, run->out, "top_host");
-		json_str(&j, "policy", sched_policy_name());
-		json_u64(&j, "cpus", cpu_count());
-		json_u64(&j, "elapsed_ns", ticks_to_ns(elapsed));
-		json_milli(&j, "guest_percent", share(d.guest_ticks, elapsed));
-		json_milli(&j, "task_percent", share(d.task_ticks, elapsed));
-		json_milli(&j, "host_percent", share(d.host_ticks, elapsed));
-		json_milli(&j, "idle_percent", share(d.idle_ticks, elapsed));
-		json_close(&j);
+		head_json(run, part, elapsed);
 		return;
 	}
 	out_fmt(run->out,
 		"%s%" PRIu32 " CPUs, %s; guests %" PRIu64 " %%, tasks %" PRIu64
 		" %%, host %" PRIu64 " %%, idle %" PRIu64 " %%%s%s",
 		t->in_place ? "\033[H" : "", cpu_count(), sched_policy_name(),
-		rate(d.guest_ticks, 100, elapsed),
-		rate(d.task_ticks, 100, elapsed),
-		rate(d.host_ticks, 100, elapsed),
-		rate(d.idle_ticks, 100, elapsed), t->in_place ? "; q ends" : "",
-		eol(t));
+		part[0], part[1], part[2], part[3],
+		t->in_place ? "; q ends" : "", eol(t));
 	out_fmt(run->out,
 		"GUEST                   RUN %%    WAIT %%    WAKES/s"
 		"    EXITS/s%s",
@@ -275,19 +318,35 @@ static void top_head(struct cmd_run *run, struct top *t)
 
 /* ---- rounds ---- */
 
-/* True: the round has one row more. */
+/* Looks at some vCPUs. False: no memory. */
+static bool top_look(struct cmd_run *run, struct top *t)
+{
+	u32 end = MIN(run->guest->cfg.vcpus, t->looked + LOOK_VCPUS);
+
+	while (t->looked < end) {
+		if (!look_at(t, run->guest->vcpu[t->looked], run->json)) {
+			cmd_fail(run, "no memory");
+			return false;
+		}
+		t->looked++;
+	}
+	return true;
+}
+
+/* True: the round goes on. */
 static bool top_next(struct cmd_run *run, struct top *t)
 {
 	if (!run->guest || t->vcpu == run->guest->cfg.vcpus) {
 		if (!cmd_any_guest(run))
 			return false;
 		t->vcpu = WHOLE;
+		t->looked = 0;
+		t->guest_at = t->now.len;
+		t->sum = (struct rates){.running = 0};
 	}
-	if (!top_row(run, t, t->vcpu)) {
-		cmd_fail(run, "no memory");
-		return false;
-	}
-	t->vcpu++;
+	if (t->looked < run->guest->cfg.vcpus)
+		return top_look(run, t);
+	top_row(run, t, t->vcpu++);
 	return true;
 }
 
@@ -300,6 +359,7 @@ static enum cmd_next round_end(struct cmd_run *run, struct top *t)
 	t->old = t->now;
 	t->now = old;
 	t->now.len = 0;
+	t->rows = t->row;
 	if (run->failed || (!t->first && !--t->rounds_left))
 		return CMD_DONE;
 	t->first = false;
@@ -359,9 +419,7 @@ static enum cmd_next top_step(struct cmd_run *run)
 
 static void top_scroll(struct top *t, bool down)
 {
-	u32 rows = (u32)t->old.len;
-
-	if (down && t->scroll + 1 < rows)
+	if (down && t->scroll + 1 < t->rows)
 		t->scroll++;
 	else if (!down && t->scroll)
 		t->scroll--;

@@ -642,6 +642,8 @@ void sched_cpu_show(u32 cpu, char *buf, size_t len)
 	snprintf(buf, len, "queue \\ of %u", cpu);
 }
 
+bool fake_thirds;
+
 /* Guest time goes on 1 tick in 4 of the clock, for the first vCPU of each. */
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 {
@@ -650,7 +652,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 		.state = v->state,
 		.paused = v->sched.paused,
 		.ticks = {[RUNSTATE_RUNNING] = v->id ? 0 : now / 4,
-			  [RUNSTATE_RUNNABLE] = now / 8},
+			  [RUNSTATE_RUNNABLE] = now * 1246 / 10000},
 		.wakes = now / 10000,
 		.exits = now / 1000,
 		.allowed = {.w = {3}},
@@ -666,6 +668,12 @@ void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 {
 	*out = (struct cpu_stats){.guest_ticks = fake_now_ticks / 2,
 				  .idle_ticks = fake_now_ticks / 2};
+	if (fake_thirds) {
+		out->guest_ticks = fake_now_ticks / 3;
+		out->task_ticks = fake_now_ticks / 3;
+		out->host_ticks = fake_now_ticks / 3;
+		out->idle_ticks = 0;
+	}
 }
 
 void sched_vcpu_request(struct vcpu *v, u32 requests)

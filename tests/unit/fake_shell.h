@@ -41,6 +41,7 @@ int json_lines(const char *text);
 /* The next `n` allocations succeed, later ones fail; -1: none fails. */
 void fake_alloc_limit(long n);
 
+extern bool fake_thirds; /* CPUs: a third for guests, tasks and the host each */
 extern u64 fake_now_ticks;
 extern u64 fake_tick; /* how far the clock goes each time it's read */
 

@@ -468,6 +468,40 @@ static void top_shows_shares_of_the_time_between(void **state)
 	assert_null(strchr(text.text, '\033'));
 }
 
+/* "12.5" at `s` is 125. */
+static u64 tenths(const char *s)
+{
+	u32 whole, tenth;
+
+	assert_int_equal(sscanf(s, "%u.%u", &whole, &tenth), 2);
+	return 10 * whole + tenth;
+}
+
+static void top_shows_sums_that_are_exact(void **state)
+{
+	const char *row;
+	u64 sum = 0;
+
+	/* More vCPUs than are looked at in one step. */
+	fake_guest("many", 150);
+	fake_tick = 10;
+	fake_thirds = true;
+	run("top 1 1");
+	fake_thirds = false;
+	row = strstr(text.text, "\nmany ") + 1;
+	for (u32 i = 0; i < 150; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "\n  :%u ", i);
+		sum += tenths(strstr(row, name) + 1 + 31);
+	}
+	/* 12.46 % is shown as 12.5. */
+	assert_int_equal(sum, 150 * 125);
+	assert_int_equal(tenths(row + 31), sum);
+	assert_non_null(strstr(text.text, "guests 67 %, tasks 66 %, host 67 %, "
+					  "idle 0 %\n"));
+}
+
 static void top_refreshes_in_place_until_q(void **state)
 {
 	u64 wake_ticks;
@@ -836,6 +870,7 @@ int main(void)
 		T(registers_pause_only_what_runs),
 		T(a_listing_lets_guests_go_when_it_is_cut_short),
 		T(top_shows_shares_of_the_time_between),
+		T(top_shows_sums_that_are_exact),
 		T(top_refreshes_in_place_until_q),
 		T(top_knows_who_came_and_went),
 		T(log_shows_all_or_the_last),
