@@ -30,6 +30,14 @@ static u64 largest_free_bytes(void)
 	return 0;
 }
 
+/* "12.3 MiB" */
+static void out_mib(struct out *o, u64 bytes)
+{
+	u64 tenths = (bytes * 10 + MIB / 2) / MIB;
+
+	out_fmt(o, "%" PRIu64 ".%" PRIu64 " MiB", tenths / 10, tenths % 10);
+}
+
 static void mem_host(struct cmd_run *run)
 {
 	u64 total = page_total_count() * PAGE_BYTES;
@@ -37,12 +45,15 @@ static void mem_host(struct cmd_run *run)
 	struct json j;
 
 	if (!run->json) {
-		out_fmt(run->out,
-			"host: %" PRIu64 " MiB, %" PRIu64 " free, "
-			"largest block %" PRIu64 " KiB, objects %" PRIu64
-			" KiB\n",
-			to_mib(total), to_mib(avail),
-			largest_free_bytes() >> 10, obj_live_bytes() >> 10);
+		out_str(run->out, "host: ");
+		out_mib(run->out, total);
+		out_str(run->out, ", free ");
+		out_mib(run->out, avail);
+		out_str(run->out, ", largest block ");
+		out_mib(run->out, largest_free_bytes());
+		out_str(run->out, ", objects ");
+		out_mib(run->out, obj_live_bytes());
+		out_str(run->out, "\n");
 		return;
 	}
 	json_open(&j, run->out, "memory");
@@ -187,6 +198,20 @@ static bool help_wants(const struct cmd_run *run, const struct cmd *c)
 	return run->argc < 2 || (c->verb && strcmp(run->argv[1], c->verb) == 0);
 }
 
+/* In the list of all: a line for each noun, so that it fits a screen. */
+static void help_noun(struct cmd_run *run, const struct cmd *c)
+{
+	const struct cmd *next;
+
+	out_fmt(run->out, "%-9s %s", c->noun, c->verb ? c->verb : c->help);
+	while ((next = cmd_after(c)) && strcmp(next->noun, c->noun) == 0) {
+		c = next;
+		run->pos++;
+		out_fmt(run->out, ", %s", c->verb);
+	}
+	out_str(run->out, "\n");
+}
+
 static const char help_keys[] =
 	"\nTab completes, arrows and ^R walk the history, ^C ends a command. "
 	"';' separates\ncommands. -j prints one JSON object a line. "
@@ -207,7 +232,10 @@ static enum cmd_next help_step(struct cmd_run *run)
 			out_str(run->out, help_keys);
 		return CMD_DONE;
 	}
-	if (help_wants(run, c)) {
+	if (!run->argc && !run->json) {
+		run->stage = 1;
+		help_noun(run, c);
+	} else if (help_wants(run, c)) {
 		run->stage = 1;
 		help_row(run, c);
 		if (run->argc && c->more && !run->json)

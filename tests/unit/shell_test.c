@@ -269,6 +269,39 @@ static void every_listing_has_a_json_form(void **state)
 	}
 }
 
+static void the_list_of_commands_fits_a_small_terminal(void **state)
+{
+	u32 lines = 0, column = 0;
+	const char *at;
+
+	at = run("help");
+	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;) {
+		char noun[32];
+
+		snprintf(noun, sizeof(noun), "\n%s ", c->noun);
+		at = strstr(text.text, noun);
+		at = at ? at + 1 : text.text;
+		assert_memory_equal(at, c->noun, strlen(c->noun));
+		at = strstr(at, c->verb ? c->verb : c->help);
+		assert_non_null(at);
+	}
+	for (at = text.text; *at; at++) {
+		column = *at == '\n' ? 0 : column + 1;
+		lines += *at == '\n';
+		assert_true(column <= 80);
+	}
+	/* And the next prompt. */
+	assert_true(lines < 24);
+}
+
+static void memory_is_told_in_one_unit(void **state)
+{
+	run("mem");
+	assert_non_null(strstr(text.text, "largest block "));
+	assert_non_null(strstr(text.text, " MiB, objects "));
+	assert_null(strstr(text.text, "KiB"));
+}
+
 static void every_command_that_lists_says_so_in_help(void **state)
 {
 	u32 with_json = 0;
@@ -281,9 +314,14 @@ static void every_command_that_lists_says_so_in_help(void **state)
 		with_json += c->json;
 	}
 	assert_int_equal(with_json, 12);
-	run("help");
-	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;)
+	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "help %s %s", c->noun,
+			 c->verb ? c->verb : "");
+		run(line);
 		assert_non_null(strstr(text.text, c->help));
+	}
 	run("help guest create");
 	assert_non_null(strstr(text.text, "guest create NAME [KNOB=VALUE...]"));
 	assert_null(strstr(text.text, "guest start"));
@@ -855,6 +893,8 @@ int main(void)
 		T(any_wrong_word_is_one_line_and_no_harm),
 		T(errors_with_j_are_objects),
 		T(every_listing_has_a_json_form),
+		T(the_list_of_commands_fits_a_small_terminal),
+		T(memory_is_told_in_one_unit),
 		T(every_command_that_lists_says_so_in_help),
 		T(guests_start_stop_and_go),
 		T(a_command_waits_until_its_wish_came_true),
