@@ -8,6 +8,12 @@
  * of an FP or vector register gets the access fault that a device without that
  * access raises (Privileged ISA 3.6, PMAs).
  *
+ * So does an access that began before the device: one that is misaligned may
+ * have its first bytes in RAM, on the page before, and fault at a device's
+ * first register. htinst says how far into the access that is, where rs1 was
+ * (15.6.3, "address offset"); without htinst its own address tells: what is not
+ * aligned is refused wherever it begins.
+ *
  * Registers that the exit path has not stored (s0-s11, gp) are asked for with
  * NEXT_FULL, before the device is touched.
  */
@@ -21,6 +27,8 @@
 #define RD(inst) ((inst) >> 7 & 31)
 #define RS2(inst) ((inst) >> 20 & 31)
 #define FUNCT3(inst) ((inst) >> 12 & 7)
+#define RS1(inst) ((inst) >> 15 & 31)
+#define ADDRESS_OFFSET(htinst) RS1(htinst)
 
 /* gp, s0, s1, s2-s11 */
 #define NOT_STORED (1u << 3 | 1u << 8 | 1u << 9 | 0x3ffu << 18)
@@ -93,6 +101,25 @@ static struct access decode_any(u32 inst)
 	return decode(inst, 4);
 }
 
+/* The base register of a load or store as it is in memory. */
+static u32 base_of(u32 inst)
+{
+	if ((inst & 3) == 3)
+		return RS1(inst);
+	return (inst & 3) == 2 ? 2 : 8 + (inst >> 7 & 7);
+}
+
+/* Is the access aligned? Its offset in bits below 3: those of the compressed
+ * forms are multiples of the width. The base register is stored. */
+static bool is_aligned(struct riscv_vcpu *v, u32 inst, const struct access *a)
+{
+	u64 at = reg_get(v, base_of(inst));
+
+	if ((inst & 3) == 3)
+		at += a->store ? RD(inst) : RS2(inst);
+	return (at & (a->width - 1)) == 0;
+}
+
 static u64 extend(u64 val, const struct access *a)
 {
 	u32 shift = 64 - 8 * a->width;
@@ -127,10 +154,14 @@ enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
 
 	if (likely(htinst & 1)) {
 		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
+		a.ok &= ADDRESS_OFFSET(htinst) == 0;
 	} else {
 		if (exit_fetch(&inst))
 			return NEXT_RETRY;
 		a = decode_any(inst);
+		if (a.ok && (NOT_STORED >> base_of(inst) & 1) && !v->full)
+			return NEXT_FULL;
+		a.ok = a.ok && is_aligned(v, inst, &a);
 	}
 	if (a.ok && (NOT_STORED >> a.reg & 1) && !v->full)
 		return NEXT_FULL;

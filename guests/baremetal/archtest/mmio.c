@@ -257,6 +257,49 @@ static void misaligned(void)
 	}
 }
 
+/* The first bytes in RAM, the others on the page behind it, which is a
+ * device's and begins with a register as wide as the access. */
+static void straddling(void)
+{
+	static const u32 insns[] = {
+		0x00052503, /* lw a0, 0(a0) */
+		0x00b52023, /* sw a1, 0(a0) */
+		0x4108,	    /* c.lw a0, 0(a0) */
+		0xc10c,	    /* c.sw a1, 0(a0) */
+	};
+	u64 *root, va = PAGING_FREE_VA, first = machine.plic.base + 0x2000;
+	struct probe p;
+
+	if (!find())
+		return;
+	if (!machine.rouse) {
+		test_skip("the board's devices take such accesses");
+		return;
+	}
+	root = paging_new();
+	paging_map(root, va, (u64)user_data, PTE_RW);
+	paging_map(root, va + 0x1000, first, PTE_RW);
+	for (u32 i = 0; i < 12; i++) {
+		u32 insn = insns[i % 4];
+		u64 cause = i & 1 ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS;
+
+		code_begin();
+		if ((insn & 3) == 3)
+			code_add(insn);
+		else
+			code_add16((u16)insn);
+		code_add(INSN_RET);
+		paging_on(root, 0);
+		code_run(&p, va + 0xffd + i / 4, 0xffffffff);
+		paging_off();
+		check(p.scause == cause || p.scause == cause - 1,
+		      "insn 0x%x: scause %ld", insn, p.scause);
+		check(p.stval - va - 0xffd <= 3, "insn 0x%x: stval 0x%lx",
+		      insn, p.stval);
+	}
+	check_eq(read32(first), 0, "the register afterwards");
+}
+
 static void atomics(void)
 {
 	struct probe p;
@@ -320,6 +363,7 @@ const struct test mmio_tests[] = {
 	{"mmio_from_user_mode_and_execute_only_code", from_user_mode},
 	{"mmio_wrong_width_is_an_access_fault", wrong_widths},
 	{"mmio_misaligned_traps", misaligned},
+	{"mmio_that_begins_in_ram_is_an_access_fault", straddling},
 	{"mmio_atomics_are_access_faults", atomics},
 	{"mmio_fetch_is_an_access_fault", fetches},
 };
