@@ -204,6 +204,75 @@ def restarts(t):
     t.check(m.wait() in (0, 4), "QEMU's status is neither guest's")
 
 
+SMALL = "kernel=small.bin load=0x80000000"
+MIB = 1 << 20
+
+
+def free_memory(shell):
+    return next(row for row in shell.json("mem")
+                if row["type"] == "memory")
+
+
+def create_small(shell, names, size="1M"):
+    """Guests that only take memory away."""
+    for at in range(0, len(names), 8):
+        shell.run("; ".join(f"guest create {n} memory={size} {SMALL}"
+                            for n in names[at:at + 8]), 120)
+
+
+def crashes(t):
+    """A guest that runs and can't go on: on-crash has its say. All that can
+    happen to it is that the host has no page left for its page tables. So
+    memory is made into pieces smaller than a large page, which need a table
+    for each 2 MiB, and then nearly used up."""
+    (t.folder / "small.bin").write_bytes(b"x" * 4096)
+    m = t.boot(lab=lab(guest("t", memory="1M", kernel="small.bin",
+                             load=0x80000000, autostart=False),
+                       guest("toucher", "toucher", autostart=False),
+                       guest("other", "tick", bootargs="seconds=0")),
+               mem="128M", smp=1)
+    m.expect("^rouse> ")
+    shell = Shell(m)
+    shell.quiet()
+    before = free_memory(shell)["free_bytes"]
+    create_small(shell, ["s0", "s1", "s2", "s3"])
+    cost = (before - free_memory(shell)["free_bytes"]) // 4
+    names = [f"f{i}" for i in range(before // cost - 6)]
+    create_small(shell, names)
+    for at in range(0, len(names), 16):
+        shell.run("guest destroy " + " ".join(names[at:at + 16:2]))
+    shell.run(f"guest create v memory={len(names) * 2 // 5}M on-crash=stop "
+              "kernel=baremetal/toucher.elf")
+    # One that leaves 2 MiB, and one of exactly what is left but 10 pages.
+    left = free_memory(shell)["free_bytes"]
+    create_small(shell, ["last"], f"{(left - 3 * MIB) >> 12 << 2}K")
+    left = free_memory(shell)["free_bytes"]
+    t.check(cost + (64 << 10) < left < 4 * MIB, f"{left} bytes are left")
+    create_small(shell, ["least"],
+                 f"{(left - (cost - MIB) - (40 << 10)) >> 12 << 2}K")
+    left = free_memory(shell)
+    t.check(left["free_bytes"] < 14 * 4096, f"too much is free: {left}")
+    # The guest runs, and then can't go on; stopped, it can be started again.
+    for n in (1, 2):
+        shell.run("guest start v; guest wait v", 120)
+        got = shell.guests()["v"]
+        t.equal((got["state"], got["last_event"], got["last_code"],
+                 got["boots"]), ("stopped", "crash", 1, n), "the end of it")
+    t.check(re.search(r"v: vCPU \d+ can't go on at pc 0x[0-9a-f]+: no host "
+                      r"memory left for address 0x[0-9a-f]+\n", m.text),
+            "no reason is given")
+    shell.run("set v on-crash=restart; guest start v")
+    for _ in range(2):
+        m.expect(r"v: crashed, status 1; starts again\n", 60)
+    now = shell.guests()
+    t.check(now["v"]["boots"] >= 4, f"boots: {now['v']['boots']}")
+    t.equal((now["other"]["state"], now["other"]["boots"]), ("running", 1),
+            "its neighbour")
+    m.line("set v on-crash=host-poweroff")
+    m.expect(r"v: crashed, status 1; the host powers off\n", 60)
+    t.equal(m.wait(), 1, "QEMU's status")
+
+
 def poweroff_status(t):
     """`poweroff N` ends the machine with N, whatever guests do."""
     m, shell = begin(t, HOG)
@@ -223,6 +292,8 @@ def tests(full):
                    wanted=wanted, **more)
               for name, guests, wanted, more in STATUSES]
     cases += [Case("restarted_guests_begin_anew", restarts, timeout=120)]
+    cases += [Case("a_running_guest_that_crashes_ends_as_on-crash_says",
+                   crashes, timeout=180)]
     cases += [Case(f"poweroff_{n}_is_status_{wanted}", poweroff_status,
                    timeout=60, status=n, wanted=wanted)
               for n, wanted in ((0, 0), (77, 77), (512, 255))]
