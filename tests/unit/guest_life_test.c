@@ -1,0 +1,453 @@
+/*
+ * The life of a guest: how it starts, ends and starts anew, and what may come
+ * in between.
+ */
+/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_reap.c
+ *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
+ *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
+ *	tests/unit/fake_guest.c
+ */
+#include "tests/unit/fake_guest.h"
+
+static void hart_0_starts_where_the_plan_says(void **state)
+{
+	struct guest *g;
+	u64 bytes;
+
+	begin(false);
+	g = create(config("one"));
+	bytes = obj_live_bytes();
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	/* The loader and its tree are gone. */
+	assert_int_equal(obj_live_bytes(), bytes);
+	assert_int_equal(w.starts, 1);
+	assert_int_equal(w.entry, ENTRY);
+	assert_int_equal(w.arg, TREE);
+	assert_int_equal(w.loads, 1);
+	assert_int_equal(w.emul_resets, 1);
+	assert_int_equal(w.arch_resets, 1);
+	end();
+}
+
+static void poweroff_stops_and_keeps_the_status(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	guest_end(g, EVENT_POWEROFF, 3);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPED);
+	assert_int_equal(g->last_event, EVENT_POWEROFF);
+	assert_int_equal(g->last_code, 3);
+	assert_int_equal(w.powered_off, 0);
+	end();
+}
+
+static void nothing_is_done_before_all_owners_answered(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_owners = true;
+	guest_end(g, EVENT_REBOOT, 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPING);
+	assert_int_equal(w.loads, 1);
+	owners_answer(g);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.loads, 2);
+	end();
+}
+
+static void nothing_is_done_before_all_kills_are_asked_for(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_kill = true;
+	guest_end(g, EVENT_REBOOT, 0);
+	w.slow_kill = false;
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.loads, 2);
+	end();
+}
+
+static void no_new_life_begins_before_mail_of_the_old_is_looked_at(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_mail = true;
+	guest_end(g, EVENT_REBOOT, 0);
+	run_all();
+	/* A start that is still in the mail is dropped in this state alone. */
+	assert_int_equal(g->state, GUEST_STOPPING);
+	w.slow_mail = false;
+	mail_looked();
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.loads, 2);
+	end();
+}
+
+static void a_reboot_starts_anew_from_the_images(void **state)
+{
+	struct guest *g;
+	u8 seed[64], byte = 0x55;
+
+	begin(false);
+	g = running("one");
+	memcpy(seed, w.seed, sizeof(seed));
+	/* The loader asserts that it finds zeroes where this is. */
+	assert_int_equal(guest_write(g, (struct gpa){ ENTRY + 70000 }, &byte, 1),
+			 0);
+	assert_int_equal(guest_write(g, (struct gpa){ BASE }, &byte, 1), 0);
+	guest_end(g, EVENT_REBOOT, 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(w.unmaps, 2);
+	assert_int_equal(w.emul_resets, 2);
+	assert_int_equal(w.arch_resets, 2);
+	assert_int_equal(w.loads, 2);
+	assert_int_equal(w.starts, 2);
+	assert_int_equal(g->boots, 2);
+	assert_int_equal(guest_read(g, (struct gpa){ BASE }, &byte, 1), 0);
+	assert_int_equal(byte, 0);
+	/* Another boot, another seed. */
+	assert_memory_not_equal(w.seed, seed, sizeof(seed));
+	end();
+}
+
+static void eager_ram_is_there_before_the_start(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct guest *g;
+
+	begin(false);
+	cfg.eager = true;
+	g = create(cfg);
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(gmem_touched_bytes(g->mem), 4 * MIB);
+	end();
+}
+
+static void actions_are_what_the_configuration_says(void **state)
+{
+	static const enum guest_event why[] = {
+		EVENT_POWEROFF, EVENT_REBOOT, EVENT_CRASH };
+	static const enum guest_action actions[] = {
+		ACTION_STOP, ACTION_RESTART, ACTION_HOST_POWEROFF };
+
+	begin(false);
+	for (u32 i = 0; i < 3; i++)
+		for (u32 k = 0; k < 3; k++) {
+			struct guest_config cfg = config("one");
+			struct guest *g;
+
+			*(i == 0 ? &cfg.on_poweroff : i == 1 ? &cfg.on_reboot :
+			  &cfg.on_crash) = actions[k];
+			g = create(cfg);
+			assert_int_equal(guest_start(g), 0);
+			run_all();
+			w.powered_off = 0;
+			guest_end(g, why[i], i == 0 ? 7 : 0);
+			run_all();
+			assert_int_equal(g->state, k == 1 ? GUEST_RUNNING :
+							    GUEST_STOPPED);
+			assert_int_equal(w.powered_off, k == 2);
+			if (k == 2)
+				assert_int_equal(w.status, i == 0 ? 7 :
+							   i == 2 ? 1 : 0);
+			(void)!guest_stop(g);
+			run_all();
+			assert_int_equal(guest_destroy(g), 0);
+			run_all();
+		}
+	end();
+}
+
+static void of_two_ends_the_first_counts(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_owners = true;
+	guest_end(g, EVENT_CRASH, 1);
+	guest_end(g, EVENT_REBOOT, 0);
+	assert_int_equal(guest_reset(g), -EBUSY);
+	owners_answer(g);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPED);
+	assert_int_equal(g->last_event, EVENT_CRASH);
+	assert_int_equal(w.kills, 1);
+	end();
+}
+
+static void an_end_in_any_step_of_the_start_stops_it(void **state)
+{
+	begin(false);
+	for (u32 steps = 0; steps < 20; steps++) {
+		struct guest *g = create(config("one"));
+
+		assert_int_equal(guest_start(g), 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		assert_int_equal(guest_destroy(g), 0);
+		run_all();
+		assert_as_before();
+	}
+	end();
+}
+
+static void a_reset_while_it_starts_starts_again(void **state)
+{
+	begin(false);
+	for (u32 steps = 0; steps < 20; steps++) {
+		struct guest *g = create(config("one"));
+
+		assert_int_equal(guest_start(g), 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		assert_int_equal(guest_reset(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+		assert_int_equal(guest_destroy(g), 0);
+		run_all();
+	}
+	end();
+}
+
+static void a_start_waits_until_no_cpu_has_its_second_stage(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	w.quiet = false;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_STARTING);
+	assert_int_equal(w.unmaps, 0);
+	w.quiet = true;
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	end();
+}
+
+static void wishes_that_the_state_does_not_allow_are_refused(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	assert_int_equal(guest_stop(g), -EBUSY);
+	assert_int_equal(guest_reset(g), -EBUSY);
+	assert_int_equal(guest_pause(g), -EBUSY);
+	assert_int_equal(guest_resume(g), -EBUSY);
+	assert_int_equal(guest_start(g), 0);
+	assert_int_equal(guest_start(g), -EBUSY);
+	run_all();
+	assert_int_equal(guest_start(g), -EBUSY);
+	assert_int_equal(guest_destroy(g), -EBUSY);
+	end();
+}
+
+static void pausing_asks_every_vcpu(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(w.pauses, 2);
+	assert_string_equal(guest_state_name(g), "paused");
+	assert_int_equal(guest_pause(g), -EBUSY);
+	assert_int_equal(guest_resume(g), 0);
+	assert_int_equal(w.resumes, 2);
+	assert_string_equal(guest_state_name(g), "running");
+	/* It may end while it is paused, and is not paused after that. */
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(guest_reset(g), 0);
+	run_all();
+	assert_string_equal(guest_state_name(g), "running");
+	end();
+}
+
+static void a_pause_meant_for_one_life_does_not_reach_the_next(void **state)
+{
+	struct guest *g;
+	u32 seen;
+
+	begin(false);
+	g = running("one");
+	/* Found RUNNING; then it ends and starts again. */
+	seen = ck_pr_load_32(&g->paused);
+	assert_int_equal(guest_reset(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(guest_pause_in(g, seen), -EBUSY);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(w.pauses, 0);
+	/* The same while it was paused in its first life. */
+	assert_int_equal(guest_pause(g), 0);
+	seen = ck_pr_load_32(&g->paused);
+	assert_int_equal(guest_reset(g), 0);
+	run_all();
+	assert_int_equal(guest_pause_in(g, seen), -EBUSY);
+	assert_int_equal(guest_pause_in(g, seen & ~1u), -EBUSY);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(guest_pause(g), 0);
+	end();
+}
+
+static void requests_of_a_pause_that_come_in_the_next_life_do_nothing(void **s)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.end_first = true;
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(w.pauses, 0);
+	assert_string_equal(guest_state_name(g), "running");
+	assert_int_equal(guest_resume(g), -EBUSY);
+	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(w.pauses, 2);
+	assert_int_equal(guest_resume(g), 0);
+	end();
+}
+
+static void a_damaged_image_is_said_once_and_not_tried_again(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct guest *g;
+
+	begin(false);
+	cfg.on_crash = ACTION_RESTART;
+	g = create(cfg);
+	w.image_broken = true;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPED);
+	assert_int_equal(w.loads, 1);
+	assert_int_equal(g->last_code, 1);
+	/* Repaired, it starts. */
+	w.image_broken = false;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	end();
+}
+
+static void a_policy_without_room_leaves_it_stopped(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	w.no_room = true;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPED);
+	end();
+}
+
+static void a_crash_names_guest_vcpu_pc_and_reason(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.slow_owners = true;
+	guest_crash(g->vcpu[1], "cause %d", 42);
+	assert_string_equal(w.log,
+			    "one: vCPU 1 can't go on at pc 0x1234: cause 42");
+	assert_int_equal(g->state, GUEST_STOPPING);
+	end();
+}
+
+static void the_machine_ends_with_the_worst_status_when_all_are_done(void **s)
+{
+	struct guest *a, *b, *c;
+	struct guest_config extra = config("extra");
+
+	begin(true);
+	a = running("a");
+	b = running("b");
+	extra.autostart = false;
+	c = create(extra);
+	assert_int_equal(guest_start(c), 0);
+	run_all();
+	guest_end(a, EVENT_POWEROFF, 5);
+	run_all();
+	assert_int_equal(w.powered_off, 0);
+	guest_end(b, EVENT_REBOOT, 0);
+	run_all();
+	assert_int_equal(w.powered_off, 0);
+	guest_end(b, EVENT_POWEROFF, 2);
+	run_all();
+	assert_int_equal(w.powered_off, 1);
+	assert_int_equal(w.status, 5);
+	end();
+}
+
+static void a_guest_that_was_not_autostarted_ends_nothing(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct guest *g;
+
+	begin(true);
+	cfg.autostart = false;
+	g = create(cfg);
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	guest_end(g, EVENT_POWEROFF, 9);
+	run_all();
+	assert_int_equal(w.powered_off, 0);
+	end();
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(hart_0_starts_where_the_plan_says),
+		T(poweroff_stops_and_keeps_the_status),
+		T(nothing_is_done_before_all_owners_answered),
+		T(nothing_is_done_before_all_kills_are_asked_for),
+		T(no_new_life_begins_before_mail_of_the_old_is_looked_at),
+		T(a_reboot_starts_anew_from_the_images),
+		T(eager_ram_is_there_before_the_start),
+		T(actions_are_what_the_configuration_says),
+		T(of_two_ends_the_first_counts),
+		T(an_end_in_any_step_of_the_start_stops_it),
+		T(a_reset_while_it_starts_starts_again),
+		T(a_start_waits_until_no_cpu_has_its_second_stage),
+		T(wishes_that_the_state_does_not_allow_are_refused),
+		T(pausing_asks_every_vcpu),
+		T(a_pause_meant_for_one_life_does_not_reach_the_next),
+		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),
+		T(a_damaged_image_is_said_once_and_not_tried_again),
+		T(a_policy_without_room_leaves_it_stopped),
+		T(a_crash_names_guest_vcpu_pc_and_reason),
+		T(the_machine_ends_with_the_worst_status_when_all_are_done),
+		T(a_guest_that_was_not_autostarted_ends_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

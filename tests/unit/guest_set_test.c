@@ -1,0 +1,94 @@
+/*
+ * Knobs of guests, changed while they run or stand still.
+ */
+/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_reap.c
+ *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
+ *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
+ *	tests/unit/fake_guest.c
+ */
+#include "tests/unit/fake_guest.h"
+
+static void a_changed_weight_is_mailed_and_kept(void **state)
+{
+	static const char *const set[] = { "weight=512" };
+	static const char *const bad[] = { "weight=7", "weight=99999" };
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	assert_int_equal(guest_set(g, set, 1, &err), 0);
+	assert_int_equal(g->cfg.sched.weight, 512);
+	assert_int_equal(w.params, 1);
+	/* All or none. */
+	assert_int_equal(guest_set(g, bad, 2, &err), -EINVAL);
+	assert_int_equal(g->cfg.sched.weight, 512);
+	assert_int_equal(w.params, 1);
+	w.checks_fail = true;
+	assert_int_equal(guest_set(g, bad, 1, &err), -EINVAL);
+	assert_int_equal(g->cfg.sched.weight, 512);
+	w.checks_fail = false;
+	end();
+}
+
+static void pins_move_the_vcpus_that_they_concern(void **state)
+{
+	static const char *const pin[] = { "pin=2" };
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	assert_int_equal(guest_set(g, pin, 1, &err), 0);
+	assert_int_equal(w.moves, 2);
+	assert_int_equal(guest_set(g, pin, 1, &err), 0);
+	assert_int_equal(w.moves, 2);
+	end();
+}
+
+static void images_change_only_in_a_stopped_guest(void **state)
+{
+	static const char *const kernel[] = { "kernel=Other" };
+	static const char *const vcpus[] = { "vcpus=3" };
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	assert_int_equal(guest_set(g, kernel, 1, &err), -EINVAL);
+	assert_int_equal(guest_stop(g), 0);
+	run_all();
+	assert_int_equal(guest_set(g, kernel, 1, &err), 0);
+	assert_string_equal(g->cfg.kernel, "Other");
+	assert_string_equal(g->cfg.name, "one");
+	assert_int_equal(guest_set(g, vcpus, 1, &err), -EINVAL);
+	assert_int_equal(g->cfg.vcpus, 2);
+	assert_int_equal(g->state, GUEST_STOPPED);
+	end();
+}
+
+static void knobs_without_memory_change_nothing(void **state)
+{
+	static const char *const kernel[] = { "kernel=Other" };
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	mem_fail_after(1);
+	assert_int_equal(guest_set(g, kernel, 1, &err), -ENOMEM);
+	mem_fail_after(0);
+	assert_string_equal(g->cfg.kernel, "Image");
+	assert_int_equal(guest_start(g), 0);
+	end();
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_changed_weight_is_mailed_and_kept),
+		T(pins_move_the_vcpus_that_they_concern),
+		T(images_change_only_in_a_stopped_guest),
+		T(knobs_without_memory_change_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
