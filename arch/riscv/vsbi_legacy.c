@@ -90,22 +90,30 @@ static enum exit_next mask_fault(struct riscv_vcpu *v, u64 va)
 					     CAUSE_LOAD_ACCESS, va);
 }
 
+/* The answer to a mask that is not MASK_OK. */
+static enum exit_next mask_bad(struct riscv_vcpu *v, enum mask_result mask,
+			       u64 fault_va)
+{
+	switch (mask) {
+	case MASK_FAULT:
+		return mask_fault(v, fault_va);
+	case MASK_AGAIN:
+		return NEXT_RETRY;
+	default:
+		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
+	}
+}
+
 /* Section 5.5. */
 static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 {
 	u64 va = reg_get(v, REG_A0), fault_va = 0;
 	struct vfence_harts harts;
+	enum mask_result mask;
 
-	switch (mask_read(v, va, &harts, &fault_va)) {
-	case MASK_FAULT:
-		return mask_fault(v, fault_va);
-	case MASK_AGAIN:
-		return NEXT_RETRY;
-	case MASK_INVALID:
-		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
-	case MASK_OK:
-		break;
-	}
+	mask = mask_read(v, va, &harts, &fault_va);
+	if (mask != MASK_OK)
+		return mask_bad(v, mask, fault_va);
 	if (!harts.all || !va)
 		vsbi_ipi_send(v, &harts);
 	else if (!ipi_spread(v, va, &fault_va))
@@ -120,17 +128,11 @@ static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
 	struct vfence_harts harts;
 	u64 fault_va = 0;
 	bool empty = false, done;
+	enum mask_result mask;
 
-	switch (mask_read(v, reg_get(v, REG_A0), &harts, &fault_va)) {
-	case MASK_FAULT:
-		return mask_fault(v, fault_va);
-	case MASK_AGAIN:
-		return NEXT_RETRY;
-	case MASK_INVALID:
-		return vsbi_return_legacy(v, VSBI_INVALID_PARAM);
-	case MASK_OK:
-		break;
-	}
+	mask = mask_read(v, reg_get(v, REG_A0), &harts, &fault_va);
+	if (mask != MASK_OK)
+		return mask_bad(v, mask, fault_va);
 	if (eid != VSBI_LEGACY_FENCE_I) {
 		op.kind = VFENCE_VMA;
 		if (!vsbi_fence_range(reg_get(v, REG_A1), reg_get(v, REG_A2),

@@ -106,3 +106,14 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 	fake.end_event = why;
 	fake.end_code = code;
 }
+
+int fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		   u64 *val)
+{
+	(void)dev;
+	(void)v;
+	(void)off;
+	(void)width;
+	*val = 0;
+	return 0;
+}

@@ -35,17 +35,6 @@ void dev_timer_poke(void)
 {
 }
 
-static int none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		     u64 *val)
-{
-	(void)dev;
-	(void)v;
-	(void)off;
-	(void)width;
-	*val = 0;
-	return 0;
-}
-
 static void chip_set(struct emul_dev *dev, u32 line, bool level)
 {
 	(void)dev;
@@ -55,7 +44,7 @@ static void chip_set(struct emul_dev *dev, u32 line, bool level)
 
 static const struct emul_ops chip_ops = {
 	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x1000,
-	.widths = EMUL_W32, .lines = 64, .read = none_read, .irq_set = chip_set,
+	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .irq_set = chip_set,
 };
 
 EMUL_DEVICE(chip_ops);

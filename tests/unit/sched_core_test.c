@@ -408,27 +408,12 @@ static void an_affinity_without_a_cpu_is_refused(void **state)
 
 /* ---- Tasks ---- */
 
-struct work {
-	struct task task;
-	u64 step_ticks;
-	u32 steps_left, steps;
-};
-
-static enum task_result work_step(struct task *t)
-{
-	struct work *w = container_of(t, struct work, task);
-
-	w->steps++;
-	fake_spend(w->step_ticks);
-	return --w->steps_left ? TASK_MORE : TASK_WAIT;
-}
-
 static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 {
 	(void)state;
 	for (u32 i = 0; sched_policy_list(i); i++) {
 		struct sched_params top = SCHED_PARAMS_DEFAULT;
-		struct work w = { .step_ticks = 100 * FAKE_US,
+		struct fake_work w = { .step_ticks = 100 * FAKE_US,
 				  .steps_left = 1000 };
 		struct fake_guest *g;
 		struct fake_vcpu *f;
@@ -438,7 +423,7 @@ static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 		g = fake_guest_make(1, &top, 0);
 		f = fake_vcpu_of(g, 0);
 		fake_guest_start(g);
-		task_init(&w.task, "work", work_step, 0);
+		task_init(&w.task, "work", fake_work_step, 0);
 		task_charge_to(&w.task, &g->g);
 		fake_run_for(FAKE_MS);
 		task_wake(&w.task);
@@ -456,7 +441,7 @@ static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 
 static enum task_result wake_self_step(struct task *t)
 {
-	struct work *w = container_of(t, struct work, task);
+	struct fake_work *w = container_of(t, struct fake_work, task);
 
 	w->steps++;
 	if (w->steps < 10)
@@ -468,7 +453,7 @@ static enum task_result wake_self_step(struct task *t)
 
 static void a_wake_during_the_step_is_not_lost(void **state)
 {
-	struct work w = { .steps = 0 };
+	struct fake_work w = { .steps = 0 };
 
 	(void)state;
 	fake_boot(2, "rr");
@@ -485,12 +470,12 @@ static void a_wake_during_the_step_is_not_lost(void **state)
 
 static void quiescence_comes_after_every_cpu_has_drained_twice(void **state)
 {
-	struct work w = { .steps_left = 1 };
+	struct fake_work w = { .steps_left = 1 };
 	struct sched_quiesce q;
 
 	(void)state;
 	fake_boot(4, "rr");
-	task_init(&w.task, "work", work_step, 2);
+	task_init(&w.task, "work", fake_work_step, 2);
 	fake_run_for(FAKE_MS);
 	sched_quiesce(&q, &w.task);
 	for (u32 i = 0; i < 4; i++) {

@@ -20,25 +20,10 @@
 #include "kernel/sched/policy.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 
-struct work {
-	struct task task;
-	u64 step_ticks;
-	u32 steps_left, steps;
-};
-
-static enum task_result work_step(struct task *t)
+static void work_begin(struct fake_work *w, u32 cpu, u64 step_ticks, u32 steps)
 {
-	struct work *w = container_of(t, struct work, task);
-
-	w->steps++;
-	fake_spend(w->step_ticks);
-	return --w->steps_left ? TASK_MORE : TASK_WAIT;
-}
-
-static void work_begin(struct work *w, u32 cpu, u64 step_ticks, u32 steps)
-{
-	*w = (struct work){ .step_ticks = step_ticks, .steps_left = steps };
-	task_init(&w->task, "work", work_step, cpu);
+	*w = (struct fake_work){ .step_ticks = step_ticks, .steps_left = steps };
+	task_init(&w->task, "work", fake_work_step, cpu);
 	task_wake(&w->task);
 }
 
@@ -48,7 +33,7 @@ static void a_task_that_gave_way_goes_on_when_the_guests_have_gone(void **state)
 {
 	struct sched_params little = SCHED_PARAMS_DEFAULT;
 	struct fake_guest *g;
-	struct work w;
+	struct fake_work w;
 
 	(void)state;
 	/* After a step the guest may have 200 us, but its cap of 1 % is used up
@@ -113,7 +98,7 @@ static void a_vcpu_does_what_its_guest_says_now(void **state)
 static void a_cpu_that_only_runs_tasks_lets_go_of_a_second_stage(void **state)
 {
 	struct fake_guest *g;
-	struct work w;
+	struct fake_work w;
 
 	(void)state;
 	fake_boot(1, "rr");
@@ -172,7 +157,7 @@ static enum run_end act_anything(struct fake_vcpu *f, u64 now)
 
 static enum task_result look_step(struct task *t)
 {
-	work_step(t);
+	fake_work_step(t);
 	assert_account(t->cpu);
 	accounts++;
 	task_wake_at(t, time_now_ticks() + 3 * FAKE_MS);
@@ -183,7 +168,7 @@ static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 {
 	(void)state;
 	for (u32 p = 0; sched_policy_list(p); p++) {
-		struct work w[3];
+		struct fake_work w[3];
 		struct fake_guest *g;
 		u32 seed = 11;
 
@@ -214,7 +199,7 @@ static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 			assert_true(fake_cpus[i]->waited > FAKE_MS &&
 				    fake_cpus[i]->ran > FAKE_MS);
 		for (u32 i = 0; i < 3; i++)
-			w[i].task.step = work_step, w[i].steps_left = 1;
+			w[i].task.step = fake_work_step, w[i].steps_left = 1;
 		fake_guest_free(g);
 		fake_run_for(10 * FAKE_MS);
 		fake_halt();

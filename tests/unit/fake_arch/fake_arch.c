@@ -376,6 +376,15 @@ void fake_spend(u64 ticks)
 	self()->spent += ticks;
 }
 
+enum task_result fake_work_step(struct task *t)
+{
+	struct fake_work *w = container_of(t, struct fake_work, task);
+
+	w->steps++;
+	fake_spend(w->step_ticks);
+	return --w->steps_left ? TASK_MORE : TASK_WAIT;
+}
+
 bool fake_step(u32 cpu)
 {
 	struct fake_cpu *f = fake_cpus[cpu];

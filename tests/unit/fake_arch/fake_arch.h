@@ -96,6 +96,15 @@ bool fake_step(u32 cpu);
 
 u64 fake_guest_ran(struct fake_guest *fg);
 
+/* A task that works in steps of step_ticks, steps_left of them. */
+struct fake_work {
+	struct task task;
+	u64 step_ticks;
+	u32 steps_left, steps;
+};
+
+enum task_result fake_work_step(struct task *t);
+
 /* Acts. block: runs arg[0], sleeps arg[1], by its timer. wait: runs arg[0],
  * waits for interrupts. yield: runs arg[0], yields. */
 fake_act fake_act_block, fake_act_wait, fake_act_yield;
