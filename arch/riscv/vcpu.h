@@ -64,6 +64,7 @@ struct riscv_vcpu {
 	/* The owner only. */
 	bool resume_anew;             /* non-retentive suspend: goes on at */
 	u64 resume_pc, resume_arg;    /* resume_pc with a1 = resume_arg */
+	u32 ipi_next; /* its IPI to all harts goes on with this one; 0: none */
 
 	struct vfence fence; /* remote fences; see vfence.h */
 

@@ -77,8 +77,13 @@ static inline bool vsbi_in_ram(const struct guest *g, u64 at, u64 bytes)
 			      bytes <= g->cfg.memory_bytes - off);
 }
 
-/* Raises a software interrupt at those of `harts` that aren't stopped. */
-void vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts);
+/*
+ * Raises a software interrupt at those of `harts` that aren't stopped. False:
+ * not at all of them yet. The turn of `v` must end (NEXT_YIELD), and the next
+ * begins with vsbi_ipi_go_on, until that is true. At up to 64 harts: true.
+ */
+bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts);
+bool vsbi_ipi_go_on(struct riscv_vcpu *v);
 
 /*
  * A range of RFENCE (chapter 8): bytes to pages. False: it wraps round the
@@ -94,7 +99,8 @@ u32 vsbi_hsm_status(const struct riscv_vcpu *t);
  * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet
  * to go to the hart. Completes pending HSM states, a deadline that passed, and
  * the fences that are due. False: `v` must not enter the guest; the run ends
- * with RUN_BLOCK. Every end of a run is by vfence_run_end.
+ * with RUN_BLOCK if it waits for fences (vfence_waits), or with RUN_LOOK: it
+ * has more IPIs to send. Every end of a run is by vfence_run_end.
  */
 bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
 

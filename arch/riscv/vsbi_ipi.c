@@ -3,9 +3,16 @@
  *
  * Harts that exist but are stopped get none: nobody is there to take it, and
  * one that starts later begins with nothing pending that it didn't see sent.
+ *
+ * A hart that sleeps takes some 125 instructions, so an IPI to all harts of a
+ * guest with thousands is sent in batches: the caller's turn ends after each,
+ * and goes on with the next before it enters the guest (vsbi_run_begin). To the
+ * guest it is one call that takes long.
  */
 #include "arch/riscv/vsbi.h"
 #include "kernel/virq.h"
+
+#define BATCH 256u /* harts, some 32,000 instructions */
 
 static void soft_raise(struct guest *g, u32 id)
 {
@@ -15,29 +22,40 @@ static void soft_raise(struct guest *g, u32 id)
 		virq_raise(t, VIRQ_SOFT);
 }
 
-void vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
+bool vsbi_ipi_go_on(struct riscv_vcpu *v)
+{
+	struct guest *g = v->v.guest;
+	u32 id = v->ipi_next, end = MIN(g->cfg.vcpus, id + BATCH);
+
+	for (; id < end; id++)
+		soft_raise(g, id);
+	v->ipi_next = end < g->cfg.vcpus ? end : 0;
+	return v->ipi_next == 0;
+}
+
+bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
 {
 	struct guest *g = v->v.guest;
 
-	if (harts->all) {
-		for (u32 id = 0; id < g->cfg.vcpus; id++)
-			soft_raise(g, id);
-		return;
-	}
+	if (harts->all)
+		return vsbi_ipi_go_on(v);
 	for (u64 m = harts->mask; m; m &= m - 1)
 		soft_raise(g, (u32)harts->base + (u32)__builtin_ctzll(m));
+	return true;
 }
 
 static enum exit_next ipi_call(struct riscv_vcpu *v, u64 fid)
 {
 	struct vfence_harts harts;
+	bool done;
 
 	if (fid != VSBI_IPI_SEND)
 		return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
 	if (!vsbi_harts(v, reg_get(v, REG_A0), reg_get(v, REG_A1), &harts))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	vsbi_ipi_send(v, &harts);
-	return vsbi_return(v, VSBI_OK, 0);
+	done = vsbi_ipi_send(v, &harts);
+	vsbi_return(v, VSBI_OK, 0);
+	return done ? NEXT_ADVANCE : NEXT_YIELD;
 }
 
 const struct vsbi_ext vsbi_ipi = {

@@ -78,7 +78,7 @@ static bool ipi_spread(struct riscv_vcpu *v, u64 va, u64 *fault_va)
 		*fault_va = va;
 		if (word_read(v, va, &part.mask))
 			return false;
-		vsbi_ipi_send(v, &part);
+		(void)vsbi_ipi_send(v, &part); /* 64 harts: done */
 	}
 	return true;
 }
@@ -110,15 +110,17 @@ static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 	u64 va = reg_get(v, REG_A0), fault_va = 0;
 	struct vfence_harts harts;
 	enum mask_result mask;
+	bool done = true;
 
 	mask = mask_read(v, va, &harts, &fault_va);
 	if (mask != MASK_OK)
 		return mask_bad(v, mask, fault_va);
 	if (!harts.all || !va)
-		vsbi_ipi_send(v, &harts);
+		done = vsbi_ipi_send(v, &harts);
 	else if (!ipi_spread(v, va, &fault_va))
 		return mask_fault(v, fault_va);
-	return vsbi_return_legacy(v, VSBI_OK);
+	vsbi_return_legacy(v, VSBI_OK);
+	return done ? NEXT_ADVANCE : NEXT_YIELD;
 }
 
 /* Sections 5.6 to 5.8. */

@@ -190,7 +190,8 @@ enum run_end arch_vcpu_run(struct vcpu *vc)
 
 	if (!vsbi_run_begin(v)) {
 		vfence_run_end(v);
-		return RUN_BLOCK;
+		/* It waits for others' fences, or has more IPIs to send. */
+		return vfence_waits(v) ? RUN_BLOCK : RUN_LOOK;
 	}
 	vhw_timer_no_later(vtimer_running_deadline(v));
 	if (!cpu_enter_guest(&c->c, vc)) {

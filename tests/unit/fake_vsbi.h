@@ -22,7 +22,7 @@
 
 #define FAKE_RAM_BASE 0x80000000ULL
 #define FAKE_RAM_BYTES 0x10000ULL
-#define FAKE_VCPUS_MAX 130
+#define FAKE_VCPUS_MAX 600
 
 struct fake_hart {
 	u64 vstimecmp, vsie, vsatp, hvip;

@@ -133,6 +133,59 @@ static void an_ipi_goes_to_the_harts_of_the_mask(void **state)
 	assert_int_equal(fake_vcpu(3)->v.virq, VIRQ_SOFT);
 }
 
+static u32 soft_pending(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < w.guest.cfg.vcpus; i++)
+		n += (fake_vcpu(i)->v.virq & VIRQ_SOFT) != 0;
+	return n;
+}
+
+static void an_ipi_to_very_many_harts_is_sent_in_several_turns(void **state)
+{
+	struct fake_ret r;
+	u32 sent, before = 0, turns = 0;
+
+	(void)state;
+	fake_world_init(FAKE_VCPUS_MAX);
+	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++)
+		fake_started(i, VCPU_BLOCKED);
+	r = CALL(VSBI_EID_IPI, VSBI_IPI_SEND, 0, UINT64_MAX);
+	/* Behind the call, but not in the guest before all have it. */
+	assert_int_equal(r.next, NEXT_YIELD);
+	assert_int_equal(r.error, VSBI_OK);
+	do {
+		sent = soft_pending();
+		assert_true(sent > before && sent - before <= 256);
+		before = sent;
+		turns++;
+	} while (!vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(soft_pending(), FAKE_VCPUS_MAX);
+	assert_int_equal(turns, 2);
+	/* Once only. */
+	fake_vcpu(5)->v.virq = 0;
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(soft_pending(), FAKE_VCPUS_MAX - 1);
+}
+
+static void an_ipi_of_a_life_that_ended_is_not_sent_in_the_next(void **state)
+{
+	(void)state;
+	fake_world_init(FAKE_VCPUS_MAX);
+	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++)
+		fake_started(i, VCPU_BLOCKED);
+	assert_int_equal(CALL(VSBI_LEGACY_SEND_IPI, 0, 0).next, NEXT_YIELD);
+	for (u32 i = 0; i < FAKE_VCPUS_MAX; i++) {
+		fake_vcpu(i)->v.state = VCPU_OFF;
+		fake_vcpu(i)->v.virq = 0;
+	}
+	vsbi_guest_reset(&w.guest);
+	fake_started(FAKE_VCPUS_MAX - 1, VCPU_BLOCKED);
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(soft_pending(), 0);
+}
+
 static void an_ipi_may_be_sent_to_oneself(void **state)
 {
 	(void)state;
@@ -320,6 +373,8 @@ int main(void)
 		T(set_timer_writes_the_comparator_when_there_is_one),
 		T(set_timer_without_sstc_keeps_the_deadline),
 		T(an_ipi_goes_to_the_harts_of_the_mask),
+		T(an_ipi_to_very_many_harts_is_sent_in_several_turns),
+		T(an_ipi_of_a_life_that_ended_is_not_sent_in_the_next),
 		T(an_ipi_may_be_sent_to_oneself),
 		T(a_mask_base_of_minus_one_means_all_harts),
 		T(a_stopped_hart_gets_no_ipi_and_is_no_error),
