@@ -21,14 +21,16 @@
 #include "arch/riscv/exit.h"
 #include "emul/emul.h"
 
-#define OPCODE(inst) ((inst)&0x7d) /* bit 1 is the length in htinst */
+/* Bit 1 is the length in htinst, and rs1 the offset into the access: with it
+ * other than 0 no opcode fits. */
+#define OPCODE(htinst) ((htinst) & (0x7du | RS1_MASK))
 #define OP_LOAD 0x01
 #define OP_STORE 0x21
 #define RD(inst) ((inst) >> 7 & 31)
 #define RS2(inst) ((inst) >> 20 & 31)
 #define FUNCT3(inst) ((inst) >> 12 & 7)
 #define RS1(inst) ((inst) >> 15 & 31)
-#define ADDRESS_OFFSET(htinst) RS1(htinst)
+#define RS1_MASK (31u << 15)
 
 /* gp, s0, s1, s2-s11 */
 #define NOT_STORED (1u << 3 | 1u << 8 | 1u << 9 | 0x3ffu << 18)
@@ -39,7 +41,7 @@ struct access {
 	u32 inst_bytes;
 };
 
-/* A 32-bit load or store, or htinst's picture of one. */
+/* htinst's picture of a load or store, or a 32-bit one with rs1 made 0. */
 static struct access decode(u32 inst, u32 inst_bytes)
 {
 	u32 f3 = FUNCT3(inst);
@@ -98,7 +100,7 @@ static struct access decode_any(u32 inst)
 {
 	if ((inst & 3) != 3)
 		return decode_compressed(inst);
-	return decode(inst, 4);
+	return decode(inst & ~RS1_MASK, 4);
 }
 
 /* The base register of a load or store as it is in memory. */
@@ -146,22 +148,33 @@ static enum emul_result carry_out(struct riscv_vcpu *v, struct gpa at,
 	return r;
 }
 
+/* Without htinst. inst_bytes is 0 if the access can't be carried out now: then
+ * `reg` is the answer (enum exit_next). */
+static __attribute__((noinline)) struct access fetched(struct riscv_vcpu *v)
+{
+	struct access a;
+	u32 inst;
+
+	if (exit_fetch(&inst))
+		return (struct access){ .reg = NEXT_RETRY };
+	a = decode_any(inst);
+	if (a.ok && (NOT_STORED >> base_of(inst) & 1) && !v->full)
+		return (struct access){ .reg = NEXT_FULL };
+	a.ok = a.ok && is_aligned(v, inst, &a);
+	return a;
+}
+
 enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
 {
 	u64 htinst = csr_read(CSR_HTINST);
 	struct access a;
-	u32 inst;
 
 	if (likely(htinst & 1)) {
 		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
-		a.ok &= ADDRESS_OFFSET(htinst) == 0;
 	} else {
-		if (exit_fetch(&inst))
-			return NEXT_RETRY;
-		a = decode_any(inst);
-		if (a.ok && (NOT_STORED >> base_of(inst) & 1) && !v->full)
-			return NEXT_FULL;
-		a.ok = a.ok && is_aligned(v, inst, &a);
+		a = fetched(v);
+		if (!a.inst_bytes)
+			return (enum exit_next)a.reg;
 	}
 	if (a.ok && (NOT_STORED >> a.reg & 1) && !v->full)
 		return NEXT_FULL;
