@@ -110,6 +110,9 @@ def forced(t):
     m.expect_all([said("pingpong", r"pingpong: 2 harts, 500 rounds, 0 fail"),
                   said("tick", r"tick: ok\n")])
     t.equal(m.wait(), 0, "QEMU's status")
+    wide = [line for line in re.findall(r"^\[ *\d+\.\d{6}\] .*$", m.text, re.M)
+            if len(line) > 80]
+    t.equal(wide, [], "lines of the log that are wider than a terminal")
 
 
 def vmid_bits(t):
@@ -181,8 +184,8 @@ FORCED = [
     ("doorbell=sbi", PLIC, "doorbell sbi, "),
     ("timer=sbi", PLIC, "timer sbi, "),
     ("timer=sstc", PLIC, "timer sstc, "),
-    ("", "virt,aia=aplic", "doorbell sbi, .*interrupts aplic, "),
-    ("", "virt,aia=aplic,aclint=on", "doorbell sswi, .*interrupts aplic, "),
+    ("", "virt,aia=aplic", "doorbell sbi, .*interrupts aplic\n"),
+    ("", "virt,aia=aplic,aclint=on", "doorbell sswi, .*interrupts aplic\n"),
 ]
 
 
