@@ -13,8 +13,8 @@
  * itself keeps CPUs from sharing, their times drift apart, as it must be; so
  * there is a bound to how far from a CPU's time one may come. But a slice of a
  * light guest puts a CPU ahead by much, and the unit for which it asks then is
- * owed that much: so the bound is the claim and the CPU's largest step, less
- * what has run there since. Without the step heavy guests lose a hundredth.
+ * owed that much: so the bound is the claim and both CPUs' largest steps, less
+ * what has run there since. Without the steps heavy guests lose a hundredth.
  *
  * A unit that was driven off its CPU by its affinity has no such reason: it
  * takes along how far it was from the time there. So nobody gains by going to
@@ -66,6 +66,7 @@ void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu)
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven)
 {
 	vu->left_at = vc->now;
+	vu->left_step = vc->step;
 	vu->driven = driven;
 }
 
@@ -141,7 +142,7 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 			vc->now = vu->at;
 		else if (vu->driven)
 			vu->at += vc->now - vu->left_at;
-		bound(vc, vu, u, vu->waited ? vc->step : 0);
+		bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

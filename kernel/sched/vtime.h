@@ -24,7 +24,8 @@ struct vtime_cpu {
 struct vtime_unit {
 	u64 at;
 	u64 began;   /* `at` when its turn began */
-	u64 left_at; /* the time of the CPU that it has left */
+	u64 left_at; /* the time, and the step, of the CPU it has left */
+	u64 left_step;
 	bool waited; /* it was in the queue there */
 	bool driven; /* it may not run there any more */
 };
