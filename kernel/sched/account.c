@@ -41,19 +41,19 @@ void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
 	active_change(u->account, false, now);
 }
 
-void sched_unit_park(struct sched_cpu *sc)
+void sched_units_park(struct sched_cpu *sc, u32 n)
 {
 	struct sched_core *core = (struct sched_core *)sc;
 
-	core->load--;
+	core->load -= n;
 	load_publish(core);
 }
 
-void sched_unit_unpark(struct sched_cpu *sc)
+void sched_units_unpark_some(struct sched_cpu *sc, u32 n)
 {
 	struct sched_core *core = (struct sched_core *)sc;
 
-	core->load++;
+	core->load += n;
 	load_publish(core);
 }
 

@@ -15,6 +15,8 @@
 
 #include "kernel/sched/queue.h"
 
+#include <stdio.h>
+
 #define LEVELS 256
 
 struct fp_cpu {
@@ -182,6 +184,19 @@ static struct sched_unit *fp_give(struct sched_cpu *sc,
 	return NULL;
 }
 
+static void fp_show(const struct sched_cpu *sc, const struct sched_unit *u,
+		    u64 now, char *buf, size_t len)
+{
+	const struct fp_unit *fu = u ? u->part : NULL;
+	u32 level = ck_pr_load_32(&sc->cpu->level);
+
+	if (fu)
+		snprintf(buf, len, "level %u",
+			 (unsigned int)ck_pr_load_32(&fu->level));
+	else if (level)
+		snprintf(buf, len, "runs level %u", (unsigned int)level - 1);
+}
+
 static const char *const fp_knobs[] = { "priority", "slice-us", NULL };
 
 static const struct sched_ops fp_ops = {
@@ -196,6 +211,7 @@ static const struct sched_ops fp_ops = {
 	.preempt_at = fp_preempt_at,
 	.place = fp_place,
 	.give = fp_give,
+	.show = fp_show,
 	.knobs = fp_knobs,
 };
 

@@ -11,6 +11,8 @@
  */
 #include "kernel/sched/policy.h"
 
+#include <stdio.h>
+
 struct pinned_cpu {
 	struct sched_unit *holder;  /* any CPU, atomic: to whom it's promised */
 	struct sched_unit *waiting; /* the owner: may run */
@@ -90,6 +92,21 @@ static struct sched_pick pinned_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ u, TIME_NEVER };
 }
 
+static void pinned_show(const struct sched_cpu *sc, const struct sched_unit *u,
+			u64 now, char *buf, size_t len)
+{
+	const struct pinned_cpu *pc = sc->part;
+	u32 target = u ? ck_pr_load_32(&u->target) : CPU_NONE;
+
+	if (!u)
+		snprintf(buf, len, "%s",
+			 ck_pr_load_ptr(&pc->holder) ? "promised" : "free");
+	else if (target == CPU_NONE)
+		snprintf(buf, len, "no CPU");
+	else
+		snprintf(buf, len, "has CPU %u", (unsigned int)target);
+}
+
 static const struct sched_ops pinned_ops = {
 	.name = "pinned",
 	.cpu_bytes = sizeof(struct pinned_cpu),
@@ -100,6 +117,7 @@ static const struct sched_ops pinned_ops = {
 	.enqueue = pinned_enqueue,
 	.dequeue = pinned_dequeue,
 	.pick = pinned_pick,
+	.show = pinned_show,
 };
 
 SCHED_POLICY(pinned_ops);

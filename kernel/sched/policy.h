@@ -74,6 +74,7 @@ struct sched_ask {
 struct sched_ops {
 	const char *name;
 	size_t cpu_bytes, unit_bytes, guest_bytes; /* sizes of the parts */
+	size_t guest_cpu_bytes; /* for each CPU, behind the guest's part */
 	u32 units_per_cpu; /* how many it has room for; 0: any number */
 
 	/*
@@ -182,9 +183,14 @@ struct sched_ops {
 	 */
 	const char *const *knobs;
 
-	/* One line on this CPU's queue, for listings. Any CPU: reads words
-	 * that may change meanwhile. Absent: nothing to say. */
-	void (*show)(const struct sched_cpu *sc, char *buf, size_t len);
+	/*
+	 * A few words for listings: what the policy knows of the unit, which
+	 * is on this CPU; with NULL, of the CPU. Any CPU: the words read may
+	 * change meanwhile, or be another policy's, so no pointer in them is
+	 * followed. Absent, or nothing written: nothing to say.
+	 */
+	void (*show)(const struct sched_cpu *sc, const struct sched_unit *u,
+		     u64 now, char *buf, size_t len);
 };
 
 /* Registers a policy; the last line of its file. */
@@ -238,10 +244,16 @@ static inline void sched_publish_level(struct sched_cpu *sc, u32 level)
 }
 
 /*
- * A queued unit can't run before some moment (over its cap), or can again:
- * takes it out of the CPU's published load, or puts it back. Owner.
+ * `n` queued units can't run before some moment (over their cap), or can again:
+ * takes them out of the CPU's published load, or puts them back. Owner.
  */
-void sched_unit_park(struct sched_cpu *sc);
-void sched_unit_unpark(struct sched_cpu *sc);
+void sched_units_park(struct sched_cpu *sc, u32 n);
+void sched_units_unpark_some(struct sched_cpu *sc, u32 n);
+
+static inline void sched_units_unpark(struct sched_cpu *sc, u32 n)
+{
+	if (unlikely(n))
+		sched_units_unpark_some(sc, n);
+}
 
 #endif

@@ -100,7 +100,19 @@ void sched_cpu_show(u32 cpu, char *buf, size_t len)
 	if (len)
 		buf[0] = '\0';
 	if (ops->show)
-		ops->show(&core->sc, buf, len);
+		ops->show(&core->sc, NULL, time_now_ticks(), buf, len);
+}
+
+void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
+{
+	const struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+	const struct sched_core *core = (const struct sched_core *)c->sched;
+	const struct sched_ops *ops = ck_pr_load_ptr(&core->ops);
+
+	if (len)
+		buf[0] = '\0';
+	if (ops->show && ck_pr_load_32(&v->state) != VCPU_OFF)
+		ops->show(&core->sc, &v->sched, now, buf, len);
 }
 
 void *sched_cpu_part(u32 cpu)
@@ -116,7 +128,9 @@ static void sizes_find(struct sched_pool *p)
 	for (; ops < __stop_rouse_sched; ops++) {
 		p->cpu_bytes = MAX(p->cpu_bytes, (*ops)->cpu_bytes);
 		p->unit_bytes = MAX(p->unit_bytes, (*ops)->unit_bytes);
-		p->guest_bytes = MAX(p->guest_bytes, (*ops)->guest_bytes);
+		p->guest_bytes = MAX(p->guest_bytes,
+				     (*ops)->guest_bytes +
+				     (*ops)->guest_cpu_bytes * cpu_count());
 	}
 }
 

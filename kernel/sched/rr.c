@@ -12,6 +12,9 @@
 #include "kernel/sched/policy.h"
 
 #include "kernel/sched/queue.h"
+#include "kernel/time.h"
+
+#include <stdio.h>
 
 struct rr_cpu {
 	struct queue_link queue;
@@ -101,6 +104,21 @@ static struct sched_unit *rr_give(struct sched_cpu *sc,
 	return NULL;
 }
 
+static void rr_show(const struct sched_cpu *sc, const struct sched_unit *u,
+		    u64 now, char *buf, size_t len)
+{
+	const struct rr_cpu *rc = sc->part;
+	u64 end = ck_pr_load_64(&rc->deadline);
+	const struct sched_unit *cur = ck_pr_load_ptr(&sc->current);
+
+	/* Past: it goes on for want of others. */
+	if (cur && (!u || u == cur))
+		snprintf(buf, len, "%lu us of the slice left",
+			 (unsigned long)(end > now ?
+						 ticks_to_ns(end - now) / 1000 :
+						 0));
+}
+
 static const char *const rr_knobs[] = { "slice-us", NULL };
 
 static const struct sched_ops rr_ops = {
@@ -114,6 +132,7 @@ static const struct sched_ops rr_ops = {
 	.pick = rr_pick,
 	.preempt_at = rr_preempt_at,
 	.give = rr_give,
+	.show = rr_show,
 	.knobs = rr_knobs,
 };
 

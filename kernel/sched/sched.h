@@ -143,8 +143,10 @@ const char *sched_policy_list(u32 i);
  * list, or NULL if there is no such policy. */
 const char *const *sched_policy_knobs(const char *name);
 
-/* The policy's own line on a CPU's queue; empty if it has none. Any CPU. */
+/* The policy's own words on a CPU; empty if it has none. Any CPU. */
 void sched_cpu_show(u32 cpu, char *buf, size_t len);
+/* And on a vCPU; empty also if it is off. Any CPU. */
+void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len);
 
 /* ---- Listings ---- */
 

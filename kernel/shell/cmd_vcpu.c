@@ -60,7 +60,8 @@ static void cpus_show(const struct cpuset *s, u32 count, char *buf,
 /* ---- vcpu list ---- */
 
 static void vcpu_json(struct cmd_run *run, const struct vcpu *v,
-		      const struct sched_vcpu_info *info, const char *cpus)
+		      const struct sched_vcpu_info *info, const char *cpus,
+		      const char *policy)
 {
 	struct json j;
 
@@ -80,18 +81,20 @@ static void vcpu_json(struct cmd_run *run, const struct vcpu *v,
 	json_u64(&j, "dispatches", info->dispatches);
 	json_u64(&j, "preemptions", info->preemptions);
 	json_u64(&j, "migrations", info->migrations);
+	json_str(&j, "policy", policy);
 	json_close(&j);
 }
 
 static void vcpu_row(struct cmd_run *run, const struct vcpu *v)
 {
 	struct sched_vcpu_info info;
-	char cpus[64], name[48];
+	char cpus[64], name[48], policy[48];
 
 	sched_vcpu_info(v, &info, run->now_ticks);
 	cpus_show(&info.allowed, cpu_count(), cpus, sizeof(cpus));
 	if (run->json) {
-		vcpu_json(run, v, &info, cpus);
+		sched_vcpu_show(v, run->now_ticks, policy, sizeof(policy));
+		vcpu_json(run, v, &info, cpus, policy);
 		return;
 	}
 	snprintf(name, sizeof(name), "%s:%" PRIu32, v->guest->cfg.name, v->id);

@@ -7,6 +7,7 @@
  *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
  *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
  *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
+ *          kernel/sched/vqueue.c kernel/sched/vtime.c
  *          tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,6 +132,106 @@ static void a_guests_vcpus_share_its_weight(void **state)
 	       { 2, 256, 0, 0, 667 }, { 1, 256, 0, 0, 667 });
 	SHARES("2:1 with 2 vcpus each, 2 cpus", 2, 10000, 10,
 	       { 2, 512, 0, 0, 1333 }, { 2, 256, 0, 0, 667 });
+}
+
+/*
+ * Weights 1:2:4(:8), each guest with as many vCPUs, over 10 s: what each gets
+ * is within 0.3 % of the machine's time of what is due.
+ */
+static void fair(u32 cpus, u32 n, u32 vcpus, u32 seed)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	u64 was[GUESTS_MAX], due[GUESTS_MAX], got;
+	u64 of = 10000 * FAKE_MS, off = cpus * of * 3 / 1000;
+	u32 weights = (1u << n) - 1;
+	u64 left = cpus * of;
+
+	boot(cpus);
+	p.slice_us = 2000; /* so that the last turns count little */
+	for (u32 i = 0; i < n; i++) {
+		p.weight = 100u << i;
+		guests[count] = fake_guest_make(vcpus, &p, 0);
+		fake_guest_start(guests[count++]);
+		fake_run_for(seed * (i + 1) * 7301 * FAKE_US);
+	}
+	/* The heaviest first: it is who may be short of vCPUs. */
+	for (u32 i = n; i-- > 0;) {
+		due[i] = MIN(left * (1u << i) / weights,
+			     MIN(vcpus, cpus) * of);
+		left -= due[i];
+		weights -= 1u << i;
+	}
+	fake_run_for(300 * FAKE_MS);
+	for (u32 i = 0; i < n; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for(of);
+	for (u32 i = 0; i < n; i++) {
+		got = fake_guest_ran(guests[i]) - was[i];
+		if (got + off < due[i] || got > due[i] + off)
+			fail_msg("%u guests of %u vCPUs on %u CPUs, seed %u: "
+				 "weight %u got %llu us, expected %llu +- %llu",
+				 n, vcpus, cpus, seed, 100u << i,
+				 (unsigned long long)(got / FAKE_US),
+				 (unsigned long long)(due[i] / FAKE_US),
+				 (unsigned long long)(off / FAKE_US));
+	}
+	end();
+}
+
+static void heavy_guests_get_their_weight_over_many_cpus(void **state)
+{
+	(void)state;
+	for (u32 cpus = 1; cpus <= 4; cpus *= 2) {
+		for (u32 n = 3; n <= 4; n++) {
+			for (u32 vcpus = 1; vcpus <= 4; vcpus++) {
+				for (u32 seed = 0; seed < 3; seed++)
+					fair(cpus, n, vcpus, seed);
+			}
+		}
+	}
+}
+
+/* On a CPU that is far ahead of another one: a guest whose vCPU is pinned to
+ * and fro gets no more than the one that stays, nor is it starved. */
+static void hopping_between_cpus_gains_nothing(void **state)
+{
+	u64 was[2], got[2];
+
+	(void)state;
+	for (u32 fast = 0; fast < 2; fast++) {
+		boot(2);
+		make(1, 16, 0, 1u << fast);   /* puts its CPU far ahead */
+		make(1, 256, 0, 0);           /* hops */
+		make(1, 256, 0, 1);
+		make(1, 256, 0, 2);
+		fake_guest_start(guests[0]);
+		fake_run_for(2000 * FAKE_MS);
+		for (u32 i = 1; i < count; i++)
+			fake_guest_start(guests[i]);
+		fake_run_for(200 * FAKE_MS);
+		was[0] = fake_guest_ran(guests[1]);
+		was[1] = fake_guest_ran(guests[2]) + fake_guest_ran(guests[3]);
+		for (u32 hop = 0; hop < 400; hop++) {
+			struct cpuset to = { { 1u << hop % 2 } };
+
+			assert_int_equal(sched_vcpu_affinity(
+						 guests[1]->g.vcpu[0], &to),
+					 0);
+			fake_run_for((11 + hop % 3 * 17) * FAKE_MS);
+		}
+		got[0] = fake_guest_ran(guests[1]) - was[0];
+		got[1] = fake_guest_ran(guests[2]) +
+			 fake_guest_ran(guests[3]) - was[1];
+		/* Where it isn't, the other has the CPU but for the light one:
+		 * it has about half of one, they a half and a whole. */
+		if (got[0] * 1000 / (got[0] + got[1]) < 230 ||
+		    got[0] * 1000 / (got[0] + got[1]) > 270)
+			fail_msg("CPU %u ahead: who hops got %llu permille, "
+				 "expected 250", fast,
+				 (unsigned long long)(got[0] * 1000 /
+						      (got[0] + got[1])));
+		end();
+	}
 }
 
 static void affinity_counts(void **state)
@@ -415,6 +516,8 @@ int main(void)
 		cmocka_unit_test(
 			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others),
 		cmocka_unit_test(a_guests_vcpus_share_its_weight),
+		cmocka_unit_test(heavy_guests_get_their_weight_over_many_cpus),
+		cmocka_unit_test(hopping_between_cpus_gains_nothing),
 		cmocka_unit_test(affinity_counts),
 		cmocka_unit_test(caps_hold_within_a_hundredth),
 		cmocka_unit_test(knobs_change_at_run_time),

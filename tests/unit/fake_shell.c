@@ -644,6 +644,12 @@ void sched_cpu_show(u32 cpu, char *buf, size_t len)
 
 bool fake_thirds;
 
+void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
+{
+	(void)now;
+	snprintf(buf, len, "lag of \"%u\"", v->id);
+}
+
 /* Guest time goes on 1 tick in 4 of the clock, for the first vCPU of each. */
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 {

@@ -8,6 +8,7 @@
  *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
  *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
  *          kernel/sched/rr.c kernel/sched/fp.c kernel/sched/credit.c
+ *          kernel/sched/vqueue.c kernel/sched/vtime.c
  *          tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/sched/core.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 
 /* Knobs: the defaults but for two. */
@@ -281,6 +283,190 @@ static void many_random_vcpus_survive_every_policy(void **state)
 	}
 }
 
+/*
+ * The policy changes at random under a random load, and guests come to be
+ * paused, moved and re-weighted: every vCPU that can run does so within a
+ * slice of each other one and one more, wherever its time was left by the
+ * policy before.
+ */
+#define HUNT_VCPUS 12
+#define HUNT_SLICE (10 * FAKE_MS)
+
+static struct fake_guest *prey[4];
+
+static void hunt_disturb(u32 *seed, bool shares)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	struct fake_guest *g = prey[rnd(seed) % 4];
+	struct vcpu *v = g->g.vcpu[rnd(seed) % 3];
+	struct cpuset any = { { 7 } };
+
+	switch (rnd(seed) % 8) {
+	case 0:
+	case 1:
+		(void)!sched_policy_set(shares ? "credit" : "rr", NULL);
+		break;
+	case 2:
+		(void)!sched_policy_set(rnd(seed) % 2 ? "rr" : "credit", NULL);
+		break;
+	case 3:
+		any.w[0] = 1 + rnd(seed) % 7;
+		(void)!sched_vcpu_affinity(v, &any);
+		break;
+	case 4:
+		(void)!sched_vcpu_affinity(v, &any);
+		break;
+	case 5:
+		sched_vcpu_request(v, VCPU_REQ_PAUSE);
+		fake_run_for(rnd(seed) % (5 * FAKE_MS));
+		sched_vcpu_request(v, VCPU_REQ_RESUME);
+		break;
+	case 6:
+		sched_guest_params(&g->g, &p);
+		break;
+	default:
+		virq_raise(v, VIRQ_SOFT);
+		break;
+	}
+}
+
+/* Whoever could run all the while has run. */
+static void hunt_check(u64 since[HUNT_VCPUS], u64 ran[HUNT_VCPUS], u32 seed,
+		       u32 step)
+{
+	u64 limit = (HUNT_VCPUS + 1) * HUNT_SLICE, now = fake_now();
+
+	for (u32 i = 0; i < HUNT_VCPUS; i++) {
+		struct fake_vcpu *f = fake_vcpu_of(prey[i / 3], i % 3);
+
+		if (f->ran != ran[i] || f->v.state == VCPU_BLOCKED ||
+		    f->v.sched.paused) {
+			ran[i] = f->ran;
+			since[i] = now;
+		}
+		if (now > since[i] + limit)
+			fail_msg("seed %u, step %u: %s: vCPU %u of guest %u "
+				 "(state %u, CPU %u, %s) has waited for "
+				 "%llu us, expected at most %llu",
+				 seed, step, sched_policy_name(), i % 3, i / 3,
+				 f->v.state, f->v.cpu,
+				 f->v.sched.queued ? "queued" : "not queued",
+				 (unsigned long long)((now - since[i]) /
+						      FAKE_US),
+				 (unsigned long long)(limit / FAKE_US));
+	}
+}
+
+static u64 hunt(u32 seed, u32 steps)
+{
+	u64 since[HUNT_VCPUS], ran[HUNT_VCPUS] = { 0 }, switches = 0;
+	u32 s = seed, epoch;
+
+	fake_boot(3, rnd(&s) % 2 ? "rr" : "credit");
+	epoch = sched_pool.epoch;
+	for (u32 i = 0; i < 4; i++) {
+		prey[i] = fake_guest_make(3, NULL, 0);
+		for (u32 k = 0; k < 3; k++) {
+			struct fake_vcpu *f = fake_vcpu_of(prey[i], k);
+
+			/* One in four is a hog. */
+			if (rnd(&s) % 4) {
+				f->act = act_random;
+				f->left = FAKE_MS;
+				f->arg[3] = rnd(&s);
+			}
+			since[i * 3 + k] = fake_now();
+		}
+		fake_guest_start(prey[i]);
+	}
+	for (u32 step = 0; step < steps; step++) {
+		u32 least = 0;
+
+		for (u32 i = 1; i < 3; i++) {
+			if (fake_cpus[i]->now < fake_cpus[least]->now)
+				least = i;
+		}
+		fake_step(least);
+		if (rnd(&s) % 2000 == 0)
+			hunt_disturb(&s, rnd(&s) % 2);
+		hunt_check(since, ran, seed, step);
+	}
+	switches = sched_pool.epoch - epoch;
+	for (u32 i = 0; i < 4; i++)
+		fake_guest_free(prey[i]);
+	fake_halt();
+	return switches;
+}
+
+static void nobody_waits_long_whatever_policy_was_before(void **state)
+{
+	u64 switches = 0;
+
+	(void)state;
+	for (u32 seed = 1; seed <= 20; seed++)
+		switches += hunt(seed, 50000);
+	assert_true(switches > 100);
+}
+
+/* ---- What is shown ---- */
+
+static void every_policy_says_what_it_knows_of_a_vcpu(void **state)
+{
+	static const struct {
+		const char *policy, *begin;
+	} says[] = {
+		{ "pinned", "has CPU 0" },
+		{ "rr", "" },
+		{ "fp", "level 100" },
+		{ "credit", "lag " },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(says); i++) {
+		struct fake_guest *g;
+		char buf[48];
+
+		fake_boot(1, says[i].policy);
+		g = fake_guest_make(1, NULL, 0);
+		sched_vcpu_show(g->g.vcpu[0], fake_now(), buf, sizeof(buf));
+		assert_string_equal(buf, "");
+		fake_guest_start(g);
+		fake_run_for(3 * FAKE_MS);
+		sched_vcpu_show(g->g.vcpu[0], fake_now(), buf, sizeof(buf));
+		if (strncmp(buf, says[i].begin, strlen(says[i].begin)) ||
+		    !buf[0])
+			fail_msg("%s says '%s', expected '%s'", says[i].policy,
+				 buf, says[i].begin);
+		sched_cpu_show(0, buf, sizeof(buf));
+		sched_vcpu_show(g->g.vcpu[0], fake_now(), buf, 4);
+		assert_true(strlen(buf) < 4);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void a_parked_vcpu_is_shown_as_such(void **state)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	struct fake_guest *g;
+	char buf[48];
+	u32 parked = 0;
+
+	(void)state;
+	fake_boot(1, "credit");
+	p.cap = 10;
+	g = fake_guest_make(1, &p, 0);
+	fake_guest_start(g);
+	for (u32 i = 0; i < 100; i++) {
+		fake_run_for(3 * FAKE_MS);
+		sched_vcpu_show(g->g.vcpu[0], fake_now(), buf, sizeof(buf));
+		parked += strstr(buf, ", parked") != NULL;
+	}
+	assert_in_range(parked, 70, 99);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 /* ---- pinned ---- */
 
 static void pinned_refuses_more_vcpus_than_cpus(void **state)
@@ -439,6 +625,9 @@ int main(void)
 			a_paused_vcpu_stands_still_and_a_resumed_one_goes_on),
 		cmocka_unit_test(policies_change_under_load_and_nothing_is_lost),
 		cmocka_unit_test(many_random_vcpus_survive_every_policy),
+		cmocka_unit_test(nobody_waits_long_whatever_policy_was_before),
+		cmocka_unit_test(every_policy_says_what_it_knows_of_a_vcpu),
+		cmocka_unit_test(a_parked_vcpu_is_shown_as_such),
 		cmocka_unit_test(pinned_refuses_more_vcpus_than_cpus),
 		cmocka_unit_test(
 			a_change_to_pinned_is_refused_when_there_are_too_many),

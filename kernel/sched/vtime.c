@@ -1,0 +1,149 @@
+/*
+ * What a unit may claim when it comes: from sleep, or from another CPU.
+ *
+ * Sleepers: a unit that wakes is behind those that ran, and so is preferred,
+ * but never by more than VTIME_CLAIM_US of its own running: it can't save up.
+ * Nor can a guest with many vCPUs: a waking unit starts no earlier than the
+ * furthest of its guest's units (at most a slice after the CPU's time), so what
+ * one vCPU has used counts against the others. A CPU's time never goes back, so
+ * a unit that is woken on an empty CPU gets no head start against later ones.
+ *
+ * Between CPUs: times are of one scale, and a unit that is handed over to a CPU
+ * that is ahead keeps its own. Where affinity or a vCPU that fills a CPU by
+ * itself keeps CPUs from sharing, their times drift apart, as it must be; so
+ * there is a bound to how far from a CPU's time one may come. But a slice of a
+ * light guest puts a CPU ahead by much, and the unit for which it asks then is
+ * owed that much: so the bound is the claim and both CPUs' largest steps, less
+ * what has run there since. Without the steps heavy guests lose a hundredth.
+ *
+ * A unit that was driven off its CPU by its affinity has no such reason: it
+ * takes along how far it was from the time there. So nobody gains by going to
+ * and fro between CPUs that are far apart, nor is starved.
+ *
+ * Rejected: relative times for every hand-over (then CPUs keep step no longer,
+ * and three hogs on two CPUs get unequal shares), absolute ones without a bound
+ * (who comes from a CPU that is behind has the other for itself).
+ */
+#include "kernel/sched/vtime.h"
+
+#include "kernel/time.h"
+
+static u64 vtime_for(const struct sched_unit *u, u64 active_ticks)
+{
+	u32 weight = ck_pr_load_32(&u->account->weight);
+
+	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
+}
+
+u64 vtime_for_us(const struct sched_unit *u, u64 us)
+{
+	u32 n = account_runnable(u->account);
+
+	return vtime_for(u, us_to_ticks(us) * (n ? n : 1));
+}
+
+void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, u64 active)
+{
+	u64 old;
+
+	vu->at += vtime_for(u, active);
+	do {
+		old = ck_pr_load_64(&vg->furthest);
+		if (old && (s64)(vu->at - old) <= 0)
+			return;
+		/* No order with anything else: the word is all there is. */
+	} while (!ck_pr_cas_64(&vg->furthest, old, vu->at ? vu->at : 1));
+}
+
+void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu)
+{
+	u64 turn = vu->at - vu->began;
+
+	vc->step = MAX(turn, vc->step - MIN(turn, vc->step));
+}
+
+void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven)
+{
+	vu->left_at = vc->now;
+	vu->left_step = vc->step;
+	vu->driven = driven;
+}
+
+s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu)
+{
+	s64 lag = (s64)(ck_pr_load_64(&vc->now) - ck_pr_load_64(&vu->at)) /
+		  VTIME_PER_TICK;
+
+	return lag < 0 ? -(s64)(ticks_to_ns((u64)-lag) / 1000) :
+			 (s64)(ticks_to_ns((u64)lag) / 1000);
+}
+
+/* Not behind by more than it can claim, nor ahead by more than it can owe. */
+static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
+		  const struct sched_unit *u, u64 more)
+{
+	u64 claim = vtime_for_us(u, VTIME_CLAIM_US) + more;
+
+	vu->at = vtime_later(vu->at, vc->now - claim);
+	vu->at = vtime_earlier(vu->at, vc->now + claim);
+}
+
+/* It was asleep: what its guest's other vCPUs used meanwhile counts. */
+static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
+			   const struct vtime_guest *vg,
+			   const struct sched_unit *u)
+{
+	u64 used = ck_pr_load_64(&vg->furthest);
+	u64 slice = ck_pr_load_32(&u->account->slice_us);
+
+	if (!used)
+		return;
+	used = vtime_earlier(used, vc->now + vtime_for_us(u, slice));
+	vu->at = vtime_later(vu->at, used);
+}
+
+/* Nobody has been here for long: whose time should count here now? */
+static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
+{
+	u64 least = TIME_NEVER;
+
+	if (!vc->empty_since ||
+	    now - vc->empty_since < us_to_ticks(VTIME_CLAIM_US))
+		return;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
+
+		if (i == sc->cpu->index || vtime == TIME_NEVER)
+			continue;
+		least = least == TIME_NEVER ? vtime :
+					      vtime_earlier(least, vtime);
+	}
+	if (least != TIME_NEVER)
+		vc->now = least;
+}
+
+void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
+		struct vtime_unit *vu, const struct vtime_guest *vg,
+		const struct sched_unit *u, enum sched_why why, bool empty,
+		u64 now)
+{
+	if (why == WHY_WOKEN || why == WHY_NEW) {
+		if (empty) {
+			vtime_follow(vc, vu->at);
+			rejoin(sc, vc, now);
+		}
+		bound(vc, vu, u, 0);
+		bound_by_guest(vc, vu, vg, u);
+	} else if (why == WHY_MOVED) {
+		/* On an empty CPU nobody is harmed, and its place among the
+		 * other CPUs' units is kept. */
+		if (empty)
+			vc->now = vu->at;
+		else if (vu->driven)
+			vu->at += vc->now - vu->left_at;
+		bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
+	}
+	vu->waited = false;
+	vc->empty_since = 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * Virtual time, for policies that share in proportion to weights.
+ *
+ * A unit's virtual time advances while it runs, by its guest's number of
+ * runnable vCPUs over its guest's weight, VTIME_PER_TICK for one vCPU of a
+ * guest of weight 256. Who is least far has got least. These are values modulo
+ * 2^64, to be compared by vtime_later and its kin only.
+ *
+ * Units and CPUs: the owner only. Zeroed is good for all three.
+ */
+#ifndef ROUSE_KERNEL_SCHED_VTIME_H
+#define ROUSE_KERNEL_SCHED_VTIME_H
+
+#include "kernel/sched/policy.h"
+
+#define VTIME_CLAIM_US 40000 /* the most that a unit can be owed, or owe */
+
+struct vtime_cpu {
+	u64 now;         /* goes back only while nobody is here */
+	u64 step;        /* the largest turn, less what has run since */
+	u64 empty_since; /* ticks when that began; 0: somebody is here */
+};
+
+struct vtime_unit {
+	u64 at;
+	u64 began;   /* `at` when its turn began */
+	u64 left_at; /* the time, and the step, of the CPU it has left */
+	u64 left_step;
+	bool waited; /* it was in the queue there */
+	bool driven; /* it may not run there any more */
+};
+
+struct vtime_guest {
+	u64 furthest; /* any CPU, atomic: of its units; 0: none */
+};
+
+static inline u64 vtime_later(u64 a, u64 b)
+{
+	return (s64)(a - b) > 0 ? a : b;
+}
+
+static inline u64 vtime_earlier(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0 ? a : b;
+}
+
+/* How far the unit gets in so many microseconds, as its guest is now. */
+u64 vtime_for_us(const struct sched_unit *u, u64 us);
+
+/* The unit has run; `active` as in sched_ops.charge. */
+void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, u64 active);
+
+/* The CPU's time follows the one furthest behind there, which is at `least`. */
+static inline void vtime_follow(struct vtime_cpu *vc, u64 least)
+{
+	vc->now = vtime_later(vc->now, least);
+}
+
+/* Its turn begins; is over. */
+static inline void vtime_turn_begin(struct vtime_unit *vu)
+{
+	vu->began = vu->at;
+}
+
+void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu);
+
+/* The unit is no longer this CPU's. */
+void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);
+
+/* For listings: how far behind the CPU's time the unit is, as running of one
+ * vCPU of a guest of weight 256; negative: ahead. Any CPU. */
+s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu);
+
+/*
+ * The unit is about to be queued on `sc`, where nobody else is (`empty`) or
+ * somebody: sets its time, or the CPU's.
+ */
+void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
+		struct vtime_unit *vu, const struct vtime_guest *vg,
+		const struct sched_unit *u, enum sched_why why, bool empty,
+		u64 now);
+
+#endif
