@@ -1,0 +1,190 @@
+"""The one shape in which every measurement is written and read.
+
+A result is a table with a question above it and the conditions beside it:
+
+    {"type": "bench", "name": "fairness", "title": "...", "question": "...",
+     "conditions": {"commit": "...", "qemu": "...", ...},
+     "columns": [{"name": "share", "unit": "%", "title": "share of time"}],
+     "rows": [["rr", 49.9]]}
+
+    results.write("fairness", title, question, columns, rows,
+                  results.conditions(machine="virt", harts=2, seed=1))
+
+writes it to build/bench/results/fairness.json and, for a spreadsheet or awk,
+fairness.tsv: conditions in lines that begin with "#", then one line of column
+names with their units ("share [%]"), then the rows. A column may say more than
+its name, unit and title: "role" and "better" are described in docs/bench.md.
+Names are snake_case, a missing value is None (an empty field in the TSV), and
+what isn't so is refused here rather than found by a reader.
+
+ROUSE_BENCH_RESULTS names another folder to write to and read from.
+"""
+
+import json
+import math
+import os
+import re
+import subprocess
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+BUILD = TOP / "build"
+
+SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
+PLAIN = (str, int, float, bool, type(None))
+
+
+class Bad(Exception):
+    """A result that has not the shape above; the text says where."""
+
+
+def folder():
+    return Path(os.environ.get("ROUSE_BENCH_RESULTS",
+                               BUILD / "bench" / "results"))
+
+
+def _output(command):
+    try:
+        done = subprocess.run(command, cwd=TOP, text=True, timeout=30,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(command, pattern):
+    found = re.search(pattern, _output(command))
+    return found.group(1) if found else "unknown"
+
+
+def _opensbi():
+    try:
+        name = (BUILD / "opensbi" / ".from").read_text()
+    except OSError:
+        return "unknown"
+    found = re.match(r"opensbi_([^_]+)_", name)
+    return found.group(1) if found else name.strip()
+
+
+_same_for_all = {}
+
+
+def conditions(**more):
+    """What a reader has to know to get the same figures again: the versions
+    of everything involved, and what the caller adds (machine, harts, seed,
+    append, ...)."""
+    if not _same_for_all:
+        _same_for_all.update(
+            commit=_output(["git", "describe", "--tags", "--always",
+                            "--dirty"]) or "unknown",
+            qemu=_version(["qemu-system-riscv64", "--version"],
+                          r"version (\S+)"),
+            opensbi=_opensbi(),
+            compiler=_version(["riscv64-unknown-elf-gcc", "--version"],
+                              r"\) (\S+)"))
+    return {**_same_for_all, **more}
+
+
+def check(result):
+    """Raises Bad unless `result` has the shape."""
+    def demand(true, text):
+        if not true:
+            raise Bad(f"{result.get('name', '(no name)')}: {text}")
+
+    for key in ("name", "title", "question"):
+        demand(isinstance(result.get(key), str) and result[key],
+               f"{key}: expected a text")
+    demand(result.get("type") == "bench", "type: expected 'bench'")
+    demand(SNAKE.match(result["name"]), "name: expected snake_case")
+    demand(isinstance(result.get("conditions"), dict),
+           "conditions: expected an object")
+    for key, value in result["conditions"].items():
+        demand(SNAKE.match(key), f"condition '{key}': expected snake_case")
+        demand(isinstance(value, PLAIN),
+               f"condition '{key}': expected a text or a number")
+    columns = result.get("columns")
+    demand(isinstance(columns, list) and columns, "columns: expected some")
+    for column in columns:
+        demand(isinstance(column, dict)
+               and SNAKE.match(str(column.get("name", ""))),
+               f"column {column}: expected a name in snake_case")
+        demand(isinstance(column.get("unit"), str)
+               and isinstance(column.get("title"), str),
+               f"column '{column['name']}': expected a unit and a title")
+    names = [column["name"] for column in columns]
+    demand(len(set(names)) == len(names), "columns: a name occurs twice")
+    demand(isinstance(result.get("rows"), list), "rows: expected a list")
+    for number, row in enumerate(result["rows"]):
+        demand(isinstance(row, list) and len(row) == len(columns),
+               f"row {number}: expected {len(columns)} values")
+        for value, name in zip(row, names):
+            demand(isinstance(value, PLAIN) and not
+                   (isinstance(value, float) and not math.isfinite(value)),
+                   f"row {number}, {name}: {value!r} is no plain value")
+
+
+def _field(value):
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return re.sub(r"[\t\r\n]+", " ", str(value))
+
+
+def _tsv(result):
+    yield f"# {result['title']}"
+    yield f"# {result['question']}"
+    for key, value in result["conditions"].items():
+        yield f"# {key}: {_field(value)}"
+    yield "\t".join(f"{c['name']} [{c['unit']}]" if c["unit"] else c["name"]
+                    for c in result["columns"])
+    for row in result["rows"]:
+        yield "\t".join(_field(value) for value in row)
+
+
+def write(name, title, question, columns, rows, conditions, **more):
+    """Writes a result in both forms; returns the path of the JSON. What else
+    is given (series for plots, say) is kept in the JSON as it is."""
+    result = {"type": "bench", "name": name, "title": title,
+              "question": question, "conditions": conditions,
+              "columns": columns, "rows": [list(row) for row in rows], **more}
+    check(result)
+    out = folder()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.json"
+    # A reader never meets half a file.
+    new = out / f".{name}.new"
+    new.write_text(json.dumps(result, separators=(",", ":"), allow_nan=False)
+                   .replace('"rows":[', '"rows":[\n')
+                   .replace("],[", "],\n[") + "\n")
+    new.replace(path)
+    new.write_text("\n".join(_tsv(result)) + "\n")
+    new.replace(out / f"{name}.tsv")
+    return path
+
+
+def read(path):
+    """The result in one JSON file. Raises Bad if it isn't one."""
+    try:
+        result = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise Bad(f"{path}: {error}") from None
+    if not isinstance(result, dict):
+        raise Bad(f"{path}: expected an object")
+    check(result)
+    return result
+
+
+def read_all(path=None):
+    """Every result in a folder, or the one in a file: {name: result}."""
+    path = Path(path) if path is not None else folder()
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    found = [read(file) for file in files]
+    return {result["name"]: result for result in found}
+
+
+def as_dicts(result):
+    """The rows as [{column name: value}]."""
+    names = [column["name"] for column in result["columns"]]
+    return [dict(zip(names, row)) for row in result["rows"]]
