@@ -252,9 +252,13 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 # and is built with them under two sanitizers (tests/unit) or under
 # ThreadSanitizer (tests/stress).  HOST_LINKS becomes words like
 # "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
+# The word POLICIES stands for the files of all policies, SCHED_CORE for the
+# scheduler's core and what it stands on.
 HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
-	awk -f tests/sources.awk $(HOST_TESTS)))
+	awk -v policies='$(POLICY_SRCS)' -v core='$(SCHED_CORE) kernel/timer.c \
+	kernel/percpu/cpu.c kernel/percpu/idle.c' \
+	-f tests/sources.awk $(HOST_TESTS)))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -pthread
 # arch_inline.h is the fake in tests/unit/include, if there is one, or else

@@ -5,6 +5,8 @@
 #	/* sources: kernel/foo.c emul/plic.c
 #	 *          build/libfdt/fdt.c */
 #
+# The words POLICIES and SCHED_CORE stand for the files in the variables
+# `policies` and `core`.
 # The Makefile makes its rules from these words.
 
 FNR == 1 {
@@ -21,6 +23,8 @@ FNR == 1 {
 
 inside {
 	last = sub(/\*\/.*/, "")
+	sub(/POLICIES/, policies)
+	sub(/SCHED_CORE/, core)
 	count = split($0, words, /[ \t*]+/)
 	for (i = 1; i <= count; i++)
 		if (words[i] != "")

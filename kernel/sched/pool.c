@@ -92,6 +92,13 @@ const char *const *sched_policy_knobs(const char *name)
 	return ops->knobs ? ops->knobs : none;
 }
 
+u32 sched_policy_room(const char *name)
+{
+	const struct sched_ops *ops = policy_find(name);
+
+	return ops ? ops->units_per_cpu : 0;
+}
+
 void sched_cpu_show(u32 cpu, char *buf, size_t len)
 {
 	const struct sched_core *core = core_of(cpu_by_index(cpu));

@@ -143,6 +143,10 @@ const char *sched_policy_list(u32 i);
  * list, or NULL if there is no such policy. */
 const char *const *sched_policy_knobs(const char *name);
 
+/* How many vCPUs that policy has room for on a CPU; 0: any number, or there is
+ * no such policy. */
+u32 sched_policy_room(const char *name);
+
 /* The policy's own words on a CPU; empty if it has none. Any CPU. */
 void sched_cpu_show(u32 cpu, char *buf, size_t len);
 /* And on a vCPU; empty also if it is off. Any CPU. */

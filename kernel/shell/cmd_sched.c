@@ -43,6 +43,7 @@ static enum cmd_next sched_list(struct cmd_run *run)
 		json_open(&j, run->out, "policy");
 		json_str(&j, "name", name);
 		json_bool(&j, "active", active);
+		json_u64(&j, "units_per_cpu", sched_policy_room(name));
 		json_array(&j, "knobs");
 		for (; knob && *knob; knob++)
 			json_str(&j, NULL, *knob);

@@ -3,12 +3,8 @@
  * CPUs, are moved, paused, resumed, stopped and started, while the policy
  * changes. No wake may be lost, no vCPU be in two places.
  */
-/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
- *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
- *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
- *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
- *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
- *          kernel/sched/rr.c kernel/sched/fp.c */
+/* sources: SCHED_CORE kernel/heap.c kernel/sched/credit.c kernel/sched/rr.c
+ *          kernel/sched/fp.c */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>

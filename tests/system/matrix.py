@@ -33,8 +33,11 @@ def policies():
 
 
 def rooms(policy, harts):
-    """How many vCPUs a policy has room for; None: any number."""
-    return harts if policy == "pinned" else None
+    """How many vCPUs a policy has room for; None: any number. The policy's own
+    file says how many a CPU can have."""
+    text = (TOP / "kernel" / "sched" / f"{policy}.c").read_text()
+    each = re.search(r"\.units_per_cpu = (\d+),", text)
+    return harts * int(each.group(1)) if each else None
 
 
 def product(choices):

@@ -2,12 +2,7 @@
  * Shares, caps, and what guests may try to get more than their share. What is
  * expected is weighted water-filling: weights, but no vCPU more than one CPU.
  */
-/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
- *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
- *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
- *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
- *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
- *          kernel/sched/vqueue.c kernel/sched/vtime.c
+/* sources: SCHED_CORE kernel/heap.c kernel/sched/credit.c
  *          tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -621,6 +621,11 @@ const char *const *sched_policy_knobs(const char *name)
 	return strcmp(name, "red") == 0 ? knobs : knobs + 1;
 }
 
+u32 sched_policy_room(const char *name)
+{
+	return strcmp(name, "red") == 0 ? 1 : 0;
+}
+
 int sched_policy_set(const char *name, struct task *waiter)
 {
 	for (u32 i = 0; sched_policy_list(i); i++) {

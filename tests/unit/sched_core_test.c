@@ -2,13 +2,8 @@
  * The core on a made-up architecture: requests, wakes, hand-overs, tasks,
  * WFI policies and the waiting for all CPUs, mostly under rr.
  */
-/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
- *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
- *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
- *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
- *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
- *          kernel/sched/rr.c kernel/sched/fp.c
- *          tests/unit/fake_arch/fake_arch.c */
+/* sources: SCHED_CORE kernel/heap.c kernel/sched/pinned.c kernel/sched/rr.c
+ *          kernel/sched/fp.c tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,12 +3,7 @@
  * of a guest that has had another life since, a second stage that somebody
  * waits for, and an account of each tick.
  */
-/* sources: kernel/timer.c kernel/heap.c kernel/percpu/cpu.c kernel/percpu/idle.c
- *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
- *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
- *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
- *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/pinned.c
- *          kernel/sched/rr.c kernel/sched/fp.c kernel/sched/credit.c
+/* sources: SCHED_CORE POLICIES kernel/heap.c
  *          tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>

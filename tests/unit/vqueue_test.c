@@ -2,12 +2,7 @@
  * The queue by virtual time: against a list that is searched, and what a guest
  * with 2,000 vCPUs over its cap costs each pick, in operations on heaps.
  */
-/* sources: kernel/timer.c kernel/percpu/cpu.c kernel/percpu/idle.c
- *          kernel/sched/account.c kernel/sched/cap.c kernel/sched/core.c
- *          kernel/sched/idle.c kernel/sched/life.c kernel/sched/members.c
- *          kernel/sched/place.c kernel/sched/poll.c kernel/sched/pool.c
- *          kernel/sched/task.c kernel/sched/wake.c kernel/sched/credit.c
- *          kernel/sched/vqueue.c kernel/sched/vtime.c
+/* sources: SCHED_CORE kernel/sched/credit.c
  *          tests/unit/fake_arch/fake_arch.c */
 #include <setjmp.h>
 #include <stdarg.h>
