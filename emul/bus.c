@@ -11,15 +11,22 @@
  * interrupt controller is tried first (every interrupt costs at least a claim
  * and a completion), the rest by binary search. Range, width and alignment are
  * checked here for all devices, since windows start on a page and devices
- * never see an access that they don't have.
+ * never see an access that they don't have. Range and width are one compare: a
+ * device has a size for each width, 0 for those that it lacks.
+ *
+ * The architecture's short way (arch/riscv/quick.c) has 150 instructions for
+ * all of it and no room for a search. It keeps a table of guesses, one device
+ * for each value of five bits of the address, and checks the guess by the same
+ * function as the search does its find. So a guess can be wrong, never harmful.
  *
  * Invariants. Windows don't overlap, so at most one device answers; lines of
  * the controller are not shared, so a line's level is one device's own. After
  * emul_create failed, nothing of it is left.
  *
  * Rejected. A last-hit cache: per guest it bounces between CPUs, per vCPU it
- * costs more than the two compares it saves. A table by page: the physical
- * space is large and almost empty. Lines shared by an OR: no machine that
+ * misses whenever a driver goes from its device to the controller, and is no
+ * shorter than a table of guesses. A table by page: the physical space is large
+ * and almost empty. Lines shared by an OR: no machine that
  * guests know has it, and it would need a count per line.
  */
 #include "emul/emul.h"
@@ -39,7 +46,7 @@ static inline struct emul_dev *dev_at(const struct guest *g, u64 at)
 	struct emul_dev *d = g->irqchip;
 	u32 n;
 
-	if (likely(d && at - d->base.v < d->ops->bytes))
+	if (d && at - d->base.v < d->ops->bytes)
 		return d;
 
 	/* The last one that starts at or before `at`. */
@@ -51,39 +58,65 @@ static inline struct emul_dev *dev_at(const struct guest *g, u64 at)
 	return n && at - d->base.v < d->ops->bytes ? d : NULL;
 }
 
-/* Windows are page-aligned and end on 8 bytes, so no access sticks out. */
-static inline bool access_bad(const struct emul_dev *d, u64 off, u32 width)
+/* The device that has this access, or NULL; *off is from its base. */
+static inline struct emul_dev *dev_for(const struct guest *g, u64 at, u32 width,
+				       u64 *off)
 {
-	return !(d->ops->widths & width) || (off & (width - 1));
+	u32 shift = width == 4 ? 2 : width == 1 ? 0 : width == 2 ? 1 : 3;
+	struct emul_dev *d = dev_at(g, at);
+
+	if (unlikely(!d))
+		return NULL;
+	*off = at - d->base.v;
+	return likely(emul_accepts(d, *off, shift)) ? d : NULL;
 }
 
 enum emul_result emul_read(struct guest *g, struct vcpu *v, struct gpa at,
 			   u32 width, u64 *val)
 {
-	struct emul_dev *d = dev_at(g, at.v);
-	u64 off;
+	u64 off, drop = 64 - 8 * width;
+	struct emul_dev *d = dev_for(g, at.v, width, &off);
 
 	if (unlikely(!d))
 		return EMUL_FAULT;
-	off = at.v - d->base.v;
-	if (unlikely(access_bad(d, off, width)))
-		return EMUL_FAULT;
-	return d->ops->read(d, v, off, width, val) < 0 ? EMUL_FAULT : EMUL_DONE;
+	*val = d->read(d, v, off, width) << drop >> drop;
+	return EMUL_DONE;
 }
 
 enum emul_result emul_write(struct guest *g, struct vcpu *v, struct gpa at,
 			    u32 width, u64 val)
 {
-	struct emul_dev *d = dev_at(g, at.v);
 	u64 off;
+	struct emul_dev *d = dev_for(g, at.v, width, &off);
 
 	if (unlikely(!d))
 		return EMUL_FAULT;
-	off = at.v - d->base.v;
-	if (unlikely(access_bad(d, off, width)))
-		return EMUL_FAULT;
-	return d->ops->write(d, v, off, width, val) < 0 ? EMUL_FAULT
-							: EMUL_DONE;
+	d->write(d, v, off, width, val);
+	return EMUL_DONE;
+}
+
+struct emul_dev emul_nowhere;
+
+static bool in_slot(const struct emul_dev *d, u32 slot)
+{
+	u64 blocks = (d->base.v + d->ops->bytes - 1) / EMUL_SLOT_BYTES -
+		     d->base.v / EMUL_SLOT_BYTES;
+
+	return (slot - EMUL_SLOT(d->base.v)) % EMUL_SLOTS <= blocks;
+}
+
+/* Of several the controller, or the last, which is no worse than the rest. */
+struct emul_dev *emul_slot(const struct guest *g, u32 slot)
+{
+	struct emul_dev *found = &emul_nowhere;
+
+	if (g->irqchip && in_slot(g->irqchip, slot))
+		return g->irqchip;
+	for (u32 i = 0; i < g->device_count; i++) {
+		if (in_slot(&g->devices[i], slot))
+			found = &g->devices[i];
+	}
+	return found;
 }
 
 void emul_irq_set(struct emul_dev *dev, bool level)
@@ -159,12 +192,16 @@ static void dev_insert(struct guest *g, const struct emul_ops *ops)
 	const struct device_config *c = config_of(g, ops->name);
 	struct emul_dev d = {
 		.base = c && c->has_base ? c->base : ops->base,
+		.read = ops->read,
+		.write = ops->write,
 		.ops = ops,
 		.guest = g,
 		.irq = c && c->has_irq ? c->irq : ops->irq,
 	};
 	u32 i = g->device_count++;
 
+	for (u32 shift = 0; shift < ARRAY_LEN(d.limit); shift++)
+		d.limit[shift] = ops->widths & 1u << shift ? ops->bytes : 0;
 	for (; i > 0 && g->devices[i - 1].base.v > d.base.v; i--)
 		g->devices[i] = g->devices[i - 1];
 	g->devices[i] = d;

@@ -49,15 +49,14 @@ struct emul_ops {
 
 	/*
 	 * One naturally aligned access of `width` bytes at `off` < bytes.
-	 * Unknown offsets read as zero and ignore writes. A negative return
-	 * raises an access fault in the guest. A read's value is zero-extended;
-	 * of a written one only the low `width` bytes count, the rest may be
-	 * anything. Context: the CPU that runs `v`.
+	 * Unknown offsets read as zero and ignore writes. Of a value that is
+	 * read or written only the low `width` bytes count, the rest may be
+	 * anything. Context: the CPU that runs `v`, which is in its exit; no
+	 * access traps (guest memory is reached by guest_read and the like).
 	 */
-	int (*read)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		    u64 *val);
-	int (*write)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		     u64 val);
+	u64 (*read)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
+	void (*write)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		      u64 val);
 
 	/*
 	 * Interrupt controllers only. irq_set: a line of the controller changes
@@ -118,6 +117,13 @@ struct emul_ops {
 struct emul_dev {
 	/* Constant after creation. */
 	struct gpa base;
+	/* By the width's binary logarithm: the window's size in bytes, or 0 if
+	 * the device hasn't that width. The last word of range and width. */
+	u64 limit[4];
+	/* Those of `ops`, within the short way's reach. */
+	u64 (*read)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
+	void (*write)(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		      u64 val);
 	const struct emul_ops *ops;
 	void *state;
 	struct guest *guest;
@@ -139,6 +145,38 @@ enum emul_result {
 	EMUL_DONE,  /* a read's value is in *val, zero-extended */
 	EMUL_FAULT, /* access fault in the guest */
 };
+
+/* Is `off` from its base in the device's window, and has it accesses of
+ * 1 << shift bytes? Windows are page-aligned and end on 8 bytes, so an aligned
+ * access does not stick out. */
+static inline bool emul_covers(const struct emul_dev *d, u64 off, u32 shift)
+{
+	return off < d->limit[shift];
+}
+
+/* The bus's check of range, width and alignment. */
+static inline bool emul_accepts(const struct emul_dev *d, u64 off, u32 shift)
+{
+	return emul_covers(d, off, shift) && !(off & ((1u << shift) - 1));
+}
+
+/*
+ * For the architecture's short way to a device: which one to try first at an
+ * address, by five bits of it. A wrong guess, which emul_accepts refuses,
+ * says nothing: then emul_read and emul_write decide.
+ */
+#define EMUL_SLOTS 32u
+#define EMUL_SLOT_BYTES (16 * MIB)
+#define EMUL_SLOT(gpa) ((gpa) / EMUL_SLOT_BYTES % EMUL_SLOTS)
+
+/* Answers nowhere. */
+extern struct emul_dev emul_nowhere;
+
+/*
+ * The device to try first in slot `slot`, emul_nowhere if there is none. It
+ * stays the same until emul_destroy. Any CPU.
+ */
+struct emul_dev *emul_slot(const struct guest *g, u32 slot);
 
 /*
  * One access by a guest. `width` is 1, 2, 4 or 8; bits of `val` beyond it don't

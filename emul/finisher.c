@@ -15,25 +15,24 @@
 
 #include "kernel/guest.h"
 
-static int finisher_read(struct emul_dev *dev, struct vcpu *v, u64 off,
-			 u32 width, u64 *val)
+static u64 finisher_read(struct emul_dev *dev, struct vcpu *v, u64 off,
+			 u32 width)
 {
 	(void)dev;
 	(void)v;
 	(void)off;
 	(void)width;
-	*val = 0;
 	return 0;
 }
 
-static int finisher_write(struct emul_dev *dev, struct vcpu *v, u64 off,
-			  u32 width, u64 val)
+static void finisher_write(struct emul_dev *dev, struct vcpu *v, u64 off,
+			   u32 width, u64 val)
 {
 	u32 code = width >= 4 ? val >> 16 & 0xffff : 0;
 
 	(void)v;
 	if (off != 0)
-		return 0;
+		return;
 	switch (val & 0xffff) {
 	case FINISHER_PASS:
 		guest_end(dev->guest, EVENT_POWEROFF, 0);
@@ -45,7 +44,6 @@ static int finisher_write(struct emul_dev *dev, struct vcpu *v, u64 off,
 		guest_end(dev->guest, EVENT_REBOOT, 0);
 		break;
 	}
-	return 0;
 }
 
 static int finisher_describe(struct emul_dev *dev, void *fdt, int node)

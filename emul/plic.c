@@ -38,41 +38,38 @@
 #define PRIORITY_MASK 7u /* WARL: three bits, all values of them */
 #define NDEV_LEAST 95u   /* what `virt` tells its guests */
 
-static int plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		     u64 *val)
+static u64 plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
 	struct plic *p = dev->state;
 	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
 
 	(void)v;
 	(void)width;
-	*val = 0;
 	if (off >= CONTEXT_BASE) {
 		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
 
 		if (ctx >= p->contexts)
 			return 0;
 		if (reg == CONTEXT_CLAIM)
-			*val = plic_core_claim(p, ctx);
-		else if (reg == CONTEXT_THRESHOLD)
-			*val = ck_pr_load_32(&p->context[ctx].threshold);
+			return plic_core_claim(p, ctx);
+		if (reg == CONTEXT_THRESHOLD)
+			return ck_pr_load_32(&p->context[ctx].threshold);
 		return 0;
 	}
-	if (off < PRIORITY_END) {
-		*val = ck_pr_load_32(&p->source[off / 4].priority);
-	} else if (off < PENDING_END) {
-		*val = plic_pending_word(p, (off - PENDING_BASE) / 4);
-	} else if (off >= ENABLE_BASE) {
-		ctx = (off - ENABLE_BASE) >> ENABLE_SHIFT;
-		if (ctx < p->contexts)
-			*val = ck_pr_load_32(
-				&p->context[ctx].enable[off / 4 % 32]);
-	}
-	return 0;
+	if (off < PRIORITY_END)
+		return ck_pr_load_32(&p->source[off / 4].priority);
+	if (off < PENDING_END)
+		return plic_pending_word(p, (off - PENDING_BASE) / 4);
+	if (off < ENABLE_BASE)
+		return 0;
+	ctx = (off - ENABLE_BASE) >> ENABLE_SHIFT;
+	if (ctx >= p->contexts)
+		return 0;
+	return ck_pr_load_32(&p->context[ctx].enable[off / 4 % 32]);
 }
 
-static int plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		      u64 val)
+static void plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		       u64 val)
 {
 	struct plic *p = dev->state;
 	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
@@ -83,12 +80,12 @@ static int plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
 
 		if (ctx >= p->contexts)
-			return 0;
+			return;
 		if (reg == CONTEXT_CLAIM)
 			plic_core_complete(p, ctx, (u32)val);
 		else if (reg == CONTEXT_THRESHOLD)
 			plic_core_threshold(p, ctx, val & PRIORITY_MASK);
-		return 0;
+		return;
 	}
 	if (off < PRIORITY_END) {
 		plic_core_priority(p, off / 4, val & PRIORITY_MASK);
@@ -97,7 +94,6 @@ static int plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 		if (ctx < p->contexts)
 			plic_core_enable(p, ctx, off / 4 % 32, (u32)val);
 	}
-	return 0;
 }
 
 static void plic_irq_set(struct emul_dev *dev, u32 line, bool level)

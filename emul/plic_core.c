@@ -55,6 +55,7 @@
 #include <string.h>
 
 #include "emul/emul.h"
+#include "kernel/bits.h"
 #include "kernel/guest.h"
 #include "kernel/mem.h"
 #include "kernel/vcpu.h"
@@ -65,22 +66,6 @@ enum {
 	EIP_HIGH,
 	EIP_LOOKING,
 };
-
-/*
- * The lowest set bit's number; x is not 0. A multiplication by a de Bruijn
- * number: rv64imac has no instruction for it, and libgcc's takes twice as long.
- */
-static inline u64 bit_lowest(u64 x)
-{
-	static const u8 number[64] = {
-		0, 1, 48, 2, 57, 49, 28, 3, 61, 58, 50, 42, 38, 29, 17, 4,
-		62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
-		63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11,
-		46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9, 13, 8, 7, 6,
-	};
-
-	return number[((x & -x) * 0x03f79d71b4cb0a89ull) >> 58];
-}
 
 /* Which of group g's sources a context enables. */
 static inline u32 group_enabled(struct plic_context *c, u64 g)
@@ -98,10 +83,15 @@ best_source(struct plic *p, struct plic_context *c, u32 floor, bool any)
 	u64 wired = p->wired;
 	u32 best = 0;
 
-	for (; wired; wired &= wired - 1) {
-		u64 g = bit_lowest(wired);
-		u64 cand = plic_group_pending(p, g) & group_enabled(c, g);
+	for (u64 g = 0; wired; g++, wired >>= 1) {
+		u64 cand;
 
+		/* Most guests have all of their lines in the first group. */
+		if (unlikely(!(wired & 1))) {
+			g += bit_lowest(wired);
+			wired >>= bit_lowest(wired);
+		}
+		cand = plic_group_pending(p, g) & group_enabled(c, g);
 		for (; cand; cand &= cand - 1) {
 			u64 src = g * PLIC_GROUP_SOURCES + bit_lowest(cand);
 			u32 priority = ck_pr_load_32(&p->source[src].priority);
@@ -214,24 +204,26 @@ static void kick(struct plic *p, u32 ctx, bool up, bool down)
 
 void plic_core_set(struct plic *p, u32 src, bool level)
 {
-	u32 g = src / PLIC_GROUP_SOURCES;
 	u64 bit = 1ull << src % PLIC_GROUP_SOURCES;
 	u64 busy = bit << PLIC_PENDING_SHIFT | bit << PLIC_INFLIGHT_SHIFT;
+	u64 *word = &p->group[src / PLIC_GROUP_SOURCES];
 	u64 old, new;
 
-	old = ck_pr_load_64(&p->group[g]);
+	/* Down is an AND, which tells nobody: a request can't be retracted. */
+	if (!level) {
+		ck_pr_and_64(word, ~(bit << PLIC_LEVEL_SHIFT));
+		return;
+	}
+	old = ck_pr_load_64(word);
 	do {
-		new = old & ~(bit << PLIC_LEVEL_SHIFT);
-		if (level) {
-			new = old | bit << PLIC_LEVEL_SHIFT;
-			if (!(old & busy))
-				new |= bit << PLIC_PENDING_SHIFT;
-		}
+		new = old | bit << PLIC_LEVEL_SHIFT;
+		if (!(old & busy))
+			new |= bit << PLIC_PENDING_SHIFT;
 		if (new == old)
 			return;
-	} while (!ck_pr_cas_64_value(&p->group[g], old, new, &old));
-	if (level && !(old & busy))
-		notify_up(p, src);
+	} while (!ck_pr_cas_64_value(word, old, new, &old));
+	if (!(old & busy))
+		notify(p, src, true);
 }
 
 /* PENDING -> INFLIGHT; false if somebody else was faster. */

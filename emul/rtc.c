@@ -126,44 +126,42 @@ static void time_set(struct rtc *r, u64 from, u64 to)
 		alarm_start(r);
 }
 
-static int rtc_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		    u64 *val)
+static u64 rtc_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
 	struct rtc *r = dev->state;
-	u64 now;
+	u64 now, val = 0;
 
 	(void)v;
 	(void)width;
-	*val = 0;
 	ck_spinlock_lock(&r->lock);
 	switch (off) {
 	case RTC_TIME_LOW:
 		now = count_ns(r);
 		r->time_high = now >> 32;
-		*val = (u32)now;
+		val = (u32)now;
 		break;
 	case RTC_TIME_HIGH:
-		*val = r->time_high;
+		val = r->time_high;
 		break;
 	case RTC_ALARM_LOW:
-		*val = (u32)r->alarm_ns;
+		val = (u32)r->alarm_ns;
 		break;
 	case RTC_ALARM_HIGH:
-		*val = r->alarm_ns >> 32;
+		val = r->alarm_ns >> 32;
 		break;
 	case RTC_IRQ_ENABLED:
-		*val = r->enabled;
+		val = r->enabled;
 		break;
 	case RTC_ALARM_STATUS:
-		*val = r->running;
+		val = r->running;
 		break;
 	}
 	ck_spinlock_unlock(&r->lock);
-	return 0;
+	return val;
 }
 
-static int rtc_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		     u64 val)
+static void rtc_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		      u64 val)
 {
 	struct rtc *r = dev->state;
 	u64 now;
@@ -200,7 +198,6 @@ static int rtc_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 		break;
 	}
 	ck_spinlock_unlock(&r->lock);
-	return 0;
 }
 
 static int rtc_init(struct emul_dev *dev)

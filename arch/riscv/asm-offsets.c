@@ -15,7 +15,7 @@ void asm_offsets(void)
 	OFFSET(VCPU_SSTATUS, riscv_vcpu, sstatus);
 	OFFSET(VCPU_HSTATUS, riscv_vcpu, hstatus);
 	OFFSET(VCPU_HOST, riscv_vcpu, host);
-	OFFSET(VCPU_FULL, riscv_vcpu, full);
+	OFFSET(VCPU_HAVE, riscv_vcpu, have);
 	OFFSET(VCPU_QUICK, riscv_vcpu, quick);
 	OFFSET(VCPU_ID, riscv_vcpu, v.id);
 	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits);
@@ -32,4 +32,6 @@ void asm_offsets(void)
 	OFFSET(VEC_V, vector_state, v);
 	DEFINE(CPU_BYTES, sizeof(struct riscv_cpu));
 	DEFINE(EXIT_FULL, NEXT_FULL);
+	DEFINE(HAVE_STORED, REGS_STORED);
+	DEFINE(HAVE_ALL, REGS_ALL);
 }

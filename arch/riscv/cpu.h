@@ -20,6 +20,8 @@ struct riscv_cpu {
 	u64 panic_sp;      /* of a trap taken in the hypervisor itself */
 	volatile u32 *sswi; /* this hart's ACLINT SETSSIP, or NULL */
 	volatile u32 *imsic; /* this hart's S-level interrupt file, or NULL */
+	volatile u32 *ring; /* what rings this hart, and the word that does; */
+	u32 ring_value;     /* NULL: only the firmware can */
 	u32 irq_context;   /* its index in the interrupt controller's list */
 	u32 online;        /* atomic: the hart has come up */
 	u32 released;      /* atomic: it may enter its loop */
@@ -45,10 +47,7 @@ static inline struct riscv_cpu *riscv_cpu(struct cpu *c)
 
 static inline struct riscv_cpu *riscv_this(void)
 {
-	struct riscv_cpu *c;
-
-	__asm__("mv %0, tp" : "=r"(c));
-	return c;
+	return (struct riscv_cpu *)__builtin_thread_pointer();
 }
 
 #endif

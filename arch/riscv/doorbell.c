@@ -76,6 +76,14 @@ void doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 		c->sswi = sswi_regs + i;
 	}
 	host_irq_cpu_init(c, intc);
+	c->ring = bell == BELL_IMSIC ? c->imsic :
+		  bell == BELL_SSWI ? c->sswi : NULL;
+	c->ring_value = bell == BELL_IMSIC ? DOORBELL_IMSIC_ID : 1;
+}
+
+static __attribute__((noinline)) void ring_by_sbi(const struct riscv_cpu *t)
+{
+	sbi_call(SBI_EXT_IPI, 0, 1, t->hartid, 0);
 }
 
 void arch_doorbell_ring(struct cpu *target)
@@ -83,12 +91,10 @@ void arch_doorbell_ring(struct cpu *target)
 	struct riscv_cpu *t = riscv_cpu(target);
 
 	__asm__ volatile("fence w, o" ::: "memory");
-	if (bell == BELL_IMSIC)
-		*t->imsic = DOORBELL_IMSIC_ID;
-	else if (bell == BELL_SSWI)
-		*t->sswi = 1;
+	if (likely(t->ring))
+		*t->ring = t->ring_value;
 	else
-		sbi_call(SBI_EXT_IPI, 0, 1, t->hartid, 0);
+		ring_by_sbi(t);
 }
 
 void arch_doorbell_ack(void)

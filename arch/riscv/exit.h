@@ -43,7 +43,7 @@ enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at);
  */
 int exit_fetch(u32 *inst) __must_check;
 
-/* Guest register n (x0 reads 0). Only when v->full, or n is caller-saved. */
+/* Guest register n (x0 reads 0). Only of those in v->have. */
 static inline u64 reg_get(const struct riscv_vcpu *v, u32 n)
 {
 	return n ? v->x[n] : 0;

@@ -2,9 +2,14 @@
  * Into the guest and out again.
  *
  * While a guest runs, sscratch = its struct riscv_vcpu; in the hypervisor it is
- * 0 and a trap is a bug, or a fault that hlv.c expects. At an exit only what C may clobber is stored; s0-s11 and gp stay
- * in their registers until the turn ends, or until a handler asks for them
- * with NEXT_FULL (a load or store by the guest whose register is one of them).
+ * 0 and a trap is a bug, or a fault that hlv.c expects. At an exit only what C
+ * may clobber is stored; s0-s11 and gp stay in their registers until the turn
+ * ends, or until a handler asks for them with NEXT_FULL (a load or store by the
+ * guest whose register is one of them, on the full way).
+ *
+ * The hottest exits have short ways: three SBI calls are answered here, loads
+ * and stores to devices and an IPI to another hart by quick.c. Each falls back
+ * to exit_handle, which knows all exits and gives the same answers.
  * sepc, sstatus and hstatus stay in their CSRs all the while: nothing in the
  * hypervisor traps without putting them back.
  */
@@ -30,7 +35,8 @@
 	\op	s11, X(27)(\base)
 .endm
 
-/* All that C may clobber but t0, t1, and a0, which is the base. */
+/* All that C may clobber but t0, t1, and a0, which is the base; with these,
+ * REGS_STORED of vcpu.h. */
 .macro caller_saved op
 	\op	ra, X(1)(a0)
 	\op	sp, X(2)(a0)
@@ -66,6 +72,15 @@
 	\op	s11, 104(sp)
 .endm
 
+/* From the guest's registers, a0, t0, t1 stored, to what C expects. */
+.macro exit_to_c
+	caller_saved sd
+	csrrw	t0, CSR_SSCRATCH, zero
+	ld	tp, VCPU_HOST(a0)
+	sd	t0, X(10)(a0)
+	ld	sp, CPU_RUN_SP(tp)
+.endm
+
 	.text
 
 /*
@@ -82,7 +97,6 @@ guest_enter:
 	sd	sp, CPU_RUN_SP(tp)
 	callee_saved ld, a0
 	sd	a0, CPU_RUNNING(tp)
-	sd	zero, VCPU_FULL(a0)
 resume:
 	csrw	CSR_SSCRATCH, a0
 	caller_saved ld
@@ -102,38 +116,93 @@ trap_entry:
 	csrr	t0, CSR_SCAUSE
 	li	t1, CAUSE_ECALL_VS
 	beq	t0, t1, quick_sbi
+	addi	t0, t0, -CAUSE_LOAD_GUEST_PAGE
+	beqz	t0, mmio_load
+	addi	t0, t0, CAUSE_LOAD_GUEST_PAGE - CAUSE_STORE_GUEST_PAGE
+	beqz	t0, mmio_store
 full_exit:
-	caller_saved sd
-	csrrw	t0, CSR_SSCRATCH, zero
-	ld	tp, VCPU_HOST(a0)
-	sd	t0, X(10)(a0)
-	ld	sp, CPU_RUN_SP(tp)
+	exit_to_c
+full:
 	csrr	a1, CSR_SCAUSE
-	call	exit_handle
+	jal	exit_handle
 	mv	t0, a0
 	ld	a0, CPU_RUNNING(tp)
 	beqz	t0, resume
 
 	callee_saved sd, a0
-	li	t1, 1
-	sd	t1, VCPU_FULL(a0)
 	li	t1, EXIT_FULL
 	bne	t0, t1, 3f
 
 	/* Once more with all registers in memory, then take them from there. */
+	li	t1, HAVE_ALL
+	sd	t1, VCPU_HAVE(a0)
 	csrr	a1, CSR_SCAUSE
-	call	exit_handle
+	jal	exit_handle
 	mv	t0, a0
 	ld	a0, CPU_RUNNING(tp)
+	li	t1, HAVE_STORED
+	sd	t1, VCPU_HAVE(a0)
 	bnez	t0, 3f
 	callee_saved ld, a0
-	sd	zero, VCPU_FULL(a0)
 	j	resume
 
 3:	mv	a0, t0
 	host_saved ld
 	addi	sp, sp, 112
 	ret
+
+/* What quick.c answers. It returns the vCPU if that is done; else nothing has
+ * happened yet. */
+.macro quick fn
+	exit_to_c
+	jal	\fn
+	bnez	a0, resume
+	ld	a0, CPU_RUNNING(tp)
+	j	full
+.endm
+
+/* Outside of RAM, or RAM that is not mapped yet. */
+mmio_load:
+	quick	quick_load
+mmio_store:
+	quick	quick_store
+/* An IPI to others: the mask is 1, or is not. */
+ipi:
+	quick	quick_ipi
+ipi_others:
+	quick	quick_ipi_masked
+
+/*
+ * u64 quick_reg_get(u64 n), void quick_reg_set(u64 n, u64 val)
+ * The guest's register n while it is still in the hart: not one of REGS_STORED,
+ * of which these give and change what C has there now. Clobber t0.
+ */
+	.option push
+	.option norvc
+	.globl quick_reg_get
+	.balign 4
+quick_reg_get:
+	lla	t0, 1f
+	slli	a0, a0, 3
+	add	t0, t0, a0
+	jr	t0
+1:	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	mv	a0, x\n
+	ret
+	.endr
+
+	.globl quick_reg_set
+	.balign 4
+quick_reg_set:
+	lla	t0, 1f
+	slli	a0, a0, 3
+	add	t0, t0, a0
+	jr	t0
+1:	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	mv	x\n, a1
+	ret
+	.endr
+	.option pop
 
 /*
  * The hottest SBI calls, answered without a frame: BASE, set_timer, and an IPI
@@ -146,30 +215,37 @@ full_exit:
 quick_sbi:
 	ld	t1, VCPU_QUICK(a0)
 	beqz	t1, full_exit
-	li	t0, VSBI_EID_BASE
-	beq	a7, t0, quick_base
-	li	t0, VSBI_EID_TIME
-	beq	a7, t0, quick_time
 	li	t0, VSBI_EID_IPI
-	bne	a7, t0, full_exit
+	bne	a7, t0, quick_other
 
-	/* The mask names one hart, and that is this one. */
 	bnez	a6, full_exit
-	lwu	t0, VCPU_ID(a0)
-	bltu	t0, a1, full_exit /* base -1, which means all, as well */
-	sub	t0, t0, a1
-	sltiu	t1, t0, 64
-	beqz	t1, full_exit
-	li	t1, 1
-	sll	t1, t1, t0
 	csrr	t0, CSR_SSCRATCH
-	bne	t0, t1, full_exit
+	li	t1, 1
+	bne	t0, t1, ipi_masked
+	lwu	t0, VCPU_ID(a0)
+	bne	t0, a1, ipi
+ipi_self:
 	li	t0, 1 << IRQ_VSSI
 	csrs	CSR_HVIP, t0
 	li	a1, 0
 	j	quick_done
 
-quick_time:
+	/* Does the mask name one hart, and is that this one? */
+ipi_masked:
+	lwu	t0, VCPU_ID(a0)
+	bltu	t0, a1, ipi_others /* base -1, which means all, as well */
+	sub	t0, t0, a1
+	sltiu	t1, t0, 64
+	beqz	t1, ipi_others
+	li	t1, 1
+	sll	t1, t1, t0
+	csrr	t0, CSR_SSCRATCH
+	beq	t0, t1, ipi_self
+	j	ipi_others
+
+quick_other:
+	li	t0, VSBI_EID_TIME
+	bne	a7, t0, quick_base
 	bnez	a6, full_exit
 	csrr	t0, CSR_SSCRATCH
 	csrw	CSR_VSTIMECMP, t0
@@ -177,6 +253,8 @@ quick_time:
 	j	quick_done
 
 quick_base:
+	li	t0, VSBI_EID_BASE
+	bne	a7, t0, full_exit
 	li	t0, VSBI_BASE_PROBE
 	beq	a6, t0, full_exit
 	li	t0, VSBI_BASE_MIMPID

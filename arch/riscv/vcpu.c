@@ -8,12 +8,12 @@
 
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/quick.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vsbi_abi.h"
 #include "arch/riscv/vtimer.h"
 #include "arch/riscv/world.h"
 #include "kernel/arch.h"
-#include "kernel/cmdline.h"
 #include "kernel/mem.h"
 
 static size_t vector_bytes(void)
@@ -68,9 +68,7 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_UXL_64;
 	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64;
 	v->henvcfg = isa_guest_henvcfg();
-	/* The quick path writes vstimecmp, so it needs Sstc. `quick=off` is
-	 * for comparing the two ways. */
-	v->quick = riscv_has_sstc && !cmdline_is("quick", "off");
+	quick_reset(v);
 	v->vs.vsstatus = SSTATUS_UXL_64;
 	/* Firmware leaves the counters open to U-mode, and kernels rely on it:
 	 * Linux reads the time there (its vDSO) and never sets this. */

@@ -8,6 +8,7 @@
 #define ROUSE_ARCH_RISCV_VCPU_H
 
 #include "arch/riscv/vfence.h"
+#include "emul/emul.h"
 #include "kernel/base.h"
 #include "kernel/guest.h"
 #include "kernel/vcpu.h"
@@ -32,19 +33,26 @@ struct vector_state {
 	u8 v[]; /* 32 registers of isa_vlenb bytes */
 };
 
+/* Registers that each exit stores in x[]: all but x0, gp and s0-s11. The
+ * others are stored with them when a handler asks for that. */
+#define REGS_STORED 0xf003fcf6
+#define REGS_ALL 0xfffffffe
+
 struct riscv_vcpu {
 	/*
 	 * Guest registers. At an exit those that C may clobber are stored;
-	 * s0-s11 and gp only when `full` is set (the handler asked for them
-	 * with NEXT_FULL) or when the turn ends. x[0] is never stored.
+	 * s0-s11 and gp only when a handler asks for them (`have`) or when the
+	 * turn ends. x[0] is never stored.
 	 */
 	u64 x[32];
 	u64 pc;        /* sepc */
 	u64 sstatus;   /* SPP, FS, VS at the next entry */
 	u64 hstatus;
 	struct cpu *host; /* the CPU it runs on: tp of the hypervisor */
-	u64 full;      /* x[] is complete */
+	u64 have;      /* in an exit: which of x[] are stored, a bit each */
 	u64 quick;     /* SBI calls may take trap.S's quick path */
+	/* The device that quick.c tries first, by EMUL_SLOT of the address. */
+	struct emul_dev *slot[EMUL_SLOTS];
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
 
 	/* The owner only. */

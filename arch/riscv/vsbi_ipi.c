@@ -1,6 +1,9 @@
 /*
  * IPI (chapter 7): a software interrupt at other harts, or at oneself.
  *
+ * One to oneself is answered by trap.S, one to one other hart by quick.c; both
+ * answer as this does, which has the rest.
+ *
  * Harts that exist but are stopped get none: nobody is there to take it, and
  * one that starts later begins with nothing pending that it didn't see sent.
  *
@@ -10,6 +13,7 @@
  * guest it is one call that takes long.
  */
 #include "arch/riscv/vsbi.h"
+#include "kernel/bits.h"
 #include "kernel/virq.h"
 
 #define BATCH 256u /* harts, some 32,000 instructions */
@@ -40,7 +44,7 @@ bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
 	if (harts->all)
 		return vsbi_ipi_go_on(v);
 	for (u64 m = harts->mask; m; m &= m - 1)
-		soft_raise(g, (u32)harts->base + (u32)__builtin_ctzll(m));
+		soft_raise(g, (u32)harts->base + (u32)bit_lowest(m));
 	return true;
 }
 

@@ -12,7 +12,6 @@ static struct {
 	struct emul_dev *dev;
 	u64 off, val;
 	u32 width;
-	int result;
 	u32 line;
 	bool level;
 	int init_high;
@@ -26,26 +25,23 @@ static void note(char c)
 	seen.calls[n] = c;
 }
 
-static int any_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		    u64 *val)
+static u64 any_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
 	assert_ptr_equal(v, fake.vcpu[0]);
 	seen.dev = dev;
 	seen.off = off;
 	seen.width = width;
-	*val = 0x1122334455667788;
-	return seen.result;
+	return 0x1122334455667788;
 }
 
-static int any_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		     u64 val)
+static void any_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		      u64 val)
 {
 	assert_ptr_equal(v, fake.vcpu[0]);
 	seen.dev = dev;
 	seen.off = off;
 	seen.width = width;
 	seen.val = val;
-	return seen.result;
 }
 
 static void chip_set(struct emul_dev *dev, u32 line, bool level)
@@ -176,7 +172,7 @@ static void refused(const char *what)
 
 static void reads_as(u64 at, const char *name, u64 off)
 {
-	assert_int_equal(fake_read(at, 4), 0x1122334455667788);
+	assert_int_equal(fake_read(at, 4), 0x55667788);
 	assert_string_equal(seen.dev->ops->name, name);
 	assert_int_equal(seen.off, off);
 	assert_int_equal(seen.width, 4);
@@ -248,19 +244,82 @@ static void a_misaligned_access_faults(void **state)
 	fake_read(0x100002, 2);
 }
 
-static void a_device_may_refuse_an_access(void **state)
+static void a_read_is_cut_to_its_width(void **state)
 {
+	(void)state;
+	create();
+	assert_int_equal(fake_read(0x100000, 1), 0x88);
+	assert_int_equal(fake_read(0x100000, 2), 0x7788);
+	assert_int_equal(fake_read(0x100000, 4), 0x55667788);
+	assert_int_equal(fake_read(0x100000, 8), 0x1122334455667788);
+}
+
+static const char *guessed(u64 at)
+{
+	struct emul_dev *d = emul_slot(&fake.guest, EMUL_SLOT(at));
+
+	return d == &emul_nowhere ? "none" : d->ops->name;
+}
+
+static void a_device_is_guessed_by_its_address(void **state)
+{
+	(void)state;
+	chip_cfg.has_base = true;
+	chip_cfg.base.v = 0x0e000000;
+	create();
+	assert_string_equal(guessed(0x100000), "low");
+	assert_string_equal(guessed(0x0e000000), "chip");
+	assert_string_equal(guessed(0x10ffffff), "high");
+	assert_string_equal(guessed(0x12000000), "none");
+	assert_string_equal(guessed(0x0c000000), "none");
+}
+
+static void a_window_across_slots_is_in_both(void **state)
+{
+	(void)state;
+	chip_cfg.has_base = true;
+	chip_cfg.base.v = 0x0ec00000;
+	create();
+	assert_string_equal(guessed(0x0e000000), "chip");
+	assert_string_equal(guessed(0x0f000000), "chip");
+	assert_string_equal(guessed(0x0d000000), "none");
+}
+
+static void the_controller_is_the_first_guess(void **state)
+{
+	(void)state;
+	low_cfg.has_base = true;
+	low_cfg.base.v = 0x0cfff000;
+	create();
+	assert_string_equal(guessed(0x0cfff000), "chip");
+}
+
+/* Each guess is either what the search finds, or refused. */
+static void a_guess_is_right_or_refused(void **state)
+{
+	static const u64 at[] = {
+		0, 0xffffc, 0x100000, 0x100001, 0x100002, 0x100004, 0x100ffc,
+		0x101000, 0x0bfffffc, 0x0c000000, 0x0c000002, 0x0c5ffffc,
+		0x0c600000, 0x0ffffffc, 0x10000000, 0x10000001, 0x100000fc,
+		0x10000100, 0x2c000000, 0x30000000, 0x8c000000, UINT64_MAX - 3,
+	};
 	u64 val;
 
 	(void)state;
 	create();
-	seen.result = -EINVAL;
-	assert_int_equal(emul_read(&fake.guest, fake.vcpu[0],
-				   (struct gpa){ 0x100000 }, 4, &val),
-			 EMUL_FAULT);
-	assert_int_equal(emul_write(&fake.guest, fake.vcpu[0],
-				    (struct gpa){ 0x100000 }, 4, 0),
-			 EMUL_FAULT);
+	for (u32 i = 0; i < ARRAY_LEN(at) * 4; i++) {
+		u64 a = at[i / 4];
+		u32 shift = i % 4;
+		struct emul_dev *d = emul_slot(&fake.guest, EMUL_SLOT(a));
+		bool yes = emul_accepts(d, a - d->base.v, shift);
+
+		seen.dev = NULL;
+		assert_int_equal(emul_read(&fake.guest, fake.vcpu[0],
+					   (struct gpa){ a }, 1u << shift,
+					   &val),
+				 yes ? EMUL_DONE : EMUL_FAULT);
+		assert_ptr_equal(seen.dev, yes ? d : NULL);
+	}
 }
 
 static void devices_are_in_order_of_address(void **state)
@@ -484,7 +543,11 @@ int main(void)
 		T(an_access_outside_of_windows_faults),
 		T(a_width_that_a_device_lacks_faults),
 		T(a_misaligned_access_faults),
-		T(a_device_may_refuse_an_access),
+		T(a_read_is_cut_to_its_width),
+		T(a_device_is_guessed_by_its_address),
+		T(a_window_across_slots_is_in_both),
+		T(the_controller_is_the_first_guess),
+		T(a_guess_is_right_or_refused),
 		T(devices_are_in_order_of_address),
 		T(a_device_is_found_by_name),
 		T(a_device_left_out_is_not_there),

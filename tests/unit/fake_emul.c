@@ -107,13 +107,11 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 	fake.end_code = code;
 }
 
-int fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		   u64 *val)
+u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
 	(void)dev;
 	(void)v;
 	(void)off;
 	(void)width;
-	*val = 0;
 	return 0;
 }

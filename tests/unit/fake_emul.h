@@ -50,8 +50,7 @@ void fake_stop(void);
 /* Accesses as a guest makes them; the test fails if they fault. */
 u64 fake_read(u64 at, u32 width);
 /* A device of the test's own that nobody reads. */
-int fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		   u64 *val);
+u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
 void fake_write(u64 at, u32 width, u64 val);
 
 #endif

@@ -40,6 +40,9 @@ static int plic_up(u32 vcpus)
 					    .guest = &fake.guest };
 	dev[0].ops = __start_rouse_emul[0];
 	dev[0].base = dev[0].ops->base;
+	dev[0].read = dev[0].ops->read;
+	dev[0].write = dev[0].ops->write;
+	dev[0].limit[2] = dev[0].ops->bytes;
 	dev[0].state = aligned_alloc(64, dev[0].ops->state_bytes);
 	memset(dev[0].state, 0, dev[0].ops->state_bytes);
 	fake.guest.devices = dev;

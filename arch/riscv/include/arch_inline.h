@@ -6,10 +6,7 @@ struct cpu;
 
 static inline struct cpu *cpu_this(void)
 {
-	struct cpu *c;
-
-	__asm__("mv %0, tp" : "=r"(c));
-	return c;
+	return (struct cpu *)__builtin_thread_pointer();
 }
 
 #endif

@@ -1,0 +1,38 @@
+/*
+ * The short way of the hottest exits that need C. trap.S calls these; whatever
+ * they don't answer takes the full way, with the same result.
+ */
+#ifndef ROUSE_ARCH_RISCV_QUICK_H
+#define ROUSE_ARCH_RISCV_QUICK_H
+
+#include "arch/riscv/vcpu.h"
+
+/*
+ * A guest page fault of a load or store. Context: that exit on its CPU, the
+ * registers of REGS_STORED in x[] and the others in the hart, sepc, stval,
+ * htval, htinst in their CSRs. Returns `v` if the access was carried out and
+ * the guest may be entered; NULL: nothing was done, take the full way.
+ */
+struct riscv_vcpu *quick_load(struct riscv_vcpu *v);
+struct riscv_vcpu *quick_store(struct riscv_vcpu *v);
+
+/*
+ * The same for SBI send_ipi (a7 and a6 say so), to one hart that exists and is
+ * not OFF: quick_ipi if the mask is 1, so that the base names the hart, as most
+ * callers have it; quick_ipi_masked for any other mask.
+ */
+struct riscv_vcpu *quick_ipi(struct riscv_vcpu *v);
+struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v);
+
+/*
+ * Guest register n where x[] does not have it: gp, s0-s11, and x0, which reads
+ * 0 and ignores writes. In trap.S; for quick.c alone, whose code leaves those
+ * registers alone.
+ */
+u64 quick_reg_get(u64 n);
+void quick_reg_set(u64 n, u64 val);
+
+/* Is a vCPU that starts to take the short way? Part of arch_vcpu_reset. */
+void quick_reset(struct riscv_vcpu *v);
+
+#endif
