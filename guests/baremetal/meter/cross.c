@@ -12,7 +12,7 @@
 #define WORD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define SET(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
-static u32 quit;
+static u32 quit, up;
 
 /* Counts as long as it runs; how another tells that it doesn't. */
 static struct beat {
@@ -22,6 +22,7 @@ static struct beat {
 static void sleeper(struct hart *h, void *arg)
 {
 	(void)arg;
+	SET(&up, 1);
 	traps_on(IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_EXT));
 	sleep_until(&seen[h->index].asleep, &quit, 1);
 	traps_off();
@@ -36,17 +37,22 @@ static __attribute__((noinline)) void spin_beating(u32 *beat)
 static void runner(struct hart *h, void *arg)
 {
 	(void)arg;
+	SET(&up, 1);
 	traps_on(IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_EXT));
 	spin_beating(&beats[h->index].n);
 	traps_off();
 }
 
+/* Until it runs: firmware clears the PLIC's context of a hart that starts. */
 static void start(struct hart *h, void (*fn)(struct hart *h, void *arg))
 {
 	SET(&quit, 0);
+	SET(&up, 0);
 	seen[h->index].asleep = 0;
 	if (hart_start(h, fn, NULL))
 		die("hart %ld does not start", h->id);
+	while (!WORD(&up))
+		sleep_ticks(us_to_ticks(200));
 }
 
 /* Once more an interrupt, for a sleeper to look at `quit`. */
@@ -81,19 +87,21 @@ static void wait_queued(struct hart *h, struct hart *other)
 		 WORD(&beats[other->index].n) == others);
 }
 
-/* The UART's line goes to `h` alone. */
-static bool route_uart(struct hart *h)
+static bool no_line(struct hart *h)
 {
 	if (!machine.plic.bytes || !machine.uart.bytes ||
-	    machine.plic_context[h->index] < 0) {
+	    machine.plic_context[h->index] < 0)
 		plan.reason = "no PLIC, or no UART";
-		return false;
-	}
+	return plan.reason;
+}
+
+/* The UART's line goes to `h` alone. */
+static void route_uart(struct hart *h)
+{
 	uart_write(UART_IER, 0);
 	plic_reset();
 	plic_priority(machine.uart_irq, 1);
 	plic_enable((u32)machine.plic_context[h->index], machine.uart_irq, true);
-	return true;
 }
 
 #define IPI(row) \
@@ -105,13 +113,16 @@ static bool route_uart(struct hart *h)
 #define LINE(row) \
 	({ \
 		MARK_ROW(row, MARK_BEGIN); \
-		uart_write(UART_IER, UART_IER_TX); \
+		write8(ier, UART_IER_TX); \
 		MARK_ROW(row, MARK_SENT); \
 	})
 
 /* All rounds of a row. `ready` brings `to` into its state. */
 #define ROUNDS(row, trigger, word, ready) \
 	do { \
+		u64 ier = uart_at(UART_IER); \
+ \
+		(void)ier; \
 		for (u64 i = 0; i < plan.rounds; i++) { \
 			u32 had = WORD(word); \
 			ready; \
@@ -142,9 +153,10 @@ static void plic_asleep(void)
 {
 	struct hart *to = plan.far;
 
-	if (!have(to, "no far=") || !route_uart(to))
+	if (!have(to, "no far=") || no_line(to))
 		return;
 	start(to, sleeper);
+	route_uart(to);
 	ROUNDS(ROW_PLIC_ASLEEP, LINE, &seen[to->index].external,
 	       wait_asleep(to));
 	stop(to);
@@ -166,9 +178,10 @@ static void plic_running(void)
 {
 	struct hart *to = plan.far;
 
-	if (!have(to, "no far=") || !route_uart(to))
+	if (!have(to, "no far=") || no_line(to))
 		return;
 	start(to, runner);
+	route_uart(to);
 	ROUNDS(ROW_PLIC_RUNNING, LINE, &seen[to->index].external,
 	       spin_while(&beats[to->index].n, beats[to->index].n));
 	stop(to);
@@ -193,10 +206,11 @@ static void plic_queued(void)
 	struct hart *to = plan.behind, *other = plan.far;
 
 	if (!have(other, "no far=") || !have(to, "no behind=") ||
-	    !route_uart(to))
+	    no_line(to))
 		return;
 	start(to, runner);
 	start(other, runner);
+	route_uart(to);
 	ROUNDS(ROW_PLIC_QUEUED, LINE, &seen[to->index].external,
 	       wait_queued(to, other));
 	stop(to);
@@ -211,6 +225,9 @@ static void give_way(void)
 
 #define NEAR_ROUNDS(row, trigger, word) \
 	do { \
+		u64 ier = uart_at(UART_IER); \
+ \
+		(void)ier; \
 		for (u64 i = 0; i < plan.rounds; i++) { \
 			u32 had = WORD(word); \
 			wait_near(to); \
@@ -232,21 +249,15 @@ static void wait_near(struct hart *h)
 	SET(&seen[h->index].asleep, 0);
 }
 
-static void waker(struct hart *h, void *arg)
-{
-	(void)arg;
-	traps_on(IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_EXT));
-	sleep_until(&seen[h->index].asleep, &quit, 1);
-	traps_off();
-}
-
 static void near(bool line)
 {
 	struct hart *to = plan.near;
 
-	if (!have(to, "no near=") || (line && !route_uart(to)))
+	if (!have(to, "no near=") || (line && no_line(to)))
 		return;
-	start(to, waker);
+	start(to, sleeper);
+	if (line)
+		route_uart(to);
 	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
 	if (line)
 		NEAR_ROUNDS(ROW_PLIC_NEAR, LINE, &seen[to->index].external);

@@ -66,22 +66,26 @@ static void plic_store(void)
 
 static void uart_load(void)
 {
+	u64 at = uart_at(UART_LSR);
+
 	if (no_uart())
 		return;
 	for (u64 i = 0; i < plan.rounds; i++) {
 		MARK_ROW(ROW_UART_LOAD, MARK_BEGIN);
-		uart_read(UART_LSR);
+		read8(at);
 		MARK_ROW(ROW_UART_LOAD, MARK_END);
 	}
 }
 
 static void uart_store(void)
 {
+	u64 at = uart_at(UART_SCR);
+
 	if (no_uart())
 		return;
 	for (u64 i = 0; i < plan.rounds; i++) {
 		MARK_ROW(ROW_UART_STORE, MARK_BEGIN);
-		uart_write(UART_SCR, (u8)i);
+		write8(at, (u8)i);
 		MARK_ROW(ROW_UART_STORE, MARK_END);
 	}
 }

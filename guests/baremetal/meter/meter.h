@@ -51,6 +51,12 @@ struct hart *hart_arg(const char *key);
 /* role=: this guest is one of several in a measurement (switch.c). */
 void role_run(const char *role);
 
+/* The address of a register, worked out before it is measured. */
+static inline u64 uart_at(u32 reg)
+{
+	return machine.uart.base + ((u64)reg << machine.uart_shift);
+}
+
 /* Turns the trap vector and the interrupts in sie on, or all off. */
 void traps_on(u64 sie);
 void traps_off(void);
