@@ -6,6 +6,7 @@
     bench/meter.py --rows a,b           only these rows (bench/meter/rows.tsv)
     bench/meter.py --rounds N           of each row (1000)
     bench/meter.py --append "WORDS"     Rouse's command line, such as sched=rr
+    bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
 
 docs/meter.md says how it counts. Results: build/bench/results/meter.json.
@@ -32,6 +33,7 @@ def options(argv):
     p.add_argument("--rounds", type=int, default=1000)
     p.add_argument("--sleep-us", type=int, default=5000)
     p.add_argument("--append", default="")
+    p.add_argument("--by", choices=("stage", "symbol"), default="stage")
     p.add_argument("--native", action="store_true")
     p.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     return p.parse_args(argv)
@@ -46,21 +48,21 @@ def runs(opt, key):
     """The machines to start for one kind of host."""
     wanted = opt.rows.split(",") if opt.rows else []
     mine = [n for n in wanted if n not in OTHER]
-    limit = 60 + opt.rounds * 0.15
+    usual = {"timeout": 60 + opt.rounds * 0.15, "by_symbol": opt.by == "symbol"}
     if opt.native:
         yield Run(f"{key}-native", MACHINES[key], append="far=1",
-                  timeout=limit).guest(GUEST.with_suffix(".elf")).native(
+                  **usual).guest(GUEST.with_suffix(".elf")).native(
                       bootargs(opt, mine))
         return
     if mine or not wanted:
-        yield Run(key, MACHINES[key], append=opt.append, timeout=limit).guest(
+        yield Run(key, MACHINES[key], append=opt.append, **usual).guest(
             GUEST.with_suffix(".elf")).rouse(LABS / "meter.dts",
                                              bootargs(opt, mine))
     for name in OTHER:
         if name in wanted or not wanted:
             dirty = name.partition("_")[2]
             yield Run(f"{key}-{name}", MACHINES[key], harts=1,
-                      append=opt.append, timeout=limit).guest(
+                      append=opt.append, **usual).guest(
                           GUEST.with_suffix(".elf")).rouse(
                 LABS / "meter-pair.dts",
                 f"rounds={opt.rounds} dirty={dirty}")

@@ -66,14 +66,18 @@ def elf_texts(path, nm="riscv64-unknown-elf-nm"):
 class Map:
     """All programs of a machine, and the buckets that the plugin counts in."""
 
-    def __init__(self, stages=None):
+    def __init__(self, stages=None, by_symbol=False):
         self.stages = stages or Stages()
+        self.by_symbol = by_symbol      # each symbol is a stage of its own
         self.buckets = [ELSEWHERE]
         self.ranges = []        # (first, end, bucket)
         self.programs = []      # (first, end, text): for messages
         self.bells = []
 
-    def _bucket(self, bucket):
+    def _bucket(self, program, symbol):
+        bucket = self.stages.of(program, symbol)
+        if self.by_symbol and symbol:
+            bucket = (program, symbol, bucket[2])
         if bucket not in self.buckets:
             self.buckets.append(bucket)
         return self.buckets.index(bucket)
@@ -94,13 +98,11 @@ class Map:
         edges = [at for at, _ in symbols[1:]] + [end]
         for (at, symbol), until in zip(symbols, edges):
             if until > at:
-                self.ranges.append(
-                    (at, until, self._bucket(self.stages.of(program, symbol))))
+                self.ranges.append((at, until, self._bucket(program, symbol)))
 
     def plain(self, program, first, end):
         self._claim(first, end, program)
-        self.ranges.append(
-            (first, end, self._bucket(self.stages.of(program, ""))))
+        self.ranges.append((first, end, self._bucket(program, "")))
 
     def bell(self, first, end):
         self.bells.append((first, end))

@@ -64,13 +64,14 @@ class Run:
     """One machine from reset to power-off."""
 
     def __init__(self, name, machine="virt", harts=2, append="",
-                 cpu="rv64,v=on", memory="1G", options=(), timeout=170):
+                 cpu="rv64,v=on", memory="1G", options=(), timeout=170,
+                 by_symbol=False):
         self.name, self.machine, self.harts = name, machine, harts
         self.append, self.cpu, self.memory = append, cpu, memory
         self.options, self.timeout = list(options), timeout
         self.folder = BUILD / "meter" / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.map = Map()
+        self.map = Map(by_symbol=by_symbol)
         self.kernel = self.initrd = None
         self.firmware = BUILD / "opensbi" / "fw_jump.bin"
         self.map.plain("firmware", *FIRMWARE)
