@@ -33,6 +33,7 @@ def options(argv):
     p.add_argument("--rounds", type=int, default=1000)
     p.add_argument("--sleep-us", type=int, default=5000)
     p.add_argument("--append", default="")
+    p.add_argument("--icount", action="store_true")
     p.add_argument("--by", choices=("stage", "symbol"), default="stage")
     p.add_argument("--native", action="store_true")
     p.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
@@ -48,7 +49,8 @@ def runs(opt, key):
     """The machines to start for one kind of host."""
     wanted = opt.rows.split(",") if opt.rows else []
     mine = [n for n in wanted if n not in OTHER]
-    usual = {"timeout": 60 + opt.rounds * 0.15, "by_symbol": opt.by == "symbol"}
+    usual = {"timeout": 60 + opt.rounds * 0.15, "by_symbol": opt.by == "symbol",
+             "options": ["-icount", "shift=0,sleep=off"] if opt.icount else []}
     if opt.native:
         yield Run(f"{key}-native", MACHINES[key], append="far=1",
                   **usual).guest(GUEST.with_suffix(".elf")).native(

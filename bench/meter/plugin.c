@@ -11,7 +11,8 @@
  *
  *   - a hart executes a marker, `slti x0, x0, n`, which is a hint that does
  *     nothing anywhere else;
- *   - a hart goes idle in WFI, or goes on;
+ *   - a hart executes WFI, goes idle in it, goes on (under -icount QEMU tells
+ *     the first of these only);
  *   - a hart stores to a device register that reaches for another hart (a
  *     *doorbell*: ranges of physical addresses).
  *
@@ -51,7 +52,15 @@
 
 #define HEADER_MAGIC "rousemt1"
 
-enum record_kind { RECORD_MARK = 1, RECORD_IDLE, RECORD_RESUME, RECORD_BELL };
+#define INST_WFI 0x10500073u
+
+enum record_kind {
+	RECORD_MARK = 1,
+	RECORD_IDLE,
+	RECORD_RESUME,
+	RECORD_BELL,
+	RECORD_WFI,
+};
 
 /* Followed by counters[harts][buckets], u64 each. All little endian. */
 struct record {
@@ -163,6 +172,11 @@ static void on_marker(unsigned int hart, void *data)
 	record(RECORD_MARK, hart, word & 0xfff, word >> 12);
 }
 
+static void on_wfi(unsigned int hart, void *data)
+{
+	record(RECORD_WFI, hart, 0, (uint64_t)(uintptr_t)data);
+}
+
 static void on_store(unsigned int hart, qemu_plugin_meminfo_t info,
 		     uint64_t vaddr, void *data)
 {
@@ -189,6 +203,16 @@ static void on_resume(qemu_plugin_id_t id, unsigned int hart)
 	record(RECORD_RESUME, hart, 0, 0);
 }
 
+static void count(struct qemu_plugin_insn *insn, uint64_t at)
+{
+	const struct range *r = ranges_find(&texts, at);
+	qemu_plugin_u64 entry = { counters,
+				  (r ? r->bucket : 0) * sizeof(uint64_t) };
+
+	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+		insn, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
+}
+
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
@@ -197,7 +221,6 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t at = qemu_plugin_insn_vaddr(insn);
-		const struct range *r = ranges_find(&texts, at);
 		uint32_t code = 0;
 
 		qemu_plugin_insn_data(insn, &code, sizeof(code));
@@ -207,11 +230,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 				(void *)(uintptr_t)(at << 12 | code >> 20));
 			continue;
 		}
-		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
-			insn, QEMU_PLUGIN_INLINE_ADD_U64,
-			(qemu_plugin_u64){ counters, (r ? r->bucket : 0) *
-							     sizeof(uint64_t) },
-			1);
+		count(insn, at);
+		if (code == INST_WFI)
+			qemu_plugin_register_vcpu_insn_exec_cb(
+				insn, on_wfi, QEMU_PLUGIN_CB_NO_REGS,
+				(void *)(uintptr_t)at);
 		if (bells.count)
 			qemu_plugin_register_vcpu_mem_cb(
 				insn, on_store, QEMU_PLUGIN_CB_NO_REGS,

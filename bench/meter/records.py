@@ -9,7 +9,8 @@ A *round* is one operation. How its instructions are found depends on the row
             to the first instructions of its handler. On one hart: from
             MARK_BEGIN to the handler
     expiry  from the hart's last wake-up to the handler, or from MARK_BEGIN if
-            it is not to sleep
+            it is not to sleep. Where QEMU doesn't tell who waits (-icount) the
+            hart's last WFI stands for the wake-up
     fence   the caller's from MARK_BEGIN to MARK_END, and what all other harts
             do until the next MARK_BEGIN
     switch  from MARK_OUT of one vCPU to MARK_IN of the other
@@ -31,7 +32,7 @@ MARKS_H = TOP / "guests" / "baremetal" / "meter" / "marks.h"
 MAGIC = b"rousemt1"
 HEAD = struct.Struct("<8sII")
 RECORD = struct.Struct("<HHIQ")
-MARK, IDLE, RESUME, BELL = 1, 2, 3, 4
+MARK, IDLE, RESUME, BELL, WFI = 1, 2, 3, 4, 5
 
 
 def marks():
@@ -77,7 +78,7 @@ class Round:
 
     def __init__(self, row, begin):
         self.row, self.begin = row, begin
-        self.bell = self.sent = self.handler = self.resume = None
+        self.bell = self.sent = self.handler = self.wake = None
 
     def __str__(self):
         return (f"{self.row.name}: the round that began at record "
@@ -97,7 +98,8 @@ class Rounds:
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
-        self.last_resume = {}   # hart: record
+        self.last_wake = {}     # hart: record
+        self.told = False       # QEMU says who waits
 
     def take_all(self, records):
         for r in records:
@@ -107,8 +109,10 @@ class Rounds:
         return self
 
     def take(self, r):
-        if r.kind == RESUME:
-            self.last_resume[r.hart] = r
+        if r.kind in (IDLE, RESUME):
+            self.told = True
+        if r.kind == RESUME or (r.kind == WFI and not self.told):
+            self.last_wake[r.hart] = r
         elif r.kind == BELL:
             if self.open and r.hart == self.open.begin.hart and \
                     not self.open.bell and not self.open.sent:
@@ -163,7 +167,7 @@ class Rounds:
             return
         self.open.handler = r
         # A later wake-up of that hart is none of this round's.
-        self.open.resume = self.last_resume.get(r.hart)
+        self.open.wake = self.last_wake.get(r.hart)
         if self.open.row.how == "cross":
             self._cross()
 
@@ -182,9 +186,9 @@ class Rounds:
             raise MeterError(f"{o} ended without its handler")
         begin = o.begin
         if o.row.state == "asleep":
-            if not o.resume or o.resume.index < o.begin.index:
+            if not o.wake or o.wake.index < o.begin.index:
                 return self._drop(o.row, "its hart did not sleep")
-            begin = o.resume
+            begin = o.wake
         return self._add(o.row, self._delta(begin, o.handler, o.handler.hart))
 
     def _cross(self):

@@ -18,7 +18,8 @@
  *	integer=2 fp=4 vector=6
  *			the first of two vCPUs each, all on the first vCPU's hart,
  *			that switch with FP or vector registers dirty
- *	role=		what else it may be: see switch.c and crowd.c
+ *	role=other	takes turns with another guest (switch.c)
+ *	role=fault	touches its memory (memory.c)
  */
 #include "guests/baremetal/meter/meter.h"
 
@@ -68,6 +69,21 @@ struct hart *hart_arg(const char *key)
 	return i ? &harts[i] : NULL;
 }
 
+static void play(const char *role)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} roles[] = {{"other", role_other}, {"fault", role_fault}};
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (!strcmp(role, roles[i].name)) {
+			roles[i].run();
+			return;
+		}
+	die("boot arguments: role=%s; there are other and fault", role);
+}
+
 int main(void)
 {
 	char role[16];
@@ -78,7 +94,7 @@ int main(void)
 	plan.behind = hart_arg("behind");
 	plan.near = hart_arg("near");
 	if (arg_str("role", role, sizeof(role))) {
-		role_run(role);
+		play(role);
 	} else {
 		run(local_rows, local_row_count);
 		run(cross_rows, cross_row_count);

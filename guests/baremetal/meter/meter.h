@@ -48,8 +48,10 @@ void meter_start(void);
 
 /* The hart that a boot argument names by its index; NULL: 0 or absent. */
 struct hart *hart_arg(const char *key);
-/* role=: this guest is one of several in a measurement (switch.c). */
-void role_run(const char *role);
+/* role=: one of two guests that give way to each other (switch.c), and one that
+ * touches memory for the first time in its life (memory.c). */
+void role_other(void);
+void role_fault(void);
 
 /* The address of a register, worked out before it is measured. */
 static inline u64 uart_at(u32 reg)

@@ -117,7 +117,7 @@ static void switch_vector(void)
 	pair("vector", VECTOR);
 }
 
-static void other_guest(void)
+void role_other(void)
 {
 	char what[16] = "integer";
 	enum dirt d;
@@ -130,14 +130,6 @@ static void other_guest(void)
 		turns_1(d, true);
 	else
 		turns_0(d, true);
-}
-
-void role_run(const char *role)
-{
-	if (!strcmp(role, "other"))
-		other_guest();
-	else
-		die("boot arguments: role=%s; there is other", role);
 }
 
 const struct row switch_rows[] = {
