@@ -327,6 +327,9 @@ meter-plugin: $(B)/meter.so
 meter: all guests-baremetal $(B)/meter.so  ## count what operations take
 	@bench/meter.py $(METER)
 
+meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
+	@bench/meter.py --accept
+
 # --- the rest ---------------------------------------------------------------
 
 format:  ## let clang-format decide about white space

@@ -9,6 +9,9 @@
     bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
 
+    bench/meter.py --accept             accept what one hart takes now: writes
+                                        bench/meter/accepted.tsv
+
 docs/meter.md says how it counts. Results: build/bench/results/meter.json.
 """
 
@@ -18,6 +21,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from meter import guard  # noqa: E402
 from meter.figures import Figures, words  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, MACHINES, TOP, Run, rows  # noqa: E402
@@ -33,6 +37,7 @@ def options(argv):
     p.add_argument("--rounds", type=int, default=1000)
     p.add_argument("--sleep-us", type=int, default=5000)
     p.add_argument("--append", default="")
+    p.add_argument("--accept", action="store_true")
     p.add_argument("--icount", action="store_true")
     p.add_argument("--by", choices=("stage", "symbol"), default="stage")
     p.add_argument("--native", action="store_true")
@@ -115,9 +120,19 @@ def show(opt, key, found, missing):
     print("".join(f"    {note}\n" for note in notes))
 
 
+def accept():
+    found = guard.measure()
+    was = guard.accepted() if guard.FILE.exists() else {}
+    guard.accept(found)
+    for name, f in found.items():
+        print(f"{name}: {was.get(name, 'none')} -> {f.median}")
+
+
 def main(argv):
     opt = options(argv)
     try:
+        if opt.accept:
+            return accept()
         for key in opt.machine or MACHINES:
             show(opt, key, *measure(opt, key))
     except MeterError as error:

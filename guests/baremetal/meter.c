@@ -20,6 +20,7 @@
  *			that switch with FP or vector registers dirty
  *	role=other	takes turns with another guest (switch.c)
  *	role=fault	touches its memory (memory.c)
+ *	role=count, role=broken		the meter's own test (count.c)
  */
 #include "guests/baremetal/meter/meter.h"
 
@@ -74,14 +75,16 @@ static void play(const char *role)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} roles[] = {{"other", role_other}, {"fault", role_fault}};
+	} roles[] = {{"other", role_other}, {"fault", role_fault},
+		     {"count", role_count}, {"broken", role_broken}};
 
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
 		if (!strcmp(role, roles[i].name)) {
 			roles[i].run();
 			return;
 		}
-	die("boot arguments: role=%s; there are other and fault", role);
+	die("boot arguments: role=%s; there are other, "
+	    "fault, count and broken", role);
 }
 
 int main(void)

@@ -47,3 +47,9 @@
 #define ROW_OTHER_VECTOR    37
 #define ROW_WAKE	    40
 #define ROW_PICK	    41
+
+/* Of known length, for the meter's own test. */
+#define ROW_COUNT_LINE	 48
+#define ROW_COUNT_LOOP	 49
+#define ROW_COUNT_TRAP	 50
+#define ROW_COUNT_BROKEN 51

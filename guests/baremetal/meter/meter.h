@@ -52,6 +52,9 @@ struct hart *hart_arg(const char *key);
  * touches memory for the first time in its life (memory.c). */
 void role_other(void);
 void role_fault(void);
+/* The meter's own test: known lengths, and marks in a wrong order (count.c). */
+void role_count(void);
+void role_broken(void);
 
 /* The address of a register, worked out before it is measured. */
 static inline u64 uart_at(u32 reg)
