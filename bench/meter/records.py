@@ -13,6 +13,8 @@ A *round* is one operation. How its instructions are found depends on the row
             hart's last WFI stands for the wake-up
     fence   the caller's from MARK_BEGIN to MARK_END, and what all other harts
             do until the next MARK_BEGIN
+    wake    from MARK_BEGIN to whatever comes first on that hart, MARK_SENT or
+            the handler
     switch  from MARK_OUT of one vCPU to MARK_IN of the other
 
 Buckets that are not counted (loops that wait) are left out. A round whose
@@ -148,6 +150,8 @@ class Rounds:
     def _sent(self, row, r):
         if row.how == "fence":
             return self._fence_over(r)
+        if row.how == "wake":
+            return self._woken(row, r)
         self._mine(row, r, "sent").sent = r
         return self._cross()
 
@@ -161,6 +165,12 @@ class Rounds:
                 f"it" + (f"; {self.open} goes on" if self.open else ""))
         return self.open
 
+    def _woken(self, row, r):
+        o, self.open = self.open, None
+        # The handler may have come first, and was the end.
+        if o:
+            self._add(row, self._delta(o.begin, r, r.hart))
+
     def _handler(self, r):
         if not self.open or self.open.handler or \
                 r.n != self.mark.get(self.open.row.handler):
@@ -170,6 +180,8 @@ class Rounds:
         self.open.wake = self.last_wake.get(r.hart)
         if self.open.row.how == "cross":
             self._cross()
+        elif self.open.row.how == "wake":
+            self._woken(self.open.row, r)
 
     def _end(self, row, r):
         o = self._mine(row, r, "end")

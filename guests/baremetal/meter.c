@@ -20,6 +20,7 @@
  *			that switch with FP or vector registers dirty
  *	role=other	takes turns with another guest (switch.c)
  *	role=fault	touches its memory (memory.c)
+ *	role=crowd	gives way, with many others (crowd.c)
  *	role=count, role=broken		the meter's own test (count.c)
  */
 #include "guests/baremetal/meter/meter.h"
@@ -76,6 +77,7 @@ static void play(const char *role)
 		const char *name;
 		void (*run)(void);
 	} roles[] = {{"other", role_other}, {"fault", role_fault},
+		     {"crowd", role_crowd},
 		     {"count", role_count}, {"broken", role_broken}};
 
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
@@ -84,7 +86,7 @@ static void play(const char *role)
 			return;
 		}
 	die("boot arguments: role=%s; there are other, "
-	    "fault, count and broken", role);
+	    "fault, crowd, count and broken", role);
 }
 
 int main(void)

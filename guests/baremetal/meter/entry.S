@@ -44,6 +44,26 @@ meter_start:
 	slti	x0, x0, MARK_STARTED
 	tail	hart_entry
 
+/*
+ * One of a crowd: gives way for ever. In: a0 hart id. Odd and even ones have
+ * markers of their own, so that a switch is told from a return.
+ */
+	.globl	crowd_start
+	.globl	crowd_join
+	.balign	4
+crowd_start:
+crowd_join:
+	andi	t0, a0, 1
+	bnez	t0, 2f
+1:	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT
+	.word	0x00d00073	/* wrs.nto */
+	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_IN
+	j	1b
+2:	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT + 1
+	.word	0x00d00073	/* wrs.nto */
+	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_IN + 1
+	j	2b
+
 /* void fp_dirty(void): FS becomes dirty. */
 	.option push
 	.option arch, +f, +d

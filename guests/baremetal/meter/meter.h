@@ -52,6 +52,8 @@ struct hart *hart_arg(const char *key);
  * touches memory for the first time in its life (memory.c). */
 void role_other(void);
 void role_fault(void);
+/* One of many on one hart (crowd.c). */
+void role_crowd(void);
 /* The meter's own test: known lengths, and marks in a wrong order (count.c). */
 void role_count(void);
 void role_broken(void);
