@@ -10,8 +10,11 @@
  */
 #include "guests/baremetal/meter/meter.h"
 
+/* entry.S */
 void crowd_start(void);
 _Noreturn void crowd_join(u64 hartid);
+
+u32 crowd_go; /* not 0: the sleep is over */
 
 static void second(struct hart *h, void *arg)
 {
@@ -66,10 +69,14 @@ void role_crowd(void)
 {
 	u64 crowd = arg_u64("crowd", machine.hart_count);
 	bool leads = arg_u64("lead", 0);
+	u64 first = leads && crowd > 2 ? 2 : 1;
 
-	for (u64 id = leads && crowd > 2 ? 2 : 1; id < crowd; id++)
+	for (u64 id = first; id < crowd; id++)
 		if (sbi_hart_start(id, (u64)crowd_start, 0).error)
 			die("hart %ld does not start", id);
+	__atomic_store_n(&crowd_go, 1, __ATOMIC_RELEASE);
+	for (u64 id = first; id < crowd; id += 64)
+		sbi_ipi(crowd - id < 64 ? (1UL << (crowd - id)) - 1 : -1UL, id);
 	if (!leads)
 		crowd_join(harts[0].id);
 	lead(crowd);

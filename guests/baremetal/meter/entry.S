@@ -45,13 +45,20 @@ meter_start:
 	tail	hart_entry
 
 /*
- * One of a crowd: gives way for ever. In: a0 hart id. Odd and even ones have
+ * One of a crowd: sleeps until crowd_go isn't 0, and then gives way for ever.
+ * In: a0 hart id. Odd and even ones have
  * markers of their own, so that a switch is told from a return.
  */
 	.globl	crowd_start
 	.globl	crowd_join
 	.balign	4
 crowd_start:
+	csrwi	sie, 2		/* an IPI ends the WFI, and is not taken */
+	la	t0, crowd_go
+3:	lw	t1, 0(t0)
+	bnez	t1, crowd_join
+	wfi
+	j	3b
 crowd_join:
 	andi	t0, a0, 1
 	bnez	t0, 2f
