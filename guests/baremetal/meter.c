@@ -18,6 +18,7 @@
  *	integer=2 fp=4 vector=6
  *			the first of two vCPUs each, all on the first vCPU's hart,
  *			that switch with FP or vector registers dirty
+ *	role=none	only says when it began
  *	role=other	takes turns with another guest (switch.c)
  *	role=fault	touches its memory (memory.c)
  *	role=crowd	gives way, with many others (crowd.c)
@@ -71,12 +72,17 @@ struct hart *hart_arg(const char *key)
 	return i ? &harts[i] : NULL;
 }
 
+static void role_none(void)
+{
+}
+
 static void play(const char *role)
 {
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} roles[] = {{"other", role_other}, {"fault", role_fault},
+	} roles[] = {{"none", role_none},
+		     {"other", role_other}, {"fault", role_fault},
 		     {"crowd", role_crowd},
 		     {"count", role_count}, {"broken", role_broken}};
 
@@ -85,14 +91,16 @@ static void play(const char *role)
 			roles[i].run();
 			return;
 		}
-	die("boot arguments: role=%s; there are other, "
+	die("boot arguments: role=%s; there are none, other, "
 	    "fault, crowd, count and broken", role);
 }
 
 int main(void)
 {
+	u64 began = time_now();
 	char role[16];
 
+	print("meter: began at tick %ld\n", began);
 	plan.rounds = arg_u64("rounds", 1000);
 	plan.sleep_ticks = us_to_ticks(arg_u64("sleep_us", 5000));
 	plan.far = hart_arg("far");
