@@ -312,7 +312,7 @@ test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every conf
 
 # --- measuring --------------------------------------------------------------
 
-.PHONY: meter meter-plugin meter-accept
+.PHONY: meter meter-plugin meter-scaling meter-linux meter-accept
 
 # QEMU loads it; the host's compiler makes it.
 $(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
@@ -326,6 +326,12 @@ meter-plugin: $(B)/meter.so
 # METER="..." gives it options, such as METER="--machine aia --rows ipi_asleep".
 meter: all guests-baremetal $(B)/meter.so  ## count what operations take
 	@bench/meter.py $(METER)
+
+meter-scaling: all guests-baremetal $(B)/meter.so  ## wake and pick with 2 to 2,000 vCPUs
+	@bench/meter.py --scaling $(METER)
+
+meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
+	@bench/meter.py --linux $(METER)
 
 meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 	@bench/meter.py --accept

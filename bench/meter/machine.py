@@ -22,7 +22,7 @@ BELLS = ((0x02000000, 0x02004000), (0x02f00000, 0x02f04000),
 FIRMWARE = (0x80000000, 0x80200000)
 
 MACHINES = {
-    "virt": "virt",
+    "virt": "virt",             # the firmware's IPI is the doorbell
     "aclint": "virt,aclint=on",
     "aia": "virt,aia=aplic-imsic,aia-guests=3",
 }
@@ -102,6 +102,13 @@ class Run:
         """The payload itself on the firmware."""
         self.kernel = image or GUEST.with_suffix(".bin")
         self.append = f"{self.append} {words}".strip()
+        return self
+
+    def foreign(self, kernel, elf=None, initrd=None):
+        """Another hypervisor, which starts the payload by itself."""
+        if elf:
+            self.map.elf("hypervisor", elf)
+        self.kernel, self.initrd = kernel, initrd
         return self
 
     def command(self):

@@ -46,7 +46,7 @@ def measure(policy, vcpus, rounds=20):
     run = Run(f"scaling-{policy}-{vcpus}", harts=1, options=ICOUNT,
               memory="2G", append=f"sched={policy}", timeout=160)
     run.guest(GUEST.with_suffix(".elf")).rouse(
-        lab(vcpus, f"rounds={max(4, min(rounds, 4000 // vcpus))}"))
+        lab(vcpus, f"rounds={max(2, min(rounds, 2000 // vcpus))}"))
     found, _ = run.rounds()
     return {row: Figures(done, run.map.buckets)
             for row, done in found.done.items()}

@@ -11,6 +11,7 @@
  * map of QEMU's virt. Boot arguments:
  *
  *	rounds=1000	of each row
+ *	settle_us=0	before the first row, for others to settle
  *	rows=a,b	only these; all that are possible otherwise
  *	far=1		the vCPU of another hart (0: none)
  *	behind=2	one that shares that hart with it
@@ -47,19 +48,27 @@ static bool wanted(const char *name)
 	return false;
 }
 
-static void run(const struct row *rows, size_t count)
+static void run(struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!wanted(rows[i].name))
 			continue;
 		plan.reason = NULL;
 		rows[i].run();
-		if (plan.reason)
-			print("meter: skip %s: %s\n", rows[i].name,
-			      plan.reason);
-		else
-			print("meter: did %s\n", rows[i].name);
+		rows[i].done = true;
+		rows[i].reason = plan.reason;
 	}
+}
+
+/* After all rows, since whoever shows the text would be at work in the next. */
+static void tell(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].reason)
+			print("meter: skip %s: %s\n", rows[i].name,
+			      rows[i].reason);
+		else if (rows[i].done)
+			print("meter: did %s\n", rows[i].name);
 }
 
 struct hart *hart_arg(const char *key)
@@ -101,6 +110,8 @@ int main(void)
 	char role[16];
 
 	print("meter: began at tick %ld\n", began);
+	/* The text above is on its way by then. */
+	spin_ticks(us_to_ticks(arg_u64("settle_us", 0)));
 	plan.rounds = arg_u64("rounds", 1000);
 	plan.sleep_ticks = us_to_ticks(arg_u64("sleep_us", 5000));
 	plan.far = hart_arg("far");
@@ -112,6 +123,9 @@ int main(void)
 		run(local_rows, local_row_count);
 		run(cross_rows, cross_row_count);
 		run(switch_rows, switch_row_count);
+		tell(local_rows, local_row_count);
+		tell(cross_rows, cross_row_count);
+		tell(switch_rows, switch_row_count);
 	}
 	print("meter: done\n");
 	return 0;

@@ -323,16 +323,16 @@ static void start_stopped(void)
 	}
 }
 
-const struct row cross_rows[] = {
-	{"ipi_asleep", ipi_asleep},
-	{"plic_asleep", plic_asleep},
-	{"ipi_running", ipi_running},
-	{"plic_running", plic_running},
-	{"ipi_queued", ipi_queued},
-	{"plic_queued", plic_queued},
-	{"ipi_near", ipi_near},
-	{"plic_near", plic_near},
-	{"rfence_running", rfence_running},
-	{"hart_start", start_stopped},
+struct row cross_rows[] = {
+	{.name = "ipi_asleep", .run = ipi_asleep},
+	{.name = "plic_asleep", .run = plic_asleep},
+	{.name = "ipi_running", .run = ipi_running},
+	{.name = "plic_running", .run = plic_running},
+	{.name = "ipi_queued", .run = ipi_queued},
+	{.name = "plic_queued", .run = plic_queued},
+	{.name = "ipi_near", .run = ipi_near},
+	{.name = "plic_near", .run = plic_near},
+	{.name = "rfence_running", .run = rfence_running},
+	{.name = "hart_start", .run = start_stopped},
 };
 const size_t cross_row_count = ARRAY_LEN(cross_rows);

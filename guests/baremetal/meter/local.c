@@ -166,17 +166,17 @@ static void rfence_self(void)
 	}
 }
 
-const struct row local_rows[] = {
-	{"sbi_base", sbi_base},
-	{"set_timer", set_timer},
-	{"plic_load", plic_load},
-	{"plic_store", plic_store},
-	{"uart_load", uart_load},
-	{"uart_store", uart_store},
-	{"ipi_self", ipi_self},
-	{"wfi_pending", wfi_pending},
-	{"timer_asleep", timer_asleep},
-	{"timer_running", timer_running},
-	{"rfence_self", rfence_self},
+struct row local_rows[] = {
+	{.name = "sbi_base", .run = sbi_base},
+	{.name = "set_timer", .run = set_timer},
+	{.name = "plic_load", .run = plic_load},
+	{.name = "plic_store", .run = plic_store},
+	{.name = "uart_load", .run = uart_load},
+	{.name = "uart_store", .run = uart_store},
+	{.name = "ipi_self", .run = ipi_self},
+	{.name = "wfi_pending", .run = wfi_pending},
+	{.name = "timer_asleep", .run = timer_asleep},
+	{.name = "timer_running", .run = timer_running},
+	{.name = "rfence_self", .run = rfence_self},
 };
 const size_t local_row_count = ARRAY_LEN(local_rows);

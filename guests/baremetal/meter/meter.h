@@ -37,9 +37,11 @@ struct row {
 	const char *name;
 	/* Does all rounds; sets plan.reason if it can't. */
 	void (*run)(void);
+	bool done;
+	const char *reason; /* why not */
 };
 
-extern const struct row local_rows[], cross_rows[], switch_rows[];
+extern struct row local_rows[], cross_rows[], switch_rows[];
 extern const size_t local_row_count, cross_row_count, switch_row_count;
 
 /* entry.S: the trap vector of all rows, and a hart's first instruction. */

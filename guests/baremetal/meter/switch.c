@@ -132,9 +132,9 @@ void role_other(void)
 		turns_0(d, true);
 }
 
-const struct row switch_rows[] = {
-	{"switch_integer", switch_integer},
-	{"switch_fp", switch_fp},
-	{"switch_vector", switch_vector},
+struct row switch_rows[] = {
+	{.name = "switch_integer", .run = switch_integer},
+	{.name = "switch_fp", .run = switch_fp},
+	{.name = "switch_vector", .run = switch_vector},
 };
 const size_t switch_row_count = ARRAY_LEN(switch_rows);
