@@ -9,6 +9,7 @@
 #   MACHINE=virt          -M of QEMU, such as virt,aia=aplic-imsic,aia-guests=3
 #   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
+#   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -320,11 +321,37 @@ $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 	@tests/run --host
 
-test: all guests $(HOST_BINS)  ## run the tests that a change must pass
+test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must pass
 	@tests/run --quick
 
-test-all: all guests $(HOST_BINS)  ## run every test in every configuration
+test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every configuration
 	@tests/run
+
+# --- measuring --------------------------------------------------------------
+
+.PHONY: meter meter-plugin meter-scaling meter-linux meter-accept
+
+# QEMU loads it; the host's compiler makes it.
+$(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
+	$(call say,PLUGIN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -fPIC -shared -fvisibility=hidden \
+		-D_GNU_SOURCE -pthread $(WARNINGS) $< -o $@
+
+meter-plugin: $(B)/meter.so
+
+# METER="..." gives it options, such as METER="--machine aia --rows ipi_asleep".
+meter: all guests-baremetal $(B)/meter.so  ## count what operations take
+	@bench/meter.py $(METER)
+
+meter-scaling: all guests-baremetal $(B)/meter.so  ## wake and pick with 2 to 2,000 vCPUs
+	@bench/meter.py --scaling $(METER)
+
+meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
+	@bench/meter.py --linux $(METER)
+
+meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
+	@bench/meter.py --accept
 
 # --- the rest ---------------------------------------------------------------
 
@@ -336,7 +363,7 @@ format:  ## let clang-format decide about white space
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
-		$(B)/rouse* $(B)/lab.cpio $(B)/run
+		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

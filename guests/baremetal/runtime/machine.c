@@ -26,10 +26,12 @@ static u64 cells(const fdt32_t *p, int n)
 	return v;
 }
 
-/* Entry `i` of a node's reg; false if there is none. */
-static bool node_reg(const void *fdt, int node, int i, struct range *r)
+/* Entry `i` of a node's reg; false if there is none. Finding the parent means
+ * to walk the tree, so whoever knows it says so. */
+static bool child_reg(const void *fdt, int parent, int node, int i,
+		      struct range *r)
 {
-	int parent = fdt_parent_offset(fdt, node), len;
+	int len;
 	int ac = fdt_address_cells(fdt, parent);
 	int sc = fdt_size_cells(fdt, parent);
 	const fdt32_t *reg = fdt_getprop(fdt, node, "reg", &len);
@@ -39,6 +41,11 @@ static bool node_reg(const void *fdt, int node, int i, struct range *r)
 	reg += i * (ac + sc);
 	*r = (struct range){cells(reg, ac), cells(reg + ac, sc)};
 	return true;
+}
+
+static bool node_reg(const void *fdt, int node, int i, struct range *r)
+{
+	return child_reg(fdt, fdt_parent_offset(fdt, node), node, i, r);
 }
 
 static u32 node_u32(const void *fdt, int node, const char *prop, u32 otherwise)
@@ -103,7 +110,7 @@ static void find_harts(const void *fdt)
 	machine.hart_count = 1;
 	fdt_for_each_subnode(cpu, fdt, cpus)
 	{
-		if (!is_cpu(fdt, cpu) || !node_reg(fdt, cpu, 0, &r))
+		if (!is_cpu(fdt, cpu) || !child_reg(fdt, cpus, cpu, 0, &r))
 			continue;
 		if (!*machine.isa && fdt_getprop(fdt, cpu, "riscv,isa", NULL))
 			machine.isa = fdt_getprop(fdt, cpu, "riscv,isa", NULL);

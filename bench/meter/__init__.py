@@ -1,0 +1,1 @@
+"""The meter: instructions an operation takes (docs/meter.md)."""

@@ -1,0 +1,79 @@
+"""The figures of one hart, and those that were accepted (accepted.tsv).
+
+With one hart and -icount every run is the same to the instruction, so a figure
+changes when the code on its way does, and for no other reason.
+"""
+
+from pathlib import Path
+
+from .figures import Figures
+from .machine import GUEST, TOP, Run, rows
+
+FILE = Path(__file__).resolve().parent / "accepted.tsv"
+LABS = TOP / "guests" / "labs"
+ICOUNT = ("-icount", "shift=0,sleep=off")
+DIRT = ("integer", "fp", "vector")
+
+
+def _one(name, lab, words, append="", by_symbol=False):
+    run = Run(name, harts=1, options=ICOUNT, append=append,
+              by_symbol=by_symbol)
+    run.guest(GUEST.with_suffix(".elf")).rouse(LABS / lab, words)
+    rounds, _ = run.rounds()
+    return {row: Figures(done, run.map.buckets)
+            for row, done in rounds.done.items()}
+
+
+def alone(append="", only=(), name="guard"):
+    """Rows of one guest on one hart: {row: Figures}. A short sleep is as good
+    as a long one here, since nothing else happens."""
+    words = "rounds=40 sleep_us=100"
+    if only:
+        words += " rows=" + ",".join(only)
+    return _one(name, "meter-one.dts", words, append)
+
+
+def measure():
+    """All rows that one hart can do, in the order of the table."""
+    found = alone()
+    for dirt in DIRT:
+        found.update(_one(f"guard-{dirt}", "meter-pair.dts",
+                          f"rounds=40 dirty={dirt}"))
+    found.update(_one("guard-fault", "meter-fault.dts", ""))
+    return {row.name: found[row.name] for row in rows() if row.name in found}
+
+
+def accepted(path=FILE):
+    """{row: instructions}, as accepted."""
+    lines = [line.split("\t") for line in path.read_text().splitlines()
+             if line and not line.startswith("#")]
+    return {name: int(count) for name, count in lines}
+
+
+def accept(found, path=FILE):
+    path.write_text(
+        "# Instructions of each operation on one hart (median), as accepted.\n"
+        "# `make meter-accept` writes this file; the commit says why.\n" +
+        "".join(f"{name}\t{f.median}\n" for name, f in found.items()))
+
+
+def complaints(found, limits):
+    """One line for each row that grew, came, or went away."""
+    out = []
+    for name in sorted(set(found) | set(limits)):
+        if name not in limits:
+            out.append(f"{name}: {found[name].median} instructions, and none "
+                       f"are accepted yet")
+        elif name not in found:
+            out.append(f"{name}: {limits[name]} instructions are accepted, "
+                       f"but it was not measured")
+        elif found[name].median > limits[name]:
+            out.append(f"{name}: {limits[name]} instructions are accepted, "
+                       f"now {found[name].median}")
+    return out
+
+
+def better(found, limits):
+    """Rows that take less than was accepted: {row: (accepted, now)}."""
+    return {name: (limits[name], f.median) for name, f in found.items()
+            if name in limits and f.median < limits[name]}

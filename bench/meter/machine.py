@@ -1,0 +1,166 @@
+"""Starts QEMU with the plugin, and gives what the guest did as rounds."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .images import Map, MeterError
+from .records import Rounds, marks, read
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = TOP / "build"
+GUEST = BUILD / "guests" / "baremetal" / "meter"
+HERE = Path(__file__).resolve().parent
+
+# Where a store on QEMU's virt reaches for another hart: the CLINT's MSIP, the
+# ACLINT's SSWI, and the interrupt files of the IMSICs (M and S).
+BELLS = ((0x02000000, 0x02004000), (0x02f00000, 0x02f04000),
+         (0x24000000, 0x2c000000))
+# OpenSBI's text; the programs above it begin 2 MiB higher.
+FIRMWARE = (0x80000000, 0x80200000)
+
+MACHINES = {
+    "virt": "virt",             # the firmware's IPI is the doorbell
+    "aclint": "virt,aclint=on",
+    "aia": "virt,aia=aplic-imsic,aia-guests=3",
+}
+
+
+class Row:
+    """A line of rows.tsv."""
+
+    def __init__(self, words, numbers):
+        self.name, self.how, self.state, self.handler = words[:4]
+        self.targets = [int(w) if w else None for w in words[4:8]]
+        self.title = words[8]
+        key = f"ROW_{self.name.upper()}"
+        if key not in numbers:
+            raise MeterError(f"rows.tsv: {self.name}: marks.h has no {key}")
+        self.number = numbers[key]
+
+    def target(self, sbi):
+        """(target, peer) with the firmware's IPI as doorbell, or the best."""
+        target, target_sbi, peer, peer_sbi = self.targets
+        return (target_sbi or target, peer_sbi or peer) if sbi else \
+            (target, peer)
+
+
+def rows():
+    """All rows, in the order of the table."""
+    numbers, found = marks(), []
+    for line in (HERE / "rows.tsv").read_text().splitlines():
+        words = line.split("\t")
+        if line.startswith("#"):
+            continue
+        if len(words) != 9:
+            raise MeterError(f"rows.tsv: expected 9 fields: {line!r}")
+        found.append(Row(words, numbers))
+    return found
+
+
+class Run:
+    """One machine from reset to power-off."""
+
+    def __init__(self, name, machine="virt", harts=2, append="",
+                 cpu="rv64,v=on", memory="1G", options=(), timeout=170,
+                 by_symbol=False):
+        self.name, self.machine, self.harts = name, machine, harts
+        self.append, self.cpu, self.memory = append, cpu, memory
+        self.options, self.timeout = list(options), timeout
+        self.folder = BUILD / "meter" / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.map = Map(by_symbol=by_symbol)
+        self.kernel = self.initrd = None
+        self.firmware = BUILD / "opensbi" / "fw_jump.bin"
+        self.map.plain("firmware", *FIRMWARE)
+        for first, end in BELLS:
+            self.map.bell(first, end)
+
+    def guest(self, elf):
+        self.map.elf("guest", elf)
+        return self
+
+    def rouse(self, lab, words=""):
+        """Rouse with a lab; `words` are added to every guest's bootargs."""
+        self.map.elf("hypervisor", BUILD / "rouse.elf")
+        self.kernel = BUILD / "rouse.bin"
+        text = lab if "\n" in str(lab) else Path(lab).read_text()
+        text = re.sub(r'(bootargs = "[^"]*)"', rf'\1 {words}"', text)
+        source = self.folder / "lab.dts"
+        source.write_text(text)
+        self.initrd = self.folder / "lab.cpio"
+        done = subprocess.run([TOP / "tools" / "lab", source, self.initrd],
+                              text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise MeterError(done.stdout.strip())
+        return self
+
+    def native(self, words="", image=None):
+        """The payload itself on the firmware."""
+        self.kernel = image or GUEST.with_suffix(".bin")
+        self.append = f"{self.append} {words}".strip()
+        return self
+
+    def foreign(self, kernel, elf=None, initrd=None):
+        """Another hypervisor, which starts the payload by itself."""
+        if elf:
+            self.map.elf("hypervisor", elf)
+        self.kernel, self.initrd = kernel, initrd
+        return self
+
+    def command(self):
+        plugin = BUILD / "meter.so"
+        if not plugin.exists():
+            raise MeterError(f"{plugin} is missing: run make meter-plugin")
+        qemu = shutil.which("qemu-system-riscv64")
+        if not qemu:
+            raise MeterError("qemu-system-riscv64 is missing: run make setup")
+        out = [qemu, "-M", self.machine, "-cpu", self.cpu,
+               "-smp", str(self.harts), "-m", self.memory,
+               "-display", "none", "-serial", "stdio", "-monitor", "none",
+               "-bios", str(self.firmware), "-kernel", str(self.kernel),
+               "-plugin", f"{plugin},map={self.folder / 'map'},"
+                          f"out={self.folder / 'records'}"]
+        if self.initrd:
+            out += ["-initrd", str(self.initrd)]
+        if self.append:
+            out += ["-append", self.append]
+        return out + self.options
+
+    def start(self):
+        """Runs it; the console's text. A guest that fails is an error."""
+        self.map.write(self.folder / "map")
+        command = self.command()
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, cwd=TOP,
+                                  timeout=self.timeout * slow())
+        except subprocess.TimeoutExpired as late:
+            tail = (late.stdout or b"").decode(errors="replace")[-1500:]
+            raise MeterError(f"{self.name}: no end after {late.timeout} s; "
+                             f"the console's last words:\n{tail}") from None
+        text = done.stdout.decode(errors="replace").replace("\r", "")
+        (self.folder / "console.log").write_text(text)
+        if done.returncode or "meter: done" not in text:
+            raise MeterError(f"{self.name}: QEMU ended with status "
+                             f"{done.returncode}; the console's last words:\n"
+                             f"{text[-1500:]}")
+        return text
+
+    def rounds(self):
+        """Runs it; its Rounds, and the rows that were skipped: {name: why}."""
+        text = self.start()
+        found = Rounds({r.number: r for r in rows()}, self.map.buckets)
+        found.take_all(read(self.folder / "records"))
+        (self.folder / "records").unlink()
+        skipped = dict(re.findall(r"meter: skip (\w+): (.*)", text))
+        return found, skipped
+
+
+def slow():
+    """How many times longer everything may take (as for the tests)."""
+    return float(os.environ.get("ROUSE_SLOW", "1"))

@@ -1,0 +1,95 @@
+"""The table of operations: on the terminal, and as a result file."""
+
+from . import save
+from .figures import words
+from .images import MODES, Stages
+from .machine import MACHINES, rows
+
+SPREAD = ("min", "q1", "median", "mean", "q3", "p99", "max")
+
+
+def verdict(row, sbi, median):
+    """"reached", "NOT reached", or "" where there is no target."""
+    target, _ = row.target(sbi)
+    return "" if not target else \
+        "reached" if median <= target else "NOT reached"
+
+
+def show(key, title, found, missing):
+    """Prints a kind of machine: the figures, then where they come from."""
+    lines = [("row", "n", *SPREAD, "target", "peer", "")]
+    notes = []
+    for row in rows():
+        f = found.get(row.name)
+        if f:
+            target, peer = row.target(key == "virt")
+            spread = [f"{f.mean:.1f}" if s == "mean" else getattr(f, s)
+                      for s in SPREAD]
+            lines.append((row.name, f.n, *spread, target or "", peer or "",
+                          verdict(row, key == "virt", f.median)))
+            notes += parts_of(row, f)
+        if row.name in missing:
+            notes.append(f"{row.name}: {missing[row.name]}")
+    print(title)
+    widths = [max(len(str(line[i])) for line in lines)
+              for i in range(len(lines[0]))]
+    for line in lines:
+        print("  " + str(line[0]).ljust(widths[0]) + " " + " ".join(
+            str(w).rjust(width) for w, width in zip(line[1:], widths[1:])))
+    print("".join(f"    {note}\n" for note in notes), flush=True)
+
+
+def parts_of(row, f):
+    modes = words({m: n for m, n in f.modes().items() if n})
+    yield f"{row.name}: {words(f.stages())}; {modes}"
+    late, more = f.outliers()
+    if late:
+        yield (f"    {late} of {f.n} take over 1.1 medians; more there: "
+               f"{words(more)}")
+
+
+def columns(stages):
+    c = save.column
+    return [c("machine"), c("row"), c("title"), c("n", "rounds")] + \
+        [c(s, "instructions") for s in SPREAD] + \
+        [c("target", "instructions"), c("peer", "instructions",
+                                        "best peer's median"),
+         c("reached", "", "median within the target"),
+         c("outliers", "rounds", "over 1.1 medians")] + \
+        [c(f"mode_{m.lower()}", "instructions", f"in {m}-mode, typical round")
+         for m in MODES.values()] + \
+        [c(f"stage_{s.lower()}", "instructions", f"{s}, typical round")
+         for s in stages] + \
+        [c(f"outlier_{s.lower()}", "instructions",
+           f"{s}, more in the mean outlier") for s in stages]
+
+
+def stage_names():
+    names = []
+    for _, stage, counted, _ in Stages().lines:
+        if counted and stage not in names:
+            names.append(stage)
+    return names + ["elsewhere"]
+
+
+def store(name, title, tables, facts):
+    """tables: {key: {row: Figures}}."""
+    stages, out = stage_names(), []
+    for key, found in tables.items():
+        for row in rows():
+            if row.name not in found:
+                continue
+            f = found[row.name]
+            target, peer = row.target(key == "virt")
+            late, more = f.outliers()
+            modes, split = f.modes(), f.stages()
+            out.append(
+                [MACHINES[key], row.name, row.title, f.n] +
+                [round(getattr(f, s), 2) for s in SPREAD] +
+                [target, peer, None if target is None else f.median <= target,
+                 late] + [modes[m] for m in MODES.values()] +
+                [split.get(s, 0) for s in stages] +
+                [round(more.get(s, 0), 1) for s in stages])
+    return save.write(name, title, "How many instructions does an operation "
+                      "take, in all modes and on all harts on its way?",
+                      columns(stages), out, facts)

@@ -1,0 +1,83 @@
+/*
+ * Rows of many vCPUs on one hart: what it takes to wake one and to pick the
+ * next one, with so many queued.
+ *
+ * `crowd=` vCPUs of this guest give way to one another for ever, in a loop
+ * without a stack, so there may be more of them than the runtime knows harts.
+ * Other guests may do the same. In the one with `lead=1` the first vCPU wakes
+ * the second by an IPI each time that it has its turn and finds it asleep, and
+ * ends the guest after all rounds.
+ */
+#include "guests/baremetal/meter/meter.h"
+
+/* entry.S */
+void crowd_start(void);
+_Noreturn void crowd_join(u64 hartid);
+
+u32 crowd_go; /* not 0: the sleep is over */
+
+static void second(struct hart *h, void *arg)
+{
+	static const u32 never;
+
+	(void)arg;
+	traps_on(IRQ_BIT(IRQ_S_SOFT));
+	sleep_until(&seen[h->index].asleep, &never, 1);
+}
+
+static void yield(void)
+{
+	MARK_ROW(ROW_PICK, MARK_OUT);
+	__asm__ volatile(".word 0x00d00073" ::: "memory"); /* wrs.nto */
+	MARK_ROW(ROW_PICK, MARK_IN);
+}
+
+static void wake(struct hart *to)
+{
+	u32 *asleep = &seen[to->index].asleep, had = seen[to->index].soft;
+
+	while (!__atomic_load_n(asleep, __ATOMIC_ACQUIRE))
+		yield();
+	/* The flag is set right before the WFI. */
+	yield();
+	__atomic_store_n(asleep, 0, __ATOMIC_RELEASE);
+	MARK_ROW(ROW_WAKE, MARK_BEGIN);
+	sbi_ipi_hart(to->id);
+	MARK_ROW(ROW_WAKE, MARK_SENT);
+	while (__atomic_load_n(&seen[to->index].soft, __ATOMIC_ACQUIRE) == had)
+		yield();
+}
+
+static void lead(u64 crowd)
+{
+	struct hart *to = crowd > 2 ? &harts[1] : NULL;
+
+	if (to && hart_start(to, second, NULL))
+		die("hart %ld does not start", to->id);
+	/* All the others have their first turns. */
+	for (u64 i = 0; i < 3; i++)
+		yield();
+	for (u64 i = 0; i < plan.rounds; i++) {
+		if (to)
+			wake(to);
+		else
+			yield();
+	}
+}
+
+void role_crowd(void)
+{
+	u64 crowd = arg_u64("crowd", machine.hart_count);
+	bool leads = arg_u64("lead", 0);
+	u64 first = leads && crowd > 2 ? 2 : 1;
+
+	for (u64 id = first; id < crowd; id++)
+		if (sbi_hart_start(id, (u64)crowd_start, 0).error)
+			die("hart %ld does not start", id);
+	__atomic_store_n(&crowd_go, 1, __ATOMIC_RELEASE);
+	for (u64 id = first; id < crowd; id += 64)
+		sbi_ipi(crowd - id < 64 ? (1UL << (crowd - id)) - 1 : -1UL, id);
+	if (!leads)
+		crowd_join(harts[0].id);
+	lead(crowd);
+}

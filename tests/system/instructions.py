@@ -1,0 +1,68 @@
+"""The meter, and the instructions that operations take on one hart.
+
+Counts, never times: with one hart and -icount they depend on nothing but the
+code. What was accepted is in bench/meter/accepted.tsv; a figure that grows is
+either a mistake or a decision, and then `make meter-accept` writes it down.
+"""
+
+import sys
+
+from harness import TOP, Case
+
+sys.path.insert(0, str(TOP / "bench"))
+from meter import guard  # noqa: E402
+from meter.images import MeterError  # noqa: E402
+from meter.machine import GUEST, Run  # noqa: E402
+
+# What the guest's count.c has between its markers; the trap's handler as well.
+KNOWN = {"count_line": 100, "count_loop": 3000, "count_trap": 14}
+QUICK = ("sbi_base", "set_timer", "ipi_self")
+
+
+def tests(full):
+    return [Case("no_operation_takes_more_than_accepted", accepted, timeout=240),
+            Case("without_the_quick_path_calls_take_more_but_not_much", slow,
+                 timeout=120),
+            Case("code_of_known_length_counts_exactly_that", known),
+            Case("markers_in_a_wrong_order_are_told", broken)]
+
+
+def accepted(t):
+    limits = guard.accepted()
+    found = guard.measure()
+    worse = guard.complaints(found, limits)
+    t.check(not worse, "\n".join(worse) + "\nif that is meant: make "
+            "meter-accept, and say why in the commit")
+    for name, (was, now) in guard.better(found, limits).items():
+        print(f"      {name} takes {now} instructions, {was} are accepted: "
+              f"make meter-accept keeps it")
+
+
+def slow(t):
+    quick = guard.accepted()
+    found = guard.alone("quick=off", QUICK, "guard-slow")
+    for name in QUICK:
+        now = found[name].median
+        t.check(quick[name] < now < quick[name] + 400,
+                f"{name} takes {now} instructions without the quick path, "
+                f"{quick[name]} with it")
+
+
+def known(t):
+    run = Run("test-count", harts=2).guest(GUEST.with_suffix(".elf"))
+    rounds, _ = run.native("role=count rounds=500").rounds()
+    for name, count in KNOWN.items():
+        done = rounds.done.get(name, [])
+        t.equal(len(done), 500, f"rounds of {name}")
+        t.equal({sum(r) for r in done}, {count}, f"instructions of {name}")
+
+
+def broken(t):
+    run = Run("test-broken", harts=1).guest(GUEST.with_suffix(".elf"))
+    try:
+        run.native("role=broken").rounds()
+    except MeterError as error:
+        t.check("count_broken" in str(error) and "\"end\"" in str(error) and
+                "no marker \"begin\"" in str(error), f"it says: {error}")
+        return
+    t.check(False, "an end without a begin was taken for a round")
