@@ -8,6 +8,8 @@
 #ifndef ROUSE_ARCH_RISCV_VFENCE_H
 #define ROUSE_ARCH_RISCV_VFENCE_H
 
+#include <ck_pr.h>
+
 #include "kernel/base.h"
 
 struct cpu;
@@ -72,6 +74,24 @@ struct vfence {
  */
 bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 		    const struct vfence_op *op) __must_check;
+
+/*
+ * The beginning of vfence_run_begin in pieces, for who has a full fence anyway:
+ * enter, full fence, then idle. True: nothing is due, go on; false: call
+ * vfence_run_begin.
+ */
+static inline void vfence_enter(struct vfence *f)
+{
+	ck_pr_store_32(&f->live, 1);
+}
+
+static inline bool vfence_idle(const struct vfence *f, const u64 *fence_gen,
+			       const struct cpu *host)
+{
+	return f->cpu == host &&
+	       ck_pr_load_64(fence_gen) == ck_pr_load_64(&f->done) &&
+	       !ck_pr_load_32(&f->waiting);
+}
 
 /*
  * Start of arch_vcpu_run, `v` loaded: from now on this CPU looks at v->virq

@@ -53,6 +53,8 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
 {
+	if (core->last == unit_vcpu(u))
+		core->last = NULL;
 	if (core->ops->unit_remove)
 		core->ops->unit_remove(&core->sc, u, now);
 	if (u->prev)

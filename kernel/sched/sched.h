@@ -37,6 +37,10 @@ _Noreturn void sched_loop(struct cpu *c);
  */
 bool sched_step(struct cpu *c, u64 now);
 
+/* False: every wake takes the long way (resume.c), for comparing the two.
+ * Before the first sched_loop. */
+extern bool sched_short_way;
+
 /* ---- Guests and vCPUs (the guest manager) ---- */
 
 /*
