@@ -266,7 +266,9 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 	csr_write(CSR_SSTATUS, v->sstatus);
 	csr_write(CSR_HSTATUS, turn_hstatus(v));
 	next = enter(v);
+	/* Not kept over the turn, in a register that it would have to save. */
 	c = riscv_this();
+	v = c->running;
 	v->pc = csr_read(CSR_SEPC);
 	v->sstatus = csr_read(CSR_SSTATUS);
 	v->hstatus = csr_read(CSR_HSTATUS) | HSTATUS_VTW;
