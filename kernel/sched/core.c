@@ -37,7 +37,8 @@ void core_init(struct sched_core *core, struct cpu *c)
 	c->sched = &core->sc;
 }
 
-void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
+/* Looks at mail that was taken, `n` (or NULL) and what follows it. */
+static void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	struct mbox_node *next;
@@ -47,15 +48,6 @@ void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 		c->stats.mails++;
 		n->look(c, n, mbox_take(n), now);
 	}
-}
-
-/* Looks at all mail. False if there was none. */
-static bool drain(struct sched_core *core, u64 now)
-{
-	struct mbox_node *n = mbox_take_all(&core->sc.cpu->mbox);
-
-	mail_look(core, n, now);
-	return n != NULL;
 }
 
 static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -184,8 +176,12 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	return true;
 }
 
-/* The long way round; false if there is nothing to run. */
-static __attribute__((noinline)) bool look_round(struct sched_core *core, u64 now)
+/*
+ * The long way round; false if there is nothing to run. `taken`: the mail was
+ * taken already, and is `mail`.
+ */
+static __attribute__((noinline)) bool
+look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	bool busy = false, ran = core->sc.current != NULL;
@@ -204,8 +200,12 @@ static __attribute__((noinline)) bool look_round(struct sched_core *core, u64 no
 		timer_run(&core->timers, now);
 		busy = true;
 	}
-	if (drain(core, now))
+	if (!taken)
+		mail = mbox_take_all(&c->mbox);
+	if (mail) {
+		mail_look(core, mail, now);
 		busy = true;
+	}
 	if (unlikely(core->polling)) {
 		if (poll_step(core, now))
 			return true;
@@ -247,12 +247,17 @@ static inline void wait(struct sched_core *core, u64 now)
 static inline __attribute__((always_inline)) bool
 step(struct sched_core *core, u64 now)
 {
-	if (core->sleeper && resume_try(core, now)) {
+	enum resume r = RESUME_NOT;
+	struct mbox_node *mail = NULL;
+
+	if (core->sleeper)
+		r = resume_try(core, &mail, now);
+	if (r == RESUMED) {
 		turn_begin(core, now);
 		turn_end(core, arch_vcpu_load_run(core->loaded));
 		return true;
 	}
-	if (look_round(core, now))
+	if (look_round(core, mail, r == RESUME_MAIL, now))
 		return true;
 	wait(core, now);
 	return false;

@@ -90,11 +90,6 @@ static inline void timer_arm(struct sched_core *core, u64 deadline)
 	arch_timer_set(want);
 }
 
-/* ---- core.c ---- */
-
-/* Looks at mail that was taken, `n` (or NULL) and what follows it. */
-void mail_look(struct sched_core *core, struct mbox_node *n, u64 now);
-
 /* ---- poll.c: wfi = "poll" ---- */
 
 bool poll_begin(struct sched_core *core, u64 now);

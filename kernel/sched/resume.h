@@ -16,8 +16,7 @@
  *
  * Invariants: a CPU that took the short way is in the same state as one that
  * took the long one (a test compares the two word by word). Whatever isn't
- * exactly this case takes the long way; mail that was taken by then has been
- * looked at. `sleeper` is NULL but from resume_prepare to the end of that wait.
+ * exactly this case takes the long way; mail that was taken by then goes along. `sleeper` is NULL but from resume_prepare to the end of that wait.
  * `affinity` may change while the CPU waits, as it may right after any look at
  * it: the MOVE request that follows puts it right.
  *
@@ -33,28 +32,35 @@
 /* This CPU is about to wait: can it take the short way? Sets core->sleeper. */
 void resume_prepare(struct sched_core *core);
 
-/* Takes the mail. Is it `v`'s alone, and says that it is awake? Any other mail
- * has been looked at. */
-static inline __attribute__((always_inline)) bool
-mail_is_wake(struct sched_core *core, struct vcpu *v, u64 now)
+/* What came of the short way. */
+enum resume {
+	RESUMED,    /* the sleeper's turn may begin */
+	RESUME_NOT, /* nothing was done */
+	RESUME_MAIL, /* but the mail was taken, and is to be looked at */
+};
+
+/* Takes the mail. RESUMED: it is `v`'s alone, and says that it is awake. */
+static inline __attribute__((always_inline)) enum resume
+mail_take(struct sched_core *core, struct vcpu *v, struct mbox_node **mail,
+	  u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	struct mbox_node *n = mbox_take_all(&c->mbox);
 	u32 bits;
 
-	if (unlikely(n != &v->mail || mbox_next(n))) {
-		mail_look(core, n, now);
-		return false;
-	}
+	*mail = n;
+	if (unlikely(n != &v->mail || mbox_next(n)))
+		return RESUME_MAIL;
 	c->stats.mails++;
 	bits = mbox_take(n);
 	/* The owner is this CPU and stays so: no need to look, nor for the
 	 * fence of vcpu_look. */
 	if (likely(!bits && !ck_pr_load_32(&v->requests) &&
 		   ck_pr_load_32(&v->state) == VCPU_WAKING))
-		return true;
+		return RESUMED;
+	*mail = NULL;
 	vcpu_look(c, n, bits, now);
-	return false;
+	return RESUME_MAIL;
 }
 
 /* unit_count and charge_begin in one. */
@@ -71,27 +77,31 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 }
 
 /*
- * Takes the short way: the sleeper is the current, charged from now on, and its
- * turn may begin with arch_vcpu_load. Behind arch_wait. False: nothing to run yet, or it isn't the case; go the long way.
+ * Takes the short way, if this is the case for it: the sleeper is the current,
+ * charged from now on, and its turn may begin with arch_vcpu_load. Else the
+ * long way goes on. Behind arch_wait, with a sleeper.
  */
-static inline __attribute__((always_inline)) bool
-resume_try(struct sched_core *core, u64 now)
+static inline __attribute__((always_inline)) enum resume
+resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 {
 	struct vcpu *v = core->sleeper;
 	struct cpu *c = core->sc.cpu;
 	struct sched_unit *u = &v->sched;
+	enum resume taken;
 	u64 deadline;
 
 	core->sleeper = NULL;
 	if (timer_next_ticks(&core->timers) <= now)
-		return false;
+		return RESUME_NOT;
 	doorbell_answered(c);
-	if (!mail_is_wake(core, v, now))
-		return false;
+	taken = mail_take(core, v, mail, now);
+	if (taken != RESUMED)
+		return taken;
 	deadline = core->ops->resume(&core->sc, u, now);
 	if (unlikely(!deadline)) {
+		*mail = NULL;
 		unit_wake(core, v, now);
-		return false;
+		return RESUME_MAIL;
 	}
 	c->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
@@ -110,7 +120,7 @@ resume_try(struct sched_core *core, u64 now)
 	v->dispatches++;
 	unit_runstate_from(u, RUNSTATE_BLOCKED, RUNSTATE_RUNNING, now);
 	balance(core, now);
-	return true;
+	return RESUMED;
 }
 
 #endif
