@@ -274,7 +274,9 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 	v->hstatus = csr_read(CSR_HSTATUS) | HSTATUS_VTW;
 	c->last_pc = v->pc;
 	cpu_leave_guest(&c->c);
-	vfence_run_end(v);
+	vfence_leave(&v->fence);
+	if (unlikely(vfence_due(&v->fence, &v->v.guest->arch->fence_gen)))
+		vfence_before_entry(v);
 	return turn_end(next);
 }
 

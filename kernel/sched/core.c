@@ -83,7 +83,10 @@ static __attribute__((noinline)) void put_back(struct sched_core *core,
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	unit_route(core, u, core->why, now);
+	if (core->why == WHY_YIELD)
+		unit_route_yielded(core, u, now);
+	else
+		unit_route(core, u, core->why, now);
 }
 
 /* Asks the policy whose turn it is. */

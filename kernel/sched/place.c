@@ -237,6 +237,19 @@ bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now)
 	return true;
 }
 
+/* The way of most who give way, kept short: they stay. */
+bool unit_route_yielded(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (unlikely(core->ops->place || core->native || u->paused ||
+		     u->refused || u->admitted != core->epoch || !u->counted ||
+		     !unit_may_run(u, core->sc.cpu->index)))
+		return unit_route(core, u, WHY_YIELD, now);
+	idle_stop(core);
+	u->queued = true;
+	core->ops->enqueue(&core->sc, u, WHY_YIELD, now);
+	return true;
+}
+
 struct sched_unit *current_drop(struct sched_core *core, u64 now)
 {
 	struct sched_unit *u = core->sc.current;

@@ -25,6 +25,8 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 		enum sched_why why, u64 now);
 /* The same for one that has been woken. */
 bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now);
+/* For the current that gives the rest of its slice away, and was dropped. */
+bool unit_route_yielded(struct sched_core *core, struct sched_unit *u, u64 now);
 /* Out of the queue, if it is in it. */
 void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The unit, not current and in no queue, becomes that CPU's. */
