@@ -12,7 +12,8 @@
 #include "kernel/base.h"
 #include "kernel/config.h"
 
-/* cpu_this(): the struct cpu of the CPU that asks; inline, one instruction. */
+/* cpu_this(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
+ * time_now_ticks; inline, one instruction each. */
 #include "arch_inline.h"
 
 struct cpu;
@@ -35,7 +36,9 @@ void arch_doorbell_ack(void);
 
 /*
  * Waits until a doorbell, the timer or a device of the host is pending for
- * this CPU. Acknowledges nothing. May return early. No vCPU is loaded.
+ * this CPU. May return early. No vCPU is loaded. Acknowledges nothing before
+ * the wait; behind it, the doorbell (as arch_doorbell_ack) and the host's
+ * devices (as arch_host_irq).
  */
 void arch_wait(void);
 
@@ -59,6 +62,9 @@ enum run_end {
  * v->requests and v->virq once more; when it returns mode is HYP again.
  */
 enum run_end arch_vcpu_run(struct vcpu *v);
+
+/* arch_vcpu_load, then arch_vcpu_run: what a wake does, in one. */
+enum run_end arch_vcpu_load_run(struct vcpu *v);
 
 /*
  * Moves the state that belongs to a vCPU rather than to a CPU: VS CSRs, dirty

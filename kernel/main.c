@@ -149,6 +149,7 @@ static void policy_init(void)
 		       policy_names());
 	if (err)
 		refuse("not enough memory for the scheduler");
+	sched_short_way = !cmdline_is("quick", "off");
 	log_info("scheduler: %s on %u CPUs", name, cpu_count());
 }
 

@@ -32,6 +32,9 @@ static inline u64 ns_to_ticks(u64 ns)
 
 static inline u64 us_to_ticks(u64 us)
 {
+	/* Mostly the product fits a word; a division of two is a long way. */
+	if (likely((us | timebase_hz) >> 32 == 0))
+		return us * timebase_hz / 1000000u;
 	return ns_to_ticks(us * 1000);
 }
 

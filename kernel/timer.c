@@ -14,11 +14,8 @@ void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now))
 	*t = (struct timer){ .fire = fire };
 }
 
-void timer_clear(struct timer_queue *q, struct timer *t)
+void timer_remove(struct timer_queue *q, struct timer *t)
 {
-	if (!t->set)
-		return;
-	t->set = false;
 	heap_remove(&q->heap, &t->node);
 }
 

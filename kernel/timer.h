@@ -24,8 +24,22 @@ void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now));
  * be set already. The owner's CPU. O(1), or O(log n) if it was set. */
 void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks);
 
-/* No-op if it is not set. The owner's CPU. O(log n) amortised. */
-void timer_clear(struct timer_queue *q, struct timer *t);
+/* For timer_clear: it is one of several. */
+void timer_remove(struct timer_queue *q, struct timer *t);
+
+/* No-op if it is not set. The owner's CPU. O(log n) amortised, and a few
+ * instructions if it is the only one. */
+static inline void timer_clear(struct timer_queue *q, struct timer *t)
+{
+	if (!t->set)
+		return;
+	t->set = false;
+	/* A heap of one: the node's links are NULL already. */
+	if (q->heap.root == &t->node && !t->node.child)
+		q->heap.root = NULL;
+	else
+		timer_remove(q, t);
+}
 
 /* Fires all that are due at `now`. The owner's CPU. */
 void timer_run(struct timer_queue *q, u64 now);

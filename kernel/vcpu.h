@@ -3,7 +3,7 @@
  *
  *   OFF --start--> QUEUED --dispatch--> RUNNING --preempt/yield--> QUEUED
  *                                       RUNNING --> BLOCKING --> BLOCKED
- *                  BLOCKED --waker--> WAKING --owner--> QUEUED
+ *                  BLOCKED --waker--> WAKING --owner--> QUEUED, or RUNNING
  *                                       RUNNING --stop--> OFF
  *
  * sleeper (the owner)                  waker (any CPU)

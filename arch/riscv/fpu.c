@@ -69,7 +69,7 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	return on;
 }
 
-void fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
+u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 {
 	if ((sstatus & SSTATUS_FS) == SSTATUS_FS) {
 		csr_set(CSR_SSTATUS, SSTATUS_FS);
@@ -77,6 +77,7 @@ void fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 		v->fp_used = true;
 		c->fp_owner = v;
 		v->fp_on = &c->c;
+		sstatus ^= SSTATUS_FS ^ SSTATUS_FS_CLEAN;
 	}
 	if ((sstatus & SSTATUS_VS) == SSTATUS_VS) {
 		csr_set(CSR_SSTATUS, SSTATUS_VS);
@@ -84,5 +85,7 @@ void fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 		v->vector_used = true;
 		c->vector_owner = v;
 		v->vector_on = &c->c;
+		sstatus ^= SSTATUS_VS ^ SSTATUS_VS_CLEAN;
 	}
+	return sstatus;
 }

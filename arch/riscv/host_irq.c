@@ -190,30 +190,28 @@ static void aplic_take(struct riscv_cpu *c)
 			uart_irq();
 }
 
-/* Each claim takes the top identity; the doorbell's needs no more than that. */
-static void imsic_take(void)
+static __attribute__((noinline)) void others_take(struct riscv_cpu *c)
 {
-	u64 top;
-
-	while ((top = csr_swap(CSR_STOPEI, 0)))
-		if (top >> 16 == UART_IMSIC_ID)
-			uart_irq();
-}
-
-void arch_host_irq(void)
-{
-	struct riscv_cpu *c = riscv_this();
-
-	/* Asked each round of the loop: usually there is nothing, and a CSR is
-	 * cheaper to ask than a device. */
-	if (likely(!(csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))))
-		return;
 	if (has_imsic())
-		imsic_take();
+		uart_irq();
 	else if (c->irq_context == UINT32_MAX)
 		return;
 	else if (plic)
 		plic_take(c);
 	else if (aplic)
 		aplic_take(c);
+}
+
+void arch_host_irq(void)
+{
+	/* Asked each round of the loop: usually there is nothing, and a CSR is
+	 * cheaper to ask than a device. */
+	if (likely(!(csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))))
+		return;
+	/* A claim takes the top identity, the doorbell's first, which needs no
+	 * more than that. What is below it stays pending, and is taken at the
+	 * next look. */
+	if (has_imsic() && csr_swap(CSR_STOPEI, 0) >> 16 != UART_IMSIC_ID)
+		return;
+	others_take(riscv_this());
 }

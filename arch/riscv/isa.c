@@ -104,7 +104,7 @@ bool riscv_has_sstc;
 u64 isa_vlenb;
 u32 isa_cbom_bytes, isa_cboz_bytes;
 
-static bool have[ROWS];
+bool isa_have[ROWS];
 static const char *guest_names[ROWS];
 static u32 guest_count;
 static char guest_string[8 * ROWS];
@@ -144,14 +144,9 @@ static void mark_string(bool *set, const char *isa)
 	}
 }
 
-bool isa_has(enum isa_ext ext)
-{
-	return have[ext];
-}
-
 void isa_init(void)
 {
-	memset(have, true, sizeof(have));
+	memset(isa_have, true, sizeof(isa_have));
 	mmu_bits = UINT32_MAX;
 }
 
@@ -187,7 +182,7 @@ int isa_add_hart(const void *fdt, int node)
 	else
 		return -EINVAL;
 	for (u32 i = 0; i < ROWS; i++)
-		have[i] = have[i] && set[i];
+		isa_have[i] = isa_have[i] && set[i];
 	mmu_bits = MIN(mmu_bits, mmu_bits_of(fdt, node));
 	block_size(fdt, node, "riscv,cbom-block-size", &isa_cbom_bytes);
 	block_size(fdt, node, "riscv,cboz-block-size", &isa_cboz_bytes);
@@ -196,7 +191,7 @@ int isa_add_hart(const void *fdt, int node)
 
 void isa_drop(enum isa_ext ext)
 {
-	have[ext] = false;
+	isa_have[ext] = false;
 }
 
 /* Letters follow the "rv64" at once, names each after an underscore. */
@@ -210,18 +205,18 @@ static void guest_string_add(const char *name)
 void isa_finish(void)
 {
 	/* A block size nobody stated can't be told to a guest either. */
-	have[ISA_ZICBOM] = have[ISA_ZICBOM] && isa_cbom_bytes;
-	have[ISA_ZICBOZ] = have[ISA_ZICBOZ] && isa_cboz_bytes;
-	riscv_has_sstc = have[ISA_SSTC];
+	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && isa_cbom_bytes;
+	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && isa_cboz_bytes;
+	riscv_has_sstc = isa_have[ISA_SSTC];
 	guest_count = 0;
 	strcpy(guest_string, "rv64");
 	for (u32 i = 0; i < ROWS; i++) {
-		if (!have[i] || !rows[i].guest)
+		if (!isa_have[i] || !rows[i].guest)
 			continue;
 		guest_names[guest_count++] = rows[i].name;
 		guest_string_add(rows[i].name);
 	}
-	if (have[ISA_V]) {
+	if (isa_have[ISA_V]) {
 		csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
 		isa_vlenb = csr_read(CSR_VLENB);
 		csr_clear(CSR_SSTATUS, SSTATUS_VS);
@@ -244,7 +239,7 @@ u64 isa_guest_henvcfg(void)
 	u64 bits = 0;
 
 	for (u32 i = 0; i < ROWS; i++)
-		if (have[i] && rows[i].guest)
+		if (isa_have[i] && rows[i].guest)
 			bits |= rows[i].henvcfg;
 	return bits;
 }

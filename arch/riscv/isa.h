@@ -19,7 +19,13 @@ enum isa_ext {
 /* Set by isa_init from every hart's node: what all harts have. */
 extern bool riscv_has_sstc;
 
-bool isa_has(enum isa_ext ext);
+/* By isa_ext and, behind those, by the rows of isa.c's table. */
+extern bool isa_have[];
+
+static inline bool isa_has(enum isa_ext ext)
+{
+	return isa_have[ext];
+}
 
 /* Starts with "everything"; each hart then takes away what it lacks. */
 void isa_init(void);

@@ -21,14 +21,6 @@ void oneshot_init(struct oneshot *t)
 	oneshot_fired(t);
 }
 
-void oneshot_set(struct oneshot *t, u64 deadline_ticks)
-{
-	if (t->ticks == deadline_ticks)
-		return;
-	t->ticks = deadline_ticks;
-	vhw_oneshot_write(deadline_ticks);
-}
-
 void oneshot_fired(struct oneshot *t)
 {
 	t->ticks = TIME_NEVER;

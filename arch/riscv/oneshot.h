@@ -4,6 +4,7 @@
 #ifndef ROUSE_ARCH_RISCV_ONESHOT_H
 #define ROUSE_ARCH_RISCV_ONESHOT_H
 
+#include "arch/riscv/vhw_oneshot.h"
 #include "kernel/base.h"
 
 struct oneshot {
@@ -15,7 +16,13 @@ void oneshot_init(struct oneshot *t);
 
 /* Makes it fire at `deadline_ticks` (host) and not before; TIME_NEVER: not at
  * all. Costs nothing if it is set to that already. */
-void oneshot_set(struct oneshot *t, u64 deadline_ticks);
+static inline void oneshot_set(struct oneshot *t, u64 deadline_ticks)
+{
+	if (t->ticks == deadline_ticks)
+		return;
+	t->ticks = deadline_ticks;
+	vhw_oneshot_write(deadline_ticks);
+}
 
 /*
  * Its interrupt pends: silences it, whether or not it was set at all. From here

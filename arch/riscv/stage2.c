@@ -76,10 +76,13 @@ bool arch_guest_quiet(struct guest *g)
 
 void arch_guest_let_go(void)
 {
-	struct vmid_cpu *c = &riscv_this()->vmid;
+	struct riscv_cpu *c = riscv_this();
 
-	if (vmid_drop_wanted(c))
-		vmid_leave(c);
+	if (likely(!vmid_drop_wanted(&c->vmid)))
+		return;
+	vmid_leave(&c->vmid);
+	/* Not even whoever was loaded last is in place any more. */
+	c->csr_owner = NULL;
 }
 
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)

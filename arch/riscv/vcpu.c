@@ -66,7 +66,8 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->x[11] = arg;
 	v->pc = entry;
 	v->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_UXL_64;
-	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64;
+	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64 |
+		     HSTATUS_VTW;
 	v->henvcfg = isa_guest_henvcfg();
 	quick_reset(v);
 	v->vs.vsstatus = SSTATUS_UXL_64;

@@ -340,11 +340,7 @@ bool vfence_run_begin(struct riscv_vcpu *v)
 
 void vfence_run_end(struct riscv_vcpu *v)
 {
-	/* The guest's accesses are performed before anyone sees live == 0 and
-	 * reuses what they went to. */
-	ck_pr_fence_memory();
-	ck_pr_store_32(&v->fence.live, 0);
-	ck_pr_fence_memory(); /* [C] */
+	vfence_leave(&v->fence);
 	work_do(v);
 }
 

@@ -8,6 +8,8 @@
 #ifndef ROUSE_ARCH_RISCV_VFENCE_H
 #define ROUSE_ARCH_RISCV_VFENCE_H
 
+#include <ck_pr.h>
+
 #include "kernel/base.h"
 
 struct cpu;
@@ -72,6 +74,41 @@ struct vfence {
  */
 bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 		    const struct vfence_op *op) __must_check;
+
+/*
+ * vfence_run_end in pieces. leave, then due: call vfence_before_entry, which
+ * does what is due. The fences are inside.
+ */
+static inline void vfence_leave(struct vfence *f)
+{
+	/* The guest's accesses are performed before anyone sees live == 0 and
+	 * reuses what they went to. */
+	ck_pr_fence_memory();
+	ck_pr_store_32(&f->live, 0);
+	ck_pr_fence_memory(); /* [C] */
+}
+
+static inline bool vfence_due(const struct vfence *f, const u64 *fence_gen)
+{
+	return ck_pr_load_64(fence_gen) != ck_pr_load_64(&f->done);
+}
+
+/*
+ * The beginning of vfence_run_begin in pieces, for who has a full fence anyway:
+ * enter, full fence, then idle. True: nothing is due, go on; false: call
+ * vfence_run_begin.
+ */
+static inline void vfence_enter(struct vfence *f)
+{
+	ck_pr_store_32(&f->live, 1);
+}
+
+static inline bool vfence_idle(const struct vfence *f, const u64 *fence_gen,
+			       const struct cpu *host)
+{
+	return f->cpu == host && !vfence_due(f, fence_gen) &&
+	       !ck_pr_load_32(&f->waiting);
+}
 
 /*
  * Start of arch_vcpu_run, `v` loaded: from now on this CPU looks at v->virq

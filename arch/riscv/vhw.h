@@ -8,6 +8,7 @@
 #ifndef ROUSE_ARCH_RISCV_VHW_H
 #define ROUSE_ARCH_RISCV_VHW_H
 
+#include "arch/riscv/vhw_oneshot.h"
 #include "kernel/base.h"
 
 #ifdef __riscv
@@ -15,7 +16,6 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
-#include "arch/riscv/sbi.h"
 #include "kernel/arch.h"
 
 /* The guest's comparator (Sstc): reads it, sets it, and takes it away. */
@@ -67,15 +67,6 @@ static inline void vhw_timer_no_later(u64 host_ticks)
 		arch_timer_set(host_ticks);
 }
 
-/* This CPU's one-shot timer: stimecmp, or a call of the firmware. */
-static inline void vhw_oneshot_write(u64 host_ticks)
-{
-	if (riscv_has_sstc)
-		csr_write(CSR_STIMECMP, host_ticks);
-	else
-		sbi_call(SBI_EXT_TIME, 0, host_ticks, 0, 0);
-}
-
 /* Fences for the guest whose VMID hgatp holds (Privileged ISA, 15.3.2). */
 static inline void vhw_hfence_all(void)
 {
@@ -112,7 +103,6 @@ void vhw_vs_restart(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);
 void vhw_timer_no_later(u64 host_ticks);
-void vhw_oneshot_write(u64 host_ticks);
 void vhw_hfence_all(void);
 void vhw_hfence_va(u64 va);
 void vhw_hfence_asid(u64 asid);

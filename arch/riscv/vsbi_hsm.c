@@ -60,7 +60,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/virq.h"
 
-#define ASKED_BITS 8
+#define ASKED_BITS VHSM_ASKED_BITS
 #define ASKED(word) ((word) & ((1u << ASKED_BITS) - 1))
 #define STARTS_ONE (1u << ASKED_BITS)
 #define STARTS(word) ((word) & ~((1u << ASKED_BITS) - 1))

@@ -101,12 +101,6 @@ void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks)
 		vhw_timer_no_later(vtimer_running_deadline(v));
 }
 
-void vtimer_load(struct riscv_vcpu *v)
-{
-	if (riscv_has_sstc)
-		vhw_vstimecmp_set(v->vs.vstimecmp);
-}
-
 void vtimer_save(struct riscv_vcpu *v)
 {
 	if (!riscv_has_sstc)

@@ -9,9 +9,10 @@
 #ifndef ROUSE_ARCH_RISCV_VTIMER_H
 #define ROUSE_ARCH_RISCV_VTIMER_H
 
+#include "arch/riscv/isa.h"
+#include "arch/riscv/vcpu.h"
+#include "arch/riscv/vhw.h"
 #include "kernel/base.h"
-
-struct riscv_vcpu;
 
 /* The guest's clock now, in its own ticks. */
 u64 vtimer_now(const struct riscv_vcpu *v);
@@ -29,7 +30,12 @@ void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks);
  * its maximum, so that a deadline of a vCPU that left neither ends this CPU's
  * waits nor shows as pending.
  */
-void vtimer_load(struct riscv_vcpu *v);
+static inline void vtimer_load(struct riscv_vcpu *v)
+{
+	if (likely(riscv_has_sstc))
+		vhw_vstimecmp_set(v->vs.vstimecmp);
+}
+
 void vtimer_save(struct riscv_vcpu *v);
 
 /* Has the guest's deadline passed (whether or not the guest listens)? */

@@ -98,19 +98,16 @@ static void vs_save(struct vs_csrs *s)
 		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
-void arch_vcpu_load(struct vcpu *vc)
+static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
+					       struct riscv_cpu *c)
 {
-	struct riscv_vcpu *v = to_riscv(vc);
-	struct riscv_cpu *c = riscv_this();
-	struct arch_guest *g = vc->guest->arch;
+	struct arch_guest *g = v->v.guest->arch;
 
 	v->host = &c->c;
-	vmid_enter(&c->vmid, g, vc->id);
-	if (c->csr_owner != v || v->csr_on != &c->c) {
-		vs_load(&v->vs);
-		c->csr_owner = v;
-		v->csr_on = &c->c;
-	}
+	vmid_enter(&c->vmid, g, v->v.id);
+	vs_load(&v->vs);
+	c->csr_owner = v;
+	v->csr_on = &c->c;
 	csr_write(CSR_VSIE, v->vs.vsie);
 	csr_write(CSR_VSATP, v->vs.vsatp);
 	csr_write(CSR_HVIP, v->hvip);
@@ -125,7 +122,24 @@ void arch_vcpu_load(struct vcpu *vc)
 	vtimer_load(v);
 	v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
 		     fpu_load(c, v);
+}
+
+static inline void load(struct riscv_vcpu *v, struct riscv_cpu *c)
+{
 	v->loaded = true;
+	/* Nobody else was loaded here since it was saved, nor it elsewhere: so
+	 * all but what the save took away is in place. */
+	if (likely(c->csr_owner == v && v->csr_on == &c->c)) {
+		csr_write(CSR_VSIE, v->vs.vsie);
+		vtimer_load(v);
+	} else {
+		load_all(v, c);
+	}
+}
+
+void arch_vcpu_load(struct vcpu *vc)
+{
+	load(to_riscv(vc), riscv_this());
 }
 
 void arch_vcpu_save(struct vcpu *vc)
@@ -138,16 +152,19 @@ void arch_vcpu_save(struct vcpu *vc)
 	vtimer_save(v);
 	/* Nothing of this guest's may end the idle loop's own WFI. */
 	csr_write(CSR_VSIE, 0);
-	fpu_save(c, v, v->sstatus);
+	v->sstatus = fpu_save(c, v, v->sstatus);
 	v->loaded = false;
 }
 
-void world_flush_virq(struct riscv_vcpu *v)
+static inline void flush(struct riscv_vcpu *v)
 {
 	u32 bits = ck_pr_fas_32(&v->v.virq, 0);
 
 	if (bits & VIRQ_SOFT)
 		csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSSI));
+	/* What the other side raises most comes alone. */
+	if (likely(!(bits & ~VIRQ_SOFT)))
+		return;
 	if (bits & VIRQ_EXTERNAL) {
 		/* The swap must be seen before the lines are read: a raiser
 		 * that changes one after this sets the bit anew. The full
@@ -163,14 +180,20 @@ void world_flush_virq(struct riscv_vcpu *v)
 		vtimer_expire(v);
 }
 
-static u64 turn_hstatus(struct riscv_vcpu *v)
+void world_flush_virq(struct riscv_vcpu *v)
 {
-	u64 h = v->hstatus | HSTATUS_SPV | HSTATUS_VSXL_64;
-
-	return sched_wfi_native(&v->v) ? h & ~HSTATUS_VTW : h | HSTATUS_VTW;
+	flush(v);
 }
 
-static enum run_end turn_end(enum exit_next next)
+static inline u64 turn_hstatus(struct riscv_vcpu *v)
+{
+	if (unlikely(v->v.guest->cfg.wfi == WFI_NATIVE) &&
+	    sched_wfi_native(&v->v))
+		return v->hstatus & ~HSTATUS_VTW;
+	return v->hstatus;
+}
+
+static inline enum run_end turn_end(enum exit_next next)
 {
 	switch (next) {
 	case NEXT_BLOCK: return RUN_BLOCK;
@@ -182,35 +205,93 @@ static enum run_end turn_end(enum exit_next next)
 	}
 }
 
-enum run_end arch_vcpu_run(struct vcpu *vc)
+/*
+ * The beginning of most turns: an HSM state that stays, no IPI left to send, a
+ * timer that is the hart's own business, no fence due, no mail. The one full fence is that of
+ * cpu_enter_guest and of vfence_run_begin. False: nothing was done that the
+ * long way may not do again.
+ */
+static inline bool turn_begin(struct riscv_vcpu *v, struct riscv_cpu *c)
 {
-	struct riscv_vcpu *v = to_riscv(vc);
-	struct riscv_cpu *c = riscv_this();
-	enum exit_next next;
+	if (unlikely(!riscv_has_sstc || !vsbi_settled(v)))
+		return false;
+	vfence_enter(&v->fence);
+	if (unlikely(!cpu_enter_guest(&c->c, &v->v)))
+		return false;
+	if (likely(vfence_idle(&v->fence, &v->v.guest->arch->fence_gen, &c->c)))
+		return true;
+	cpu_leave_guest(&c->c);
+	return false;
+}
 
+/* The same with all that may be due; RUN_LOOK, or RUN_BLOCK: no turn now. */
+static __attribute__((noinline)) bool
+turn_begin_all(struct riscv_vcpu *v, struct riscv_cpu *c, enum run_end *end)
+{
 	if (!vsbi_run_begin(v)) {
-		vfence_run_end(v);
 		/* It waits for others' fences, or has more IPIs to send. */
-		return vfence_waits(v) ? RUN_BLOCK : RUN_LOOK;
+		*end = vfence_waits(v) ? RUN_BLOCK : RUN_LOOK;
+		return false;
 	}
 	vhw_timer_no_later(vtimer_running_deadline(v));
-	if (!cpu_enter_guest(&c->c, vc)) {
+	*end = RUN_LOOK;
+	return cpu_enter_guest(&c->c, &v->v);
+}
+
+/* Calls guest_enter, which keeps none of these registers. */
+static inline enum exit_next enter(struct riscv_vcpu *v)
+{
+	register u64 a0 __asm__("a0") = (u64)v;
+
+	__asm__ volatile("call guest_enter" : "+r"(a0)::
+		"memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",
+		"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3",
+		"s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
+	return (enum exit_next)a0;
+}
+
+static inline __attribute__((always_inline)) enum run_end
+run(struct riscv_vcpu *v, struct riscv_cpu *c)
+{
+	enum exit_next next;
+	enum run_end end;
+
+	if (unlikely(!turn_begin(v, c)) && !turn_begin_all(v, c, &end)) {
 		vfence_run_end(v);
-		return RUN_LOOK;
+		return end;
 	}
-	if (ck_pr_load_32(&vc->virq))
-		world_flush_virq(v);
+	if (ck_pr_load_32(&v->v.virq))
+		flush(v);
 	csr_write(CSR_SEPC, v->pc);
 	csr_write(CSR_SSTATUS, v->sstatus);
 	csr_write(CSR_HSTATUS, turn_hstatus(v));
-	next = (enum exit_next)guest_enter(v);
+	next = enter(v);
+	/* Not kept over the turn, in a register that it would have to save. */
+	c = riscv_this();
+	v = c->running;
 	v->pc = csr_read(CSR_SEPC);
 	v->sstatus = csr_read(CSR_SSTATUS);
-	v->hstatus = csr_read(CSR_HSTATUS);
+	v->hstatus = csr_read(CSR_HSTATUS) | HSTATUS_VTW;
 	c->last_pc = v->pc;
 	cpu_leave_guest(&c->c);
-	vfence_run_end(v);
+	vfence_leave(&v->fence);
+	if (unlikely(vfence_due(&v->fence, &v->v.guest->arch->fence_gen)))
+		vfence_before_entry(v);
 	return turn_end(next);
+}
+
+enum run_end arch_vcpu_run(struct vcpu *vc)
+{
+	return run(to_riscv(vc), riscv_this());
+}
+
+enum run_end arch_vcpu_load_run(struct vcpu *vc)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+	struct riscv_cpu *c = riscv_this();
+
+	load(v, c);
+	return run(v, c);
 }
 
 bool arch_vcpu_pending(struct vcpu *vc)

@@ -21,7 +21,4 @@ void world_cpu_init(struct riscv_cpu *c);
  */
 void world_flush_virq(struct riscv_vcpu *v);
 
-/* trap.S: runs the guest until a handler ends the turn. */
-u32 guest_enter(struct riscv_vcpu *v);
-
 #endif

@@ -45,6 +45,15 @@ static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
 	doorbell_kick(c);
 }
 
+/* The second half of doorbell_answer, for who has acknowledged the hardware. */
+static inline void doorbell_answered(struct cpu *c)
+{
+	ck_pr_store_32(&c->bell, 0);
+	/* Pairs with doorbell_kick's fence: whoever still saw bell = 1 has
+	 * posted before, and the drain that follows sees it. */
+	ck_pr_fence_memory();
+}
+
 /*
  * The owner, before it drains: the doorbell is silent and may be rung again.
  * What rings later than this is either drained now or pends in hardware.
@@ -52,10 +61,7 @@ static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
 static inline void doorbell_answer(struct cpu *c)
 {
 	arch_doorbell_ack();
-	ck_pr_store_32(&c->bell, 0);
-	/* Pairs with doorbell_kick's fence: whoever still saw bell = 1 has
-	 * posted before, and the drain that follows sees it. */
-	ck_pr_fence_memory();
+	doorbell_answered(c);
 }
 
 /* The owner is about to stop looking: false if there is mail to look at. */

@@ -11,38 +11,26 @@
  */
 #include "kernel/percpu/idle.h"
 
-static struct {
-	u64 w[CPU_MAX / 64];
-} __cacheline masks[IDLE_KINDS];
+struct idle_mask idle_masks[IDLE_KINDS];
 
 void idle_enter(enum idle_kind kind, u32 cpu)
 {
-	ck_pr_or_64(&masks[kind].w[cpu / 64], 1ULL << (cpu % 64));
+	ck_pr_or_64(&idle_masks[kind].w[cpu / 64], 1ULL << (cpu % 64));
 	/* Pairs with the fence between load and mask in who has work to
 	 * spare (sched_spread): one of the two sees the other's store. */
 	ck_pr_fence_memory();
 }
 
-bool idle_leave(enum idle_kind kind, u32 cpu)
-{
-	return idle_claim(kind, cpu);
-}
-
-bool idle_claim(enum idle_kind kind, u32 cpu)
-{
-	return ck_pr_btr_64(&masks[kind].w[cpu / 64], cpu % 64);
-}
-
 bool idle_is(enum idle_kind kind, u32 cpu)
 {
-	return ck_pr_load_64(&masks[kind].w[cpu / 64]) >> (cpu % 64) & 1;
+	return ck_pr_load_64(&idle_masks[kind].w[cpu / 64]) >> (cpu % 64) & 1;
 }
 
 /* Claims one of word `i`, of those in `only`. */
 static u32 claim_in_word(enum idle_kind kind, const struct cpuset *allowed,
 			 u32 i, u64 only)
 {
-	u64 *word = &masks[kind].w[i];
+	u64 *word = &idle_masks[kind].w[i];
 
 	for (;;) {
 		u64 bits = ck_pr_load_64(word) & only;

@@ -21,15 +21,27 @@ enum idle_kind {
 	IDLE_KINDS,
 };
 
+struct idle_mask {
+	u64 w[CPU_MAX / 64]; /* any CPU, atomic */
+} __cacheline;
+
+extern struct idle_mask idle_masks[IDLE_KINDS];
+
 /* The owner: sets its bit; full fence. What it reads next is current. */
 void idle_enter(enum idle_kind kind, u32 cpu);
 
+/* Takes the bit of `cpu` if it is set; the caller then sends it work. */
+static inline bool idle_claim(enum idle_kind kind, u32 cpu)
+{
+	return ck_pr_btr_64(&idle_masks[kind].w[cpu / 64], cpu % 64);
+}
+
 /* The owner: takes its bit back. False if someone had claimed it: mail with
  * work is on its way. */
-bool idle_leave(enum idle_kind kind, u32 cpu);
-
-/* Takes the bit of `cpu` if it is set; the caller then sends it work. */
-bool idle_claim(enum idle_kind kind, u32 cpu);
+static inline bool idle_leave(enum idle_kind kind, u32 cpu)
+{
+	return idle_claim(kind, cpu);
+}
 
 /* Is the bit of `cpu` set? A hint. */
 bool idle_is(enum idle_kind kind, u32 cpu);

@@ -104,6 +104,9 @@ static inline struct mbox_node *mbox_take_all(struct mbox *m)
 	/* Stores of the looks as well must come after: batch_pop orders loads
 	 * only. Pairs with push_upmc's store fence. */
 	ck_pr_fence_acquire();
+	/* One alone, mostly. */
+	if (likely(e && !e->next))
+		return container_of(e, struct mbox_node, entry);
 	for (; e; e = next) {
 		next = e->next;
 		e->next = first;

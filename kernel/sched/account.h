@@ -11,31 +11,39 @@
 #define ACTIVE_BITS 52
 #define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
 
-/* The unit's runstate changes. Owner. */
-static inline void unit_runstate(struct sched_unit *u, enum runstate rs,
-				 u64 now)
+/* The unit's runstate, which is `old`, changes. Owner. */
+static inline void unit_runstate_from(struct sched_unit *u, enum runstate old,
+				      enum runstate rs, u64 now)
 {
-	u32 old = u->runstate;
+	u32 seq = u->seq + 1;
+	u64 since = u->since_ticks;
 
 	/* Twice at one moment (woken, and dispatched at once): no time has
 	 * passed, so there is nothing that a reader could mix up. A CPU's
 	 * clock may also be some ticks behind that of the one before it. */
-	if ((s64)(now - u->since_ticks) <= 0) {
+	if ((s64)(now - since) <= 0) {
 		ck_pr_store_32(&u->runstate, rs);
 		return;
 	}
-	ck_pr_store_32(&u->seq, u->seq + 1);
+	ck_pr_store_32(&u->seq, seq);
 	/* Pairs with the load fences of sched_vcpu_info: the odd number comes
 	 * before what changes, the even one after. */
 	ck_pr_fence_store();
-	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - u->since_ticks));
+	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - since));
 	ck_pr_store_64(&u->since_ticks, now);
 	ck_pr_store_32(&u->runstate, rs);
 	ck_pr_fence_store();
-	ck_pr_store_32(&u->seq, u->seq + 1);
+	ck_pr_store_32(&u->seq, seq + 1);
 }
 
-static inline void active_change(struct sched_account *a, bool enter, u64 now)
+static inline void unit_runstate(struct sched_unit *u, enum runstate rs,
+				 u64 now)
+{
+	unit_runstate_from(u, (enum runstate)u->runstate, rs, now);
+}
+
+/* Returns the new word. */
+static inline u64 active_change(struct sched_account *a, bool enter, u64 now)
 {
 	u64 old, new;
 
@@ -46,14 +54,18 @@ static inline void active_change(struct sched_account *a, bool enter, u64 now)
 		       (enter ? 1ULL << ACTIVE_BITS : -(1ULL << ACTIVE_BITS));
 		/* No order with anything else: the word is all there is. */
 	} while (!ck_pr_cas_64(&a->active, old, new));
+	return new;
 }
 
-/* How many vCPUs of the guest could run, integrated up to `t`. */
+/* How many vCPUs of the guest could run, by its word, integrated up to `t`. */
+static inline u64 active_word_integral(u64 word, u64 t)
+{
+	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
+}
+
 static inline u64 active_integral(const struct sched_account *a, u64 t)
 {
-	u64 word = ck_pr_load_64(&a->active);
-
-	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
+	return active_word_integral(ck_pr_load_64(&a->active), t);
 }
 
 static inline void load_publish(struct sched_core *core)

@@ -21,6 +21,7 @@
 #include "kernel/sched/core.h"
 
 #include "kernel/sched/private.h"
+#include "kernel/sched/resume.h"
 
 void core_init(struct sched_core *core, struct cpu *c)
 {
@@ -36,21 +37,17 @@ void core_init(struct sched_core *core, struct cpu *c)
 	c->sched = &core->sc;
 }
 
-/* Looks at all mail. False if there was none. */
-static bool drain(struct cpu *c, u64 now)
+/* Looks at mail that was taken, `n` (or NULL) and what follows it. */
+static void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 {
-	struct mbox_node *n, *next;
+	struct cpu *c = core->sc.cpu;
+	struct mbox_node *next;
 
-	n = mbox_take_all(&c->mbox);
-	if (!n)
-		return false;
-	do {
+	for (; n; n = next) {
 		next = mbox_next(n);
 		c->stats.mails++;
 		n->look(c, n, mbox_take(n), now);
-		n = next;
-	} while (n);
-	return true;
+	}
 }
 
 static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -61,6 +58,8 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 	/* RUNNING is followed by a full fence and a look at virq: both are in
 	 * arch_vcpu_run (cpu_enter_guest). Pairs with virq_raise's fence. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
+	if (unlikely(core->native) && v->guest->cfg.wfi != WFI_NATIVE)
+		native_stop(core);
 	core->sc.current = u;
 	c->current = v;
 	if (core->loaded != v) {
@@ -84,7 +83,10 @@ static __attribute__((noinline)) void put_back(struct sched_core *core,
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	unit_route(core, u, core->why, now);
+	if (core->why == WHY_YIELD)
+		unit_route_yielded(core, u, now);
+	else
+		unit_route(core, u, core->why, now);
 }
 
 /* Asks the policy whose turn it is. */
@@ -107,7 +109,7 @@ static void reschedule(struct sched_core *core, u64 now)
 static __attribute__((noinline)) void turn_end(struct sched_core *core,
 					       enum run_end end)
 {
-	u64 now = time_now_ticks();
+	u64 now = arch_ticks();
 
 	charge_current(core, now);
 	switch (end) {
@@ -135,17 +137,23 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 	}
 }
 
-/* A turn of the current. */
-static void turn(struct sched_core *core, u64 now)
+static inline void turn_begin(struct sched_core *core, u64 now)
 {
-	struct sched_unit *u = core->sc.current;
 	u64 until = core->deadline;
 
 	if (unlikely(tasks_wait(core)))
 		until = MIN(until, core->guests_until);
 	timer_arm(core, until);
-	charge_begin(u, now);
 	core->sc.cpu->turn_since = now;
+}
+
+/* A turn of the current. */
+static inline void turn(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	turn_begin(core, now);
+	charge_begin(u, now);
 	turn_end(core, arch_vcpu_run(unit_vcpu(u)));
 }
 
@@ -171,9 +179,14 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	return true;
 }
 
-bool sched_step(struct cpu *c, u64 now)
+/*
+ * The long way round; false if there is nothing to run. `taken`: the mail was
+ * taken already, and is `mail`.
+ */
+static __attribute__((noinline)) bool
+look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 {
-	struct sched_core *core = core_of(c);
+	struct cpu *c = core->sc.cpu;
 	bool busy = false, ran = core->sc.current != NULL;
 
 	if (core->idle_since) {
@@ -190,8 +203,12 @@ bool sched_step(struct cpu *c, u64 now)
 		timer_run(&core->timers, now);
 		busy = true;
 	}
-	if (drain(c, now))
+	if (!taken)
+		mail = mbox_take_all(&c->mbox);
+	if (mail) {
+		mail_look(core, mail, now);
 		busy = true;
+	}
 	if (unlikely(core->polling)) {
 		if (poll_step(core, now))
 			return true;
@@ -211,13 +228,53 @@ bool sched_step(struct cpu *c, u64 now)
 	}
 	/* Whoever has the CPU already doesn't pay for others' mail. */
 	if (busy && ran)
-		now = time_now_ticks();
+		now = arch_ticks();
 	turn(core, now);
 	return true;
 }
 
+/* Waits, unless there is mail. */
+static inline void wait(struct sched_core *core, u64 now)
+{
+	struct cpu *c = core->sc.cpu;
+
+	if (!cpu_will_stop(c, CPU_IDLE))
+		return;
+	resume_prepare(core);
+	c->stats.waits++;
+	core->idle_since = now;
+	arch_wait();
+	ck_pr_store_32(&c->mode, CPU_HYP);
+}
+
+static inline __attribute__((always_inline)) bool
+step(struct sched_core *core, u64 now)
+{
+	enum resume r = RESUME_NOT;
+	struct mbox_node *mail = NULL;
+
+	if (core->sleeper)
+		r = resume_try(core, &mail, now);
+	if (r == RESUMED) {
+		turn_begin(core, now);
+		turn_end(core, arch_vcpu_load_run(core->loaded));
+		return true;
+	}
+	if (look_round(core, mail, r == RESUME_MAIL, now))
+		return true;
+	wait(core, now);
+	return false;
+}
+
+bool sched_step(struct cpu *c, u64 now)
+{
+	return step(core_of(c), now);
+}
+
 _Noreturn void sched_loop(struct cpu *c)
 {
+	struct sched_core *core = core_of(c);
+
 	for (;;)
-		sched_step(c, time_now_ticks());
+		step(core, arch_ticks());
 }

@@ -62,6 +62,8 @@ struct sched_core {
 	struct timer_queue timers;
 	struct sched_unit *units; /* those that are on */
 	struct vcpu *loaded;      /* whose state is in this CPU, unsaved */
+	struct vcpu *last;        /* was the last to block here; or NULL */
+	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
 	u64 deadline;             /* of the current's turn; else: pick again */
 	u64 armed;                /* what the host's timer is set to */
 	u64 balance_at;           /* when virtual times are compared next */

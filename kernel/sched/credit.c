@@ -197,6 +197,23 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ NULL, until };
 }
 
+/* As credit_enqueue and credit_pick of the only one that there is. */
+static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct credit_cpu *cc = sc->part;
+	struct credit_unit *cu = u->part;
+
+	if (vqueue_unpark_at(&cc->queue) != TIME_NEVER ||
+	    ck_pr_load_32(&u->account->cap))
+		return 0;
+	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
+		   WHY_WOKEN, true, now);
+	cu->began_ticks = now;
+	vtime_turn_begin(&cu->vtime);
+	publish(sc, cu);
+	return turn_end(cc, u, 0, now);
+}
+
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 			  u64 ticks, u64 active, u64 now)
 {
@@ -287,6 +304,7 @@ static const struct sched_ops credit_ops = {
 	.enqueue = credit_enqueue,
 	.dequeue = credit_dequeue,
 	.pick = credit_pick,
+	.resume = credit_resume,
 	.charge = credit_charge,
 	.leave = credit_leave,
 	.preempt_at = credit_preempt_at,

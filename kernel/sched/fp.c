@@ -127,6 +127,18 @@ static struct sched_pick fp_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ u, fc->slice_end };
 }
 
+static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *fu = u->part;
+
+	fu->level = level_of(u);
+	fu->left_ticks = 0;
+	fc->slice_end = now + slice_of(u);
+	sched_publish_level(sc, fu->level + 1);
+	return TIME_NEVER;
+}
+
 static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 			 u64 now)
 {
@@ -208,6 +220,7 @@ static const struct sched_ops fp_ops = {
 	.enqueue = fp_enqueue,
 	.dequeue = fp_dequeue,
 	.pick = fp_pick,
+	.resume = fp_resume,
 	.preempt_at = fp_preempt_at,
 	.place = fp_place,
 	.give = fp_give,

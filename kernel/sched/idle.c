@@ -111,20 +111,6 @@ void balance_look(struct sched_core *core, u64 now)
 		ask_send(core, from, false);
 }
 
-void timer_program(struct sched_core *core, u64 want)
-{
-	core->armed = want;
-	core->sc.cpu->stats.timer_sets++;
-	arch_timer_set(want);
-}
-
-void idle_bit_clear(struct sched_core *core)
-{
-	core->idling = false;
-	/* If it was claimed already, work is on its way here. */
-	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
-}
-
 void native_stop(struct sched_core *core)
 {
 	core->native = false;
@@ -166,12 +152,6 @@ void idle_step(struct sched_core *core, u64 now)
 	/* A turn may have set the timer to the guest's own deadline. */
 	core->armed = 0;
 	timer_arm(core, until);
-	if (!cpu_will_stop(c, CPU_IDLE))
-		return;
-	c->stats.waits++;
-	core->idle_since = now;
-	arch_wait();
-	ck_pr_store_32(&c->mode, CPU_HYP);
 }
 
 /* The vCPU that runs is, or is no longer, one whose WFI is not trapped. */

@@ -191,7 +191,7 @@ static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 	return ours;
 }
 
-static void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
+void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 
@@ -302,6 +302,7 @@ void current_block(struct sched_core *core, u64 now)
 	if (core->ops->leave)
 		core->ops->leave(&core->sc, u, now);
 	core->resched = true;
+	core->last = v;
 	unit_uncount(core, u, now);
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
 }

@@ -107,6 +107,11 @@ static void pinned_show(const struct sched_cpu *sc, const struct sched_unit *u,
 		snprintf(buf, len, "has CPU %u", (unsigned int)target);
 }
 
+static u64 pinned_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	return TIME_NEVER;
+}
+
 static const struct sched_ops pinned_ops = {
 	.name = "pinned",
 	.cpu_bytes = sizeof(struct pinned_cpu),
@@ -118,6 +123,7 @@ static const struct sched_ops pinned_ops = {
 	.dequeue = pinned_dequeue,
 	.pick = pinned_pick,
 	.show = pinned_show,
+	.resume = pinned_resume,
 };
 
 SCHED_POLICY(pinned_ops);

@@ -53,6 +53,8 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
 {
+	if (core->last == unit_vcpu(u))
+		core->last = NULL;
 	if (core->ops->unit_remove)
 		core->ops->unit_remove(&core->sc, u, now);
 	if (u->prev)
@@ -232,6 +234,19 @@ bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now)
 	u->queued = true;
 	core->resched = true;
 	core->ops->enqueue(&core->sc, u, WHY_WOKEN, now);
+	return true;
+}
+
+/* The way of most who give way, kept short: they stay. */
+bool unit_route_yielded(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (unlikely(core->ops->place || core->native || u->paused ||
+		     u->refused || u->admitted != core->epoch || !u->counted ||
+		     !unit_may_run(u, core->sc.cpu->index)))
+		return unit_route(core, u, WHY_YIELD, now);
+	idle_stop(core);
+	u->queued = true;
+	core->ops->enqueue(&core->sc, u, WHY_YIELD, now);
 	return true;
 }
 

@@ -122,6 +122,15 @@ struct sched_ops {
 	struct sched_pick (*pick)(struct sched_cpu *sc, u64 now);
 
 	/*
+	 * `u` slept and is woken, on a CPU that has no current and whose queue
+	 * is empty: the same as `enqueue` with WHY_WOKEN and a `pick` that
+	 * takes it, but shorter. Returns the pick's deadline; or 0, when
+	 * nothing was changed and the core asks the two. Owner's CPU. Absent:
+	 * the two are asked.
+	 */
+	u64 (*resume)(struct sched_cpu *sc, struct sched_unit *u, u64 now);
+
+	/*
 	 * `u`, the current, has run for `ticks` up to `now`. Called when it
 	 * leaves the CPU, when its turn is looked at, and at the latest when
 	 * its deadline passes; every tick is charged once. `active` is the

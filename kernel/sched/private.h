@@ -25,6 +25,8 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 		enum sched_why why, u64 now);
 /* The same for one that has been woken. */
 bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now);
+/* For the current that gives the rest of its slice away, and was dropped. */
+bool unit_route_yielded(struct sched_core *core, struct sched_unit *u, u64 now);
 /* Out of the queue, if it is in it. */
 void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The unit, not current and in no queue, becomes that CPU's. */
@@ -43,6 +45,8 @@ struct sched_unit *current_drop(struct sched_core *core, u64 now);
 /* ---- life.c: what happens to a vCPU ---- */
 
 mbox_look_fn vcpu_look;
+/* A vCPU of this CPU is WAKING: it may run again. */
+void unit_wake(struct sched_core *core, struct vcpu *v, u64 now);
 void vcpu_timer_fire(struct timer *t, u64 now);
 /* The current's guest waits: block unless something came. */
 void current_block(struct sched_core *core, u64 now);
@@ -54,17 +58,19 @@ void current_off(struct sched_core *core, u64 now);
 /* ---- idle.c: asking for work, waiting ---- */
 
 mbox_look_fn ask_look, answer_look;
-void idle_bit_clear(struct sched_core *core);
 /* This CPU has something to run. */
 static inline void idle_stop(struct sched_core *core)
 {
-	if (core->idling)
-		idle_bit_clear(core);
+	if (!core->idling)
+		return;
+	core->idling = false;
+	/* If it was claimed already, work is on its way here. */
+	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
 }
 
 /* The native guest here is not alone any more. */
 void native_stop(struct sched_core *core);
-/* Nothing to run: advertise, ask, wait. */
+/* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
 /* Compares virtual times if the policy's period has passed. */
@@ -74,14 +80,16 @@ static inline void balance(struct sched_core *core, u64 now)
 		balance_look(core, now);
 }
 
-void timer_program(struct sched_core *core, u64 want);
 /* Programs the host's timer for what comes first. */
 static inline void timer_arm(struct sched_core *core, u64 deadline)
 {
 	u64 want = MIN(deadline, timer_next_ticks(&core->timers));
 
-	if (want != core->armed)
-		timer_program(core, want);
+	if (want == core->armed)
+		return;
+	core->armed = want;
+	core->sc.cpu->stats.timer_sets++;
+	arch_timer_set(want);
 }
 
 /* ---- poll.c: wfi = "poll" ---- */

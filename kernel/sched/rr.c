@@ -81,6 +81,14 @@ static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ u, rc->deadline };
 }
 
+static u64 rr_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct rr_cpu *rc = sc->part;
+
+	rc->deadline = slice_end(u, now);
+	return TIME_NEVER;
+}
+
 /* Nobody gives way; but who was alone has a deadline from now on. */
 static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 			 u64 now)
@@ -130,6 +138,7 @@ static const struct sched_ops rr_ops = {
 	.enqueue = rr_enqueue,
 	.dequeue = rr_dequeue,
 	.pick = rr_pick,
+	.resume = rr_resume,
 	.preempt_at = rr_preempt_at,
 	.give = rr_give,
 	.show = rr_show,

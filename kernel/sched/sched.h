@@ -37,6 +37,10 @@ _Noreturn void sched_loop(struct cpu *c);
  */
 bool sched_step(struct cpu *c, u64 now);
 
+/* False: every wake takes the long way (resume.c), for comparing the two.
+ * Before the first sched_loop. */
+extern bool sched_short_way;
+
 /* ---- Guests and vCPUs (the guest manager) ---- */
 
 /*
@@ -98,7 +102,7 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
 /*
  * May WFI stay untrapped (VTW = 0) in this turn? True if the guest's policy
  * is `native` and nothing else wants this CPU. On v's CPU, at the beginning of
- * each arch_vcpu_run.
+ * each arch_vcpu_run of a guest with that policy.
  */
 bool sched_wfi_native(struct vcpu *v);
 

@@ -146,6 +146,7 @@ void arch_wait(void)
 {
 	while (!interrupted(self()))
 		sched_yield();
+	arch_doorbell_ack();
 }
 
 static void take_interrupts(struct host_vcpu *h)
@@ -211,6 +212,12 @@ void arch_vcpu_save(struct vcpu *v)
 {
 	if (ck_pr_fas_ptr(&hv(v)->loaded, NULL) != cpu_this())
 		abort();
+}
+
+enum run_end arch_vcpu_load_run(struct vcpu *v)
+{
+	arch_vcpu_load(v);
+	return arch_vcpu_run(v);
 }
 
 bool arch_vcpu_pending(struct vcpu *v)

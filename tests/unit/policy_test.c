@@ -608,6 +608,13 @@ static void fp_wakes_on_the_cpu_that_runs_the_lowest(void **state)
 	fake_halt();
 }
 
+static int long_way(void **state)
+{
+	(void)state;
+	sched_short_way = false;
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -633,5 +640,7 @@ int main(void)
 		cmocka_unit_test(fp_wakes_on_the_cpu_that_runs_the_lowest),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* Both ways from a wait into the guest (kernel/sched/resume.h). */
+	return cmocka_run_group_tests_name("short", tests, NULL, NULL) +
+	       cmocka_run_group_tests_name("long", tests, long_way, NULL);
 }

@@ -2,11 +2,22 @@
 #ifndef ROUSE_ARCH_INLINE_H
 #define ROUSE_ARCH_INLINE_H
 
+#include "kernel/base.h"
+
 struct cpu;
 
 static inline struct cpu *cpu_this(void)
 {
 	return (struct cpu *)__builtin_thread_pointer();
+}
+
+/* As time_now_ticks (kernel/time.h), for where calls are counted. */
+static inline u64 arch_ticks(void)
+{
+	u64 now;
+
+	__asm__ volatile("rdtime %0" : "=r"(now)::"memory");
+	return now;
 }
 
 #endif

@@ -214,6 +214,12 @@ void arch_vcpu_save(struct vcpu *v)
 	self()->loaded--;
 }
 
+enum run_end arch_vcpu_load_run(struct vcpu *v)
+{
+	arch_vcpu_load(v);
+	return arch_vcpu_run(v);
+}
+
 bool arch_vcpu_pending(struct vcpu *v)
 {
 	return ck_pr_load_32(&v->virq) || fv(v)->deadline <= time_now_ticks();
@@ -393,6 +399,9 @@ bool fake_step(u32 cpu)
 
 	fake_this_cpu = &f->c;
 	f->c.mode = CPU_HYP;
+	/* What rang meanwhile has ended the wait, which acknowledges it. */
+	if (f->stopped == CPU_IDLE)
+		f->rung = false;
 	f->stopped = CPU_HYP;
 	ran = sched_step(&f->c, f->now);
 	/* To the others it is still there until its next step. */

@@ -3,6 +3,8 @@
 #ifndef ROUSE_TEST_ARCH_INLINE_H
 #define ROUSE_TEST_ARCH_INLINE_H
 
+#include "kernel/time.h"
+
 struct cpu;
 
 extern _Thread_local struct cpu *fake_this_cpu;
@@ -10,6 +12,11 @@ extern _Thread_local struct cpu *fake_this_cpu;
 static inline struct cpu *cpu_this(void)
 {
 	return fake_this_cpu;
+}
+
+static inline u64 arch_ticks(void)
+{
+	return time_now_ticks();
 }
 
 #endif

@@ -1,0 +1,281 @@
+/*
+ * The short way from a wait into the guest (kernel/sched/resume.h) and the long
+ * one lead to the same: the same made-up machine, with the same random events,
+ * is run twice, once with each, and everything that the core and the policies
+ * keep is compared after each step of each CPU.
+ */
+/* sources: SCHED_CORE POLICIES kernel/heap.c
+ *          tests/unit/fake_arch/fake_arch.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/sched/core.h"
+#include "tests/unit/fake_arch/fake_arch.h"
+
+#define GUESTS 3
+#define VCPUS 2
+#define STEPS 6000
+
+/* What a run was like, a value a step. */
+struct story {
+	u64 value[STEPS];
+	u32 resumed; /* steps that began with a sleeper and gave it the CPU */
+};
+
+static struct fake_guest *guests[GUESTS];
+static u32 refused; /* by the policy: as good as anything else */
+static u64 seed;
+
+static u32 rnd(u32 below)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (u32)(seed >> 33) % below;
+}
+
+/* ---- What is compared ---- */
+
+static u64 hash;
+
+static void mix(u64 v)
+{
+	hash = (hash ^ v) * 0x9e3779b97f4a7c15ULL;
+	hash ^= hash >> 29;
+}
+
+/* A vCPU by its number, so that two runs' pointers compare. */
+static void mix_vcpu(const struct vcpu *v)
+{
+	mix(v ? v->guest->id * VCPUS + v->id + 1 : 0);
+}
+
+static void mix_unit(const struct sched_unit *u)
+{
+	mix(u->on | u->queued << 1 | u->counted << 2 | u->paused << 3 |
+	    u->refused << 4 | (u32)timer_is_set(&u->timer) << 5);
+	mix(timer_is_set(&u->timer) ? u->timer.node.key : 0);
+	mix(u->charged_ticks);
+	mix(u->charged_active);
+	mix(u->runstate);
+	mix(u->since_ticks);
+	for (u32 i = 0; i < RUNSTATE_COUNT; i++)
+		mix(u->ticks[i]);
+	mix(u->preemptions);
+	mix(u->admitted);
+}
+
+static void mix_fake_vcpu(const struct fake_vcpu *f)
+{
+	mix(f->v.state);
+	mix(f->v.virq);
+	mix(f->v.requests);
+	mix(f->v.cpu);
+	mix(f->v.mail.bits);
+	mix(f->v.wakes);
+	mix(f->v.exits);
+	mix(f->v.dispatches);
+	mix(f->v.migrations);
+	mix(f->ran);
+	mix(f->irqs);
+	mix(f->loaded != NULL);
+	mix_unit(&f->v.sched);
+}
+
+static void mix_cpu(const struct fake_cpu *f)
+{
+	const struct cpu *c = &f->c;
+	const struct sched_core *core = core_of(&fake_cpus[c->index]->c);
+	const u64 *stats = (const u64 *)(const void *)&c->stats;
+
+	for (size_t i = 0; i < sizeof(c->stats) / sizeof(*stats); i++)
+		mix(stats[i]);
+	mix_vcpu(c->current);
+	mix(c->mode | c->bell << 2 | (c->mbox.stack.head != NULL) << 3);
+	mix(c->load);
+	mix(c->level);
+	mix(c->vtime);
+	mix(c->wait_vtime);
+	mix(c->turn_since);
+	mix(f->now);
+	mix(f->timer);
+	mix(f->rings);
+	mix_vcpu(core->loaded);
+	mix(core->sc.current != NULL);
+	mix(core->epoch);
+	mix(core->load);
+	mix(core->deadline);
+	mix(core->armed);
+	mix(core->balance_at);
+	mix(core->resched | core->idling << 1 | core->native << 2 |
+	    core->polling << 3 | core->asking << 4);
+	mix(core->idle_since);
+	mix(core->guests_until);
+}
+
+static u64 state_hash(u32 cpus)
+{
+	hash = 1;
+	for (u32 i = 0; i < cpus; i++)
+		mix_cpu(fake_cpus[i]);
+	for (u32 i = 0; i < GUESTS; i++) {
+		mix(guests[i]->g.account->active);
+		mix(guests[i]->g.account->guest_ticks);
+		for (u32 k = 0; k < VCPUS; k++)
+			mix_fake_vcpu(fake_vcpu_of(guests[i], k));
+	}
+	return hash;
+}
+
+/* ---- The run ---- */
+
+static struct fake_vcpu *any_vcpu(void)
+{
+	u32 g = rnd(GUESTS);
+
+	return fake_vcpu_of(guests[g], rnd(VCPUS));
+}
+
+/* Something that may happen from outside between two steps. */
+static void event(u32 cpus, bool calm)
+{
+	static const char *const policies[] = { "rr", "fp", "credit" };
+	struct cpuset to = { { 1 + rnd((1u << cpus) - 1) } };
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	struct fake_vcpu *f = any_vcpu();
+
+	fake_this_cpu = &fake_cpus[rnd(cpus)]->c;
+	switch (calm ? 9 : rnd(40)) {
+	case 0:
+		sched_vcpu_request(&f->v, VCPU_REQ_PAUSE);
+		break;
+	case 1:
+	case 2:
+	case 3:
+		sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+		break;
+	case 4:
+		assert_int_equal(sched_vcpu_affinity(&f->v, &to), 0);
+		break;
+	case 5:
+		p.priority = rnd(4);
+		p.weight = 1 + rnd(512);
+		p.cap = rnd(4) ? 0 : 50;
+		sched_guest_params(f->v.guest, &p);
+		break;
+	case 6:
+		refused += sched_policy_set(policies[rnd(3)], NULL) != 0;
+		break;
+	default:
+		virq_raise(&f->v, VIRQ_SOFT);
+		break;
+	}
+}
+
+static void guests_make(void)
+{
+	for (u32 i = 0; i < GUESTS; i++) {
+		guests[i] = fake_guest_make(VCPUS, NULL, 0);
+		for (u32 k = 0; k < VCPUS; k++) {
+			struct fake_vcpu *f = fake_vcpu_of(guests[i], k);
+
+			f->left = f->arg[0] = (1 + rnd(60)) * FAKE_US;
+			f->arg[1] = (1 + rnd(900)) * FAKE_US;
+			f->act = rnd(2) ? fake_act_block : fake_act_wait;
+		}
+		/* Some of them refused, under `pinned`. */
+		for (u32 k = 0; k < VCPUS; k++)
+			refused += sched_vcpu_start(guests[i]->g.vcpu[k]) != 0;
+	}
+}
+
+static void tell(struct story *s, const char *policy, u32 cpus, u64 from,
+		 bool calm, bool short_way)
+{
+	seed = from;
+	sched_short_way = short_way;
+	s->resumed = 0;
+	fake_boot(cpus, policy);
+	guests_make();
+	for (u32 n = 0; n < STEPS; n++) {
+		u32 least = 0;
+		struct sched_core *core;
+		struct vcpu *sleeper;
+
+		for (u32 i = 1; i < cpus; i++) {
+			if (fake_cpus[i]->now < fake_cpus[least]->now)
+				least = i;
+		}
+		if (!rnd(calm ? 4 : 12))
+			event(cpus, calm);
+		core = core_of(&fake_cpus[least]->c);
+		sleeper = core->sleeper;
+		if (sleeper && fake_step(least))
+			s->resumed++;
+		else if (!sleeper)
+			fake_step(least);
+		s->value[n] = state_hash(cpus);
+	}
+	for (u32 i = 0; i < GUESTS; i++)
+		fake_guest_free(guests[i]);
+	fake_halt();
+	sched_short_way = true;
+}
+
+static u32 compare(const char *policy, u32 cpus, u64 from, bool calm)
+{
+	static struct story with, without;
+
+	tell(&with, policy, cpus, from, calm, true);
+	tell(&without, policy, cpus, from, calm, false);
+	assert_int_equal(without.resumed, 0);
+	for (u32 n = 0; n < STEPS; n++) {
+		if (with.value[n] != without.value[n])
+			fail_msg("%s, %u CPUs, seed %lu: step %u differs",
+				 policy, cpus, (unsigned long)from, n);
+	}
+	return with.resumed;
+}
+
+static void both_ways_leave_the_same_state_behind(bool calm, u32 least)
+{
+	for (u32 i = 0; sched_policy_list(i); i++) {
+		u32 resumed = 0;
+
+		for (u32 cpus = 1; cpus <= 4; cpus++) {
+			for (u64 from = 1; from <= 4; from++)
+				resumed += compare(sched_policy_list(i), cpus,
+						   from, calm);
+		}
+		if (resumed < least)
+			fail_msg("%s took the short way %u times",
+				 sched_policy_list(i), resumed);
+	}
+}
+
+static void both_ways_are_the_same_where_vcpus_sleep_and_wake(void **state)
+{
+	(void)state;
+	both_ways_leave_the_same_state_behind(true, 1000);
+}
+
+static void both_ways_are_the_same_whatever_is_asked_meanwhile(void **state)
+{
+	(void)state;
+	both_ways_leave_the_same_state_behind(false, 300);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			both_ways_are_the_same_where_vcpus_sleep_and_wake),
+		cmocka_unit_test(
+			both_ways_are_the_same_whatever_is_asked_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
