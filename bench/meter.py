@@ -66,7 +66,7 @@ def runs(opt, key):
     """The machines to start for one kind of host."""
     wanted = opt.rows.split(",") if opt.rows else []
     mine = [n for n in wanted if n not in OTHER + FAULT]
-    usual = {"machine": MACHINES[key], "timeout": 100 + opt.rounds * 0.25,
+    usual = {"machine": MACHINES[key], "timeout": 150 + opt.rounds * 0.5,
              "by_symbol": opt.by == "symbol", "memory": opt.memory}
     if opt.kernel:
         yield Run(f"{key}-foreign", append=opt.append, **usual).guest(
@@ -169,7 +169,7 @@ def accept():
     was = guard.accepted() if guard.FILE.exists() else {}
     guard.accept(found)
     for name, f in found.items():
-        print(f"{name}: {was.get(name, 'none')} -> {f.median}")
+        print(f"{name}: {was.get(name, ['none'])[0]} -> {f.median}")
 
 
 def main(argv):

@@ -44,36 +44,40 @@ def measure():
 
 
 def accepted(path=FILE):
-    """{row: instructions}, as accepted."""
+    """{row: (median, upper quartile)} of what was accepted. The two differ
+    where the rounds of one run do, as where divisions depend on the time."""
     lines = [line.split("\t") for line in path.read_text().splitlines()
              if line and not line.startswith("#")]
-    return {name: int(count) for name, count in lines}
+    return {name: (int(median), int(q3)) for name, median, q3 in lines}
 
 
 def accept(found, path=FILE):
     path.write_text(
-        "# Instructions of each operation on one hart (median), as accepted.\n"
-        "# `make meter-accept` writes this file; the commit says why.\n" +
-        "".join(f"{name}\t{f.median}\n" for name, f in found.items()))
+        "# Instructions of each operation on one hart, as accepted: median and\n"
+        "# upper quartile. `make meter-accept` writes this file; the commit\n"
+        "# says why.\n" +
+        "".join(f"{name}\t{f.median}\t{f.q3}\n"
+                for name, f in found.items()))
 
 
 def complaints(found, limits):
-    """One line for each row that grew, came, or went away."""
+    """One line for each row that grew, came, or went away. It grew if its
+    median is more than the accepted one, and no value that was usual then."""
     out = []
     for name in sorted(set(found) | set(limits)):
         if name not in limits:
             out.append(f"{name}: {found[name].median} instructions, and none "
                        f"are accepted yet")
         elif name not in found:
-            out.append(f"{name}: {limits[name]} instructions are accepted, "
+            out.append(f"{name}: {limits[name][0]} instructions are accepted, "
                        f"but it was not measured")
-        elif found[name].median > limits[name]:
-            out.append(f"{name}: {limits[name]} instructions are accepted, "
+        elif found[name].median > limits[name][1]:
+            out.append(f"{name}: {limits[name][0]} instructions are accepted, "
                        f"now {found[name].median}")
     return out
 
 
 def better(found, limits):
     """Rows that take less than was accepted: {row: (accepted, now)}."""
-    return {name: (limits[name], f.median) for name, f in found.items()
-            if name in limits and f.median < limits[name]}
+    return {name: (limits[name][0], f.median) for name, f in found.items()
+            if name in limits and f.median < limits[name][0]}

@@ -217,10 +217,21 @@ static void plic_queued(void)
 	stop(other);
 }
 
-/* The first vCPU sleeps until its partner, on the same hart, has had it. */
-static void give_way(void)
+/* As sleeper, but the first vCPU, on the same hart, is woken afterwards. */
+static void near_sleeper(struct hart *h, void *arg)
 {
-	wfi();
+	(void)arg;
+	SET(&up, 1);
+	traps_on(IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_EXT));
+	irq_off();
+	while (!WORD(&quit)) {
+		SET(&seen[h->index].asleep, 1);
+		wfi();
+		irq_on();
+		irq_off();
+		sbi_ipi_hart(harts[0].id);
+	}
+	traps_off();
 }
 
 #define NEAR_ROUNDS(row, trigger, word) \
@@ -231,11 +242,10 @@ static void give_way(void)
 		for (u64 i = 0; i < plan.rounds; i++) { \
 			u32 had = WORD(word); \
 			wait_near(to); \
-			timer_set(time_now() + us_to_ticks(50000)); \
 			trigger(row); \
 			while (WORD(word) == had) \
-				give_way(); \
-			timer_clear(); \
+				wfi(); \
+			csr_clear(sip, IRQ_BIT(IRQ_S_SOFT)); \
 		} \
 	} while (0)
 
@@ -255,16 +265,17 @@ static void near(bool line)
 
 	if (!have(to, "no near=") || (line && no_line(to)))
 		return;
-	start(to, sleeper);
+	start(to, near_sleeper);
 	if (line)
 		route_uart(to);
-	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+	csr_write(sie, IRQ_BIT(IRQ_S_TIMER) | IRQ_BIT(IRQ_S_SOFT));
 	if (line)
 		NEAR_ROUNDS(ROW_PLIC_NEAR, LINE, &seen[to->index].external);
 	else
 		NEAR_ROUNDS(ROW_IPI_NEAR, IPI, &seen[to->index].soft);
 	stop(to);
 	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
 }
 
 static void ipi_near(void)
