@@ -53,9 +53,9 @@ def accepted(path=FILE):
 
 def accept(found, path=FILE):
     path.write_text(
-        "# Instructions of each operation on one hart, as accepted: median and\n"
-        "# upper quartile. `make meter-accept` writes this file; the commit\n"
-        "# says why.\n" +
+        "# Instructions of each operation on one hart, as accepted: median\n"
+        "# and upper quartile. `make meter-accept` writes this file; the\n"
+        "# commit says why.\n" +
         "".join(f"{name}\t{f.median}\t{f.q3}\n"
                 for name, f in found.items()))
 

@@ -1,8 +1,7 @@
 """How long Linux takes to its init, in virtual time, inside and outside.
 
 One hart and `-icount shift=0`: an instruction is a nanosecond and waiting takes
-what it takes, so the ratio is exact and repeatable. The kernel and its initramfs
-are the Debian guest's with an /init of our own (init.S), which reads the time
+what it takes, so the ratio is exact and repeatable. Kernel and initramfs are the Debian guest's with an /init of our own (init.S), which reads the time
 CSR as its first instruction. What comes before the kernel (the firmware; for
 Rouse nothing, since a guest's time begins with the guest) is measured with the
 payload, which says when it began, and taken off.
@@ -56,7 +55,7 @@ def run(command):
 
 
 def initramfs():
-    """The guest's small initramfs, with our /init behind it: the last counts."""
+    """The small initramfs, with our /init behind it: the last one counts."""
     elf = FOLDER / "init"
     run(["riscv64-unknown-elf-gcc", "-march=rv64imac", "-mabi=lp64",
          "-Wa,-march=rv64imac_zicsr", "-nostdlib", "-nostartfiles", "-static",
@@ -74,7 +73,8 @@ def initramfs():
 def qemu(machine, memory, kernel, initrd=None, append=""):
     return ["qemu-system-riscv64", "-M", machine, "-cpu", "rv64,v=on",
             "-smp", "1", "-m", memory, "-display", "none", "-serial", "stdio",
-            "-monitor", "none", "-no-reboot", "-bios", BUILD / "opensbi" / "fw_jump.bin",
+            "-monitor", "none", "-no-reboot",
+            "-bios", BUILD / "opensbi" / "fw_jump.bin",
             "-kernel", kernel, *(["-initrd", initrd] if initrd else []),
             *(["-append", append] if append else []), *ICOUNT]
 

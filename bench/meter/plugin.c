@@ -33,8 +33,8 @@
  * them, which means a call for every instruction); counting whole blocks (off
  * by what is left of a block that faults).
  *
- * Arguments: out=FILE, map=FILE with lines `range FIRST END BUCKET` (hexadecimal,
- * END exclusive, sorted, apart), `buckets N` and `doorbell FIRST END`.
+ * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
+ * (hexadecimal, END exclusive, sorted, apart), `buckets N` and `doorbell FIRST END`.
  */
 #include "plugin_api.h"
 

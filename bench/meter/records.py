@@ -195,7 +195,7 @@ class Rounds:
 
     def _expiry(self, o):
         if not o.handler:
-            raise MeterError(f"{o} ended without its handler")
+            return self._drop(o.row, "its timer had fired before it began")
         begin = o.begin
         if o.row.state == "asleep":
             if not o.wake or o.wake.index < o.begin.index:

@@ -20,7 +20,8 @@ QUICK = ("sbi_base", "set_timer", "ipi_self")
 
 
 def tests(full):
-    return [Case("no_operation_takes_more_than_accepted", accepted, timeout=240),
+    return [Case("no_operation_takes_more_than_accepted", accepted,
+                 timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
                  timeout=120),
             Case("code_of_known_length_counts_exactly_that", known),
