@@ -25,7 +25,8 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from meter import guard, linux, save, scaling, table  # noqa: E402
+import results  # noqa: E402
+from meter import guard, linux, scaling, table  # noqa: E402
 from meter.figures import Figures  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, MACHINES, TOP, Run  # noqa: E402
@@ -119,11 +120,12 @@ def operations(opt):
         tables[key], missing = measure(opt, key)
         table.show(key, f"{MACHINES[key]} {what}".strip(), tables[key], missing)
     if opt.by == "stage":
-        name = "meter-native" if opt.native else \
-            "meter-foreign" if opt.kernel else "meter"
+        name = "meter_native" if opt.native else \
+            "meter_foreign" if opt.kernel else "meter"
         print(table.store(name, "Instructions of an operation", tables,
-                          save.conditions(harts=2, append=opt.append,
-                                          machine=",".join(tables))))
+                          results.conditions(harts=2, append=opt.append,
+                                             machine=",".join(tables),
+                                             seed=1)))
 
 
 def grow(opt):
@@ -143,20 +145,20 @@ def grow(opt):
                 lines.append(line)
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
                     *line), flush=True)
-    c, unit = save.column, "instructions"
-    print(save.write(
-        "meter-scaling", "Wake and pick, by vCPUs on a hart",
+    c, unit = table.column, "instructions"
+    print(results.write(
+        "meter_scaling", "Wake and pick, by vCPUs on a hart",
         "What do a wake and a pick cost with 2 to 2,000 vCPUs on a hart?",
         [c("policy"), c("vcpus"), c("row"), c("n", "rounds"),
          c("median", unit), c("p99", unit), c("of_first", "%"),
          c("per_doubling", unit)], lines,
-        save.conditions(machine="virt", harts=1, append="")))
+        results.conditions(machine="virt", harts=1, append="", seed=1)))
 
 
 def boot(opt):
     lines = []
     for key in opt.machine or ["virt"]:
-        native, inside, begun = linux.measure(key, opt.append)
+        native, inside = linux.measure(key, opt.append)
         ratio = inside / native
         print(f"{MACHINES[key]} {opt.append}: Linux to its init: native "
               f"{native / 1e7:.4f} s, under Rouse {inside / 1e7:.4f} s: "
@@ -164,12 +166,13 @@ def boot(opt):
               f"{'reached' if ratio <= 1.05 else 'NOT reached'}")
         lines.append([MACHINES[key], native / 1e7, inside / 1e7,
                       round(ratio, 5), 1.05, 1.57])
-    c = save.column
-    print(save.write("meter-linux", "Linux to its init",
-                     "How much longer does Linux take to its init in a guest?",
-                     [c("machine"), c("native", "s"), c("inside", "s"),
-                      c("ratio"), c("target"), c("peer")], lines,
-                     save.conditions(machine="", harts=1, append=opt.append)))
+    c = table.column
+    print(results.write(
+        "meter_linux", "Linux to its init",
+        "How much longer does Linux take to its init in a guest?",
+        [c("machine"), c("native", "s"), c("inside", "s"), c("ratio"),
+         c("target"), c("peer")], lines,
+        results.conditions(harts=1, append=opt.append, seed=1)))
 
 
 def accept():

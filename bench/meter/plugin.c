@@ -34,7 +34,8 @@
  * by what is left of a block that faults).
  *
  * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
- * (hexadecimal, END exclusive, sorted, apart), `buckets N` and `doorbell FIRST END`.
+ * (hexadecimal, END exclusive, sorted, apart), `buckets N`, and
+ * `doorbell FIRST END`.
  */
 #include "plugin_api.h"
 

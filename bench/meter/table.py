@@ -1,11 +1,16 @@
 """The table of operations: on the terminal, and as a result file."""
 
-from . import save
+import results
+
 from .figures import words
 from .images import MODES, Stages
 from .machine import MACHINES, rows
 
 SPREAD = ("min", "q1", "median", "mean", "q3", "p99", "max")
+
+
+def column(name, unit="", title=""):
+    return {"name": name, "unit": unit, "title": title or name}
 
 
 def verdict(row, sbi, median):
@@ -49,7 +54,7 @@ def parts_of(row, f):
 
 
 def columns(stages):
-    c = save.column
+    c = column
     return [c("machine"), c("row"), c("title"), c("n", "rounds")] + \
         [c(s, "instructions") for s in SPREAD] + \
         [c("target", "instructions"), c("peer", "instructions",
@@ -90,6 +95,6 @@ def store(name, title, tables, facts):
                  late] + [modes[m] for m in MODES.values()] +
                 [split.get(s, 0) for s in stages] +
                 [round(more.get(s, 0), 1) for s in stages])
-    return save.write(name, title, "How many instructions does an operation "
-                      "take, in all modes and on all harts on its way?",
-                      columns(stages), out, facts)
+    question = ("How many instructions does an operation take, in all modes "
+                "and on all harts on its way?")
+    return results.write(name, title, question, columns(stages), out, facts)
