@@ -92,6 +92,7 @@ struct vmid_last;
 struct arch_guest {
 	struct gstage *gstage;
 	u64 htimedelta;
+	u32 harts_on;  /* not stopped, nor about to; any CPU, atomic */
 	u64 fence_gen; /* remote fences asked for so far; any CPU, atomic */
 
 	/* vmid.c: one record a CPU (that CPU's own), the CPU on which each

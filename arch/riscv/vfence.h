@@ -56,21 +56,27 @@ struct vfence {
 	u32 kinds;   /* what is posted and not yet done */
 	u64 done;    /* fence_gen up to which everything is done */
 	u64 waiters; /* bit n: some vCPU with id n modulo 64 waits for us */
-	u32 waiting; /* we wait for others */
+	u32 waiting; /* our request is not over */
 	struct vfence_range range[VFENCE_RANGES];
 
 	/* The owner only. */
 	struct cpu *cpu; /* where it ran last: whose instruction cache it knows */
-	struct vfence_harts wait_for;
-	u64 wait_gen;
-	u32 wait_next; /* vCPUs before this one are done */
+	/* Our request: what is done with its targets, one after another, how
+	 * far that is, and what then waits until `done` reaches `gen`. */
+	bool (*step)(struct riscv_vcpu *v, u32 end);
+	struct vfence_harts harts;
+	struct vfence_op op;
+	u64 gen;
+	u32 next; /* vCPUs before this one are done with */
+	u32 rung; /* this many were inside the guest */
 };
 
 /*
  * Does `op` on `harts` (all of them must exist) for vCPU `v`, which runs on
  * this CPU. True: done. False: some CPU inside the guest has yet to do its
- * part; the caller leaves the guest with NEXT_BLOCK, and vfence_run_begin says
- * when the vCPU may go on. `v` is woken by VIRQ_FENCED.
+ * part, or there are so many targets that more turns are needed to tell them;
+ * the caller leaves the guest with NEXT_BLOCK, and vfence_run_begin says when
+ * the vCPU may go on. `v` is woken by VIRQ_FENCED.
  */
 bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 		    const struct vfence_op *op) __must_check;

@@ -44,11 +44,13 @@
  * specification allows it and no interrupt ends it. Rouse takes it as a power
  * off with status 1. A guest that cannot ever run again would keep its memory,
  * and a lab that ends "when-done" waiting, for nothing; and since nobody
- * means to end that way, it is no success. Each stopping hart says STOP_PENDING
- * first, full fence, then looks at the others: of several that stop at once at
- * least one sees that all do.
+ * means to end that way, it is no success. Harts that are neither stopped nor
+ * about to be are counted in one word: who starts another is counted itself, so
+ * once the word is 0 it stays 0, and of several that stop at once exactly one
+ * makes it 0.
  *
- * Rejected: a hook by which the scheduler reports OFF and BLOCKED. It would
+ * Rejected: looking at all harts when one stops (the last of thousands would
+ * take more than 100 us in one exit); a hook by which the scheduler reports OFF and BLOCKED. It would
  * be a second copy of the state word, late by some window.
  */
 #include <ck_pr.h>
@@ -145,6 +147,7 @@ static enum exit_next hart_start(struct riscv_vcpu *v)
 	next = (STARTS(word) + STARTS_ONE) | VHSM_START_PENDING;
 	if (!ck_pr_cas_32(&t->hsm_state, word, STARTS(next) | TAKEN))
 		return vsbi_return(v, VSBI_ALREADY_AVAILABLE, 0);
+	ck_pr_inc_32(&t->v.guest->arch->harts_on);
 	/* Ours now, and OFF: pairs with what publishes OFF after the save. */
 	ck_pr_fence_acquire();
 	t->resume_anew = false;
@@ -157,30 +160,21 @@ static enum exit_next hart_start(struct riscv_vcpu *v)
 	if (sched_vcpu_start(&t->v)) {
 		ck_pr_fence_release();
 		ck_pr_store_32(&t->hsm_state, STARTS(next) | VHSM_STOPPED);
+		ck_pr_dec_32(&t->v.guest->arch->harts_on);
 		return vsbi_return(v, VSBI_FAILED, 0);
 	}
 	return vsbi_return(v, VSBI_OK, 0);
 }
 
-/* Ends with the first that doesn't stop. If it is the last of thousands this
- * takes some 40 instructions a hart, so more than 100 us from 2,500 on. */
-static bool all_stop(const struct guest *g)
-{
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		u32 status = vsbi_hsm_status(to_riscv(g->vcpu[i]));
-
-		if (status != VHSM_STOPPED && status != VHSM_STOP_PENDING)
-			return false;
-	}
-	return true;
-}
-
 /* Section 9.2. */
 static enum exit_next hart_stop(struct riscv_vcpu *v)
 {
+	bool last;
+
 	ask(v, VHSM_STOP_PENDING);
-	ck_pr_fence_memory();
-	if (!all_stop(v->v.guest))
+	/* No order with anything else: the word is all there is. */
+	ck_pr_dec_32_zero(&v->v.guest->arch->harts_on, &last);
+	if (!last)
 		return NEXT_OFF;
 	guest_end(v->v.guest, EVENT_POWEROFF, 1);
 	return NEXT_DEAD;
@@ -249,6 +243,7 @@ bool vsbi_run_begin(struct riscv_vcpu *v)
 
 void vsbi_guest_reset(struct guest *g)
 {
+	ck_pr_store_32(&g->arch->harts_on, 1); /* hart 0, which will start */
 	for (u32 i = 0; i < g->cfg.vcpus; i++) {
 		struct riscv_vcpu *v = to_riscv(g->vcpu[i]);
 

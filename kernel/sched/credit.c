@@ -43,6 +43,7 @@ struct credit_unit {
 	struct vtime_unit vtime;
 	u64 began_ticks;   /* of its turn */
 	u64 granted_ticks; /* paid in advance to the cap, not yet used */
+	bool capped;       /* its guest had a cap when the turn began */
 };
 
 struct credit_guest {
@@ -138,6 +139,7 @@ static u64 grant(struct credit_unit *cu, u64 now, u64 *until)
 	u64 slice = ck_pr_load_64(&a->slice_ticks);
 
 	*until = 0;
+	cu->capped = cap != 0;
 	if (!cap)
 		return slice;
 	/* As much as its cap is worth in a period. */
@@ -221,9 +223,12 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 
 	vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
 	publish(sc, cu);
-	/* Longer than was paid for: the exit came late. */
+	/* Longer than was paid for: the exit came late. What was run before
+	 * there was a cap is free. */
 	if (ticks > cu->granted_ticks) {
-		account_cap_charge(u->account, ticks - cu->granted_ticks);
+		if (cu->capped)
+			account_cap_charge(u->account,
+					   ticks - cu->granted_ticks);
 		cu->granted_ticks = 0;
 	} else {
 		cu->granted_ticks -= ticks;

@@ -112,6 +112,9 @@ void task_run_step(struct sched_core *core, u64 now);
 /* ---- pool.c ---- */
 
 mbox_look_fn pool_look;
+
+/* ---- registry.c ---- */
+
 const struct sched_ops *policy_find(const char *name);
 
 /* ---- core.c ---- */

@@ -16,9 +16,19 @@
  * owed that much: so the bound is the claim and both CPUs' largest steps, less
  * what has run there since. Without the steps heavy guests lose a hundredth.
  *
- * A unit that was driven off its CPU by its affinity has no such reason: it
- * takes along how far it was from the time there. So nobody gains by going to
- * and fro between CPUs that are far apart, nor is starved.
+ * One that was woken where somebody runs, and is handed over to an idle CPU
+ * without having waited, is owed no more than if it had stayed: else whoever
+ * slept for long would put that CPU as far behind as it slept, and nobody asks
+ * for work from behind.
+ *
+ * A unit that was driven off its CPU by its affinity has no reason to be owed
+ * anything elsewhere: it takes along how far it was from the time there. So
+ * nobody gains by going to and fro between CPUs that are far apart, nor is
+ * starved.
+ *
+ * What a unit has run was charged by its guest's weight at the time. One whose
+ * weight was raised from 1 would owe minutes: when knobs change it owes at most
+ * a slice by the new ones.
  *
  * Rejected: relative times for every hand-over (then CPUs keep step no longer,
  * and three hogs on two CPUs get unequal shares), absolute ones without a bound
@@ -79,14 +89,24 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu)
 			 (s64)(ticks_to_ns((u64)lag) / 1000);
 }
 
+static u64 slice_us(const struct sched_unit *u)
+{
+	return ck_pr_load_32(&u->account->slice_us);
+}
+
+static void bound_to(struct vtime_unit *vu, u64 at, u64 behind, u64 ahead)
+{
+	vu->at = vtime_later(vu->at, at - behind);
+	vu->at = vtime_earlier(vu->at, at + ahead);
+}
+
 /* Not behind by more than it can claim, nor ahead by more than it can owe. */
 static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
 		  const struct sched_unit *u, u64 more)
 {
 	u64 claim = vtime_for_us(u, VTIME_CLAIM_US) + more;
 
-	vu->at = vtime_later(vu->at, vc->now - claim);
-	vu->at = vtime_earlier(vu->at, vc->now + claim);
+	bound_to(vu, vc->now, claim, claim);
 }
 
 /* It was asleep: what its guest's other vCPUs used meanwhile counts. */
@@ -95,11 +115,10 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 			   const struct sched_unit *u)
 {
 	u64 used = ck_pr_load_64(&vg->furthest);
-	u64 slice = ck_pr_load_32(&u->account->slice_us);
 
 	if (!used)
 		return;
-	used = vtime_earlier(used, vc->now + vtime_for_us(u, slice));
+	used = vtime_earlier(used, vc->now + vtime_for_us(u, slice_us(u)));
 	vu->at = vtime_later(vu->at, used);
 }
 
@@ -123,6 +142,26 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 		vc->now = least;
 }
 
+static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
+		  struct vtime_unit *vu, const struct sched_unit *u, bool empty,
+		  u64 now)
+{
+	if (vu->driven) {
+		if (empty)
+			rejoin(sc, vc, now);
+		vu->at += vc->now - vu->left_at;
+	} else if (empty) {
+		/* Nobody is harmed here, and its place among the other CPUs'
+		 * units is kept. */
+		if (!vu->waited)
+			bound_to(vu, vu->left_at,
+				 vtime_for_us(u, VTIME_CLAIM_US),
+				 vtime_for_us(u, VTIME_CLAIM_US + slice_us(u)));
+		vc->now = vu->at;
+	}
+	bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
+}
+
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		struct vtime_unit *vu, const struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
@@ -136,13 +175,11 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		bound(vc, vu, u, 0);
 		bound_by_guest(vc, vu, vg, u);
 	} else if (why == WHY_MOVED) {
-		/* On an empty CPU nobody is harmed, and its place among the
-		 * other CPUs' units is kept. */
-		if (empty)
-			vc->now = vu->at;
-		else if (vu->driven)
-			vu->at += vc->now - vu->left_at;
-		bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
+		moved(sc, vc, vu, u, empty, now);
+	} else if (why == WHY_CHANGED) {
+		vu->at = vtime_earlier(vu->at, vc->now +
+				       vtime_for_us(u, VTIME_CLAIM_US +
+						       slice_us(u)));
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

@@ -1,11 +1,6 @@
 /*
  * `top`: who uses the CPUs, now.
  *
- * Counters only grow, so a share is a difference between two looks divided by
- * the time between them, each look with a time of its own. The looks of the
- * round before are kept as an array in the order of guests and vCPUs, in which
- * the next round goes along: finding one costs nothing, whoever came or went.
- *
  * 100 % is one CPU. A round of a thousand rows is not done at one moment, and
  * needn't be, because each vCPU's look has its own time. First all vCPUs of a
  * guest are looked at, LOOK_VCPUS a step; then its row is shown, the sum of what
@@ -21,6 +16,7 @@
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/sched/sched.h"
+#include "kernel/shell/look.h"
 #include "kernel/shell/word.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
@@ -29,28 +25,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a row shows: thousandths of a per cent with -j, else tenths; counts of
- * the time between with -j, else a second. They can be added up. */
-struct rates {
-	u64 running, runnable, wakes, exits;
-};
-
-/* One look at a vCPU, and what it showed. */
-struct look {
-	u32 guest, vcpu;
-	u64 at_ticks, running_ticks, runnable_ticks;
-	u64 wakes, exits;
-	u64 elapsed_ticks;
-	struct rates rates;
-};
-
 #define WHOLE UINT32_MAX /* a guest's row; wraps to 0: comes before vCPU 0 */
 #define LOOK_VCPUS 64u
-
-struct looks {
-	struct look *look;
-	size_t len, cap;
-};
 
 enum {
 	TOP_BEGIN,
@@ -61,9 +37,8 @@ enum {
 struct top {
 	u64 period_ticks, rounds_left, next_ticks;
 	bool in_place, first; /* first: only looks, shows nothing */
-	struct looks old, now;
-	size_t old_at;	 /* what's before it has been passed in this round */
-	size_t guest_at; /* in `now`: the looks at run->guest */
+	struct look_rounds looks;
+	size_t guest_at; /* in looks.now: those at run->guest */
 	struct rates sum; /* of them */
 	u32 looked;	 /* vCPUs of run->guest that have been looked at */
 	u32 vcpu;	 /* of run->guest, or WHOLE, to be shown next */
@@ -74,96 +49,7 @@ struct top {
 	u64 cpus_ticks;
 };
 
-/* ---- looks ---- */
-
-static bool look_keep(struct looks *l, const struct look *k)
-{
-	size_t cap = l->cap ? 2 * l->cap : 64;
-	struct look *to;
-
-	if (l->len == l->cap) {
-		to = obj_alloc(cap * sizeof(*to));
-		if (!to)
-			return false;
-		if (l->len)
-			memcpy(to, l->look, l->len * sizeof(*to));
-		obj_free(l->look);
-		l->look = to;
-		l->cap = cap;
-	}
-	l->look[l->len++] = *k;
-	return true;
-}
-
-static bool look_before(const struct look *a, const struct look *b)
-{
-	if (a->guest != b->guest)
-		return a->guest < b->guest;
-	return a->vcpu < b->vcpu;
-}
-
-/* Where `k` was in the last round; itself if it's new. */
-static struct look look_old(struct top *t, const struct look *k)
-{
-	while (t->old_at < t->old.len &&
-	       look_before(&t->old.look[t->old_at], k))
-		t->old_at++;
-	if (t->old_at < t->old.len && !look_before(k, &t->old.look[t->old_at]))
-		return t->old.look[t->old_at];
-	return *k;
-}
-
 /* ---- rows ---- */
-
-/* n * unit / elapsed, to the nearest; 0 if no time has passed. */
-static u64 rate(u64 n, u64 unit, u64 elapsed_ticks)
-{
-	return elapsed_ticks ? (u64)(((unsigned __int128)n * unit +
-				      elapsed_ticks / 2) /
-				     elapsed_ticks)
-			     : 0;
-}
-
-static struct rates rates_between(const struct look *was, const struct look *k,
-				  bool json)
-{
-	u64 elapsed = k->at_ticks - was->at_ticks;
-	u64 share_unit = json ? 100000 : 1000;
-	u64 wakes = k->wakes - was->wakes, exits = k->exits - was->exits;
-
-	return (struct rates){
-		.running = rate(k->running_ticks - was->running_ticks,
-				share_unit, elapsed),
-		.runnable = rate(k->runnable_ticks - was->runnable_ticks,
-				 share_unit, elapsed),
-		.wakes = json ? wakes : rate(wakes, timebase_hz, elapsed),
-		.exits = json ? exits : rate(exits, timebase_hz, elapsed),
-	};
-}
-
-/* Looks at a vCPU now. False: no memory for it. */
-static bool look_at(struct top *t, const struct vcpu *v, bool json)
-{
-	struct look k = {.guest = v->guest->id,
-			 .vcpu = v->id,
-			 .at_ticks = time_now_ticks()};
-	struct sched_vcpu_info info;
-	struct look was;
-
-	sched_vcpu_info(v, &info, k.at_ticks);
-	k.running_ticks = info.ticks[RUNSTATE_RUNNING];
-	k.runnable_ticks = info.ticks[RUNSTATE_RUNNABLE];
-	k.wakes = info.wakes;
-	k.exits = info.exits;
-	was = look_old(t, &k);
-	k.elapsed_ticks = k.at_ticks - was.at_ticks;
-	k.rates = rates_between(&was, &k, json);
-	t->sum.running += k.rates.running;
-	t->sum.runnable += k.rates.runnable;
-	t->sum.wakes += k.rates.wakes;
-	t->sum.exits += k.rates.exits;
-	return look_keep(&t->now, &k);
-}
 
 static const char *eol(const struct top *t)
 {
@@ -216,7 +102,7 @@ static void row_text(struct cmd_run *run, struct top *t, const char *guest,
 static void top_row(struct cmd_run *run, struct top *t, u32 vcpu)
 {
 	/* A guest has a vCPU at least. */
-	const struct look *k = &t->now.look[t->guest_at +
+	const struct look *k = &t->looks.now.look[t->guest_at +
 					    (vcpu == WHOLE ? 0 : vcpu)];
 	const struct rates *r = vcpu == WHOLE ? &t->sum : &k->rates;
 
@@ -271,7 +157,7 @@ static void cpus_shares(u64 part[PARTS], u64 unit)
 		all += part[i];
 	for (u32 i = 0; i < PARTS; i++) {
 		upto += part[i];
-		end = rate(upto, unit * cpu_count(), all);
+		end = look_rate(upto, unit * cpu_count(), all);
 		part[i] = end - shown;
 		shown = end;
 	}
@@ -324,7 +210,8 @@ static bool top_look(struct cmd_run *run, struct top *t)
 	u32 end = MIN(run->guest->cfg.vcpus, t->looked + LOOK_VCPUS);
 
 	while (t->looked < end) {
-		if (!look_at(t, run->guest->vcpu[t->looked], run->json)) {
+		if (!look_take(&t->looks, run->guest->vcpu[t->looked],
+			       run->json, &t->sum)) {
 			cmd_fail(run, "no memory");
 			return false;
 		}
@@ -341,7 +228,7 @@ static bool top_next(struct cmd_run *run, struct top *t)
 			return false;
 		t->vcpu = WHOLE;
 		t->looked = 0;
-		t->guest_at = t->now.len;
+		t->guest_at = t->looks.now.len;
 		t->sum = (struct rates){.running = 0};
 	}
 	if (t->looked < run->guest->cfg.vcpus)
@@ -352,13 +239,9 @@ static bool top_next(struct cmd_run *run, struct top *t)
 
 static enum cmd_next round_end(struct cmd_run *run, struct top *t)
 {
-	struct looks old = t->old;
-
 	if (t->in_place && !t->first)
 		out_str(run->out, "\033[J");
-	t->old = t->now;
-	t->now = old;
-	t->now.len = 0;
+	look_rounds_next(&t->looks);
 	t->rows = t->row;
 	if (run->failed || (!t->first && !--t->rounds_left))
 		return CMD_DONE;
@@ -408,7 +291,6 @@ static enum cmd_next top_step(struct cmd_run *run)
 			return CMD_WAIT;
 		}
 		run->stage = TOP_ROUND;
-		t->old_at = 0;
 		t->row = 0;
 		top_head(run, t);
 		return CMD_MORE;
@@ -452,8 +334,7 @@ static void top_end(struct cmd_run *run)
 
 	if (!t)
 		return;
-	obj_free(t->old.look);
-	obj_free(t->now.look);
+	look_rounds_fini(&t->looks);
 	obj_free(t);
 }
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/sched/core.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 
 #define GUESTS_MAX 16
@@ -282,6 +283,34 @@ static void knobs_change_at_run_time(void **state)
 	end();
 }
 
+/* A guest that has run without an exit for long when it is given a cap need not
+ * pay for that. */
+static void what_was_run_before_the_cap_came_is_free(void **state)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	struct sched_core *core;
+	u64 now, was;
+
+	(void)state;
+	boot(1);
+	make(1, 256, 0, 0);
+	fake_guest_start(guests[0]);
+	fake_run_for(1000 * FAKE_MS);
+	core = core_of(&fake_cpus[0]->c);
+	assert_non_null(core->sc.current);
+	now = fake_now();
+	p.cap = 10;
+	sched_guest_params(&guests[0]->g, &p);
+	/* The turn that the request ends was of 500 ms. */
+	core->ops->charge(&core->sc, core->sc.current, 500 * FAKE_MS,
+			  500 * FAKE_MS, now);
+	was = fake_guest_ran(guests[0]);
+	fake_run_for(1000 * FAKE_MS);
+	expect("at once", 0, fake_guest_ran(guests[0]) - was, 1000 * FAKE_MS,
+	       100, 10);
+	end();
+}
+
 /* ---- What guests may try ---- */
 
 /* A hog of the same weight must keep half of the CPU against `act`. */
@@ -516,6 +545,7 @@ int main(void)
 		cmocka_unit_test(affinity_counts),
 		cmocka_unit_test(caps_hold_within_a_hundredth),
 		cmocka_unit_test(knobs_change_at_run_time),
+		cmocka_unit_test(what_was_run_before_the_cap_came_is_free),
 		cmocka_unit_test(sleeping_before_ticks_gains_nothing),
 		cmocka_unit_test(yielding_gains_nothing),
 		cmocka_unit_test(many_vcpus_gain_nothing),

@@ -56,6 +56,9 @@ struct riscv_vcpu *fake_vcpu(u32 n)
 
 void fake_started(u32 n, enum vcpu_state state)
 {
+	/* Hart 0 is counted by the reset. */
+	if (n && w.vcpu[n].hsm_state == VHSM_STOPPED)
+		w.arch.harts_on++;
 	w.vcpu[n].hsm_state = VHSM_STARTED;
 	w.vcpu[n].v.state = state;
 }

@@ -4,7 +4,8 @@
  *	kernel/shell/complete.c kernel/shell/console.c kernel/shell/history.c
  *	kernel/shell/json.c kernel/shell/line.c kernel/shell/line_keys.c
  *	kernel/shell/line_view.c kernel/shell/out.c kernel/shell/shell.c
- *	kernel/shell/top.c kernel/shell/view.c kernel/shell/word.c
+ *	kernel/shell/look.c kernel/shell/top.c kernel/shell/view.c
+ *	kernel/shell/word.c
  *	tests/unit/fake_shell.c */
 #include "kernel/shell/shell.h"
 

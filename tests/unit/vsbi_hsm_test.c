@@ -178,13 +178,58 @@ static void the_last_hart_that_stops_powers_the_guest_off(void **state)
 	assert_int_equal(w.end_code, 1);
 }
 
+/* Hart n stops; is it the last? */
+static bool stops_last(u32 n)
+{
+	u32 ends = w.ends;
+	struct riscv_vcpu *v = fake_vcpu(n);
+
+	v->x[REG_A7] = VSBI_EID_HSM;
+	v->x[REG_A6] = VSBI_HSM_STOP;
+	if (vsbi_call(v) == NEXT_OFF) {
+		assert_int_equal(w.ends, ends);
+		return false;
+	}
+	assert_int_equal(w.ends, ends + 1);
+	return true;
+}
+
 static void of_two_that_stop_at_once_one_sees_that_both_do(void **state)
 {
 	(void)state;
 	fake_started(1, VCPU_RUNNING);
-	fake_vcpu(1)->hsm_state = VHSM_STOP_PENDING;
-	assert_int_equal(CALL(VSBI_EID_HSM, VSBI_HSM_STOP).next, NEXT_DEAD);
-	assert_int_equal(w.ends, 1);
+	/* Neither is OFF yet. */
+	assert_false(stops_last(1));
+	assert_true(stops_last(0));
+}
+
+static void harts_that_come_and_go_are_counted(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(1);
+
+	(void)state;
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(start(1, PC), VSBI_OK);
+		/* Refused, one way or the other: not counted. */
+		assert_int_equal(start(1, PC), VSBI_ALREADY_AVAILABLE);
+		w.start_result = -EBUSY;
+		assert_int_equal(start(2, PC), VSBI_FAILED);
+		w.start_result = 0;
+		v->v.state = VCPU_RUNNING;
+		assert_true(vsbi_run_begin(v));
+		assert_false(stops_last(1));
+		v->v.state = VCPU_OFF;
+	}
+	assert_int_equal(start(1, PC), VSBI_OK);
+	v->v.state = VCPU_RUNNING;
+	assert_true(vsbi_run_begin(v));
+	assert_false(stops_last(0));
+	fake_vcpu(0)->v.state = VCPU_OFF;
+	assert_true(stops_last(1));
+	/* The next life begins with one. */
+	vsbi_guest_reset(&w.guest);
+	fake_started(0, VCPU_RUNNING);
+	assert_true(stops_last(0));
 }
 
 static void a_hart_that_is_about_to_start_keeps_the_guest_on(void **state)
@@ -350,6 +395,7 @@ int main(void)
 		T(a_hart_that_stops_is_stopped_when_it_is_off),
 		T(the_last_hart_that_stops_powers_the_guest_off),
 		T(of_two_that_stop_at_once_one_sees_that_both_do),
+		T(harts_that_come_and_go_are_counted),
 		T(a_hart_that_is_about_to_start_keeps_the_guest_on),
 		T(a_late_look_cannot_start_a_hart_twice),
 		T(status_of_a_hart_that_there_is_not_is_refused),

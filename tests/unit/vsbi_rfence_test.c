@@ -262,6 +262,123 @@ static void a_waiter_far_along_the_ids_is_found(void **state)
 	}
 }
 
+/* How many others has a fence been posted at? */
+static u32 posted(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 1; i < w.guest.cfg.vcpus; i++)
+		n += fake_vcpu(i)->fence.kinds != 0;
+	return n;
+}
+
+/* A guest whose vCPUs have done what they were to do at first. */
+static void many_init(u32 vcpus)
+{
+	fake_world_init(vcpus);
+	for (u32 i = 1; i < vcpus; i++) {
+		enter(i);
+		vfence_run_end(fake_vcpu(i));
+	}
+	assert_int_equal(posted(), 0);
+}
+
+/* The caller's next turn. */
+static bool turn(void)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+	bool over;
+
+	vfence_run_end(v);
+	/* It doesn't sleep meanwhile: it has said so to itself. */
+	assert_true(vfence_waits(v));
+	assert_int_equal(v->v.virq, VIRQ_FENCED);
+	over = vsbi_run_begin(v);
+	assert_int_equal(vfence_waits(v), !over);
+	return over;
+}
+
+static void a_fence_for_very_many_takes_several_turns(void **state)
+{
+	struct riscv_vcpu *last;
+	u32 turns = 1;
+
+	(void)state;
+	many_init(FAKE_VCPUS_MAX);
+	last = fake_vcpu(FAKE_VCPUS_MAX - 1);
+	enter(FAKE_VCPUS_MAX - 1);
+	assert_int_equal(VMA(0, ALL, 0, 0).next, NEXT_BLOCK);
+	assert_int_equal(w.fence_all, 1);
+	assert_in_range(posted(), 400, 520);
+	/* Nobody need look before all is posted. */
+	assert_int_equal(w.arch.fence_gen, 0);
+	while (!(last->v.virq & VIRQ_FENCE)) {
+		assert_false(turn());
+		turns++;
+	}
+	assert_int_equal(w.arch.fence_gen, 1);
+	assert_int_equal(posted(), FAKE_VCPUS_MAX - 1);
+	/* From here on it waits for the one that is inside. */
+	while (fake_vcpu(0)->v.virq) {
+		assert_false(turn());
+		turns++;
+	}
+	assert_in_range(turns, 2, 4);
+	last->v.virq = 0;
+	vfence_before_entry(last);
+	assert_int_equal(w.fence_all, 2);
+	assert_true(turn());
+	assert_int_equal(w.arch.fence_gen, 1);
+	for (u32 i = 1; i < FAKE_VCPUS_MAX - 1; i++) {
+		assert_int_equal(fake_vcpu(i)->v.virq, 0);
+		enter(i);
+	}
+	assert_int_equal(posted(), 0);
+}
+
+static void with_nobody_inside_nobody_is_waited_for_however_many(void **state)
+{
+	u32 turns = 1;
+
+	(void)state;
+	many_init(FAKE_VCPUS_MAX);
+	assert_int_equal(FENCE_I(0, ALL).next, NEXT_BLOCK);
+	while (!turn())
+		assert_in_range(++turns, 2, 3);
+	assert_int_equal(posted(), FAKE_VCPUS_MAX - 1);
+	/* So many as fit into a turn take one. */
+	many_init(200);
+	expect_ret(FENCE_I(0, ALL), 0, 0);
+}
+
+static void a_fence_that_the_guest_does_not_survive_is_forgotten(void **state)
+{
+	(void)state;
+	many_init(FAKE_VCPUS_MAX);
+	assert_int_equal(VMA(0, ALL, 0, 0).next, NEXT_BLOCK);
+	vsbi_guest_reset(&w.guest);
+	fake_vcpu(0)->v.virq = 0;
+	fake_started(0, VCPU_RUNNING);
+	assert_false(vfence_waits(fake_vcpu(0)));
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(fake_vcpu(0)->v.virq, 0);
+	assert_int_equal(w.arch.fence_gen, 0);
+}
+
+static void a_fence_for_nobody_is_over_at_once(void **state)
+{
+	(void)state;
+	enter(1);
+	expect_ret(FENCE_I(0, 0), 0, 0);
+	expect_ret(VMA(0, 1, 0, 0), 0, 0);
+	assert_int_equal(w.arch.fence_gen, 0);
+	assert_int_equal(fences(), 0);
+	fake_world_init(1);
+	expect_ret(FENCE_I(0, ALL), 0, 0);
+	assert_int_equal(w.fence_i, 1);
+	assert_int_equal(w.arch.fence_gen, 0);
+}
+
 static void a_vcpu_that_moved_knows_no_instruction_cache(void **state)
 {
 	struct riscv_vcpu *v = fake_vcpu(0);
@@ -304,6 +421,10 @@ int main(void)
 		T(all_of_several_targets_are_waited_for),
 		T(two_that_fence_each_other_both_go_on),
 		T(a_waiter_far_along_the_ids_is_found),
+		T(a_fence_for_very_many_takes_several_turns),
+		T(with_nobody_inside_nobody_is_waited_for_however_many),
+		T(a_fence_that_the_guest_does_not_survive_is_forgotten),
+		T(a_fence_for_nobody_is_over_at_once),
 		T(a_vcpu_that_moved_knows_no_instruction_cache),
 		T(a_vcpu_that_starts_anew_flushes_everything),
 	};
