@@ -171,6 +171,7 @@ static enum run_end run_on(struct fake_cpu *f, struct fake_vcpu *vc)
 	f->ran += f->now - began;
 	if (vc->waits) {
 		vc->waits = vc->deadline > f->now;
+		vc->stay = !vc->waits;
 	} else {
 		vc->ran += f->now - began;
 		/* Who acts elsewhere may have changed it meanwhile. */
@@ -179,7 +180,8 @@ static enum run_end run_on(struct fake_cpu *f, struct fake_vcpu *vc)
 		if (!f->rung && vc->left == 0) {
 			enum run_end end = vc->act(vc, f->now);
 
-			if (end != RUN_BLOCK || !vc->untrapped)
+			if (end != RUN_BLOCK || !vc->untrapped ||
+			    !fake_engine->wfi_waits)
 				return end;
 			vc->waits = vc->stay = vc->deadline > f->now;
 		}

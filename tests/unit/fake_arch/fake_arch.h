@@ -85,6 +85,8 @@ enum fake_op {
 
 /* How time passes. All of it on the CPU that runs, `f`. */
 struct fake_engine {
+	/* A WFI that is not trapped waits in the guest; else it blocks. */
+	bool wfi_waits;
 	/* Until `until`, or until its doorbell rings if that is earlier; it
 	 * may also return early. Then f->now and f->rung say what is. */
 	void (*pass)(struct fake_cpu *f, u64 until);
