@@ -2,7 +2,7 @@
 # more CPUs than the hypervisor has, and the made-up architecture of the unit
 # tests. A new policy is in it by being in POLICIES.
 
-SIM_BIN := $(B)/sim/rouse-sim
+SIM_BINS := $(B)/sim/rouse-sim $(B)/sim/rouse-props
 
 # What both programs link.
 SIM_SHARED := $(SCHED_CORE) $(POLICY_SRCS) $(wildcard kernel/percpu/*.c) \
@@ -10,7 +10,9 @@ SIM_SHARED := $(SCHED_CORE) $(POLICY_SRCS) $(wildcard kernel/percpu/*.c) \
 	$(addprefix bench/sim/,costs.c engine.c random.c text.c work.c)
 SIM_SRCS := $(SIM_SHARED) $(addprefix bench/sim/,main.c result.c scenario.c \
 	trace_out.c)
+PROPS_SRCS := $(SIM_SHARED) $(wildcard bench/sim/props*.c)
 SIM_OBJS := $(SIM_SRCS:%.c=$(B)/sim/obj/%.o)
+PROPS_OBJS := $(PROPS_SRCS:%.c=$(B)/sim/obj/%.o)
 
 # _FORTIFY_SOURCE takes a jump to another stack for an attack.
 SIM_CFLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -U_FORTIFY_SOURCE \
@@ -24,8 +26,10 @@ $(B)/sim/obj/%.o: %.c $(B)/flags/sim | setup
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(SIM_CFLAGS) $(SIM_WARNINGS) -MMD -MP -c $< -o $@
 
-$(SIM_BIN): $(SIM_OBJS)
+$(B)/sim/rouse-sim: $(SIM_OBJS)
+$(B)/sim/rouse-props: $(PROPS_OBJS)
+$(SIM_BINS):
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) $^ -o $@
 
--include $(SIM_OBJS:.o=.d)
+-include $(sort $(SIM_OBJS:.o=.d) $(PROPS_OBJS:.o=.d))
