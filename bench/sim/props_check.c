@@ -16,6 +16,7 @@
 #include "kernel/sched/policy.h"
 
 #define GRACE (5 * FAKE_MS)
+#define GRACE_TURN (30 * FAKE_MS) /* longer than any slice here */
 #define SLACK (200 * FAKE_US)
 
 static u64 *left_at; /* of each CPU: when a guest's turn there has ended */
@@ -96,6 +97,16 @@ static void check_runstates(u64 now)
 
 /* ---- No CPU is idle while work waits; the higher priority runs ---- */
 
+/* Is anyone held to a cap? */
+static bool some_capped(void)
+{
+	for (u32 i = 0; i < prop_guest_count; i++) {
+		if (prop_guests[i].w.fg->g.account->cap)
+			return policy_looks_at("cap");
+	}
+	return false;
+}
+
 static bool idle_for_long(u32 cpu, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
@@ -104,9 +115,20 @@ static bool idle_for_long(u32 cpu, u64 now)
 	       (s64)(now - left_at[cpu]) > (s64)GRACE;
 }
 
+/*
+ * Who may run again after its cap has held it makes its CPU's queue longer, and
+ * that is looked at when the next turn ends: nobody waits for longer than that
+ * while a CPU is idle.
+ */
+static u64 conserved_after(void)
+{
+	return some_capped() ? GRACE_TURN : GRACE;
+}
+
 static void check_conserved(const struct vcpu *v, u64 now)
 {
-	if (v->guest->account->cap && policy_looks_at("cap"))
+	if ((v->guest->account->cap && policy_looks_at("cap")) ||
+	    (s64)(now - v->sched.since_ticks) < (s64)conserved_after())
 		return;
 	for (u32 c = 0; c < cpu_count(); c++) {
 		if (unit_may_run(&v->sched, c) && idle_for_long(c, now))
@@ -154,9 +176,17 @@ static void check_waiting(u64 now)
 
 /* ---- Caps ---- */
 
+/* Up to now, with turns that are on. */
 static u64 guest_ran(const struct prop_guest *g)
 {
-	return fake_guest_ran(g->w.fg);
+	struct sched_vcpu_info info;
+	u64 sum = 0;
+
+	for (u32 i = 0; i < g->w.fg->g.cfg.vcpus; i++) {
+		sched_vcpu_info(g->w.fg->g.vcpu[i], &info, sim_now());
+		sum += info.ticks[RUNSTATE_RUNNING];
+	}
+	return sum;
 }
 
 void check_cap_changed(struct prop_guest *g, u64 now)
@@ -171,17 +201,17 @@ static void check_caps(u64 now)
 		return;
 	for (u32 i = 0; i < prop_guest_count; i++) {
 		struct prop_guest *g = &prop_guests[i];
-		u64 cap = g->w.fg->g.account->cap, ran, due;
+		s64 cap = g->w.fg->g.account->cap, ran, due;
 
 		if (!cap)
 			continue;
-		ran = guest_ran(g) - g->ran_before;
+		ran = (s64)(guest_ran(g) - g->ran_before);
 		/* What it may run in advance, and turns that were on when the
 		 * cap was set. */
-		due = (now - g->capped_since + 40 * FAKE_MS) * cap / 100 +
-		      g->w.fg->g.cfg.vcpus * 10 * FAKE_MS;
+		due = (s64)(now - g->capped_since + 40 * FAKE_MS) * cap / 100 +
+		      (s64)(g->w.fg->g.cfg.vcpus * 10 * FAKE_MS);
 		if (ran > due)
-			prop_fail("%s: a cap of %lu %%: ran for %lu ticks of "
+			prop_fail("%s: a cap of %ld %%: ran for %ld ticks of "
 				  "%lu", g->w.name, cap, ran,
 				  now - g->capped_since);
 	}
@@ -244,7 +274,9 @@ void check_shares(u64 now)
 {
 	double due[64], got;
 
-	if (!policy_looks_at("weight"))
+	/* Who is over its cap leaves a CPU to others for some of the time, and
+	 * water-filling says nothing about whom that reaches. */
+	if (!policy_looks_at("weight") || (cpu_count() > 1 && some_capped()))
 		return;
 	fair(due);
 	for (u32 i = 0; i < prop_guest_count; i++) {
