@@ -33,3 +33,21 @@ $(SIM_BINS):
 	$(Q)$(HOSTCC) $^ -o $@
 
 -include $(sort $(SIM_OBJS:.o=.d) $(PROPS_OBJS:.o=.d))
+
+# --- what a person types ----------------------------------------------------
+
+.PHONY: sim sweep setup-sweep
+
+SCENARIO ?= bench/sim/scenarios/mixed.sim
+
+sim: $(SIM_BINS)  ## simulate SCENARIO (ARGS="--policy fp --cpus 64")
+	@build/sim/rouse-sim $(ARGS) $(SCENARIO)
+
+setup-sweep:
+	@SETUP=$(SETUP) tools/setup bench
+
+sweep: $(SIM_BINS) setup-sweep  ## every policy over guests and load (SWEEP="...")
+	@JOBS=$(JOBS) bench/sweep/sweep $(SWEEP)
+
+# The tests run both programs.
+test test-all check-host: $(SIM_BINS)

@@ -116,19 +116,15 @@ static bool idle_for_long(u32 cpu, u64 now)
 }
 
 /*
- * Who may run again after its cap has held it makes its CPU's queue longer, and
- * that is looked at when the next turn ends: nobody waits for longer than that
- * while a CPU is idle.
+ * A queue that grew without a wake (one came who may run nowhere else, one may
+ * run again after its cap has held it) is looked at when the turn ends, and one
+ * that yields stays; so a unit may wait beside an idle CPU for a turn, but never
+ * for longer.
  */
-static u64 conserved_after(void)
-{
-	return some_capped() ? GRACE_TURN : GRACE;
-}
-
 static void check_conserved(const struct vcpu *v, u64 now)
 {
 	if ((v->guest->account->cap && policy_looks_at("cap")) ||
-	    (s64)(now - v->sched.since_ticks) < (s64)conserved_after())
+	    (s64)(now - v->sched.since_ticks) < (s64)GRACE_TURN)
 		return;
 	for (u32 c = 0; c < cpu_count(); c++) {
 		if (unit_may_run(&v->sched, c) && idle_for_long(c, now))
