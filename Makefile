@@ -352,6 +352,7 @@ meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 
 meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 	@bench/meter.py --accept
+
 # --- the simulator ----------------------------------------------------------
 
 include bench/sim/build.mk
