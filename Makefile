@@ -10,6 +10,7 @@
 #   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
+#   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
