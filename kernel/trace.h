@@ -129,6 +129,8 @@ enum trace_class {
 	  "WFI: the vCPU polls")                                              \
 	X(0x060, STAY, SCHED, "", "",                                         \
 	  "something came after BLOCK was written: it does not sleep")        \
+	X(0x061, LATE, SCHED, "waited_ticks", "wake_id",                      \
+	  "it was dispatched later after its wake than `trace on late=` says")\
 	X(0x070, BELL_RUNG, BELL, "to_cpu", "",                               \
 	  "another CPU's doorbell is rung")                                   \
 	X(0x071, BELL_ELIDED, BELL, "to_cpu", "mode",                         \
@@ -139,15 +141,15 @@ enum trace_class {
 	  "the CPU's timer is set")                                           \
 	X(0x081, TIMER_FIRE, TIMER, "deadline_ticks", "",                     \
 	  "the deadline of a sleeping vCPU has come")                         \
-	X(0x090, ACCOUNT, POLICY, "credit", "ran_ticks",                      \
+	X(0x090, ACCOUNT, POLICY, "owed", "ran_ticks",                      \
 	  "charged for that; how much it is owed now (signed), in the"        \
 	  " policy's unit")                                                   \
-	X(0x091, BOOST, POLICY, "credit", "",                                 \
+	X(0x091, BOOST, POLICY, "owed", "",                                 \
 	  "preferred after a sleep; likewise")                                \
 	X(0x092, PARK, POLICY, "until_ticks", "",                             \
 	  "over its guest's cap: may not run before")                         \
-	X(0x093, UNPARK, POLICY, "", "",                                      \
-	  "may run again")                                                    \
+	X(0x093, UNPARK, POLICY, "units", "",                                 \
+	  "so many that were parked on this CPU may run again")                                                    \
 	X(0x094, NOTE, POLICY, "code", "value",                               \
 	  "a policy's own; what they mean is its secret")                     \
 	X(0x0a0, VCPU_ON, LIFE, "guest_id", "index",                          \
