@@ -10,6 +10,7 @@
 #   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
+#   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -116,7 +117,8 @@ all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
 
 help:  ## list the targets
 	@echo "Rouse, a hypervisor for RISC-V.  Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
+		bench/sim/build.mk | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, JOBS, V, SETUP):"
 	@sed -n '2,/^$$/s/^#   /  /p' Makefile
@@ -353,6 +355,10 @@ meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 	@bench/meter.py --accept
 
+# --- the simulator ----------------------------------------------------------
+
+include bench/sim/build.mk
+
 # --- the rest ---------------------------------------------------------------
 
 format:  ## let clang-format decide about white space
@@ -363,7 +369,8 @@ format:  ## let clang-format decide about white space
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
-		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so
+		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
+		$(B)/sim $(B)/sweep
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

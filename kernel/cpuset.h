@@ -6,7 +6,10 @@
 
 #include "kernel/base.h"
 
+/* A multiple of 64. The simulator has more. */
+#ifndef CPU_MAX
 #define CPU_MAX 1024
+#endif
 #define CPU_NONE UINT32_MAX
 
 struct cpuset {

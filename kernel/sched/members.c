@@ -163,7 +163,10 @@ int sched_vcpu_start(struct vcpu *v)
 	 * asks the new policy. */
 	ck_pr_fence_load();
 	ops = ck_pr_load_ptr(&sched_pool.ops);
-	if (ck_pr_load_32(&v->state) == VCPU_OFF && ops->admit) {
+	/* While it changes the owner asks: parts of CPUs may be no policy's.
+	 * A CPU that has left the old one sees `changing`. */
+	if (ck_pr_load_32(&v->state) == VCPU_OFF && ops->admit &&
+	    !ck_pr_load_32(&sched_pool.changing)) {
 		if (!ops->admit(u)) {
 			/* Once: the guest may try as often as it likes. */
 			if (!u->said)

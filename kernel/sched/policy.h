@@ -78,7 +78,7 @@ struct sched_ops {
 	u32 units_per_cpu; /* how many it has room for; 0: any number */
 
 	/*
-	 * The parts come zeroed. cpu_init: while no unit is on this CPU.
+	 * The parts come zeroed. cpu_init: any CPU, while no CPU has units.
 	 * guest_init: any CPU, once per guest and policy change. unit_init:
 	 * on the unit's CPU, before its first unit_add under this policy.
 	 * None may fail. Absent: zeroed is good.

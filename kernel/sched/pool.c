@@ -6,12 +6,12 @@
  * it can't fail.
  *
  * A change is a meeting by mail in two rounds. LEAVE: a CPU takes every unit
- * out of the old policy's hands, clears its part for the new one and goes on
- * in limbo, where nothing is picked; mail is read, wakes and hand-overs happen
- * and are remembered in the units. The last CPU to come this far publishes the
- * new policy, makes the guests' parts anew, and sends ENTER, upon which each
- * CPU puts its units into the new policy's hands. Nobody waits: each CPU does
- * its part when it drains its mail, and in limbo its tasks go on.
+ * out of the old policy's hands and goes on in limbo, where nothing is picked;
+ * mail is read, wakes and hand-overs happen and are remembered in the units.
+ * The last CPU to come this far publishes the new policy, makes all CPUs' and
+ * guests' parts anew, and sends ENTER, upon which each CPU puts its units into
+ * the new policy's hands. Nobody waits: each CPU does its part when it drains
+ * its mail, and in limbo its tasks go on.
  *
  * No unit can be lost: at any time it is in the list of exactly one CPU, or in
  * the mail to one; `queued` says in limbo that it is to be queued. A unit that
@@ -136,9 +136,17 @@ bool sched_policy_changing(void)
 	return ck_pr_load_32(&sched_pool.changing) != 0;
 }
 
-/* All CPUs are in limbo: the new policy's parts of the guests. */
+/* All CPUs are in limbo: the new policy's parts of CPUs and guests. Not before:
+ * a CPU that has the old policy still may write to any CPU's part (admit). */
 static void pool_publish(struct sched_pool *p, u64 now)
 {
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct sched_cpu *sc = cpu_by_index(i)->sched;
+
+		memset(sc->part, 0, p->cpu_bytes);
+		if (p->next->cpu_init)
+			p->next->cpu_init(sc, now);
+	}
 	ck_spinlock_lock(&p->lock);
 	ck_pr_store_ptr(&p->ops, p->next);
 	/* Pairs with sched_vcpu_start: a new epoch means the new policy. */
@@ -175,13 +183,10 @@ static void pool_leave(struct sched_core *core, u64 now)
 		u->queued = true;
 	ck_pr_store_ptr(&core->ops, &limbo);
 	core->epoch = 0;
-	memset(core->sc.part, 0, p->cpu_bytes);
 	sched_publish_vtime(&core->sc, TIME_NEVER, TIME_NEVER);
 	sched_publish_level(&core->sc, 0);
-	if (p->next->cpu_init)
-		p->next->cpu_init(&core->sc, now);
-	/* Our part is clear before another CPU may look into it. Pairs with
-	 * the acquire of the last one, and its posts. */
+	/* What the old policy did here comes before the parts are made anew.
+	 * Pairs with the acquire of the last one. */
 	ck_pr_fence_release();
 	if (ck_pr_faa_32(&p->left, -1u) == 1) {
 		ck_pr_fence_acquire();

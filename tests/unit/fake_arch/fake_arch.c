@@ -102,36 +102,26 @@ void guest_vcpu_off(struct guest *g, struct vcpu *v)
 
 void arch_timer_set(u64 deadline_ticks)
 {
+	fake_engine->spend(self(), FAKE_TIMER);
 	self()->timer = deadline_ticks;
 }
 
 void arch_doorbell_ring(struct cpu *target)
 {
-	fake(target)->rung = true;
+	fake_engine->spend(self(), FAKE_RING);
 	fake(target)->rings++;
+	fake_engine->ring(self(), fake(target));
 }
 
 void arch_doorbell_ack(void)
 {
-	self()->rung = false;
+	fake_engine->ack(self());
 }
 
+/* The first thing in each round of the loop. */
 void arch_host_irq(void)
 {
-}
-
-/* How far this CPU may go before the others must follow. */
-static u64 horizon(struct fake_cpu *f)
-{
-	u64 least = TIME_NEVER;
-
-	for (u32 i = 0; i < cpu_count(); i++) {
-		if (fake_cpus[i] != f)
-			least = MIN(least, fake_cpus[i]->now);
-	}
-	if (least == TIME_NEVER)
-		least = f->now;
-	return MAX(least, f->now) + FAKE_QUANTUM_TICKS;
+	fake_engine->spend(self(), FAKE_STEP);
 }
 
 void arch_guest_let_go(void)
@@ -149,9 +139,10 @@ void arch_wait(void)
 	f->stopped = CPU_IDLE;
 	if (!f->rung && f->timer > f->now) {
 		f->waited -= f->now;
-		f->now = MIN(f->timer, horizon(f));
+		fake_engine->pass(f, f->timer);
 		f->waited += f->now;
 	}
+	fake_engine->spend(f, FAKE_WAKE);
 }
 
 static void take_interrupts(struct fake_vcpu *f)
@@ -162,6 +153,40 @@ static void take_interrupts(struct fake_vcpu *f)
 		return;
 	f->irqs++;
 	f->seen |= bits;
+	f->waits = false;
+}
+
+/* The guest goes on until it acts, waits in vain, or something comes. */
+static enum run_end run_on(struct fake_cpu *f, struct fake_vcpu *vc)
+{
+	u64 left = vc->left, until = TIME_NEVER, began = f->now;
+
+	if (vc->waits)
+		until = MAX(vc->deadline, f->now);
+	else if (left != TIME_NEVER)
+		until = f->now + left;
+	until = MIN(until, MAX(f->timer, f->now));
+	if (!f->rung)
+		fake_engine->pass(f, until);
+	f->ran += f->now - began;
+	if (vc->waits) {
+		vc->waits = vc->deadline > f->now;
+		vc->stay = !vc->waits;
+	} else {
+		vc->ran += f->now - began;
+		/* Who acts elsewhere may have changed it meanwhile. */
+		if (left != TIME_NEVER && vc->left == left)
+			vc->left -= f->now - began;
+		if (!f->rung && vc->left == 0) {
+			enum run_end end = vc->act(vc, f->now);
+
+			if (end != RUN_BLOCK || !vc->untrapped ||
+			    !fake_engine->wfi_waits)
+				return end;
+			vc->waits = vc->stay = vc->deadline > f->now;
+		}
+	}
+	return f->timer <= f->now && !f->rung ? RUN_TIMER : RUN_LOOK;
 }
 
 enum run_end arch_vcpu_run(struct vcpu *v)
@@ -169,31 +194,28 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 	struct fake_cpu *f = self();
 	struct fake_vcpu *vc = fv(v);
 	enum run_end end = RUN_LOOK;
-	u64 until;
 
 	CHECK(vc->loaded == &f->c && v->cpu == f->c.index);
 	CHECK(v->state == VCPU_RUNNING && !v->sched.paused);
+	fake_engine->spend(f, FAKE_ENTER);
 	if (!cpu_enter_guest(&f->c, v))
 		return RUN_LOOK;
 	take_interrupts(vc);
 	vc->untrapped = sched_wfi_native(v);
 	vc->cpu = f->c.index;
-	until = MIN(horizon(f), f->now + vc->left);
-	if (vc->left == TIME_NEVER)
-		until = horizon(f);
-	until = MIN(until, MAX(f->timer, f->now));
-	if (f->rung)
-		until = f->now;
-	vc->ran += until - f->now;
-	f->ran += until - f->now;
-	if (vc->left != TIME_NEVER)
-		vc->left -= until - f->now;
-	f->now = until;
-	if (!f->rung && vc->left == 0)
-		end = vc->act(vc, f->now);
-	else if (f->timer <= f->now)
-		end = RUN_TIMER;
+	fake_engine->entered(f, vc);
+	if (vc->waits && !vc->untrapped) {
+		vc->waits = false;
+		end = RUN_BLOCK;
+	} else {
+		do {
+			vc->stay = false;
+			end = run_on(f, vc);
+		} while (end == RUN_LOOK && vc->stay && !f->rung);
+	}
 	v->exits++;
+	fake_engine->ended(f, vc, end);
+	fake_engine->spend(f, FAKE_EXIT);
 	cpu_leave_guest(&f->c);
 	if (end == RUN_LOOK)
 		f->stopped = CPU_GUEST;
@@ -203,6 +225,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 void arch_vcpu_load(struct vcpu *v)
 {
 	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this()->index);
+	fake_engine->spend(self(), FAKE_LOAD);
 	fv(v)->loaded = cpu_this();
 	self()->loaded++;
 }
@@ -210,6 +233,7 @@ void arch_vcpu_load(struct vcpu *v)
 void arch_vcpu_save(struct vcpu *v)
 {
 	CHECK(fv(v)->loaded == cpu_this());
+	fake_engine->spend(self(), FAKE_SAVE);
 	fv(v)->loaded = NULL;
 	self()->loaded--;
 }
@@ -234,6 +258,69 @@ void arch_vcpu_timer_fired(struct vcpu *v)
 {
 	virq_raise(v, VIRQ_TIMER);
 }
+
+/* ---- Time, by steps ---- */
+
+/* How far this CPU may go before the others must follow. */
+static u64 horizon(struct fake_cpu *f)
+{
+	u64 least = TIME_NEVER;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (fake_cpus[i] != f)
+			least = MIN(least, fake_cpus[i]->now);
+	}
+	if (least == TIME_NEVER)
+		least = f->now;
+	return MAX(least, f->now) + FAKE_QUANTUM_TICKS;
+}
+
+static void step_pass(struct fake_cpu *f, u64 until)
+{
+	f->now = MIN(until, horizon(f));
+}
+
+static void step_ring(struct fake_cpu *f, struct fake_cpu *target)
+{
+	(void)f;
+	target->rung = true;
+}
+
+static void step_ack(struct fake_cpu *f)
+{
+	f->rung = false;
+}
+
+static void step_spend(struct fake_cpu *f, enum fake_op op)
+{
+	(void)f;
+	(void)op;
+}
+
+static void step_entered(struct fake_cpu *f, struct fake_vcpu *v)
+{
+	(void)f;
+	(void)v;
+}
+
+static void step_ended(struct fake_cpu *f, struct fake_vcpu *v,
+		       enum run_end end)
+{
+	(void)f;
+	(void)v;
+	(void)end;
+}
+
+static const struct fake_engine step_engine = {
+	.pass = step_pass,
+	.ring = step_ring,
+	.ack = step_ack,
+	.spend = step_spend,
+	.entered = step_entered,
+	.ended = step_ended,
+};
+
+const struct fake_engine *fake_engine = &step_engine;
 
 /* ---- Acts ---- */
 
@@ -304,22 +391,16 @@ void fake_halt(void)
 	cpu_table_len = 0;
 }
 
-struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
-				   u64 allowed)
+struct fake_guest *fake_guest_make_as(const struct guest_config *cfg)
 {
-	static const struct sched_params defaults = SCHED_PARAMS_DEFAULT;
 	struct fake_guest *fg = obj_alloc(sizeof(*fg));
 	struct guest *g = &fg->g;
 
 	g->id = next_guest++;
-	g->cfg.name = "guest";
-	g->cfg.vcpus = vcpus;
-	g->cfg.sched = params ? *params : defaults;
-	g->cfg.has_affinity = allowed != 0;
-	g->cfg.affinity.w[0] = allowed;
-	g->vcpu = obj_alloc(vcpus * sizeof(*g->vcpu));
+	g->cfg = *cfg;
+	g->vcpu = obj_alloc(cfg->vcpus * sizeof(*g->vcpu));
 	g->state = GUEST_RUNNING;
-	for (u32 i = 0; i < vcpus; i++) {
+	for (u32 i = 0; i < cfg->vcpus; i++) {
 		struct fake_vcpu *f = obj_alloc(sizeof(*f));
 
 		f->left = TIME_NEVER;
@@ -330,6 +411,19 @@ struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
 	}
 	CHECK(sched_guest_add(g) == 0);
 	return fg;
+}
+
+struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
+				   u64 allowed)
+{
+	struct guest_config cfg = { .name = "guest", .vcpus = vcpus,
+				    .sched = SCHED_PARAMS_DEFAULT };
+
+	if (params)
+		cfg.sched = *params;
+	cfg.has_affinity = allowed != 0;
+	cfg.affinity.w[0] = allowed;
+	return fake_guest_make_as(&cfg);
 }
 
 struct fake_vcpu *fake_vcpu_of(struct fake_guest *fg, u32 id)

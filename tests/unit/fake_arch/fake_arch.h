@@ -7,6 +7,9 @@
  * by a doorbell, by what the vCPU does, or by that quantum (RUN_LOOK). Nothing
  * depends on the host: the same calls give the same run.
  *
+ * A program may bring another engine (struct fake_engine), as the simulator in
+ * bench/sim does: there time passes by events.
+ *
  * It checks as it goes: a vCPU's state is in one CPU at a time, saved before
  * it is loaded elsewhere, and loaded before it runs.
  */
@@ -20,7 +23,7 @@
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
 
-#define FAKE_CPUS_MAX 64
+#define FAKE_CPUS_MAX CPU_MAX
 #define FAKE_HZ 10000000ULL
 #define FAKE_US (FAKE_HZ / 1000000)
 #define FAKE_MS (FAKE_HZ / 1000)
@@ -42,6 +45,9 @@ struct fake_vcpu {
 	u64 irqs;     /* times it took interrupts */
 	u32 seen;     /* VIRQ_* taken, all of them */
 	u32 cpu;      /* last ran on */
+	bool stay;    /* with RUN_LOOK: go on without an exit */
+	bool waits;   /* in a WFI that was not trapped */
+	void *own;    /* whoever supplies the act */
 	bool untrapped; /* VTW was clear in its last turn */
 	struct cpu *loaded;
 };
@@ -64,6 +70,39 @@ struct fake_cpu {
 	u64 waited, ran, spent;
 };
 
+/* What a CPU does that takes it time. */
+enum fake_op {
+	FAKE_STEP,  /* a round of the loop begins */
+	FAKE_ENTER, /* into a guest */
+	FAKE_EXIT,  /* out of it */
+	FAKE_LOAD,
+	FAKE_SAVE,
+	FAKE_TIMER, /* the host's timer is set */
+	FAKE_RING,  /* another CPU's doorbell */
+	FAKE_WAKE,  /* a wait has ended */
+	FAKE_OPS,
+};
+
+/* How time passes. All of it on the CPU that runs, `f`. */
+struct fake_engine {
+	/* A WFI that is not trapped waits in the guest; else it blocks. */
+	bool wfi_waits;
+	/* Until `until`, or until its doorbell rings if that is earlier; it
+	 * may also return early. Then f->now and f->rung say what is. */
+	void (*pass)(struct fake_cpu *f, u64 until);
+	/* The doorbell of `target` is rung, or its own one is silenced. */
+	void (*ring)(struct fake_cpu *f, struct fake_cpu *target);
+	void (*ack)(struct fake_cpu *f);
+	void (*spend)(struct fake_cpu *f, enum fake_op op);
+	/* A turn begins (interrupts are taken), or has ended. */
+	void (*entered)(struct fake_cpu *f, struct fake_vcpu *v);
+	void (*ended)(struct fake_cpu *f, struct fake_vcpu *v,
+		      enum run_end end);
+};
+
+/* Set it before fake_boot; it stays. */
+extern const struct fake_engine *fake_engine;
+
 extern struct fake_cpu *fake_cpus[FAKE_CPUS_MAX];
 extern u32 fake_log_lines;
 extern char fake_log_last[256];
@@ -76,6 +115,9 @@ void fake_halt(void);
  * defaults; `allowed` a bit mask of CPUs, 0: all. */
 struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
 				   u64 allowed);
+/* The same from a whole configuration, of which name, vcpus, scheduling and
+ * WFI count; a host program keeps what it points to. */
+struct fake_guest *fake_guest_make_as(const struct guest_config *cfg);
 struct fake_vcpu *fake_vcpu_of(struct fake_guest *fg, u32 id);
 void fake_guest_start(struct fake_guest *fg);
 /* Kills it, waits until no CPU knows it, and frees it. */

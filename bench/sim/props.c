@@ -1,0 +1,120 @@
+/*
+ * rouse-props: random guests and operations under every registered policy, until
+ * so many steps of simulated CPUs have been done. What fails is made as small as
+ * it gets and printed with its seed. Output is TAP.
+ *
+ *	rouse-props [--steps N] [--seed N] [--policy NAME] [--case FILE]
+ */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/sim/props.h"
+#include "bench/sim/text.h"
+
+#define OPS 120
+#define SHRINK_TRIES 600
+
+static const struct option known[] = {
+	{ "steps", required_argument, NULL, 's' },
+	{ "seed", required_argument, NULL, 'r' },
+	{ "policy", required_argument, NULL, 'p' },
+	{ "case", required_argument, NULL, 'c' },
+	{ 0 },
+};
+
+static void explain(struct prop_case *c, struct prop_verdict *v)
+{
+	char *text = NULL, *line, *save = NULL;
+	size_t size;
+	FILE *f;
+
+	printf("# seed %lu: %s\n# made smaller:\n", c->seed, v->why);
+	fflush(stdout);
+	prop_shrink(c, v, SHRINK_TRIES);
+	f = open_memstream(&text, &size);
+	prop_print(c, f);
+	fclose(f);
+	printf("# %s\n", v->why);
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		printf("# %s\n", line);
+	printf("# (as a file: rouse-props --case FILE)\n");
+	free(text);
+}
+
+/* One policy; true if all is well. */
+static bool policy_run(const char *name, u64 seed, u64 steps, u32 nr)
+{
+	struct prop_verdict v = { 0 };
+	struct prop_case c;
+	u64 done = 0;
+	u32 cases = 0;
+
+	while (done < steps) {
+		prop_generate(&c, name, seed++, OPS);
+		if (!prop_try(&c, &v)) {
+			printf("not ok %u - %s_keeps_its_promises\n", nr, name);
+			explain(&c, &v);
+			return false;
+		}
+		free(c.op);
+		done += v.events;
+		cases++;
+	}
+	printf("ok %u - %s_keeps_its_promises\n# %lu steps in %u cases\n", nr,
+	       name, done, cases);
+	fflush(stdout);
+	return true;
+}
+
+static int case_run(const char *path)
+{
+	struct prop_verdict v;
+	struct prop_case c;
+
+	prop_read(path, &c);
+	if (prop_try(&c, &v)) {
+		printf("it passes: %lu steps\n", v.events);
+		return 0;
+	}
+	printf("%s\n", v.why);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	u64 steps = 1000000, seed = 1;
+	const char *only = NULL, *name;
+	u32 n = 0, bad = 0, nr = 0;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			steps = number(optarg, "--steps", "steps", 1,
+				       UINT64_MAX);
+			break;
+		case 'r':
+			seed = number(optarg, "--seed", "seed", 0, UINT64_MAX);
+			break;
+		case 'p':
+			only = optarg;
+			break;
+		case 'c':
+			return case_run(optarg);
+		default:
+			return 2;
+		}
+	}
+	if (only && !sched_policy_knobs(only))
+		die("no policy %s", only);
+	while (sched_policy_list(n))
+		n++;
+	printf("1..%u\n", only ? 1 : n);
+	for (u32 i = 0; (name = sched_policy_list(i)); i++) {
+		if (!only || !strcmp(name, only))
+			bad += !policy_run(name, seed, steps, ++nr);
+	}
+	return bad != 0;
+}
