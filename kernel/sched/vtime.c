@@ -28,18 +28,9 @@
 
 #include "kernel/time.h"
 
-static u64 vtime_for(const struct sched_unit *u, u64 active_ticks)
+void vtime_cpu_init(struct vtime_cpu *vc)
 {
-	u32 weight = ck_pr_load_32(&u->account->weight);
-
-	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
-}
-
-u64 vtime_for_us(const struct sched_unit *u, u64 us)
-{
-	u32 n = account_runnable(u->account);
-
-	return vtime_for(u, us_to_ticks(us) * (n ? n : 1));
+	vc->claim_ticks = us_to_ticks(VTIME_CLAIM_US);
 }
 
 void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
@@ -83,7 +74,7 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu)
 static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
 		  const struct sched_unit *u, u64 more)
 {
-	u64 claim = vtime_for_us(u, VTIME_CLAIM_US) + more;
+	u64 claim = vtime_for_ticks(u, vc->claim_ticks) + more;
 
 	vu->at = vtime_later(vu->at, vc->now - claim);
 	vu->at = vtime_earlier(vu->at, vc->now + claim);
@@ -95,11 +86,10 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 			   const struct sched_unit *u)
 {
 	u64 used = ck_pr_load_64(&vg->furthest);
-	u64 slice = ck_pr_load_32(&u->account->slice_us);
 
 	if (!used)
 		return;
-	used = vtime_earlier(used, vc->now + vtime_for_us(u, slice));
+	used = vtime_earlier(used, vc->now + vtime_slice(u));
 	vu->at = vtime_later(vu->at, used);
 }
 
@@ -109,7 +99,7 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 	u64 least = TIME_NEVER;
 
 	if (!vc->empty_since ||
-	    now - vc->empty_since < us_to_ticks(VTIME_CLAIM_US))
+	    now - vc->empty_since < vc->claim_ticks)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
