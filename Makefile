@@ -90,7 +90,8 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding $(CROSS_ARCH) $(CROSS_LIBC) \
 	-ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-DROUSE_DEFAULT_POLICY='"$(DEFAULT_POLICY)"' \
-	-I. -Iarch/riscv/include -I$(B)/gen -isystem $(B)/ck/include $(LIBS_INC)
+	-I. -Iarch/riscv/include -Iarch/riscv/ck -I$(B)/gen \
+	-isystem $(B)/ck/include $(LIBS_INC)
 LDFLAGS := $(CROSS_ARCH) $(CROSS_LIBC) -nostartfiles -nodefaultlibs -static \
 	-T arch/riscv/rouse.ld \
 	-Wl,--gc-sections,--no-relax,--build-id=none

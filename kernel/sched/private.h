@@ -73,6 +73,15 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
+/* Its wait is over. What waited elsewhere would have been given to it: nothing
+ * to compare for a period. */
+static inline void idle_end(struct sched_core *core, u64 now)
+{
+	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
+	core->idle_since = 0;
+	core->balance_at = now + core->period_ticks;
+}
+
 /* Compares virtual times if the policy's period has passed. */
 static inline void balance(struct sched_core *core, u64 now)
 {
