@@ -38,10 +38,15 @@ import results  # noqa: E402
 from fairness import LISTS, Between, Claim, fair, readings  # noqa: E402,F401
 from labs import LINE, guest, lab, linux  # noqa: E402,F401
 
+# What the console says of a command that it can't do.
+COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
+                       r" .*", re.M)
+
 LOGS = TOP / "build" / "bench" / "logs"
 
 # The real-time clock goes with the virtual one, so all guests' agree.
 CLOCK = ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+CLOCK_BASE = 1767225600     # s since 1970
 
 
 # --- columns ----------------------------------------------------------------
@@ -110,10 +115,24 @@ class Bench:
         self.numbers = itertools.count()
         self.local = threading.local()
         self._policies = None
-        self.machines = set()   # "virt, 2 harts" for the conditions
+        self.lock = threading.Lock()
+        self.memos, self.made = {}, {}
 
     def begin(self, question):
+        """What this thread asks from now on. Returns the set that gets every
+        (machine, harts, shift) that is used for it."""
         self.local.question = question
+        self.local.machines = set()
+        return self.local.machines
+
+    def memo(self, what, make):
+        """make(), once in this run; the others wait for it."""
+        with self.lock:
+            own = self.memos.setdefault(what, threading.Lock())
+        with own:
+            if what not in self.made:
+                self.made[what] = make()
+            return self.made[what]
 
     # -- choices --
 
@@ -172,8 +191,11 @@ class Bench:
             if status:
                 raise harness.Failure(f"QEMU's status is {status}, see "
                                       f"{m.log_path}\n{m._tail()}")
-            if not getattr(self.local, "silent", False):
-                self.machines.add((machine, harts, shift))
+            wrong = COMPLAINT.search(m.text)
+            if wrong:
+                raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
+                                      f"see {m.log_path}")
+            self.local.machines.add((machine, harts, shift))
             return Run(m.text)
         finally:
             test.close()
@@ -200,10 +222,12 @@ def hog(name, **knobs):
                                     **knobs})
 
 
-def probe(name, mode, seed=1, args="", **knobs):
-    """A guest that writes down what it sees; see guests/baremetal/probe.c."""
-    return guest(name, "probe", bootargs=f"mode={mode} seed={seed} {args}",
-                 **knobs)
+def probe(name, mode, seed=1, at=2.0, args="", **knobs):
+    """A guest that writes down what it sees, from `at` seconds after the
+    machine's start; see guests/baremetal/probe.c."""
+    at_ms = CLOCK_BASE * 1000 + round(at * 1000)
+    return guest(name, "probe", bootargs=f"mode={mode} seed={seed} "
+                 f"at_ms={at_ms} {args}", **knobs)
 
 
 class Notes:

@@ -15,8 +15,8 @@ COLUMNS = [
 ]
 
 HARTS = 4
-# Guests as (name, CPUs); `then` opens them to all CPUs, and what happens from
-# that moment on is measured.
+# Guests as (name, CPUs). Those that are freed are opened to all CPUs, and what
+# happens from that moment on is measured.
 LOADS = {
     "3 hogs": [(f"hog{i}", "all") for i in range(3)],
     "5 hogs": [(f"hog{i}", "all") for i in range(5)],
@@ -43,7 +43,7 @@ def cases(b):
 
 
 def measure(b, policy, load, seed):
-    freed = "then" in load
+    freed = "freed" in load
     given = LOADS[load]
     before = [f"set {n} affinity=all" for n, _ in given] if freed else []
     seconds = b.seconds(4)

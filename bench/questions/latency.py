@@ -26,8 +26,8 @@ def cases(b):
 
 def measure(b, policy, hogs, knobs, seed):
     guests = [hog(f"hog{i}") for i in range(hogs)]
-    guests.append(probe("sleeper", "wake", seed, f"ms={b.seconds(10) * 1000} "
-                        "delay_ms=300", **KNOBS[knobs]))
+    guests.append(probe("sleeper", "wake", seed, 1 + 0.1 * hogs,
+                        f"ms={b.seconds(10) * 1000}", **KNOBS[knobs]))
     run = b.boot(guests, ["guest wait sleeper", "sleep 1"], policy, 1,
                  shift=4, seed=seed)
     late = Notes(run.said("sleeper")).late[0]

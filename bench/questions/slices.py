@@ -28,7 +28,7 @@ def cases(b):
 def measure(b, policy, slice, seed):
     names = ("one", "two")
     ms = b.seconds(max(2, slice // 5000))
-    guests = [probe(n, "turns", seed, f"ms={ms * 1000} delay_ms=500 "
+    guests = [probe(n, "turns", seed, 1, f"ms={ms * 1000} "
                     f"cooldown_ms={200 + slice // 100} gap_us=40",
                     slice_us=slice) for n in names]
     run = b.boot(guests, [f"guest wait {' '.join(names)}", "sleep 1"], policy,

@@ -30,12 +30,12 @@ def cases(b):
 def measure(b, policy, wfi, source, beside, seed):
     ms = b.seconds(3) * 1000
     mode, vcpus = ("wake", 1) if source == "timer" else ("ipi", 2)
-    guests = [probe("waiter", mode, seed, f"ms={ms} period_us=1000 "
-                    f"jitter_us=500 run_us=20 delay_ms=200 cooldown_ms=0",
+    guests = [probe("waiter", mode, seed, 0.7, f"ms={ms} period_us=1000 "
+                    "jitter_us=500 run_us=20",
                     wfi=wfi, vcpus=vcpus,
                     wfi_poll_us=200 if wfi == "poll" else None)]
     guests += [hog("hog")] if beside == "a hog" else []
-    run = b.boot(guests, ["sleep 0.5", LISTS, f"sleep {ms / 2000}", LISTS,
+    run = b.boot(guests, ["sleep 1", LISTS, f"sleep {ms / 2000}", LISTS,
                           "guest wait waiter", "sleep 1"], policy, 1, shift=3,
                  seed=seed)
     late = Notes(run.said("waiter")).late[vcpus - 1]

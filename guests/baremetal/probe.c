@@ -10,9 +10,10 @@
  *      ipi    the same, but hart 1 sleeps and hart 0 wakes it by an IPI at
  *             these moments
  *
- * It begins after `delay_ms=` (0) and does so for `ms=` (1000) of guest time;
- * then it goes on for `cooldown_ms=` (0) without writing, so that its
- * neighbours still have it beside them. `seed=` makes the random moments.
+ * It begins when the real-time clock is at `at_ms=` (at once), works until then,
+ * and does so for `ms=` (1000) of guest time; then it works for `cooldown_ms=`
+ * (0), so that its neighbours still have it beside them. Who is started only
+ * after that moment says so and fails. `seed=` makes the random moments.
  *
  * What was written is printed at the end, times in ticks of the timebase:
  *
@@ -51,7 +52,7 @@ static struct turn turns[RECORDS];
 static struct notes notes[MAX_HARTS];
 static u64 sent_at; /* by hart 0 for hart 1; 0: it has been seen */
 static u32 ready;
-static u64 window, delay, cooldown, gap, period, jitter, run_ticks;
+static u64 window, begin, cooldown, gap, period, jitter, run_ticks;
 
 /* ---- what is written ----------------------------------------------- */
 
@@ -123,7 +124,7 @@ static void print_late(u32 hart)
 static void run_turns(struct hart *h)
 {
 	struct notes *n = &notes[h->index];
-	u64 begin = time_now(), start = begin, last = begin, now;
+	u64 first = time_now(), start = first, last = first, now;
 
 	do {
 		now = time_now();
@@ -132,7 +133,7 @@ static void run_turns(struct hart *h)
 			start = now;
 		}
 		last = now;
-	} while (now - begin < window);
+	} while (now - first < window);
 	note_turn(n, h->index, start, last);
 }
 
@@ -240,13 +241,27 @@ static void run(struct hart *h, void *arg)
 	const struct mode *mode = arg;
 
 	rand_seed(&notes[h->index].rand, h->index);
-	work_until(time_now() + delay);
+	work_until(begin);
 	mode->run(h);
 	timer_clear();
 	work_until(time_now() + cooldown);
 }
 
 /* ---- all ------------------------------------------------------------ */
+
+/* When to begin, by this guest's time; zero_ns is the clock's when it was 0. */
+static u64 begin_at(u64 at_ms, u64 zero_ns)
+{
+	u64 now = time_now(), at;
+
+	if (!at_ms)
+		return now;
+	at = at_ms * 1000000 > zero_ns ? ns_to_ticks(at_ms * 1000000 - zero_ns)
+				       : 0;
+	if (at < now)
+		die("started %ld ms too late", ticks_to_ns(now - at) / 1000000);
+	return at;
+}
 
 static const struct mode *find_mode(void)
 {
@@ -267,7 +282,7 @@ int main(void)
 					: 0;
 
 	window = us_to_ticks(arg_u64("ms", 1000) * 1000);
-	delay = us_to_ticks(arg_u64("delay_ms", 0) * 1000);
+	begin = begin_at(arg_u64("at_ms", 0), zero_ns);
 	cooldown = us_to_ticks(arg_u64("cooldown_ms", 0) * 1000);
 	gap = us_to_ticks(arg_u64("gap_us", 20));
 	period = us_to_ticks(arg_u64("period_us", 2000));
