@@ -42,7 +42,8 @@ from labs import LINE, guest, lab, linux  # noqa: E402,F401
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
 
-LOGS = TOP / "build" / "bench" / "logs"
+# Beside the results.
+LOGS = results.folder().parent / "logs"
 
 # The real-time clock goes with the virtual one, so all guests' agree.
 CLOCK = ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
