@@ -54,4 +54,4 @@ def measure(b, policy, load, seed):
 
 def plots(done):
     return [{"kind": "dots", "title": "what guests with a cap got",
-             "x": "load", "y": "got", "by": "policy", "target": "cap"}]
+             "x": "load", "y": "got", "by": "policy", "target": "due"}]
