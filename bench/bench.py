@@ -38,6 +38,8 @@ import results  # noqa: E402
 from fairness import LISTS, Between, Claim, fair, readings  # noqa: E402,F401
 from labs import LINE, guest, lab, linux  # noqa: E402,F401
 
+AUTOSTART = "\t\t\tautostart;\n"
+
 # What the console says of a command that it can't do.
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
@@ -176,12 +178,17 @@ class Bench:
 
     def boot(self, guests, steps, policy, harts, shift=3, seed=1, append="",
              limit=900, mem="1G", machine="virt"):
-        """Runs a lab by console commands to its end. Raises harness.Failure
-        if it doesn't end well."""
+        """Starts guests, gives console commands, and ends. The first command
+        comes when all guests run: how long that takes is nobody's business.
+        Raises harness.Failure if it doesn't end well."""
         name = f"{self.local.question}-{next(self.numbers):03}"
         folder = LOGS / name
         folder.mkdir(parents=True, exist_ok=True)
         test = harness.Test(harness.Case(name, None, timeout=limit), folder)
+        names = [re.match(r"\s*([\w.-]+) \{", g)[1] for g in guests
+                 if AUTOSTART in g]
+        guests = [g.replace(AUTOSTART, "") for g in guests]
+        steps = ["guest start " + " ".join(names)] * bool(names) + list(steps)
         try:
             m = test.boot(
                 lab=lab(*guests, scheduler=policy and policy.name, seed=seed,
