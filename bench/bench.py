@@ -391,8 +391,20 @@ def shares_over_time(services, first, last, steps):
     return times, out
 
 
+def merged(turns, gap_ns=200e3):
+    """Turns without the moments that the hypervisor took inside of them: no
+    other guest's turn is as short as this gap."""
+    out = []
+    for start, end in turns:
+        if out and start - out[-1][1] < gap_ns:
+            start = out.pop()[0]
+        out.append((start, end))
+    return out
+
+
 def strip(turns, first, last):
     """For a Gantt strip: [[start, end] in ms] inside a stretch."""
+    turns = merged(turns)
     return [[round((max(s, first) - first) / 1e6, 4),
              round((min(e, last) - first) / 1e6, 4)]
             for s, e in turns if e > first and s < last]

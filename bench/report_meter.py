@@ -56,7 +56,8 @@ def draw_bars(rows):
         if value is None:
             continue
         axes.barh(i, value, 0.78, color=colour, linewidth=0)
-        axes.annotate(f" {value:g}", (value, i), va="center", fontsize=8,
+        axes.annotate(f"{value:g}", (value, i), va="center", fontsize=8,
+                      xytext=(4, 0), textcoords="offset points",
                       color=plots.INK if name == "Rouse" else plots.MUTED)
         if target and name == "Rouse":
             axes.plot([target, target], [i - 0.6, i + 0.6],

@@ -176,7 +176,8 @@ def draw_bars(result, plot, rows, colours):
                       xerr=[[mean(v) - min(v)], [max(v) - mean(v)]]
                       if len(v) > 1 and max(v) > min(v) else None,
                       error_kw={"ecolor": MUTED, "elinewidth": 0.8})
-            axes.annotate(f" {mean(v):.4g}", (max(v), at), va="center",
+            axes.annotate(f"{mean(v):.4g}", (max(v), at), va="center",
+                          xytext=(3, 0), textcoords="offset points",
                           fontsize=8, color=MUTED)
     axes.set_yticks(range(len(xs)), [short(x) for x in xs])
     axes.tick_params(axis="y", length=0, labelcolor=INK)

@@ -1,6 +1,6 @@
 import statistics
 
-from bench import Notes, Latency, common, key, probe, seed, value
+from bench import Latency, Notes, common, key, merged, probe, seed, value
 
 TITLE = "How long a turn is"
 QUESTION = ("Two hogs on one hart have the same slice. How near to it are their "
@@ -33,7 +33,7 @@ def measure(b, policy, slice, seed):
                     slice_us=slice) for n in names]
     run = b.boot(guests, [f"guest wait {' '.join(names)}", "sleep 1"], policy,
                  1, shift=4, seed=seed)
-    turns = [Notes(run.said(n)).turns[0] for n in names]
+    turns = [merged(Notes(run.said(n)).turns[0]) for n in names]
     first, last = common(turns)
     # The first and the last turn were not seen from end to end.
     long = [(e - s) / 1000 for t in turns
