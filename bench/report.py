@@ -131,10 +131,11 @@ def versions(found):
         values = sorted({str(c[name]) for c in sets if name in c})
         if values:
             words.append(f"{name} {', '.join(values)}")
-    if any(c.get("quick") for c in sets):
-        words.append("quick runs: the smallest cases only")
-    return " &middot; ".join(map(esc, words)).replace("&amp;middot;",
-                                                      "&middot;")
+    quick = [r["name"] for r in found.values() if r["conditions"].get("quick")]
+    if quick:
+        words.append("quick runs, the smallest cases only: "
+                     + ", ".join(quick))
+    return " &middot; ".join(map(esc, words))
 
 
 def page(found):

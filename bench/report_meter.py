@@ -1,9 +1,9 @@
 """The meter's table as bars: what an operation takes here, in the best that
 there is elsewhere, without a hypervisor, and what is aimed at.
 
-Rows are those of build/bench/results/meter.json: an operation on a kind of
-machine, its distribution in instructions, its target and the stages of its
-way. Others' figures come from bench/peers.py.
+Rows are those of build/bench/results/meter.json: an operation (row, title) on
+a kind of machine, its distribution in instructions, its target, and the stages
+of its way (columns stage_NAME). Others' figures come from bench/peers.py.
 """
 
 import html
@@ -17,12 +17,12 @@ SHADES = {"Xvisor": 5, "KVM": 6, "native": 0}
 
 
 def operations(result):
-    """{(operation, machine): row}, those with a target or a peer first."""
-    out = {}
-    for row in results.as_dicts(result):
-        if isinstance(row.get("median"), (int, float)):
-            out[row["operation"], str(row.get("machine", ""))] = row
-    return out
+    """{(operation, machine): row}, an operation's machines together."""
+    rows = [r for r in results.as_dicts(result)
+            if isinstance(r.get("median"), (int, float)) and r.get("row")]
+    order = list(dict.fromkeys(r["row"] for r in rows))
+    rows.sort(key=lambda r: order.index(r["row"]))
+    return {(r["row"], str(r.get("machine") or "")): r for r in rows}
 
 
 def compared(rows):
@@ -31,10 +31,10 @@ def compared(rows):
             if peers.figures(*key) or row.get("target")}
 
 
-def label(operation, machine, many):
-    short = re.sub(r"^virt,?", "", machine) or "virt"
-    short = re.sub(r"=?(aplic-imsic|on).*", "", short)
-    return operation.replace("_", " ") + (f", {short}" if many else "")
+def label(row, many):
+    machine = str(row.get("machine") or "")
+    short = re.match(r"(?:virt,)?(\w*)", machine)[1] or "virt"
+    return (row.get("title") or row["row"]) + (f", {short}" if many else "")
 
 
 def bars_of(key, row):
@@ -49,21 +49,21 @@ def draw_bars(rows):
     many = len({machine for _, machine in rows}) > 1
     lines = []
     for key, row in rows.items():
-        lines.append((label(*key, many), None, None, row.get("target")))
+        lines.append((label(row, many), None, None, row.get("target")))
         lines += [(n, v, c, row.get("target")) for n, v, c in bars_of(key, row)]
-    fig, axes = plots.figure(0.5 + 0.19 * len(lines), 8.6)
+    fig, axes = plots.figure(0.5 + 0.19 * len(lines), 7.6)
     for i, (name, value, colour, target) in enumerate(lines):
         if value is None:
             continue
         axes.barh(i, value, 0.78, color=colour, linewidth=0)
-        axes.annotate(f"{value:g}", (value, i), va="center", fontsize=8,
+        beyond = max(value, target or 0) if name == "Rouse" else value
+        axes.annotate(f"{value:g}", (beyond, i), va="center", fontsize=8,
                       xytext=(4, 0), textcoords="offset points",
                       color=plots.INK if name == "Rouse" else plots.MUTED)
         if target and name == "Rouse":
             axes.plot([target, target], [i - 0.6, i + 0.6],
                       color=plots.INK, linewidth=1.6)
-    axes.set_xscale("log")
-    axes.set_xlim(left=2)
+    plots.logarithmic(axes.xaxis, [l[1] for l in lines if l[1]])
     axes.set_yticks(range(len(lines)), [l[0] for l in lines])
     for tick, line in zip(axes.get_yticklabels(), lines):
         tick.set_color(plots.INK if line[1] is None else plots.MUTED)
@@ -78,22 +78,19 @@ def draw_bars(rows):
 
 
 def stages(row):
-    """{stage: instructions}: an object, or words like "trap 40, C 12"."""
-    found = row.get("stages") or ""
-    if isinstance(found, dict):
-        return found
-    return {name.strip(): float(n) for name, n in re.findall(
-        r"([A-Za-z][\w ,-]*?)[ :=]+([\d.]+)", str(found))}
+    """{stage: instructions}, those that there are."""
+    return {name[len("stage_"):]: n for name, n in row.items()
+            if name.startswith("stage_") and n}
 
 
 def draw_stages(rows):
     """Where the instructions of each operation are, of all its stages."""
-    rows = {k: r for k, r in rows.items() if len(stages(r)) > 1}
+    rows = {k: r for k, r in rows.items() if stages(r)}
     if not rows:
         return None
     many = len({machine for _, machine in rows}) > 1
     names = list(dict.fromkeys(s for r in rows.values() for s in stages(r)))
-    fig, axes = plots.figure(0.6 + 0.24 * len(rows), 8.6)
+    fig, axes = plots.figure(0.6 + 0.24 * len(rows), 7.6)
     for i, row in enumerate(rows.values()):
         left = 0
         for name, n in stages(row).items():
@@ -104,7 +101,7 @@ def draw_stages(rows):
     for k, name in enumerate(names):
         axes.barh(0, 0, color=plots.PALETTE[k % len(plots.PALETTE)],
                   label=name)
-    axes.set_yticks(range(len(rows)), [label(*k, many) for k in rows])
+    axes.set_yticks(range(len(rows)), [label(r, many) for r in rows.values()])
     axes.tick_params(axis="y", length=0, labelcolor=plots.INK)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
