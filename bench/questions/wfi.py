@@ -1,7 +1,7 @@
 from bench import LATENCY_COLUMNS, LISTS, Notes, hog, key, probe, seed, value
 
 TITLE = "Three ways to wait"
-QUESTION = ("WFI traps, is the hart's own, or polls for a while first. How late "
+QUESTION = ("WFI traps, is the hart's own, or polls for up to 2 ms. How late "
             "is a timer and an IPI to a vCPU that waits, alone on its hart and "
             "beside a hog, and what does waiting take from the hog?")
 COLUMNS = [
@@ -33,7 +33,7 @@ def measure(b, policy, wfi, source, beside, seed):
     guests = [probe("waiter", mode, seed, 0.7, f"ms={ms} period_us=1000 "
                     "jitter_us=500 run_us=20",
                     wfi=wfi, vcpus=vcpus,
-                    wfi_poll_us=200 if wfi == "poll" else None)]
+                    wfi_poll_us=2000 if wfi == "poll" else None)]
     guests += [hog("hog")] if beside == "a hog" else []
     run = b.boot(guests, ["sleep 1", LISTS, f"sleep {ms / 2000}", LISTS,
                           "guest wait waiter", "sleep 1"], policy, 1, shift=3,
