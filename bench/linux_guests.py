@@ -17,7 +17,8 @@ HACK_SECONDS = 25       # and so long until the second
 
 def at(second):
     """Shell: waits until a second after the machine's start."""
-    return (f"while [ $(date +%s) -lt {CLOCK_BASE + second} ]; do sleep 0.05; done; ")
+    return (f"while [ $(date +%s) -lt {CLOCK_BASE + second} ]; "
+            "do sleep 0.05; done; ")
 
 
 def side_by_side(b, policy, guests, seed):

@@ -32,8 +32,8 @@ def cases(b):
 def measure(b, policy, beside, knobs, seed):
     loops = b.seconds(1000, 300)
     # The histogram comes in one piece, and shell words keep lines short.
-    work = (f"sleep 2; cyclictest -q -p 90 -i 2000 -l {loops} -h 400000 >/tmp/h; "
-            "grep -v 000000$ /tmp/h")
+    work = (f"sleep 2; cyclictest -q -p 90 -i 2000 -l {loops} -h 400000 "
+            ">/tmp/h; grep -v 000000$ /tmp/h")
     guests = [linux("cyclictest", f"quiet run=\"{work}\"", vcpus=1,
                     initrd="linux/initrd.gz", memory="192M", **KNOBS[knobs])]
     if beside != "nobody":
