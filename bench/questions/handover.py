@@ -1,8 +1,8 @@
 from bench import guest, hog, key, seed, value
 
 TITLE = "Hand-overs and migrations"
-QUESTION = ("What does it take to divide the time on four harts: how often is a "
-            "vCPU moved, a CPU asked for work, and mail sent?")
+QUESTION = ("What does it take to divide the time on four harts: how often is "
+            "a vCPU moved, a CPU asked for work, and mail sent?")
 COLUMNS = [
     key("policy", "policy"),
     key("load", "load"),

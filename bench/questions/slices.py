@@ -3,8 +3,8 @@ import statistics
 from bench import Latency, Notes, common, key, merged, probe, seed, value
 
 TITLE = "How long a turn is"
-QUESTION = ("Two hogs on one hart have the same slice. How near to it are their "
-            "turns, as they see them themselves?")
+QUESTION = ("Two hogs on one hart have the same slice. How near to it are "
+            "their turns, as they see them themselves?")
 COLUMNS = [
     key("policy", "policy"),
     key("promised", "looks at slices"),

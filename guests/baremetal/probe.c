@@ -10,9 +10,9 @@
  *      ipi    the same, but hart 1 sleeps and hart 0 wakes it by an IPI at
  *             these moments
  *
- * It begins when the real-time clock is at `at_ms=` (at once), works until then,
- * and does so for `ms=` (1000) of guest time; then it works for `cooldown_ms=`
- * (0), so that its neighbours still have it beside them. Who is started only
+ * It begins when the real-time clock is at `at_ms=` (at once), works until
+ * then, and does so for `ms=` (1000) of guest time; then it works for
+ * `cooldown_ms=` (0), so that its neighbours still have it beside them. Who is started only
  * after that moment says so and fails. `seed=` makes the random moments.
  *
  * What was written is printed at the end, times in ticks of the timebase:
