@@ -11,14 +11,18 @@ import re
 from bench import CLOCK_BASE, harness, linux
 
 HARTS, SHIFT = 2, 3
-BOOT_SECONDS = 30       # so long until the first work; idle time is cheap
-HACK_SECONDS = 25       # and so long until the second
+
+# So long until the first work, and from then until the second, in seconds: of
+# each, and of each guest. Time in which all are idle costs nothing.
+BOOT = (10, 14)
+HACK = (10, 8)
 
 
 def at(second):
     """Shell: waits until a second after the machine's start."""
-    return (f"while [ $(date +%s) -lt {CLOCK_BASE + second} ]; "
-            "do sleep 0.05; done; ")
+    when = CLOCK_BASE + second
+    return (f"sleep $(({when - 1} - $(date +%s))); "
+            f"while [ $(date +%s) -lt {when} ]; do sleep 0.05; done; ")
 
 
 def side_by_side(b, policy, guests, seed):
@@ -30,11 +34,11 @@ def side_by_side(b, policy, guests, seed):
 
 
 def _side_by_side(b, policy, guests, seed):
-    begin = BOOT_SECONDS // (2 if b.quick else 1) + 5 * guests
+    begin = BOOT[0] + BOOT[1] * guests
     loops = 20 if b.quick else 100
     seconds = 2 if b.quick else 6
     work = (at(begin) + f"hackbench -g 2 -l {loops}; "
-            + at(begin + HACK_SECONDS)
+            + at(begin + HACK[0] + HACK[1] * guests)
             + f"stress-ng --cpu 2 --cpu-method int64 -t {seconds} "
             "--metrics-brief --seed " + str(seed))
     names = [f"linux{i}" for i in range(guests)]
