@@ -391,7 +391,7 @@ clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
 		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
-		$(B)/sim $(B)/sweep
+		$(B)/sim $(B)/sweep $(B)/afternoon
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

@@ -50,10 +50,10 @@ def _side_by_side(b, policy, guests, seed):
     for n in names:
         text = run.said(n)
         time = re.search(r"^ *Time: ([\d.]+)", text, re.M)
-        rate = re.search(r"metrc:.* cpu +\d+ +([\d.]+)", text)
+        rate = re.search(r"metrc:.* cpu +(\d+) +([\d.]+)", text)
         if not time or not rate:
             raise harness.Failure(f"{n} has not said how it went:\n"
                                   + text[-800:])
         hack.append(float(time[1]))
-        ops.append(float(rate[1]) / seconds)
+        ops.append(int(rate[1]) / float(rate[2]))
     return hack, ops
