@@ -26,7 +26,7 @@ def cases(b):
 
 def measure(b, policy, hogs, knobs, seed):
     guests = [hog(f"hog{i}") for i in range(hogs)]
-    guests.append(probe("sleeper", "wake", seed, 1 + 0.1 * hogs,
+    guests.append(probe("sleeper", "wake", seed, 1.5 + 0.2 * hogs,
                         f"ms={b.seconds(10) * 1000}", **KNOBS[knobs]))
     run = b.boot(guests, ["guest wait sleeper", "sleep 1"], policy, 1,
                  shift=4, seed=seed)

@@ -25,7 +25,7 @@ def cases(b):
 
 def measure(b, policy, harts, seed):
     low = [hog(f"low{i}", priority=50) for i in range(2 * harts)]
-    guests = low + [probe("high", "wake", seed, 1.5, priority=200,
+    guests = low + [probe("high", "wake", seed, 3, priority=200,
                           args=f"ms={b.seconds(5) * 1000}")]
     run = b.boot(guests, ["guest wait high", "sleep 1"], policy, harts,
                  shift=4, seed=seed)
