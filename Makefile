@@ -11,6 +11,9 @@
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
+#   ONLY="wfi caps"       of make bench: only these questions
+#   QUICK=1               of make bench: short runs of the smallest cases
+#   A=folder B=folder     of make bench-diff: results before and after
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -360,6 +363,24 @@ meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 
 include bench/sim/build.mk
 
+# --- benchmarks -------------------------------------------------------------
+
+.PHONY: bench report bench-diff setup-bench
+
+# Debian's own Python has matplotlib.
+setup-bench:
+	@SETUP=$(SETUP) tools/setup bench
+
+bench: all guests setup-bench  ## ask the questions of bench/, and report
+	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(ONLY)
+	@/usr/bin/python3 bench/report.py
+
+report: setup-bench  ## make build/bench/report.html of the results there are
+	@/usr/bin/python3 bench/report.py
+
+bench-diff:  ## compare two folders of results, A and B
+	@bench/diff "$(A)" "$(B)"
+
 # --- the rest ---------------------------------------------------------------
 
 format:  ## let clang-format decide about white space
@@ -371,7 +392,7 @@ clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
 		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
-		$(B)/sim $(B)/sweep
+		$(B)/sim $(B)/sweep $(B)/afternoon
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

@@ -206,9 +206,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	core->epoch = p->epoch;
 	core->resched = true;
 	for (u = core->units; u; u = u->next) {
-		if (u->epoch != core->epoch && core->ops->unit_init)
-			core->ops->unit_init(&core->sc, u, now);
-		u->epoch = core->epoch;
+		unit_part(core, u, now);
 		if (core->ops->unit_add)
 			core->ops->unit_add(&core->sc, u, now);
 	}

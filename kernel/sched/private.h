@@ -36,6 +36,8 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now);
 /* In and out of home's list and the policy's hands. */
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now);
+/* The unit's part, zeroed and made by unit_init, if it is another policy's. */
+void unit_part(struct sched_core *core, struct sched_unit *u, u64 now);
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now);
 /* Does the policy have room? Sets or clears u->refused. */
 bool unit_admit(struct sched_core *core, struct sched_unit *u);
