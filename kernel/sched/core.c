@@ -139,7 +139,7 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 
 static inline void turn_begin(struct sched_core *core, u64 now)
 {
-	u64 until = core->deadline;
+	u64 until = MIN(core->deadline, core->balance_at);
 
 	if (unlikely(tasks_wait(core)))
 		until = MIN(until, core->guests_until);
