@@ -14,6 +14,7 @@
 #include "kernel/vcpu.h"
 
 struct cpu;
+struct sta_page;
 
 /* CSRs with a VS copy, and those without that must still not leak. */
 struct vs_csrs {
@@ -75,6 +76,12 @@ struct riscv_vcpu {
 	u32 ipi_next; /* its IPI to all harts goes on with this one; 0: none */
 
 	struct vfence fence; /* remote fences; see vfence.h */
+
+	/* STA (vsbi_sta.c), the owner only: the page in the guest's RAM, when
+	 * it was registered and what it says, in ticks of waiting. */
+	struct sta_page *sta_page;
+	u64 sta_since_ticks, sta_told_ticks;
+	u32 sta_seq;
 
 	struct vcpu v;
 };

@@ -25,6 +25,7 @@
 #define VSBI_EID_HSM 0x48534d
 #define VSBI_EID_SRST 0x53525354
 #define VSBI_EID_DBCN 0x4442434e
+#define VSBI_EID_STA 0x535441
 
 /* BASE (chapter 4). */
 #define VSBI_BASE_SPEC_VERSION 0
@@ -105,6 +106,9 @@
 #define VSBI_DBCN_WRITE 0
 #define VSBI_DBCN_READ 1
 #define VSBI_DBCN_WRITE_BYTE 2
+
+/* STA (chapter 16). */
+#define VSBI_STA_SET_SHMEM 0
 
 /* Legacy extensions (chapter 5); the extension is the function. */
 #define VSBI_LEGACY_SET_TIMER 0x00

@@ -252,6 +252,7 @@ void vsbi_guest_reset(struct guest *g)
 		v->ipi_next = 0;
 		vtimer_reset(v);
 		vfence_reset(v);
+		vsbi_vcpu_reset(v);
 	}
 }
 

@@ -121,6 +121,12 @@ static u8 *ram_at(struct gpa at, size_t len)
 		       w.ram + off : NULL;
 }
 
+void *gmem_ptr(struct gmem *m, struct gpa at, size_t len)
+{
+	(void)m;
+	return ram_at(at, len);
+}
+
 int guest_read(struct guest *g, struct gpa at, void *buf, size_t len)
 {
 	u8 *p = ram_at(at, len);
@@ -184,6 +190,7 @@ void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg)
 	if (w.at_reset)
 		w.at_reset(v);
 	v->virq = 0;
+	vsbi_vcpu_reset(to_riscv(v));
 }
 
 enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)

@@ -20,6 +20,7 @@ struct sbi_ret {
 #define SBI_ERR_ALREADY_AVAILABLE (-6)
 #define SBI_ERR_ALREADY_STARTED	  (-7)
 #define SBI_ERR_ALREADY_STOPPED	  (-8)
+#define SBI_ERR_NO_SHMEM	  (-9)
 
 #define SBI_LEGACY_SET_TIMER   0
 #define SBI_LEGACY_PUTCHAR     1
@@ -77,6 +78,9 @@ struct sbi_ret {
 #define SBI_DBCN_WRITE	    0
 #define SBI_DBCN_READ	    1
 #define SBI_DBCN_WRITE_BYTE 2
+
+#define SBI_STA		  0x535441
+#define SBI_STA_SET_SHMEM 0
 
 static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
 				       u64 x3, u64 x4, u64 x5)
