@@ -8,6 +8,7 @@
 #define ROUSE_ARCH_RISCV_VCPU_H
 
 #include "arch/riscv/vfence.h"
+#include "arch/riscv/vpmu.h"
 #include "emul/emul.h"
 #include "kernel/base.h"
 #include "kernel/guest.h"
@@ -59,6 +60,7 @@ struct riscv_vcpu {
 	/* The owner only. */
 	struct vs_csrs vs;
 	u64 henvcfg;
+	u64 hcounteren;
 	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */
 	struct fp_state fp;
 	struct vector_state *vector; /* NULL without V */
@@ -84,6 +86,9 @@ struct riscv_vcpu {
 	u32 sta_seq;
 
 	struct vcpu v;
+
+	/* Large, so last: trap.S reaches what is within 2 KiB. */
+	struct vpmu pmu; /* PMU; see vpmu.h */
 };
 
 static inline struct riscv_vcpu *to_riscv(struct vcpu *v)

@@ -6,7 +6,7 @@
  * NOT_SUPPORTED (chapter 3). Ids are compared in full: a register whose upper
  * half is not the sign of its lower names no extension.
  *
- * Not offered, so probed as 0: PMU, SUSP, CPPC, NACL, and all of the
+ * Not offered, so probed as 0: SUSP, CPPC, NACL, and all of the
  * experimental, vendor's and firmware's spaces.
  *
  * Rejected: a linker section, as for devices and policies. The order of the
@@ -16,7 +16,7 @@
 
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
-	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_legacy,
+	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_pmu, &vsbi_legacy,
 };
 
 static const struct vsbi_ext *ext_find(u64 eid)
@@ -34,7 +34,27 @@ u64 vsbi_probe(u64 eid)
 
 void vsbi_vcpu_reset(struct riscv_vcpu *v)
 {
+	vsbi_pmu_reset(v);
 	vsbi_sta_reset(v);
+}
+
+static void on_wait(struct vcpu *vc, bool waits)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	if (v->sta_page)
+		vsbi_sta_waits(v, waits);
+	if (!v->pmu.hw_used)
+		return;
+	if (waits)
+		vpmu_pause(v);
+	else
+		vpmu_resume(v);
+}
+
+void vsbi_waits_choose(struct riscv_vcpu *v)
+{
+	v->v.waits = v->sta_page || v->pmu.hw_used ? on_wait : NULL;
 }
 
 enum exit_next vsbi_call(struct riscv_vcpu *v)

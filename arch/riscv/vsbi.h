@@ -26,7 +26,7 @@ struct vsbi_ext {
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
-	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_legacy;
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
@@ -143,6 +143,16 @@ bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
  */
 void vsbi_vcpu_reset(struct riscv_vcpu *v);
 void vsbi_sta_reset(struct riscv_vcpu *v);
+void vsbi_pmu_reset(struct riscv_vcpu *v);
+
+/* hcounteren of who has no counters of his own: cycle, time and instret. */
+#define VSBI_COUNTEREN_ALL 7u
+
+/* Who wants to know that `v` waits has changed; sets v->v.waits. */
+void vsbi_waits_choose(struct riscv_vcpu *v);
+
+/* STA's part of v->v.waits; it has a page. */
+void vsbi_sta_waits(struct riscv_vcpu *v, bool waits);
 
 /*
  * A guest starts anew: all its harts are stopped, with no timer and no fence

@@ -7,9 +7,10 @@
  * by nobody, are not in it.
  *
  * The page is written where the vCPU comes back from a wait, and one byte of it
- * where it begins to wait, by the owner's CPU. The scheduler calls
- * v->v.waits for that, which is NULL unless a page is registered: who doesn't
- * use it pays one test, and only where the policy was asked whose turn it is.
+ * where it begins to wait, by the owner's CPU. The scheduler calls v->v.waits
+ * for that, which is NULL unless a page is registered (or PMU needs it): who
+ * doesn't use it pays one test, and only where the policy was asked whose turn
+ * it is.
  * A vCPU that is woken onto an idle CPU has not waited and doesn't come here.
  *
  * Values are written whole and never read back: a guest that scribbles on its
@@ -44,10 +45,9 @@ struct sta_page {
 	u8 pad[47];
 };
 
-static void sta_waits(struct vcpu *vc, bool waits)
+void vsbi_sta_waits(struct riscv_vcpu *v, bool waits)
 {
-	struct riscv_vcpu *v = to_riscv(vc);
-	u64 ticks = vc->sched.ticks[RUNSTATE_RUNNABLE] - v->sta_since_ticks;
+	u64 ticks = v->v.sched.ticks[RUNSTATE_RUNNABLE] - v->sta_since_ticks;
 	struct sta_page *page = v->sta_page;
 
 	ck_pr_store_8(&page->preempted, waits);
@@ -64,8 +64,8 @@ static void sta_waits(struct vcpu *vc, bool waits)
 
 void vsbi_sta_reset(struct riscv_vcpu *v)
 {
-	v->v.waits = NULL;
 	v->sta_page = NULL;
+	vsbi_waits_choose(v);
 }
 
 /* Section 16.1. */
@@ -90,7 +90,7 @@ static enum exit_next sta_set_shmem(struct riscv_vcpu *v)
 	v->sta_seq = 0;
 	v->sta_told_ticks = 0;
 	v->sta_since_ticks = v->v.sched.ticks[RUNSTATE_RUNNABLE];
-	v->v.waits = sta_waits;
+	vsbi_waits_choose(v);
 	return vsbi_return(v, VSBI_OK, 0);
 }
 

@@ -48,7 +48,7 @@ void world_cpu_init(struct riscv_cpu *c)
 	csr_write(CSR_HEDELEG, DELEGATED);
 	csr_write(CSR_HIDELEG, IRQ_BIT(IRQ_VSSI) | IRQ_BIT(IRQ_VSTI) |
 				       IRQ_BIT(IRQ_VSEI));
-	csr_write(CSR_HCOUNTEREN, GUEST_COUNTERS);
+	vhw_hcounteren_set(GUEST_COUNTERS);
 	csr_write(CSR_HGEIE, 0);
 	csr_write(CSR_HVIP, 0);
 	csr_write(CSR_HIE, 0);
@@ -119,6 +119,10 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 		c->henvcfg = v->henvcfg;
 		csr_write(CSR_HENVCFG, c->henvcfg);
 	}
+	if (unlikely(c->hcounteren != v->hcounteren))
+		vhw_hcounteren_set(v->hcounteren);
+	if (unlikely(v->pmu.hw_used))
+		vpmu_resume(v);
 	vtimer_load(v);
 	v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
 		     fpu_load(c, v);
@@ -147,6 +151,8 @@ void arch_vcpu_save(struct vcpu *vc)
 	struct riscv_vcpu *v = to_riscv(vc);
 	struct riscv_cpu *c = riscv_this();
 
+	if (unlikely(v->pmu.hw_used))
+		vpmu_pause(v);
 	vs_save(&v->vs);
 	v->hvip = csr_read(CSR_HVIP);
 	vtimer_save(v);
@@ -160,8 +166,10 @@ static inline void flush(struct riscv_vcpu *v)
 {
 	u32 bits = ck_pr_fas_32(&v->v.virq, 0);
 
-	if (bits & VIRQ_SOFT)
+	if (bits & VIRQ_SOFT) {
 		csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSSI));
+		vpmu_event_at(&v->pmu, VPMU_IPI_RECEIVED);
+	}
 	/* What the other side raises most comes alone. */
 	if (likely(!(bits & ~VIRQ_SOFT)))
 		return;

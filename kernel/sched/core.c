@@ -174,8 +174,11 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	 * it may run again. */
 	if ((core->load || now >= core->deadline) && now < core->guests_until)
 		return false;
-	if (u)
+	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+		if (unlikely(unit_vcpu(u)->waits))
+			unit_vcpu(u)->waits(unit_vcpu(u), true);
+	}
 	/* Tasks may keep it from waiting for long. */
 	if (!core->loaded)
 		arch_guest_let_go();

@@ -244,6 +244,26 @@ void vhw_vs_restart(void)
 	w.hart.restarts++;
 }
 
+u64 vhw_cycle(void)
+{
+	return w.hart.cycle;
+}
+
+u64 vhw_instret(void)
+{
+	return w.hart.instret;
+}
+
+void vhw_hcounteren_set(u64 bits)
+{
+	w.hart.hcounteren = bits;
+}
+
+u64 vhw_scounteren(void)
+{
+	return w.hart.scounteren;
+}
+
 void vhw_hvip_set(u64 bits)
 {
 	w.hart.hvip |= bits;

@@ -5,7 +5,7 @@
 /* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
  * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
  * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_sta.c arch/riscv/vtimer.c
+ * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_pmu.c arch/riscv/vsbi_sta.c arch/riscv/vtimer.c
  * arch/riscv/vfence.c */
 #include "tests/unit/fake_vsbi.h"
 
@@ -48,7 +48,7 @@ static void probe_knows_exactly_what_is_offered(void **state)
 		{ 0x48534d, 1 },   /* HSM */
 		{ 0x53525354, 1 }, /* SRST */
 		{ 0x4442434e, 1 }, /* DBCN */
-		{ 0x504d55, 0 },   /* PMU */
+		{ 0x504d55, 1 },   /* PMU */
 		{ 0x53555350, 0 }, /* SUSP */
 		{ 0x43505043, 0 }, /* CPPC */
 		{ 0x4e41434c, 0 }, /* NACL */
@@ -70,7 +70,7 @@ static void an_unknown_extension_is_not_supported(void **state)
 	struct fake_ret r;
 
 	(void)state;
-	expect_ret(CALL(0x504d55, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
+	expect_ret(CALL(0x4e41434c, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
 	expect_ret(CALL(0x100000010, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
 	/* A reserved legacy id answers in a0 alone (fake_call checks a1). */
 	r = CALL(0x09, 0, 1, 2);
@@ -87,6 +87,7 @@ static void an_unknown_function_is_not_supported(void **state)
 		{ VSBI_EID_IPI, 1 },    { VSBI_EID_RFENCE, 7 },
 		{ VSBI_EID_HSM, 4 },    { VSBI_EID_SRST, 1 },
 		{ VSBI_EID_DBCN, 3 },   { VSBI_EID_STA, 1 },
+		{ VSBI_EID_PMU, 9 },
 	};
 
 	(void)state;

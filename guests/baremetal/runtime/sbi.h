@@ -82,6 +82,26 @@ struct sbi_ret {
 #define SBI_STA		  0x535441
 #define SBI_STA_SET_SHMEM 0
 
+#define SBI_PMU		       0x504d55
+#define SBI_PMU_NUM	       0
+#define SBI_PMU_INFO	       1
+#define SBI_PMU_CONFIG	       2
+#define SBI_PMU_START	       3
+#define SBI_PMU_STOP	       4
+#define SBI_PMU_FW_READ	       5
+#define SBI_PMU_FW_READ_HI     6
+#define SBI_PMU_SHMEM	       7
+#define SBI_PMU_EVENT_INFO     8
+#define SBI_PMU_CLEAR	       2 /* flags of config, start, stop */
+#define SBI_PMU_AUTO	       4
+#define SBI_PMU_SET_VALUE      1
+#define SBI_PMU_START_SNAPSHOT 2
+#define SBI_PMU_STOP_RESET     1
+#define SBI_PMU_STOP_SNAPSHOT  2
+#define SBI_PMU_CYCLES	       1 /* events */
+#define SBI_PMU_INSTRUCTIONS   2
+#define SBI_PMU_FW(code)       (0xf0000 + (code))
+
 static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
 				       u64 x3, u64 x4, u64 x5)
 {
