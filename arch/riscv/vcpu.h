@@ -85,6 +85,8 @@ struct riscv_vcpu {
 	u64 sta_since_ticks, sta_told_ticks;
 	u32 sta_seq;
 
+	u32 fwft_locked; /* FWFT, the owner only: a bit a feature */
+
 	struct vcpu v;
 
 	/* Large, so last: trap.S reaches what is within 2 KiB. */

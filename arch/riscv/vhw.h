@@ -63,6 +63,19 @@ static inline void vhw_hcounteren_set(u64 bits)
 	csr_write(CSR_HCOUNTEREN, bits);
 }
 
+static inline void vhw_henvcfg_set(u64 bits)
+{
+	riscv_this()->henvcfg = bits;
+	csr_write(CSR_HENVCFG, bits);
+}
+
+/* Writes henvcfg and returns what stuck. */
+static inline u64 vhw_henvcfg_try(u64 bits)
+{
+	csr_write(CSR_HENVCFG, bits);
+	return csr_read(CSR_HENVCFG);
+}
+
 /* The guest's own leave for its U-mode. */
 static inline u64 vhw_scounteren(void)
 {
@@ -126,6 +139,8 @@ void vhw_vs_restart(void);
 u64 vhw_cycle(void);
 u64 vhw_instret(void);
 void vhw_hcounteren_set(u64 bits);
+void vhw_henvcfg_set(u64 bits);
+u64 vhw_henvcfg_try(u64 bits);
 u64 vhw_scounteren(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);

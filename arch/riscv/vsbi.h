@@ -26,7 +26,7 @@ struct vsbi_ext {
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
-	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_legacy;
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
@@ -144,6 +144,14 @@ bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
 void vsbi_vcpu_reset(struct riscv_vcpu *v);
 void vsbi_sta_reset(struct riscv_vcpu *v);
 void vsbi_pmu_reset(struct riscv_vcpu *v);
+
+/* Which features of FWFT all harts can have. */
+#define FWFT_ADUE (1u << 0)
+extern u32 fwft_harts_have;
+
+/* Narrows fwft_harts_have to what this hart has; leaves `henvcfg` in its
+ * register. Each hart once, before there are guests. */
+void fwft_probe(u64 henvcfg);
 
 /* hcounteren of who has no counters of his own: cycle, time and instret. */
 #define VSBI_COUNTEREN_ALL 7u

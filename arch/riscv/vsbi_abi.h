@@ -18,6 +18,7 @@
 #define VSBI_ALREADY_STARTED -7
 #define VSBI_ALREADY_STOPPED -8
 #define VSBI_NO_SHMEM -9
+#define VSBI_DENIED_LOCKED -14 /* of version 3.0 */
 
 /* Extensions. */
 #define VSBI_EID_LEGACY_LAST 0x0f /* 0x00..0x0f are legacy (chapter 5) */
@@ -30,6 +31,7 @@
 #define VSBI_EID_DBCN 0x4442434e
 #define VSBI_EID_STA 0x535441
 #define VSBI_EID_PMU 0x504d55
+#define VSBI_EID_FWFT 0x46574654
 
 /* BASE (chapter 4). */
 #define VSBI_BASE_SPEC_VERSION 0
@@ -124,6 +126,10 @@
 #define VSBI_PMU_FW_READ_HI 6
 #define VSBI_PMU_SET_SHMEM 7
 #define VSBI_PMU_EVENT_INFO 8 /* of version 3.0 */
+
+/* FWFT (chapter 18 of version 3.0). */
+#define VSBI_FWFT_SET 0
+#define VSBI_FWFT_GET 1
 
 /* Legacy extensions (chapter 5); the extension is the function. */
 #define VSBI_LEGACY_SET_TIMER 0x00

@@ -9,8 +9,8 @@
  * configured nothing reads the hart's own (hcounteren has all bits set): it
  * costs nothing, kernels and programs of before this extension expect to be
  * able to, and what it shows of the neighbours is what `time`, which can't be
- * hidden, shows as well. Nobody was promised that it stands still. Once an event
- * is configured, the promise is made: hcounteren's bit is off for this vCPU
+ * hidden, shows as well. Nobody was promised that it stands still. Once an
+ * event is configured, the promise is made: hcounteren's bit is off for this vCPU
  * alone, the read traps, and is answered with
  *
  *   value                          while the counter is stopped
@@ -34,8 +34,8 @@
  *
  * There are no overflow interrupts: they need Sscofpmf for guests.
  *
- * A set with a counter that doesn't exist is refused whole. If some of a set are
- * started (stopped) already, the others are, and the answer says so.
+ * A set with a counter that doesn't exist is refused whole. If some of a set
+ * are started (stopped) already, the others are, and the answer says so.
  *
  * Rejected: trapping reads for all guests (rdcycle is read in tight loops), a
  * count a counter and event (an IPI would look at 29 counters).
@@ -413,8 +413,8 @@ static bool event_info(struct event_info *e)
 
 /*
  * Section 11.14. The guest may ask about as many events as its memory holds.
- * After INFO_BATCH of them its turn ends with the call still to be made; when it
- * is made again, with what it was made with, it goes on.
+ * After INFO_BATCH of them its turn ends with the call still to be made; when
+ * it is made again, with what it was made with, it goes on.
  */
 static enum exit_next event_get_info(struct riscv_vcpu *v)
 {

@@ -55,7 +55,7 @@ void world_cpu_init(struct riscv_cpu *c)
 	c->htimedelta = 0;
 	csr_write(CSR_HTIMEDELTA, 0);
 	c->henvcfg = isa_guest_henvcfg();
-	csr_write(CSR_HENVCFG, c->henvcfg);
+	fwft_probe(c->henvcfg);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_HSTATEEN0, STATEEN0_SENVCFG | STATEEN0_SE0);
 	if (isa_has(ISA_SSAIA))

@@ -259,6 +259,16 @@ void vhw_hcounteren_set(u64 bits)
 	w.hart.hcounteren = bits;
 }
 
+void vhw_henvcfg_set(u64 bits)
+{
+	w.hart.henvcfg = bits;
+}
+
+u64 vhw_henvcfg_try(u64 bits)
+{
+	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+}
+
 u64 vhw_scounteren(void)
 {
 	return w.hart.scounteren;

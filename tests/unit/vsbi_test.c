@@ -5,8 +5,8 @@
 /* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
  * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
  * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_pmu.c arch/riscv/vsbi_sta.c arch/riscv/vtimer.c
- * arch/riscv/vfence.c */
+ * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
+ * arch/riscv/vsbi_sta.c arch/riscv/vtimer.c arch/riscv/vfence.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"
@@ -53,6 +53,7 @@ static void probe_knows_exactly_what_is_offered(void **state)
 		{ 0x43505043, 0 }, /* CPPC */
 		{ 0x4e41434c, 0 }, /* NACL */
 		{ 0x535441, 1 },   /* STA */
+		{ 0x46574654, 1 }, /* FWFT */
 		{ 0x08000000, 0 }, /* experimental */
 		{ 0x09000000, 0 }, /* vendor's */
 		{ 0x0a000000, 0 }, /* firmware's */
@@ -88,6 +89,7 @@ static void an_unknown_function_is_not_supported(void **state)
 		{ VSBI_EID_HSM, 4 },    { VSBI_EID_SRST, 1 },
 		{ VSBI_EID_DBCN, 3 },   { VSBI_EID_STA, 1 },
 		{ VSBI_EID_PMU, 9 },
+		{ VSBI_EID_FWFT, 2 },
 	};
 
 	(void)state;

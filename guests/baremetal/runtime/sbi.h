@@ -21,6 +21,7 @@ struct sbi_ret {
 #define SBI_ERR_ALREADY_STARTED	  (-7)
 #define SBI_ERR_ALREADY_STOPPED	  (-8)
 #define SBI_ERR_NO_SHMEM	  (-9)
+#define SBI_ERR_DENIED_LOCKED	  (-14)
 
 #define SBI_LEGACY_SET_TIMER   0
 #define SBI_LEGACY_PUTCHAR     1
@@ -101,6 +102,15 @@ struct sbi_ret {
 #define SBI_PMU_CYCLES	       1 /* events */
 #define SBI_PMU_INSTRUCTIONS   2
 #define SBI_PMU_FW(code)       (0xf0000 + (code))
+
+#define SBI_FWFT	 0x46574654
+#define SBI_FWFT_SET	 0
+#define SBI_FWFT_GET	 1
+#define FWFT_MISALIGNED	 0
+#define FWFT_LANDING_PAD 1
+#define FWFT_AD		 4
+#define FWFT_PMLEN	 5
+#define FWFT_LOCK	 1
 
 static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
 				       u64 x3, u64 x4, u64 x5)
