@@ -6,7 +6,7 @@
  * NOT_SUPPORTED (chapter 3). Ids are compared in full: a register whose upper
  * half is not the sign of its lower names no extension.
  *
- * Not offered, so probed as 0: SUSP, CPPC, NACL, SSE, DBTR, and all of the
+ * Not offered, so probed as 0: CPPC, NACL, SSE, DBTR, and all of the
  * experimental, vendor's and firmware's spaces.
  *
  * Rejected: a linker section, as for devices and policies. The order of the
@@ -17,7 +17,7 @@
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
 	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_pmu, &vsbi_fwft,
-	&vsbi_legacy,
+	&vsbi_susp, &vsbi_legacy,
 };
 
 static const struct vsbi_ext *ext_find(u64 eid)

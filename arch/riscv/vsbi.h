@@ -26,7 +26,8 @@ struct vsbi_ext {
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
-	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_legacy;
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_susp,
+	vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
@@ -127,6 +128,12 @@ static inline bool vsbi_settled(const struct riscv_vcpu *v)
 
 /* The HSM state of a hart, VHSM_*, exact at some moment of the call. */
 u32 vsbi_hsm_status(const struct riscv_vcpu *t);
+
+/*
+ * A non-retentive suspend of the calling hart, which goes on at `pc` with a1 =
+ * `arg` (section 9.4). Refused with INVALID_ADDRESS: nothing was done.
+ */
+enum exit_next vsbi_hsm_suspend_anew(struct riscv_vcpu *v, u64 pc, u64 arg);
 
 /*
  * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet

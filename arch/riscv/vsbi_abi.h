@@ -31,6 +31,7 @@
 #define VSBI_EID_DBCN 0x4442434e
 #define VSBI_EID_STA 0x535441
 #define VSBI_EID_PMU 0x504d55
+#define VSBI_EID_SUSP 0x53555350
 #define VSBI_EID_FWFT 0x46574654
 
 /* BASE (chapter 4). */
@@ -130,6 +131,10 @@
 /* FWFT (chapter 18 of version 3.0). */
 #define VSBI_FWFT_SET 0
 #define VSBI_FWFT_GET 1
+
+/* SUSP (chapter 13): the function, the sleep type. */
+#define VSBI_SUSP_SUSPEND 0
+#define VSUSP_SUSPEND_TO_RAM 0
 
 /* Legacy extensions (chapter 5); the extension is the function. */
 #define VSBI_LEGACY_SET_TIMER 0x00

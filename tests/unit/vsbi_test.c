@@ -6,7 +6,8 @@
  * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
  * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
  * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vtimer.c arch/riscv/vfence.c */
+ * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
+ * arch/riscv/vfence.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"
@@ -49,7 +50,7 @@ static void probe_knows_exactly_what_is_offered(void **state)
 		{ 0x53525354, 1 }, /* SRST */
 		{ 0x4442434e, 1 }, /* DBCN */
 		{ 0x504d55, 1 },   /* PMU */
-		{ 0x53555350, 0 }, /* SUSP */
+		{ 0x53555350, 1 }, /* SUSP */
 		{ 0x43505043, 0 }, /* CPPC */
 		{ 0x4e41434c, 0 }, /* NACL */
 		{ 0x535441, 1 },   /* STA */
@@ -90,6 +91,7 @@ static void an_unknown_function_is_not_supported(void **state)
 		{ VSBI_EID_DBCN, 3 },   { VSBI_EID_STA, 1 },
 		{ VSBI_EID_PMU, 9 },
 		{ VSBI_EID_FWFT, 2 },
+		{ VSBI_EID_SUSP, 1 },
 	};
 
 	(void)state;

@@ -112,6 +112,9 @@ struct sbi_ret {
 #define FWFT_PMLEN	 5
 #define FWFT_LOCK	 1
 
+#define SBI_SUSP	 0x53555350
+#define SBI_SUSP_SUSPEND 0
+
 static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
 				       u64 x3, u64 x4, u64 x5)
 {
@@ -188,5 +191,8 @@ struct suspend {
  * came back at the resume address, else the SBI error (0: retentive).
  */
 long hart_suspend(struct suspend *s, u32 type);
+
+/* The same for the machine (SUSP), to RAM. */
+long system_suspend(struct suspend *s);
 
 #endif
