@@ -121,11 +121,15 @@ static enum exit_next exit_wfi(struct riscv_vcpu *v)
 	return arch_vcpu_pending(&v->v) ? NEXT_ADVANCE : NEXT_BLOCK;
 }
 
-/* A counter that is kept for the vCPU. */
-static enum exit_next exit_counter(struct riscv_vcpu *v, u32 inst, u64 val)
+/* A vCPU with counters of its own; it may have read one. */
+static __attribute__((noinline)) enum exit_next
+exit_counter(struct riscv_vcpu *v, u32 inst, bool vs_mode)
 {
 	u32 rd = inst >> 7 & 31;
+	u64 val;
 
+	if (!vpmu_csr_read(v, inst, !vs_mode, &val))
+		return exit_reflect(v, CAUSE_ILLEGAL, inst);
 	if (!((v->have | 1) >> rd & 1))
 		return NEXT_FULL;
 	reg_set(v, rd, val);
@@ -136,7 +140,6 @@ static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
 {
 	u64 inst = csr_read(CSR_STVAL);
 	bool vs_mode = csr_read(CSR_SSTATUS) & SSTATUS_SPP;
-	u64 val;
 	u32 fetched;
 
 	(void)cause;
@@ -151,9 +154,8 @@ static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
 		return NEXT_YIELD;
 	if (inst == INST_WRS_STO)
 		return NEXT_ADVANCE;
-	if (unlikely(v->pmu.hw_used) &&
-	    vpmu_csr_read(v, (u32)inst, !vs_mode, &val))
-		return exit_counter(v, (u32)inst, val);
+	if (unlikely(v->hcounteren != GUEST_COUNTERS))
+		return exit_counter(v, (u32)inst, vs_mode);
 	return exit_reflect(v, CAUSE_ILLEGAL, inst);
 }
 

@@ -98,6 +98,14 @@ static void vs_save(struct vs_csrs *s)
 		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
+/* `v`, or who was here before, has counters of its own. */
+static __attribute__((noinline)) void counters_load(struct riscv_vcpu *v)
+{
+	vhw_hcounteren_set(v->hcounteren);
+	if (v->pmu.hw_used)
+		vpmu_resume(v);
+}
+
 static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 					       struct riscv_cpu *c)
 {
@@ -119,10 +127,8 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 		c->henvcfg = v->henvcfg;
 		csr_write(CSR_HENVCFG, c->henvcfg);
 	}
-	if (unlikely(c->hcounteren != v->hcounteren))
-		vhw_hcounteren_set(v->hcounteren);
-	if (unlikely(v->pmu.hw_used))
-		vpmu_resume(v);
+	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
+		counters_load(v);
 	vtimer_load(v);
 	v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
 		     fpu_load(c, v);
@@ -151,7 +157,7 @@ void arch_vcpu_save(struct vcpu *vc)
 	struct riscv_vcpu *v = to_riscv(vc);
 	struct riscv_cpu *c = riscv_this();
 
-	if (unlikely(v->pmu.hw_used))
+	if (unlikely(v->hcounteren != GUEST_COUNTERS))
 		vpmu_pause(v);
 	vs_save(&v->vs);
 	v->hvip = csr_read(CSR_HVIP);
@@ -168,7 +174,9 @@ static inline void flush(struct riscv_vcpu *v)
 
 	if (bits & VIRQ_SOFT) {
 		csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSSI));
-		vpmu_event_at(&v->pmu, VPMU_IPI_RECEIVED);
+		/* Who counts has no quick path. */
+		if (unlikely(!v->quick))
+			vpmu_event_at(&v->pmu, VPMU_IPI_RECEIVED);
 	}
 	/* What the other side raises most comes alone. */
 	if (likely(!(bits & ~VIRQ_SOFT)))
