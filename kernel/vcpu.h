@@ -62,6 +62,9 @@ struct vcpu {
 
 	/* The owner only (readable by listings, each word by itself). */
 	struct sched_unit sched __cacheline;
+	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
+		* CPU, or has one again (its runstate says so already); NULL:
+		* its guest doesn't want to know */
 	u64 wakes;      /* from BLOCKED */
 	u64 exits;      /* counted by the architecture */
 	u64 dispatches; /* turns that began after another's, or after a wait */

@@ -10,7 +10,7 @@
 #include "arch/riscv/isa.h"
 #include "arch/riscv/quick.h"
 #include "arch/riscv/vfence.h"
-#include "arch/riscv/vsbi_abi.h"
+#include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
 #include "arch/riscv/world.h"
 #include "kernel/arch.h"
@@ -78,6 +78,7 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->v.virq = 0;
 	vtimer_reset(v);
 	vfence_reset(v);
+	vsbi_vcpu_reset(v);
 }
 
 static const char *const reg_names[32] = {

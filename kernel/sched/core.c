@@ -71,6 +71,8 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 	}
 	v->dispatches++;
 	unit_runstate(u, RUNSTATE_RUNNING, now);
+	if (unlikely(v->waits))
+		v->waits(v, false);
 }
 
 /* The current gives way; it may be another CPU's afterwards. */
@@ -78,11 +80,15 @@ static __attribute__((noinline)) void put_back(struct sched_core *core,
 					       u64 now)
 {
 	struct sched_unit *u = core->sc.current;
+	struct vcpu *v = unit_vcpu(u);
 
 	current_drop(core, now);
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	/* Before another CPU may have it. */
+	if (unlikely(v->waits))
+		v->waits(v, true);
 	if (core->why == WHY_YIELD)
 		unit_route_yielded(core, u, now);
 	else
@@ -168,14 +174,20 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	 * it may run again. */
 	if ((core->load || now >= core->deadline) && now < core->guests_until)
 		return false;
-	if (u)
+	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+		if (unlikely(unit_vcpu(u)->waits))
+			unit_vcpu(u)->waits(unit_vcpu(u), true);
+	}
 	/* Tasks may keep it from waiting for long. */
 	if (!core->loaded)
 		arch_guest_let_go();
 	task_run_step(core, now);
-	if (u)
+	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNING, time_now_ticks());
+		if (unlikely(unit_vcpu(u)->waits))
+			unit_vcpu(u)->waits(unit_vcpu(u), false);
+	}
 	return true;
 }
 
