@@ -8,6 +8,7 @@
 
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/host_irq.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
@@ -86,5 +87,5 @@ void arch_wait(void)
 	if (unlikely(pending & IRQ_BIT(IRQ_STI)))
 		oneshot_fired(&riscv_this()->timer);
 	if (pending & IRQ_BIT(IRQ_SEI))
-		arch_host_irq();
+		host_irq_take();
 }

@@ -217,7 +217,6 @@ static inline u64 alone_begin(struct sched_cpu *sc, struct credit_unit *cu,
 
 	cu->began_ticks = now;
 	vtime_turn_begin(&cu->vtime);
-	vtime_follow(&cc->vtime, cu->vtime.at);
 	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
 	return TIME_NEVER;
 }
@@ -230,6 +229,7 @@ resume_join(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
 		   WHY_WOKEN, true, now);
+	vtime_follow(&cc->vtime, cu->vtime.at);
 	return alone_begin(sc, cu, now);
 }
 

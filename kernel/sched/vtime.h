@@ -108,7 +108,8 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
  * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is as
  * far as the CPU's time: then the CPU's time followed it when it ran here last,
  * and only its guest's others may have got ahead of it. False: it isn't, or
- * nobody has been here for long, and nothing was done.
+ * nobody has been here for long, and nothing was done. True: the CPU's time has
+ * followed it again.
  */
 static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 				const struct vtime_guest *vg,
@@ -119,8 +120,11 @@ static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 	if (unlikely(at != vc->now ||
 		     now - vc->empty_since >= vc->claim_ticks))
 		return false;
-	if (used && (s64)(used - at) > 0)
-		vu->at = vtime_earlier(used, at + vtime_slice(a));
+	if (used && (s64)(used - at) > 0) {
+		at = vtime_earlier(used, at + vtime_slice(a));
+		vu->at = at;
+		vc->now = at;
+	}
 	vu->waited = false;
 	vc->empty_since = 0;
 	return true;
