@@ -206,6 +206,8 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 
 	/* In this order: where the doorbell is one of the interrupts that the
 	 * host's devices use as well, it is claimed along with them. */
+	/* What rings after this look pends until the next, or ends the turn or
+	 * the wait; and its mail is posted by then. */
 	if (arch_irq_pends()) {
 		arch_host_irq();
 		arch_doorbell_ack();
