@@ -209,7 +209,7 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ NULL, until };
 }
 
-/* The turn of one that is alone begins; when it's looked at again. */
+/* The turn of one that is alone begins. Returns its deadline. */
 static inline u64 alone_begin(struct sched_cpu *sc, struct credit_unit *cu,
 			      u64 now)
 {
