@@ -104,11 +104,12 @@ static void balance_roll(struct sched_core *core)
 
 void balance_start(struct sched_core *core, u64 now)
 {
-	if (core->ops->period_us && cpu_count() > 1)
+	core->look_ticks = 0;
+	core->balance_at = TIME_NEVER;
+	if (core->ops->period_us && cpu_count() > 1) {
 		balance_roll(core);
-	else
-		core->look_ticks = TIME_NEVER / 2;
-	core->balance_at = now + core->look_ticks;
+		core->balance_at = now + core->look_ticks;
+	}
 }
 
 void balance_look(struct sched_core *core, u64 now)

@@ -81,7 +81,9 @@ static inline void idle_end(struct sched_core *core, u64 now)
 {
 	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
-	core->balance_at = now + core->look_ticks;
+	/* Where nothing is ever compared no timer is set for it either. */
+	if (core->look_ticks)
+		core->balance_at = now + core->look_ticks;
 }
 
 /* Compares virtual times if it is time to; turn_begin sees to it that the CPU
