@@ -176,12 +176,13 @@ static u64 turn_end(struct credit_cpu *cc, struct sched_unit *u, u64 ticks,
 static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
-	u64 ticks, until, claim = cc->vtime.claim_ticks * VTIME_PER_TICK;
+	u64 ticks, until;
 	struct credit_unit *cu;
 	u32 n;
 
-	/* What its cap has denied it, it is not owed. */
-	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now - claim)))
+	/* What its cap has denied it, it is not owed: with any head start, all
+	 * that are capped would run at once and leave CPUs empty after. */
+	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now)))
 		sched_units_unpark(sc, n);
 	while ((cu = unit_at(vqueue_first(&cc->queue)))) {
 		ticks = grant(cu, now, &until);

@@ -73,6 +73,8 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
+/* Units that waited for their cap can run: is anyone idle? */
+void spread(struct sched_core *core, u64 now);
 /* Under a policy that is new to the CPU. */
 void balance_start(struct sched_core *core, u64 now);
 /* Its wait is over. What waited elsewhere would have been given to it: nothing
