@@ -30,7 +30,7 @@
 
 #define RATELIMIT_US 1000 /* runs this long before it is preempted */
 #define PERIOD_US 10000   /* of caps */
-#define LOOK_US 5000      /* CPUs are compared this often */
+#define LOOK_US 7000      /* CPUs are compared this often */
 #define LAG_US 4000       /* how far behind is worth to be moved */
 
 struct credit_cpu {
