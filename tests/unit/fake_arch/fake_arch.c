@@ -193,7 +193,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 		end = vc->act(vc, f->now);
 	else if (f->timer <= f->now)
 		end = RUN_TIMER;
-	v->exits++;
+	vcpu_exit_count(v, VCPU_EXIT_OTHER);
 	cpu_leave_guest(&f->c);
 	if (end == RUN_LOOK)
 		f->stopped = CPU_GUEST;
@@ -228,6 +228,11 @@ bool arch_vcpu_pending(struct vcpu *v)
 u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 {
 	return fv(v)->deadline;
+}
+
+void arch_vcpu_trace(struct vcpu *v, bool on)
+{
+	fv(v)->traced = on;
 }
 
 void arch_vcpu_timer_fired(struct vcpu *v)

@@ -42,6 +42,7 @@ struct fake_vcpu {
 	u64 irqs;     /* times it took interrupts */
 	u32 seen;     /* VIRQ_* taken, all of them */
 	u32 cpu;      /* last ran on */
+	bool traced;    /* as arch_vcpu_trace said */
 	bool untrapped; /* VTW was clear in its last turn */
 	struct cpu *loaded;
 };
