@@ -248,7 +248,7 @@ exit_traced(struct riscv_vcpu *v, u64 cause)
 	enum exit_next next;
 
 	/* Not once more when it is called again for all registers. */
-	if (!v->full)
+	if (v->have == REGS_STORED)
 		trace_write(TRACE_EV_EXIT, v->v.sched.trace_id, cause,
 			    csr_read(CSR_SEPC));
 	next = handle(v, cause);
