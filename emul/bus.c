@@ -35,6 +35,8 @@
 
 #include "kernel/guest.h"
 #include "kernel/mem.h"
+#include "kernel/percpu/trace.h"
+#include "kernel/vcpu.h"
 
 #define for_each_ops(op)                                             \
 	for (const struct emul_ops *const *op = __start_rouse_emul;  \
@@ -124,8 +126,11 @@ void emul_irq_set(struct emul_dev *dev, bool level)
 	struct emul_dev *chip = dev->guest->irqchip;
 
 	/* Without a controller no device has a line (place_irq). */
-	if (likely(dev->irq))
+	if (likely(dev->irq)) {
+		TRACE(VIRQ_LINE, dev->guest->vcpu[0]->sched.trace_id,
+		      dev->irq, level);
 		chip->ops->irq_set(chip, dev->irq, level);
+	}
 }
 
 bool emul_eval(struct guest *g, struct vcpu *v)

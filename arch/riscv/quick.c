@@ -79,7 +79,7 @@ flush_virq(struct riscv_vcpu *v)
 /* What exit_handle does when a handler says ADVANCE. */
 static inline struct riscv_vcpu *handled(struct riscv_vcpu *v)
 {
-	v->v.exits++;
+	v->v.exits[VCPU_EXIT_DEVICE]++;
 	if (unlikely(ck_pr_load_32(&v->v.virq)))
 		return flush_virq(v);
 	return v;
@@ -216,14 +216,19 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v)
 	return id < count ? ipi_send(v, id) : NULL;
 }
 
-/* `quick=off` is for comparing the two ways. */
+void quick_set(struct riscv_vcpu *v, bool on)
+{
+	/* `quick=off` is for comparing the two ways. */
+	on = on && !cmdline_is("quick", "off");
+	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
+	v->quick = riscv_has_sstc && on;
+	for (u32 i = 0; i < EMUL_SLOTS; i++)
+		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
+	v->quick_on = on;
+}
+
 void quick_reset(struct riscv_vcpu *v)
 {
-	bool off = cmdline_is("quick", "off");
-
-	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
-	v->quick = riscv_has_sstc && !off;
 	v->have = REGS_STORED;
-	for (u32 i = 0; i < EMUL_SLOTS; i++)
-		v->slot[i] = off ? &emul_nowhere : emul_slot(v->v.guest, i);
+	quick_set(v, true);
 }

@@ -14,6 +14,8 @@
  */
 #include "arch/riscv/vsbi.h"
 
+#include "kernel/percpu/trace.h"
+
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
 	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_legacy,
@@ -37,6 +39,7 @@ enum exit_next vsbi_call(struct riscv_vcpu *v)
 	u64 eid = reg_get(v, REG_A7);
 	const struct vsbi_ext *ext = ext_find(eid);
 
+	TRACE(CALL, v->v.sched.trace_id, eid, reg_get(v, REG_A6));
 	if (likely(ext != NULL))
 		return ext->call(v, reg_get(v, REG_A6));
 	if (eid <= VSBI_EID_LEGACY_LAST)

@@ -14,6 +14,7 @@
  */
 #include "arch/riscv/vsbi.h"
 #include "kernel/bits.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/virq.h"
 
 #define BATCH 256u /* harts, some 32,000 instructions */
@@ -41,6 +42,7 @@ bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
 {
 	struct guest *g = v->v.guest;
 
+	TRACE(CALL_IPI, v->v.sched.trace_id, harts->mask, harts->base);
 	if (harts->all)
 		return vsbi_ipi_go_on(v);
 	for (u64 m = harts->mask; m; m &= m - 1)

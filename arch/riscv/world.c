@@ -31,6 +31,7 @@
 #include "emul/emul.h"
 #include "kernel/arch.h"
 #include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
 #include "kernel/virq.h"
 
@@ -178,6 +179,7 @@ static inline void flush(struct riscv_vcpu *v)
 		vfence_before_entry(v);
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
+	TRACE(VIRQ_INJECT, v->v.sched.trace_id, bits, csr_read(CSR_HVIP));
 }
 
 void world_flush_virq(struct riscv_vcpu *v)
@@ -265,6 +267,7 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 	csr_write(CSR_SEPC, v->pc);
 	csr_write(CSR_SSTATUS, v->sstatus);
 	csr_write(CSR_HSTATUS, turn_hstatus(v));
+	TRACE(ENTRY, v->v.sched.trace_id, v->pc, csr_read(CSR_HVIP));
 	next = enter(v);
 	/* Not kept over the turn, in a register that it would have to save. */
 	c = riscv_this();

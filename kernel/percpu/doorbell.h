@@ -19,6 +19,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/percpu/trace.h"
 
 /*
  * After something was published for `c`: makes sure that it looks. Any CPU,
@@ -29,11 +30,17 @@ static inline void doorbell_kick(struct cpu *c)
 	/* Pairs with the fence of cpu_will_stop: what was published before
 	 * the mode is read. Without it both could miss the other's store. */
 	ck_pr_fence_memory();
-	if (ck_pr_load_32(&c->mode) == CPU_HYP)
+	if (ck_pr_load_32(&c->mode) == CPU_HYP) {
+		TRACE(BELL_ELIDED, TRACE_NOBODY, c->index, CPU_HYP);
 		return;
+	}
 	/* Swapped without looking first: it is 0 whenever it matters. */
-	if (ck_pr_fas_32(&c->bell, 1) == 0)
+	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+		TRACE(BELL_RUNG, TRACE_NOBODY, c->index, 0);
 		arch_doorbell_ring(c);
+	} else {
+		TRACE(BELL_ELIDED, TRACE_NOBODY, c->index, CPU_GUEST);
+	}
 }
 
 /* Posts `n` to `c` and rings if needed. Any CPU, any context. */
@@ -60,6 +67,8 @@ static inline void doorbell_answered(struct cpu *c)
  */
 static inline void doorbell_answer(struct cpu *c)
 {
+	if (trace_on(TRACE_BELL) && ck_pr_load_32(&c->bell))
+		trace_write(TRACE_EV_BELL_TAKEN, TRACE_NOBODY, 0, 0);
 	arch_doorbell_ack();
 	doorbell_answered(c);
 }

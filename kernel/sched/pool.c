@@ -24,6 +24,7 @@
 
 #include "kernel/mem.h"
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 struct sched_pool sched_pool;
 
@@ -203,6 +204,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	ck_pr_store_ptr(&core->ops, p->ops);
 	core->epoch = p->epoch;
 	core->resched = true;
+	TRACE(POLICY_IS, TRACE_NOBODY, trace_chars(p->ops->name), 0);
 	for (u = core->units; u; u = u->next) {
 		if (u->epoch != core->epoch && core->ops->unit_init)
 			core->ops->unit_init(&core->sc, u, now);

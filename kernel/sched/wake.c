@@ -14,6 +14,7 @@
 #include "kernel/virq.h"
 
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 /* The running vCPU looks at virq by itself if its CPU is in the hypervisor,
  * or if it is the one that raises. */
@@ -28,8 +29,10 @@ static void ring_running(struct vcpu *v)
 	c = cpu_by_index(ck_pr_load_32(&v->cpu));
 	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
 		return;
-	if (ck_pr_fas_32(&c->bell, 1) == 0)
+	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+		TRACE(BELL_RUNG, v->sched.trace_id, c->index, 0);
 		arch_doorbell_ring(c);
+	}
 }
 
 /* The only winner tells the owner. v->cpu may be out of date already: then the
@@ -41,6 +44,7 @@ static void mail_owner(struct vcpu *v)
 
 void virq_raise(struct vcpu *v, u32 bits)
 {
+	TRACE(VIRQ_ASSERT, v->sched.trace_id, bits, trace_culprit());
 	ck_pr_fence_release();
 	ck_pr_or_32(&v->virq, bits);
 	/* Pairs with the fence in current_block between BLOCKING and the look
@@ -53,6 +57,7 @@ void virq_raise(struct vcpu *v, u32 bits)
 			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKED,
 					  VCPU_WAKING))
 				continue;
+			trace_wake(v, 0);
 			mail_owner(v);
 			return;
 		case VCPU_BLOCKING:

@@ -1,0 +1,133 @@
+/*
+ * What the scheduler's core records, and its wake-to-run histograms.
+ *
+ * A wake has an id, its number among the wakes of that vCPU. Whoever wins the
+ * right to wake is alone until the owner has the mail, so it may read the
+ * owner's count and leave the id and the moment in the unit, for the dispatch
+ * that ends the wait: in the trace the two are told to belong together, whatever
+ * the clocks of the CPUs say and however often the vCPU moved in between.
+ *
+ * Histograms have a bucket for each power of two of ticks. A dispatch pays
+ * about 20 instructions for one, most of them to find the highest bit without
+ * an instruction for it; the waker some for reading the clock. That is too much
+ * for a wake that takes some hundred, so they are off until asked for (`stats
+ * on`), under the same test as the trace: off, they cost nothing.
+ *
+ * Rejected: counting always but only the owner's part, from its look at the
+ * mail on: on an idle CPU, where latency is asked for most, that is no time.
+ */
+#include "kernel/sched/trace.h"
+
+#include "kernel/sched/private.h"
+
+static u64 stats_since;
+static u64 late_ticks = TIME_NEVER;
+
+u32 trace_culprit(void)
+{
+	const struct cpu *c = cpu_this();
+
+	/* Between turns the CPU does others' work. */
+	return c->current && ck_pr_load_32(&c->mode) == CPU_GUEST ?
+		       c->current->sched.trace_id : TRACE_NOBODY;
+}
+
+void trace_wake_cold(struct vcpu *v, u64 since_ticks)
+{
+	struct sched_unit *u = &v->sched;
+	u64 now = arch_ticks();
+
+	u->woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
+	if (!trace_on(TRACE_SCHED))
+		return;
+	u->wake_due = v->wakes + 1;
+	trace_write(TRACE_EV_WAKE, u->trace_id, u->wake_due, trace_culprit());
+}
+
+void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
+			enum sched_why why)
+{
+	u->queued_why = why;
+	trace_write(TRACE_EV_ENQUEUE, u->trace_id, why, core->load);
+}
+
+/* 0 for 0, else the number of the highest bit and one, up to the last. */
+static u32 wait_bucket(u64 ticks)
+{
+	u32 n = 0;
+
+	for (u32 step = 32; step; step /= 2) {
+		if (ticks >> step) {
+			ticks >>= step;
+			n += step;
+		}
+	}
+	return MIN(n + (ticks != 0), WAIT_BUCKETS - 1);
+}
+
+static void wait_count(struct sched_unit *u, u64 waited)
+{
+	u32 i = wait_bucket(waited);
+
+	/* One from before the statistics were turned on says nothing: its
+	 * dispatch was not seen. */
+	if (u->woken_ticks >= ck_pr_load_64(&stats_since))
+		ck_pr_store_64(&u->waits[i], u->waits[i] + 1);
+}
+
+void trace_dispatch_cold(struct sched_unit *u, u64 now)
+{
+	u64 woken = u->woken_ticks, wake = u->wake_due;
+	u64 waited = woken && (s64)(now - woken) > 0 ? now - woken : 0;
+
+	if (woken && trace_on(TRACE_STATS))
+		wait_count(u, waited);
+	u->woken_ticks = 0;
+	if (!trace_on(TRACE_SCHED))
+		return;
+	u->wake_due = 0;
+	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
+	/* A wake of before the recording has no id. */
+	if (wake && waited > ck_pr_load_64(&late_ticks))
+		trace_write(TRACE_EV_LATE, u->trace_id, waited, wake);
+}
+
+void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
+			 u64 now)
+{
+	static const u16 events[] = {
+		[WHY_PREEMPTED] = TRACE_EV_PREEMPT,
+		[WHY_EXPIRED] = TRACE_EV_SLICE_END,
+		[WHY_YIELD] = TRACE_EV_YIELD,
+	};
+
+	if (core->why < ARRAY_LEN(events) && events[core->why])
+		trace_write(events[core->why], u->trace_id,
+			    now - u->since_ticks, core->load);
+}
+
+void sched_trace_changed(struct cpu *c)
+{
+	bool slow = ck_pr_load_32(&c->trace_mask) & TRACE_ALL;
+
+	for (struct sched_unit *u = core_of(c)->units; u; u = u->next)
+		arch_vcpu_trace(unit_vcpu(u), slow);
+}
+
+void sched_stats_begin(void)
+{
+	ck_pr_store_64(&stats_since, time_now_ticks());
+}
+
+void sched_trace_late(u64 ticks)
+{
+	ck_pr_store_64(&late_ticks, ticks);
+}
+
+/* A count may come in between, and be lost or stay: whoever clears while guests
+ * run knows. */
+void sched_vcpu_stats_clear(struct vcpu *v)
+{
+	for (u32 i = 0; i < WAIT_BUCKETS; i++)
+		ck_pr_store_64(&v->sched.waits[i], 0);
+}
