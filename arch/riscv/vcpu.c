@@ -84,8 +84,10 @@ void arch_vcpu_trace(struct vcpu *vc, bool on)
 {
 	struct riscv_vcpu *v = to_riscv(vc);
 
-	if (v->quick_on == on)
-		quick_set(v, !on);
+	if (v->traced == on)
+		return;
+	v->traced = on;
+	quick_set(v, !on);
 }
 
 static const char *const reg_names[32] = {

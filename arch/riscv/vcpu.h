@@ -56,7 +56,7 @@ struct riscv_vcpu {
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
 
 	/* The owner only. */
-	bool quick_on;               /* as quick_set was told last */
+	bool traced;                 /* as arch_vcpu_trace said last */
 	struct vs_csrs vs;
 	u64 henvcfg;
 	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */

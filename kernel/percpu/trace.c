@@ -77,12 +77,6 @@ static __attribute__((cold, noinline)) void ring_stop(struct trace_ring *r)
 		ring_end(r, false);
 }
 
-/* As ck_pr_store_64, which would take each address in a register of its own. */
-static inline void put(u64 *word, u64 value)
-{
-	__atomic_store_n(word, value, __ATOMIC_RELAXED);
-}
-
 /* A leaf but for its rare ends, so it does without a frame, which would be an
  * eighth of it. */
 __attribute__((optimize("omit-frame-pointer"))) void
@@ -101,14 +95,14 @@ trace_write(u64 event, u32 vcpu, u64 a, u64 b)
 	slot = (u64 *)(void *)&r->records[n & r->mask];
 	/* (1), pairs with (4) in trace_copy: head = n was stored before. */
 	ck_pr_fence_store();
-	put(&slot[0], arch_ticks());
+	ck_pr_store_64(&slot[0], arch_ticks());
 	/* event, cpu and vcpu in one: little-endian. */
-	put(&slot[1], (u64)vcpu << 32 | r->tag | event);
-	put(&slot[2], a);
-	put(&slot[3], b);
+	ck_pr_store_64(&slot[1], (u64)vcpu << 32 | r->tag | event);
+	ck_pr_store_64(&slot[2], a);
+	ck_pr_store_64(&slot[3], b);
 	/* (2), pairs with (3) in trace_copy. */
 	ck_pr_fence_store();
-	put(&r->head, n + 1);
+	ck_pr_store_64(&r->head, n + 1);
 	if (unlikely(event == r->stop_event))
 		ring_stop(r);
 }
