@@ -34,12 +34,19 @@ static bool stats, anew;
 static bool busy;                 /* a change is under way, or to be ended */
 static u32 left;                  /* CPUs that have not looked; atomic */
 
+/* Do wakes and dispatches look at the time? Only if somebody asks for it. */
+static bool waits_watched(void)
+{
+	return stats ||
+	       (want.mask & TRACE_SCHED && want.late_ticks != TIME_NEVER);
+}
+
 /* A CPU takes its part of `want`. */
 static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct tracer_cpu *t = container_of(n, struct tracer_cpu, mail);
 	u32 old = ck_pr_load_32(&c->trace_mask);
-	u32 mask = want.mask | (stats ? TRACE_STATS : 0);
+	u32 mask = want.mask | (waits_watched() ? TRACE_STATS : 0);
 
 	(void)bits, (void)now;
 	if (anew) {
@@ -167,8 +174,8 @@ int tracer_stats(bool on)
 {
 	if (tracer_changing())
 		return -EBUSY;
-	if (on && !stats)
-		sched_stats_begin();
+	if (on != stats)
+		sched_stats_set(on);
 	stats = on;
 	/* A recording that has stopped by its event stays so. */
 	want.mask &= ck_pr_load_32(&cpu_this()->trace_mask);
@@ -199,7 +206,8 @@ const struct trace_ring *tracer_ring(u32 cpu)
 void tracer_status(struct tracer_status *out)
 {
 	*out = (struct tracer_status){
-		.mask = ck_pr_load_32(&cpu_this()->trace_mask),
+		.mask = (ck_pr_load_32(&cpu_this()->trace_mask) & TRACE_ALL) |
+			(stats ? TRACE_STATS : 0),
 		.flags = want.flags & TRACE_FLIGHT,
 		.records = room,
 		.stop_event = want.stop_event,

@@ -242,7 +242,7 @@ handle(struct riscv_vcpu *v, u64 cause)
 }
 
 /* Recorded: a copy of all, so that the other keeps nothing for this one. */
-static __attribute__((cold, noinline)) enum exit_next
+static __attribute__((noinline)) enum exit_next
 exit_traced(struct riscv_vcpu *v, u64 cause)
 {
 	enum exit_next next;

@@ -155,7 +155,7 @@ carry_out(struct riscv_vcpu *v, struct gpa at, struct access a, u64 *val)
 }
 
 /* The same, recorded: a copy, so that the other keeps nothing for this one. */
-static __attribute__((cold, noinline)) enum emul_result
+static __attribute__((noinline)) enum emul_result
 carry_out_traced(struct riscv_vcpu *v, struct gpa at, struct access a)
 {
 	u64 val;

@@ -62,7 +62,7 @@ u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
 void trace_freeze(void);
 
 /* Is one of `classes` on, on this CPU? */
-static inline bool trace_on(u32 classes)
+static inline __attribute__((always_inline)) bool trace_on(u32 classes)
 {
 	const struct cpu *c = cpu_this();
 

@@ -113,8 +113,9 @@ bool sched_wfi_native(struct vcpu *v);
  * does, or may again. On that CPU, while none of its guests runs. */
 void sched_trace_changed(struct cpu *c);
 
-/* TRACE_STATS is about to be turned on: wakes from now on count. */
-void sched_stats_begin(void);
+/* Wakes from now on count in vCPUs' histograms, once TRACE_STATS is on too; or
+ * no dispatch does from now on. */
+void sched_stats_set(bool on);
 
 /* Waits for longer than that are recorded as LATE; TIME_NEVER: none. */
 void sched_trace_late(u64 ticks);

@@ -11,7 +11,8 @@
  * about 20 instructions for one, most of them to find the highest bit without
  * an instruction for it; the waker some for reading the clock. That is too much
  * for a wake that takes some hundred, so they are off until asked for (`stats
- * on`), under the same test as the trace: off, they cost nothing.
+ * on`), under the same test as the trace: off, they cost nothing. `trace on
+ * late=` needs the moment as well, and turns the same bit on.
  *
  * Rejected: counting always but only the owner's part, from its look at the
  * mail on: on an idle CPU, where latency is asked for most, that is no time.
@@ -20,28 +21,53 @@
 
 #include "kernel/sched/private.h"
 
-static u64 stats_since;
+static u64 stats_since = TIME_NEVER; /* never: they are off */
 static u64 late_ticks = TIME_NEVER;
+
+/* Leaves but for their rare parts, so they do without frames (as trace_write). */
+#define LEAN __attribute__((optimize("omit-frame-pointer")))
+
+static inline __attribute__((always_inline)) u64 culprit(void)
+{
+	const struct cpu *c = cpu_this();
+	const struct vcpu *v = c->current;
+
+	/* Between turns the CPU does others' work. */
+	return v && ck_pr_load_32(&c->mode) == CPU_GUEST ? v->sched.trace_id :
+							   TRACE_NOBODY;
+}
 
 u32 trace_culprit(void)
 {
-	const struct cpu *c = cpu_this();
-
-	/* Between turns the CPU does others' work. */
-	return c->current && ck_pr_load_32(&c->mode) == CPU_GUEST ?
-		       c->current->sched.trace_id : TRACE_NOBODY;
+	return culprit();
 }
 
-void trace_wake_cold(struct vcpu *v, u64 since_ticks)
+static inline __attribute__((always_inline)) void wake_record(struct vcpu *v)
 {
 	struct sched_unit *u = &v->sched;
+	u64 id = v->wakes + 1;
+
+	u->wake_due = id;
+	trace_write(TRACE_EV_WAKE, u->trace_id, id, culprit());
+}
+
+/* The same with the wait that begins. */
+static __attribute__((cold, noinline)) void wait_begin(struct vcpu *v,
+						       u64 since_ticks)
+{
 	u64 now = arch_ticks();
 
-	u->woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
-	if (!trace_on(TRACE_SCHED))
-		return;
-	u->wake_due = v->wakes + 1;
-	trace_write(TRACE_EV_WAKE, u->trace_id, u->wake_due, trace_culprit());
+	v->sched.woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
+	if (trace_on(TRACE_SCHED))
+		wake_record(v);
+}
+
+LEAN void trace_wake_cold(struct vcpu *v, u64 since_ticks)
+{
+	if (trace_on(TRACE_STATS))
+		wait_begin(v, since_ticks);
+	else
+		wake_record(v);
 }
 
 void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
@@ -75,21 +101,39 @@ static void wait_count(struct sched_unit *u, u64 waited)
 		ck_pr_store_64(&u->waits[i], u->waits[i] + 1);
 }
 
-void trace_dispatch_cold(struct sched_unit *u, u64 now)
+static inline __attribute__((always_inline)) void
+dispatch_record(struct sched_unit *u)
+{
+	u64 wake = u->wake_due;
+
+	u->wake_due = 0;
+	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
+}
+
+/* The same with the wait that it ends. */
+static __attribute__((cold, noinline)) void wait_end(struct sched_unit *u,
+						     u64 now)
 {
 	u64 woken = u->woken_ticks, wake = u->wake_due;
 	u64 waited = woken && (s64)(now - woken) > 0 ? now - woken : 0;
 
-	if (woken && trace_on(TRACE_STATS))
+	if (woken)
 		wait_count(u, waited);
 	u->woken_ticks = 0;
 	if (!trace_on(TRACE_SCHED))
 		return;
-	u->wake_due = 0;
-	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
+	dispatch_record(u);
 	/* A wake of before the recording has no id. */
 	if (wake && waited > ck_pr_load_64(&late_ticks))
 		trace_write(TRACE_EV_LATE, u->trace_id, waited, wake);
+}
+
+LEAN void trace_dispatch_cold(struct sched_unit *u, u64 now)
+{
+	if (trace_on(TRACE_STATS))
+		wait_end(u, now);
+	else
+		dispatch_record(u);
 }
 
 void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
@@ -114,9 +158,9 @@ void sched_trace_changed(struct cpu *c)
 		arch_vcpu_trace(unit_vcpu(u), slow);
 }
 
-void sched_stats_begin(void)
+void sched_stats_set(bool on)
 {
-	ck_pr_store_64(&stats_since, time_now_ticks());
+	ck_pr_store_64(&stats_since, on ? time_now_ticks() : TIME_NEVER);
 }
 
 void sched_trace_late(u64 ticks)

@@ -26,7 +26,7 @@ _Thread_local struct cpu *fake_this_cpu;
 u64 timebase_hz = 10000000;
 static struct cpu cpus[CPUS];
 static u64 now = 1000;
-static u32 changed, stats_begun;
+static u32 changed, stats_begun, stats_ended;
 static u64 late;
 
 u64 time_now_ticks(void)
@@ -53,9 +53,10 @@ void sched_trace_late(u64 ticks)
 	late = ticks;
 }
 
-void sched_stats_begin(void)
+void sched_stats_set(bool on)
 {
-	stats_begun++;
+	stats_begun += on;
+	stats_ended += !on;
 }
 
 /* A CPU looks at its mail. */
@@ -105,7 +106,8 @@ static void cpus_take_their_rings_one_by_one(void **state)
 	looks(1);
 	assert_null(cpus[0].trace);
 	assert_ptr_equal(cpus[1].trace, tracer_ring(1));
-	assert_int_equal(cpus[1].trace_mask, TRACE_SCHED);
+	/* Waits that are late are told by the time of their wake. */
+	assert_int_equal(cpus[1].trace_mask, TRACE_SCHED | TRACE_STATS);
 	assert_int_equal(cpus[2].trace_mask, 0);
 	settle();
 	assert_int_equal(late, 70);
@@ -176,6 +178,7 @@ static void statistics_go_beside_what_is_recorded(void **state)
 	trace_freeze();
 	assert_int_equal(tracer_stats(false), 0);
 	settle();
+	assert_int_equal(stats_ended, 1);
 	assert_int_equal(cpus[0].trace_mask, 0);
 	tracer_status(&s);
 	assert_int_equal(s.mask, 0);
