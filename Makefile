@@ -12,6 +12,9 @@
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
 #   SECONDS=5             how long `make trace` records
+#   ONLY="wfi caps"       of make bench: only these questions
+#   QUICK=1               of make bench: short runs of the smallest cases
+#   A=folder B=folder     of make bench-diff: results before and after
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -91,7 +94,8 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding $(CROSS_ARCH) $(CROSS_LIBC) \
 	-ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-DROUSE_DEFAULT_POLICY='"$(DEFAULT_POLICY)"' \
-	-I. -Iarch/riscv/include -I$(B)/gen -isystem $(B)/ck/include $(LIBS_INC)
+	-I. -Iarch/riscv/include -Iarch/riscv/ck -I$(B)/gen \
+	-isystem $(B)/ck/include $(LIBS_INC)
 LDFLAGS := $(CROSS_ARCH) $(CROSS_LIBC) -nostartfiles -nodefaultlibs -static \
 	-T arch/riscv/rouse.ld \
 	-Wl,--gc-sections,--no-relax,--build-id=none
@@ -365,6 +369,24 @@ meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 
 include bench/sim/build.mk
 
+# --- benchmarks -------------------------------------------------------------
+
+.PHONY: bench report bench-diff setup-bench
+
+# Debian's own Python has matplotlib.
+setup-bench:
+	@SETUP=$(SETUP) tools/setup bench
+
+bench: all guests setup-bench  ## ask the questions of bench/, and report
+	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(ONLY)
+	@/usr/bin/python3 bench/report.py
+
+report: setup-bench  ## make build/bench/report.html of the results there are
+	@/usr/bin/python3 bench/report.py
+
+bench-diff:  ## compare two folders of results, A and B
+	@bench/diff "$(A)" "$(B)"
+
 # --- the rest ---------------------------------------------------------------
 
 format:  ## let clang-format decide about white space
@@ -376,7 +398,7 @@ clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
 		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
-		$(B)/sim $(B)/sweep
+		$(B)/sim $(B)/sweep $(B)/afternoon
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

@@ -31,6 +31,7 @@ TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
 
 SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
+NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")      # of a result, and so of a file
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -96,7 +97,7 @@ def check(result):
         demand(isinstance(result.get(key), str) and result[key],
                f"{key}: expected a text")
     demand(result.get("type") == "bench", "type: expected 'bench'")
-    demand(SNAKE.match(result["name"]), "name: expected snake_case")
+    demand(NAME.match(result["name"]), "name: expected small letters")
     demand(isinstance(result.get("conditions"), dict),
            "conditions: expected an object")
     for key, value in result["conditions"].items():

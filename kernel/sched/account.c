@@ -26,11 +26,6 @@
 
 #include "kernel/sched/private.h"
 
-u32 account_runnable(const struct sched_account *a)
-{
-	return (u32)(ck_pr_load_64(&a->active) >> ACTIVE_BITS);
-}
-
 void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	if (!u->counted)

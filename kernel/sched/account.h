@@ -7,8 +7,6 @@
 
 #include "kernel/sched/core.h"
 
-/* account->active: n in the upper 12 bits, A modulo 2^52 in the lower. */
-#define ACTIVE_BITS 52
 #define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
 
 /* The unit's runstate, which is `old`, changes. Owner. */

@@ -192,10 +192,8 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	struct cpu *c = core->sc.cpu;
 	bool busy = false, ran = core->sc.current != NULL;
 
-	if (core->idle_since) {
-		c->stats.idle_ticks += now - core->idle_since;
-		core->idle_since = 0;
-	}
+	if (core->idle_since)
+		idle_end(core, now);
 
 	/* In this order: where the doorbell is one of the interrupts that the
 	 * host's devices use as well, it is claimed along with them. */

@@ -35,6 +35,10 @@
 struct credit_cpu {
 	struct vqueue queue;
 	struct vtime_cpu vtime;
+
+	/* Constant: the above in ticks. alone: how long one that is alone runs
+	 * until CPUs are compared; 0: there is but one. */
+	u64 ratelimit_ticks, period_ticks, alone_ticks;
 };
 
 struct credit_unit {
@@ -85,6 +89,16 @@ static void push(struct sched_cpu *sc, struct credit_unit *cu)
 		g = &guest_of(cu->unit)->on[sc->cpu->index];
 	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
 					   g));
+}
+
+static void credit_cpu_init(struct sched_cpu *sc, u64 now)
+{
+	struct credit_cpu *cc = sc->part;
+
+	cc->ratelimit_ticks = us_to_ticks(RATELIMIT_US);
+	cc->period_ticks = us_to_ticks(PERIOD_US);
+	cc->alone_ticks = cpu_count() > 1 ? cc->period_ticks : 0;
+	vtime_cpu_init(&cc->vtime);
 }
 
 static void credit_unit_init(struct sched_cpu *sc, struct sched_unit *u,
@@ -151,24 +165,28 @@ static u64 grant(struct credit_unit *cu, u64 now, u64 *until)
 	return slice;
 }
 
+/* Alone: only to compare with other CPUs, if any. */
+static inline u64 alone_end(const struct credit_cpu *cc, u64 now)
+{
+	return cc->alone_ticks ? now + cc->alone_ticks : TIME_NEVER;
+}
+
 /* When the current of a turn that begins now is looked at again. */
 static u64 turn_end(struct credit_cpu *cc, struct sched_unit *u, u64 ticks,
 		    u64 now)
 {
 	u64 end = now + ticks;
 
-	/* Alone: only to compare with other CPUs, if any. */
 	if (!vqueue_first(&cc->queue) && !ck_pr_load_32(&u->account->cap))
-		end = cpu_count() > 1 ? now + us_to_ticks(PERIOD_US) :
-					TIME_NEVER;
+		end = alone_end(cc, now);
 	return MIN(end, MAX(vqueue_unpark_at(&cc->queue),
-			    now + us_to_ticks(RATELIMIT_US)));
+			    now + cc->ratelimit_ticks));
 }
 
 static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
-	u64 ticks, until, claim = us_to_ticks(VTIME_CLAIM_US) * VTIME_PER_TICK;
+	u64 ticks, until, claim = cc->vtime.claim_ticks * VTIME_PER_TICK;
 	struct credit_unit *cu;
 	u32 n;
 
@@ -213,12 +231,12 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	if (vqueue_unpark_at(&cc->queue) != TIME_NEVER ||
 	    ck_pr_load_32(&u->account->cap))
 		return 0;
-	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
-		   WHY_WOKEN, true, now);
+	vtime_resume(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, now);
 	cu->began_ticks = now;
 	vtime_turn_begin(&cu->vtime);
-	publish(sc, cu);
-	return turn_end(cc, u, 0, now);
+	vtime_follow(&cc->vtime, cu->vtime.at);
+	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
+	return alone_end(cc, now);
 }
 
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
@@ -256,10 +274,11 @@ static u64 credit_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 			     u64 now)
 {
 	struct credit_unit *cur = sc->current->part, *cu = woken->part;
+	struct credit_cpu *cc = sc->part;
 	u64 at;
 
 	if ((s64)(cu->vtime.at - cur->vtime.at) < 0)
-		at = cur->began_ticks + us_to_ticks(RATELIMIT_US);
+		at = cur->began_ticks + cc->ratelimit_ticks;
 	else
 		at = cur->began_ticks +
 		     ck_pr_load_64(&sc->current->account->slice_ticks);
@@ -282,7 +301,7 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 		return NULL;
 	u = unit_at(best)->unit;
 	if (!ask->idle && (s64)(ask->vtime - vqueue_key(best)) <=
-				  (s64)vtime_for_us(u, LAG_US))
+				  (s64)vtime_for_ticks(u, us_to_ticks(LAG_US)))
 		return NULL;
 	return u;
 }
@@ -311,6 +330,7 @@ static const struct sched_ops credit_ops = {
 	.unit_bytes = sizeof(struct credit_unit),
 	.guest_bytes = sizeof(struct credit_guest),
 	.guest_cpu_bytes = sizeof(struct vqueue_group),
+	.cpu_init = credit_cpu_init,
 	.unit_init = credit_unit_init,
 	.unit_remove = credit_unit_remove,
 	.enqueue = credit_enqueue,

@@ -98,7 +98,7 @@ void balance_look(struct sched_core *core, u64 now)
 	u64 worst = us_to_ticks(core->ops->lag_us) * VTIME_PER_TICK;
 	u32 from = CPU_NONE;
 
-	core->balance_at = now + us_to_ticks(core->ops->period_us);
+	core->balance_at = now + core->period_ticks;
 	if (core->asking || c->vtime == TIME_NEVER)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {

@@ -21,6 +21,8 @@
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
 
+#include <string.h>
+
 bool unit_admit(struct sched_core *core, struct sched_unit *u)
 {
 	struct vcpu *v = unit_vcpu(u);
@@ -35,6 +37,16 @@ bool unit_admit(struct sched_core *core, struct sched_unit *u)
 	return !u->refused;
 }
 
+void unit_part(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (u->epoch == core->epoch)
+		return;
+	u->epoch = core->epoch;
+	memset(u->part, 0, core->ops->unit_bytes);
+	if (core->ops->unit_init)
+		core->ops->unit_init(&core->sc, u, now);
+}
+
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	u->home = &core->sc;
@@ -43,11 +55,8 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 	if (u->next)
 		u->next->prev = u;
 	core->units = u;
-	if (core->epoch && u->epoch != core->epoch) {
-		u->epoch = core->epoch;
-		if (core->ops->unit_init)
-			core->ops->unit_init(&core->sc, u, now);
-	}
+	if (core->epoch)
+		unit_part(core, u, now);
 	if (core->ops->unit_add)
 		core->ops->unit_add(&core->sc, u, now);
 	arch_vcpu_trace(unit_vcpu(u), trace_on(TRACE_ALL));

@@ -25,6 +25,9 @@ struct sched_cpu {
 	struct cpu *cpu;            /* index, and what it publishes */
 };
 
+/* account->active: n in the upper 12 bits, A modulo 2^52 in the lower. */
+#define ACTIVE_BITS 52
+
 /* A guest's account: shared by the CPUs that run it. */
 struct sched_account {
 	struct guest *guest;
@@ -212,7 +215,10 @@ extern const struct sched_ops *const __start_rouse_sched[];
 extern const struct sched_ops *const __stop_rouse_sched[];
 
 /* How many vCPUs of the guest could run now. Any CPU. */
-u32 account_runnable(const struct sched_account *a);
+static inline u32 account_runnable(const struct sched_account *a)
+{
+	return (u32)(ck_pr_load_64(&a->active) >> ACTIVE_BITS);
+}
 
 /*
  * The cap, for policies that keep it (cap.c). take: the guest pays in advance

@@ -91,6 +91,7 @@ int sched_init(const char *policy)
 		if (!core->sc.part)
 			return -ENOMEM;
 		core->ops = ops;
+		core->period_ticks = us_to_ticks(ops->period_us);
 		core->epoch = 1;
 		if (ops->cpu_init)
 			ops->cpu_init(&core->sc, time_now_ticks());
@@ -202,13 +203,12 @@ static void pool_enter(struct sched_core *core, u64 now)
 	struct sched_unit *u, *next;
 
 	ck_pr_store_ptr(&core->ops, p->ops);
+	core->period_ticks = us_to_ticks(core->ops->period_us);
 	core->epoch = p->epoch;
 	core->resched = true;
 	TRACE(POLICY_IS, TRACE_NOBODY, trace_chars(p->ops->name), 0);
 	for (u = core->units; u; u = u->next) {
-		if (u->epoch != core->epoch && core->ops->unit_init)
-			core->ops->unit_init(&core->sc, u, now);
-		u->epoch = core->epoch;
+		unit_part(core, u, now);
 		if (core->ops->unit_add)
 			core->ops->unit_add(&core->sc, u, now);
 	}

@@ -37,6 +37,8 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now);
 /* In and out of home's list and the policy's hands. */
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now);
+/* The unit's part, zeroed and made by unit_init, if it is another policy's. */
+void unit_part(struct sched_core *core, struct sched_unit *u, u64 now);
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now);
 /* Does the policy have room? Sets or clears u->refused. */
 bool unit_admit(struct sched_core *core, struct sched_unit *u);
@@ -74,6 +76,15 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
+/* Its wait is over. What waited elsewhere would have been given to it: nothing
+ * to compare for a period. */
+static inline void idle_end(struct sched_core *core, u64 now)
+{
+	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
+	core->idle_since = 0;
+	core->balance_at = now + core->period_ticks;
+}
+
 /* Compares virtual times if the policy's period has passed. */
 static inline void balance(struct sched_core *core, u64 now)
 {

@@ -97,14 +97,15 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	taken = mail_take(core, v, mail, now);
 	if (taken != RESUMED)
 		return taken;
+	count(core, u, now);
 	deadline = core->ops->resume(&core->sc, u, now);
 	if (unlikely(!deadline)) {
 		*mail = NULL;
+		unit_uncount(core, u, now);
 		unit_wake(core, v, now);
 		return RESUME_MAIL;
 	}
-	c->stats.idle_ticks += now - core->idle_since;
-	core->idle_since = 0;
+	idle_end(core, now);
 	timer_clear(&core->timers, &u->timer);
 	/* Followed by a full fence and a look at virq, as in dispatch. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
@@ -113,13 +114,11 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	core->deadline = deadline;
 	core->idling = false;
 	(void)idle_leave(IDLE_SLEEPS, c->index);
-	count(core, u, now);
 	core->loaded = v;
 	c->stats.switches++;
 	v->wakes++;
 	v->dispatches++;
 	unit_runstate_from(u, RUNSTATE_BLOCKED, RUNSTATE_RUNNING, now);
-	balance(core, now);
 	return RESUMED;
 }
 

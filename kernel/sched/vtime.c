@@ -38,18 +38,9 @@
 
 #include "kernel/time.h"
 
-static u64 vtime_for(const struct sched_unit *u, u64 active_ticks)
+void vtime_cpu_init(struct vtime_cpu *vc)
 {
-	u32 weight = ck_pr_load_32(&u->account->weight);
-
-	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
-}
-
-u64 vtime_for_us(const struct sched_unit *u, u64 us)
-{
-	u32 n = account_runnable(u->account);
-
-	return vtime_for(u, us_to_ticks(us) * (n ? n : 1));
+	vc->claim_ticks = us_to_ticks(VTIME_CLAIM_US);
 }
 
 void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
@@ -89,11 +80,6 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu)
 			 (s64)(ticks_to_ns((u64)lag) / 1000);
 }
 
-static u64 slice_us(const struct sched_unit *u)
-{
-	return ck_pr_load_32(&u->account->slice_us);
-}
-
 static void bound_to(struct vtime_unit *vu, u64 at, u64 behind, u64 ahead)
 {
 	vu->at = vtime_later(vu->at, at - behind);
@@ -104,7 +90,7 @@ static void bound_to(struct vtime_unit *vu, u64 at, u64 behind, u64 ahead)
 static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
 		  const struct sched_unit *u, u64 more)
 {
-	u64 claim = vtime_for_us(u, VTIME_CLAIM_US) + more;
+	u64 claim = vtime_for_ticks(u, vc->claim_ticks) + more;
 
 	bound_to(vu, vc->now, claim, claim);
 }
@@ -118,7 +104,7 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 
 	if (!used)
 		return;
-	used = vtime_earlier(used, vc->now + vtime_for_us(u, slice_us(u)));
+	used = vtime_earlier(used, vc->now + vtime_slice(u));
 	vu->at = vtime_later(vu->at, used);
 }
 
@@ -128,7 +114,7 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 	u64 least = TIME_NEVER;
 
 	if (!vc->empty_since ||
-	    now - vc->empty_since < us_to_ticks(VTIME_CLAIM_US))
+	    now - vc->empty_since < vc->claim_ticks)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
@@ -155,8 +141,9 @@ static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
 		 * units is kept. */
 		if (!vu->waited)
 			bound_to(vu, vu->left_at,
-				 vtime_for_us(u, VTIME_CLAIM_US),
-				 vtime_for_us(u, VTIME_CLAIM_US + slice_us(u)));
+				 vtime_for_ticks(u, vc->claim_ticks),
+				 vtime_for_ticks(u, vc->claim_ticks) +
+					 vtime_slice(u));
 		vc->now = vu->at;
 	}
 	bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
@@ -178,8 +165,8 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		moved(sc, vc, vu, u, empty, now);
 	} else if (why == WHY_CHANGED) {
 		vu->at = vtime_earlier(vu->at, vc->now +
-				       vtime_for_us(u, VTIME_CLAIM_US +
-						       slice_us(u)));
+				       vtime_for_ticks(u, vc->claim_ticks) +
+				       vtime_slice(u));
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

@@ -6,7 +6,7 @@
  * guest of weight 256. Who is least far has got least. These are values modulo
  * 2^64, to be compared by vtime_later and its kin only.
  *
- * Units and CPUs: the owner only. Zeroed is good for all three.
+ * Units and CPUs: the owner only. Zeroed is good for units and guests.
  */
 #ifndef ROUSE_KERNEL_SCHED_VTIME_H
 #define ROUSE_KERNEL_SCHED_VTIME_H
@@ -19,6 +19,7 @@ struct vtime_cpu {
 	u64 now;         /* goes back only while nobody is here */
 	u64 step;        /* the largest turn, less what has run since */
 	u64 empty_since; /* ticks when that began; 0: somebody is here */
+	u64 claim_ticks; /* constant: VTIME_CLAIM_US */
 };
 
 struct vtime_unit {
@@ -44,8 +45,29 @@ static inline u64 vtime_earlier(u64 a, u64 b)
 	return (s64)(a - b) < 0 ? a : b;
 }
 
-/* How far the unit gets in so many microseconds, as its guest is now. */
-u64 vtime_for_us(const struct sched_unit *u, u64 us);
+/* The rest of it is zeroed. */
+void vtime_cpu_init(struct vtime_cpu *vc);
+
+/* How far one gets whose guest's integral advances by so much. */
+static inline u64 vtime_for(const struct sched_unit *u, u64 active_ticks)
+{
+	u32 weight = ck_pr_load_32(&u->account->weight);
+
+	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
+}
+
+/* How far the unit gets in so many ticks, as its guest is now. */
+static inline u64 vtime_for_ticks(const struct sched_unit *u, u64 ticks)
+{
+	u32 n = account_runnable(u->account);
+
+	return vtime_for(u, ticks * (n ? n : 1));
+}
+
+static inline u64 vtime_slice(const struct sched_unit *u)
+{
+	return vtime_for_ticks(u, ck_pr_load_64(&u->account->slice_ticks));
+}
 
 /* The unit has run; `active` as in sched_ops.charge. */
 void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
@@ -80,5 +102,28 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		struct vtime_unit *vu, const struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now);
+
+/*
+ * vtime_join with WHY_WOKEN where nobody is. What it is owed, and what its guest
+ * owes, are only computed if they make a difference, which is seldom: the CPU's
+ * time has followed who ran here last.
+ */
+static inline void vtime_resume(struct sched_cpu *sc, struct vtime_cpu *vc,
+				struct vtime_unit *vu,
+				const struct vtime_guest *vg,
+				const struct sched_unit *u, u64 now)
+{
+	u64 used = ck_pr_load_64(&vg->furthest);
+
+	if (unlikely(vu->at != vc->now ||
+		     now - vc->empty_since >= vc->claim_ticks)) {
+		vtime_join(sc, vc, vu, vg, u, WHY_WOKEN, true, now);
+		return;
+	}
+	if (used && (s64)(used - vu->at) > 0)
+		vu->at = vtime_earlier(used, vc->now + vtime_slice(u));
+	vu->waited = false;
+	vc->empty_since = 0;
+}
 
 #endif

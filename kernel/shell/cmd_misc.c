@@ -246,18 +246,41 @@ static enum cmd_next help_step(struct cmd_run *run)
 
 /* ---- sleep, and the end ---- */
 
+/* Seconds with up to three decimals. 0 and *ms, or -EINVAL. */
+static int sleep_length(const char *s, u64 *ms)
+{
+	u64 seconds = 0, unit = 1000;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		seconds = seconds * 10 + (u64)(*s - '0');
+		if (seconds > 1000000000)
+			return -EINVAL;
+	}
+	*ms = seconds * unit;
+	if (*s == '.') {
+		while (*++s >= '0' && *s <= '9' && unit > 1) {
+			unit /= 10;
+			*ms += (u64)(*s - '0') * unit;
+		}
+		if (unit == 1000)
+			return -EINVAL;
+	}
+	return *s ? -EINVAL : 0;
+}
+
 static enum cmd_next sleep_step(struct cmd_run *run)
 {
-	u64 seconds;
+	u64 ms;
 
 	if (!run->stage++) {
-		if (word_u64(run->argv[0], &seconds) != 0 ||
-		    seconds > 1000000000)
+		if (sleep_length(run->argv[0], &ms) != 0)
 			return cmd_fail(run,
-					"'%.32s' seconds; expected a "
-					"whole number",
+					"'%.32s' seconds; expected a number "
+					"such as 2 or 0.25",
 					run->argv[0]);
-		run->pos = cmd_in_ms(run, seconds * 1000);
+		run->pos = cmd_in_ms(run, ms);
 	}
 	if (run->now_ticks >= run->pos)
 		return CMD_DONE;

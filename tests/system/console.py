@@ -221,7 +221,7 @@ WRONG = [
     ("console nobody", "no guest 'nobody'"),
     ("top never", "expected"),
     ("log few", "expected a number"),
-    ("sleep long", "expected a whole number"),
+    ("sleep long", "expected a number such as 2 or 0.25"),
     ("poweroff 70000", "expected 0 to 65535"),
     ("guest create x memory=16M", "kernel"),
     ("guest create x memory=16M kernel=nofile", 'no file "nofile"'),

@@ -181,8 +181,14 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 			     "often\n"},
 		{"screen 5", "screen: '5' columns; expected 20 to 1000\n"},
 		{"log many", "log: 'many' lines; expected a number\n"},
-		{"sleep long", "sleep: 'long' seconds; expected a whole "
-			       "number\n"},
+		{"sleep long", "sleep: 'long' seconds; expected a number such "
+			       "as 2 or 0.25\n"},
+		{"sleep 1.", "sleep: '1.' seconds; expected a number such as "
+			     "2 or 0.25\n"},
+		{"sleep 0.0001", "sleep: '0.0001' seconds; expected a number "
+				 "such as 2 or 0.25\n"},
+		{"sleep 1000000001", "sleep: '1000000001' seconds; expected a "
+				     "number such as 2 or 0.25\n"},
 		{"poweroff 99999", "poweroff: '99999' as status; expected 0 "
 				   "to 65535\n"},
 		{"stats nobody", "stats: no guest 'nobody'; there are: linux0, "
@@ -514,6 +520,30 @@ static void a_guest_that_does_not_start_is_said(void **state)
 			    "guest start: linux0 did not start; 'log' says "
 			    "why\nguest start: linux1 did not start; 'log' "
 			    "says why\n");
+}
+
+static void sleeps_are_exact_to_a_millisecond(void **state)
+{
+	static const struct {
+		const char *line;
+		u64 ms;
+	} sleeps[] = {
+		{"sleep 3\r", 3000},
+		{"sleep 0.25\r", 250},
+		{"sleep 1.007\r", 1007},
+		{"sleep 0.5\r", 500},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(sleeps); i++) {
+		u64 wake_ticks, begun = fake_now_ticks;
+
+		shell_feed(&sh, sleeps[i].line, (u32)strlen(sleeps[i].line));
+		assert_int_equal(steps(&wake_ticks), CMD_WAIT);
+		assert_int_equal(wake_ticks - begun,
+				 sleeps[i].ms * timebase_hz / 1000);
+		fake_now_ticks = wake_ticks;
+		assert_int_equal(steps(&wake_ticks), CMD_DONE);
+	}
 }
 
 static void ctrl_c_ends_waiting_and_forgets_the_rest(void **state)
@@ -1046,6 +1076,7 @@ int main(void)
 		T(a_command_waits_until_its_wish_came_true),
 		T(a_wish_that_never_comes_true_is_given_up),
 		T(a_guest_that_does_not_start_is_said),
+		T(sleeps_are_exact_to_a_millisecond),
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
 		T(wait_waits_for_the_stop),
 		T(keys_typed_ahead_come_after_the_command),

@@ -36,6 +36,7 @@ static void boot(u32 cpus, u32 weight)
 	unit = &guest->g.vcpu[0]->sched;
 	here = fake_cpus[0]->c.sched;
 	vc = (struct vtime_cpu){ 0 };
+	vtime_cpu_init(&vc);
 	vu = (struct vtime_unit){ 0 };
 	vg = (struct vtime_guest){ 0 };
 }
@@ -204,6 +205,7 @@ static u64 rejoined(enum sched_why why, u64 idle, u64 other)
 {
 	vc = (struct vtime_cpu){ .now = 7 * MS,
 				 .empty_since = fake_now() - idle };
+	vtime_cpu_init(&vc);
 	fake_cpus[1]->c.vtime = other;
 	vu = (struct vtime_unit){ .at = 7 * MS, .left_at = 7 * MS,
 				  .driven = why == WHY_MOVED };

@@ -1,0 +1,410 @@
+"""What the questions of bench/questions have in common: machines to ask.
+
+A question is one file:
+
+    TITLE, QUESTION     a headline, and what is asked, in a sentence or two
+    COLUMNS             of its table: key(...), seed(), value(...), below
+    cases(b)            [{...}]: machines that don't depend on one another;
+                        `policy` (a Policy), `seed` and what else it likes
+    measure(b, **case)  runs one and returns rows for the table, or
+                        (rows, whatever its plots need)
+    plots(done)         what to draw (bench/report_plots.py says what there
+                        is); done is [(case, rows, whatever), ...]
+
+Policies come from what the hypervisor that was built says of itself
+(`sched list -j`), never from a list of names: b.policies().
+
+Time is instructions: QEMU's -icount makes each take 2^shift ns, so that a run
+is repeated exactly by its seed, however busy the build host is, and two
+machines can run beside one another. The harts of such a machine take turns, so
+nothing here compares moments on two harts; what a hart does between two moments
+of its own, and how time is divided, is exact.
+"""
+
+import itertools
+import json
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(TOP / "tests" / "system"), str(TOP / "bench")]
+
+import harness  # noqa: E402
+import results  # noqa: E402
+from fairness import LISTS, Between, Claim, fair, readings  # noqa: E402,F401
+from labs import LINE, guest, lab, linux  # noqa: E402,F401
+
+AUTOSTART = "\t\t\tautostart;\n"
+
+# What the console says of a command that it can't do.
+COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
+                       r" .*", re.M)
+
+# Beside the results.
+LOGS = results.folder().parent / "logs"
+
+# The real-time clock goes with the virtual one, so all guests' agree.
+CLOCK = ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+CLOCK_BASE = 1767225600     # s since 1970
+
+
+# --- columns ----------------------------------------------------------------
+
+
+def key(name, title, unit=""):
+    """Rows are told apart by these."""
+    return {"name": name, "unit": unit, "title": title, "role": "key"}
+
+
+def seed():
+    """Rows that differ by nothing else are the same measured again."""
+    return {"name": "seed", "unit": "", "title": "seed", "role": "seed"}
+
+
+def value(name, unit, title, better=None, noise=None):
+    """A figure. better: "less" or "more", if one of them is. noise: a move up
+    to this, in its unit, says nothing; None: it's judged by what rows with
+    other seeds differ, and exactly if there is one seed."""
+    column = {"name": name, "unit": unit, "title": title, "role": "value"}
+    if better:
+        column["better"] = better
+    if noise is not None:
+        column["noise"] = noise
+    return column
+
+
+# --- what runs --------------------------------------------------------------
+
+
+class Policy:
+    """One that is registered, as `sched list -j` tells of it."""
+
+    def __init__(self, listing):
+        self.name = listing["name"]
+        self.knobs = listing["knobs"]
+        self.each = listing["units_per_cpu"]
+
+    def has_room(self, vcpus, harts):
+        return not self.each or vcpus <= self.each * harts
+
+    def __str__(self):
+        return self.name
+
+
+class Run:
+    """A machine that has ended: its console, and the readings of LISTS."""
+
+    def __init__(self, text):
+        self.text = text
+        self.read = readings(text)
+
+    def between(self, first=0, last=-1):
+        return Between(self.read[first], self.read[last])
+
+    def said(self, name):
+        """All that a watched guest said, pieces of lines put together."""
+        return "\n".join(re.findall(LINE.format(re.escape(name)) + "(.*)$",
+                                    self.text, re.M))
+
+
+class Bench:
+    def __init__(self, quick=False, only_policies=()):
+        self.quick = quick
+        self.only = set(only_policies)
+        self.numbers = itertools.count()
+        self.local = threading.local()
+        self._policies = None
+        self.lock = threading.Lock()
+        self.memos, self.made = {}, {}
+
+    def begin(self, question):
+        """What this thread asks from now on. Returns the set that gets every
+        (machine, harts, shift) that is used for it."""
+        self.local.question = question
+        self.local.machines = set()
+        return self.local.machines
+
+    def memo(self, what, make):
+        """make(), once in this run; the others wait for it."""
+        with self.lock:
+            own = self.memos.setdefault(what, threading.Lock())
+        with own:
+            if what not in self.made:
+                self.made[what] = make()
+            return self.made[what]
+
+    # -- choices --
+
+    def policies(self, vcpus=0, harts=1, knob=None):
+        """Those that have room for so many vCPUs and look at that knob."""
+        if self._policies is None:
+            self._policies = self._ask_policies()
+            unknown = self.only - {p.name for p in self._policies}
+            if unknown:
+                raise harness.Failure(
+                    f"no policy {', '.join(sorted(unknown))}; there are "
+                    + ", ".join(p.name for p in self._policies))
+        return [p for p in self._policies
+                if p.has_room(vcpus, harts)
+                and (knob is None or knob in p.knobs)
+                and (not self.only or p.name in self.only)]
+
+    def seeds(self, n=3):
+        return list(range(1, 2 if self.quick else n + 1))
+
+    def some(self, *values):
+        """All of them, or the first in a quick run."""
+        return values[:1] if self.quick else values
+
+    def seconds(self, full, quick=1):
+        return quick if self.quick else full
+
+    def _ask_policies(self):
+        self.begin("policies")
+        nobody = guest("nobody", "hello", autostart=False)
+        run = self.boot([nobody], ["sched list -j"], None, 1)
+        found = [Policy(json.loads(line)) for line in re.findall(
+            r'^\{"type":"policy".*\}$', run.text, re.M)]
+        if not found:
+            raise harness.Failure("the hypervisor lists no policy:\n"
+                                  + run.text[-1000:])
+        return found
+
+    # -- machines --
+
+    def boot(self, guests, steps, policy, harts, shift=3, seed=1, append="",
+             limit=900, mem="1G", machine="virt"):
+        """Starts guests, gives console commands, and ends. The first command
+        comes when all guests run: how long that takes is nobody's business.
+        Raises harness.Failure if it doesn't end well."""
+        name = f"{self.local.question}-{next(self.numbers):03}"
+        folder = LOGS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        test = harness.Test(harness.Case(name, None, timeout=limit), folder)
+        names = [re.match(r"\s*([\w.-]+) \{", g)[1] for g in guests
+                 if AUTOSTART in g]
+        guests = [g.replace(AUTOSTART, "") for g in guests]
+        steps = ["guest start " + " ".join(names)] * bool(names) + list(steps)
+        try:
+            m = test.boot(
+                lab=lab(*guests, scheduler=policy and policy.name, seed=seed,
+                        boot=[*steps, "poweroff"]),
+                smp=harts, mem=mem, append=append, machine=machine,
+                options=["-icount", f"shift={shift},sleep=off", *CLOCK])
+            status = m.wait(limit)
+            if status:
+                raise harness.Failure(f"QEMU's status is {status}, see "
+                                      f"{m.log_path}\n{m._tail()}")
+            wrong = COMPLAINT.search(m.text)
+            if wrong:
+                raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
+                                      f"see {m.log_path}")
+            self.local.machines.add((machine, harts, shift))
+            return Run(m.text)
+        finally:
+            test.close()
+            for archive in folder.glob("*.cpio"):
+                archive.unlink()
+
+    def measure(self, guests, policy, harts, seconds, warm=0.5, before=(),
+                **more):
+        """What happens to guests that have been at it for a while: a Between
+        of two readings, `seconds` apart."""
+        steps = ["watch off", f"sleep {warm}", *before, LISTS,
+                 f"sleep {seconds}", LISTS]
+        run = self.boot(guests, steps, policy, harts, **more)
+        if len(run.read) != 2:
+            raise harness.Failure(f"{len(run.read)} readings, expected 2")
+        return run.between()
+
+
+# --- guests -----------------------------------------------------------------
+
+
+def hog(name, **knobs):
+    return guest(name, "shares", **{"bootargs": "mode=hog ms=100000000",
+                                    **knobs})
+
+
+def probe(name, mode, seed=1, at=2.0, args="", **knobs):
+    """A guest that writes down what it sees, from `at` seconds after the
+    machine's start; see guests/baremetal/probe.c."""
+    at_ms = CLOCK_BASE * 1000 + round(at * 1000)
+    return guest(name, "probe", bootargs=f"mode={mode} seed={seed} "
+                 f"at_ms={at_ms} {args}", **knobs)
+
+
+class Notes:
+    """What a probe has written: {hart: turns} in ns of the machine's clock,
+    {hart: latency}."""
+
+    def __init__(self, text):
+        self.turns, self.late = {}, {}
+        head = re.search(r"probe: hz (\d+) zero_ns (\d+)", text)
+        if not head:
+            raise harness.Failure("a probe has said nothing:\n" + text[-500:])
+        tick = 1e9 / int(head[1])
+        zero = int(head[2])
+        for hart, body in re.findall(r"^probe: hart (\d+) turns (.*)$", text,
+                                     re.M):
+            for start, ticks in re.findall(r"(\d+)\+(\d+)", body):
+                begin = zero + int(start) * tick
+                self.turns.setdefault(int(hart), []).append(
+                    (begin, begin + int(ticks) * tick))
+        for hart, low, count in re.findall(
+                r"^probe: hart (\d+) late (\d+):(\d+)", text, re.M):
+            self.late.setdefault(int(hart), Latency()).add(
+                int(low) * tick / 1000, int(count))
+        for hart, count, lost in re.findall(
+                r"^probe: hart (\d+) done (\d+) lost (\d+)", text, re.M):
+            said = (len(self.turns.get(int(hart), ())) or
+                    (self.late[int(hart)].count if int(hart) in self.late
+                     else 0))
+            if int(lost) or said != int(count):
+                raise harness.Failure(f"of {count} notes of hart {hart} "
+                                      f"{said} came, {lost} had no room")
+
+
+class Latency:
+    """A distribution of times, in us, as (value, how often)."""
+
+    def __init__(self):
+        self.values = []
+        self.count = 0
+
+    def add(self, us, count=1):
+        self.values.append((us, count))
+        self.count += count
+
+    def merge(self, other):
+        for us, count in other.values:
+            self.add(us, count)
+        return self
+
+    def quantile(self, q):
+        """The least value that at least that part doesn't exceed."""
+        seen = 0
+        for us, count in sorted(self.values):
+            seen += count
+            if seen >= q * self.count - 1e-9:
+                return us
+        return None
+
+    def mean(self):
+        return (sum(us * n for us, n in self.values) / self.count
+                if self.count else None)
+
+    def cdf(self):
+        """[(value, part that doesn't exceed it)] for a plot."""
+        seen, points, sums = 0, [], {}
+        for us, count in self.values:
+            sums[us] = sums.get(us, 0) + count
+        for us in sorted(sums):
+            seen += sums[us]
+            points.append((round(us, 3), round(seen / self.count, 6)))
+        return points
+
+    def row(self):
+        return [self.count, *(round(self.quantile(q), 1)
+                              for q in (0.5, 0.9, 0.99, 1))]
+
+
+LATENCY_COLUMNS = [
+    value("n", "", "samples"),
+    value("p50", "us", "median", "less"),
+    value("p90", "us", "90th percentile", "less"),
+    value("p99", "us", "99th percentile", "less"),
+    value("max", "us", "longest", "less"),
+]
+
+
+def jain(values):
+    """Jain's index: 1 if all are equal, 1/n if one has all."""
+    total = sum(values)
+    squares = sum(v * v for v in values)
+    return total * total / (len(values) * squares) if squares else 0.0
+
+
+# --- turns ------------------------------------------------------------------
+
+
+def common(all_turns):
+    """The stretch of time in which all have written their turns."""
+    return (max(t[0][0] for t in all_turns), min(t[-1][1] for t in all_turns))
+
+
+def received(turns, moment):
+    """How long this vCPU has run up to a moment."""
+    total = 0
+    for start, end in turns:
+        if end <= moment:
+            total += end - start
+        else:
+            return total + max(0, moment - start)
+    return total
+
+
+class Service:
+    """received() at many moments."""
+
+    def __init__(self, turns):
+        import bisect
+        self.bisect = bisect.bisect_right
+        self.starts = [t[0] for t in turns]
+        self.turns = turns
+        self.before = [0, *itertools.accumulate(e - s for s, e in turns)]
+
+    def at(self, moment):
+        i = self.bisect(self.starts, moment) - 1
+        if i < 0:
+            return 0
+        start, end = self.turns[i]
+        return self.before[i] + min(moment, end) - start
+
+    def worst_lag(self, share, window, first, last):
+        """The most that a window of this length was short of its fluid
+        share. It is found where a window begins at the end of a turn or
+        ends at the start of one."""
+        worst = 0
+        moments = [e for _, e in self.turns] + [s - window
+                                                for s, _ in self.turns]
+        for t in moments:
+            if first <= t and t + window <= last:
+                got = self.at(t + window) - self.at(t)
+                worst = max(worst, share * window - got)
+        return worst
+
+
+def shares_over_time(services, first, last, steps):
+    """For a stacked area: [moments in s], {name: [shares in %]}."""
+    width = (last - first) / steps
+    times = [round((i + 0.5) * width / 1e9, 6) for i in range(steps)]
+    out = {}
+    for name, service in services.items():
+        cuts = [service.at(first + i * width) for i in range(steps + 1)]
+        out[name] = [round((b - a) / width * 100, 2)
+                     for a, b in zip(cuts, cuts[1:])]
+    return times, out
+
+
+def merged(turns, gap_ns=200e3):
+    """Turns without the moments that the hypervisor took inside of them: no
+    other guest's turn is as short as this gap."""
+    out = []
+    for start, end in turns:
+        if out and start - out[-1][1] < gap_ns:
+            start = out.pop()[0]
+        out.append((start, end))
+    return out
+
+
+def strip(turns, first, last):
+    """For a Gantt strip: [[start, end] in ms] inside a stretch."""
+    turns = merged(turns)
+    return [[round((max(s, first) - first) / 1e6, 4),
+             round((min(e, last) - first) / 1e6, 4)]
+            for s, e in turns if e > first and s < last]

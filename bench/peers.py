@@ -1,0 +1,35 @@
+"""What others need for the same work, in instructions.
+
+One flat S-mode program, unchanged, as a guest with two vCPUs on a QEMU 10.0.2
+`virt` machine with two harts under OpenSBI 1.6; instructions of all harts in
+all modes, counted by a TCG plugin between marker hints; medians of 200 to 1000
+rounds. `native` is the program on OpenSBI with no hypervisor. *Asleep*: the
+receiving vCPU has been in WFI for 5 ms on the other hart. The second figure, if
+there is one, is of a host with `aia=aplic-imsic`.
+"""
+
+WHAT = {
+    "native": "no hypervisor",
+    "Xvisor": "Xvisor of 2026-03",
+    "KVM": "Linux 6.12 KVM with kvmtool",
+}
+
+# Rows by the meter's name of the operation: {peer: (SBI's IPI, AIA)}.
+FIGURES = {
+    "sbi_base": {"native": (282,), "Xvisor": (742,), "KVM": (935,)},
+    "set_timer": {"native": (340,), "Xvisor": (762,), "KVM": (997,)},
+    "plic_load": {"native": (4,), "Xvisor": (1086,), "KVM": (3482,)},
+    "uart_load": {"native": (4,), "Xvisor": (1102,), "KVM": (3511,)},
+    "ipi_self": {"native": (913,), "Xvisor": (2603,), "KVM": (1754,)},
+    "ipi_asleep": {"native": (1020,), "Xvisor": (6840, 5602),
+                   "KVM": (9658, 9247)},
+    "plic_asleep": {"native": (36,), "Xvisor": (7903, 6665),
+                    "KVM": (11961,)},
+}
+
+
+def figures(operation, machine):
+    """{peer: instructions} for a row of the meter's table."""
+    place = 1 if "aia=" in machine or "aclint=" in machine else 0
+    return {peer: some[min(place, len(some) - 1)]
+            for peer, some in FIGURES.get(operation, {}).items()}

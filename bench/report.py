@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+"""Makes one page of all results: build/bench/report.html.
+
+    bench/report.py [FOLDER [OUT.html]]     (make report)
+
+FOLDER has results in the common shape (bench/results.py); what made them
+doesn't matter. The page needs nothing but itself: plots are SVG inside it,
+tables are behind them, it follows the reader's choice of light or dark and
+fits a telephone. A result without plots is shown as its table, one that can't
+be read is an error.
+
+This wants Debian's Python, for which python3-matplotlib is packaged.
+"""
+
+import html
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import results  # noqa: E402
+
+try:
+    import report_meter  # noqa: E402
+    import report_plots  # noqa: E402
+except ImportError as error:
+    sys.exit(f"report: {error}; it needs python3-matplotlib: "
+             "run tools/setup bench")
+
+HERE = Path(__file__).resolve().parent
+
+# Sections of the page, in this order; what is in none comes last.
+SECTIONS = [
+    ("The way of an interrupt", "meter", ["meter"]),
+    ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
+                                    "slices"]),
+    ("How soon", "latency", ["latency", "wfi", "cyclictest"]),
+    ("Many harts", "places", ["conserve", "handover"]),
+    ("What it costs", "costs", ["switch", "scaling", "hackbench",
+                                "consolidation"]),
+]
+
+
+def esc(text):
+    return html.escape(str(text), quote=True)
+
+
+def cell(value):
+    if value is None:
+        return '<td class="none">&ndash;</td>'
+    if isinstance(value, bool):
+        return f'<td class="{"yes" if value else "no"}">' \
+               f'{"yes" if value else "no"}</td>'
+    if isinstance(value, (int, float)):
+        text = f"{value:,}" if isinstance(value, int) else trimmed(value)
+        return f'<td class="n">{text}</td>'
+    return f"<td>{esc(value)}</td>"
+
+
+def trimmed(value):
+    """Four figures, and no more than a reader wants."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:.4g}"
+    return f"{value:.2g}" if "e" in text else text
+
+
+def table(result):
+    head = "".join(
+        f'<th title="{esc(c["title"])}">{esc(c["title"])}'
+        + (f'<small>{esc(c["unit"])}</small>' if c["unit"] else "") + "</th>"
+        for c in result["columns"])
+    body = "\n".join("<tr>" + "".join(map(cell, row)) + "</tr>"
+                     for row in result["rows"])
+    return (f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n'
+            f"<tbody>{body}</tbody></table></div>")
+
+
+def conditions(result):
+    words = [f"<dt>{esc(k.replace('_', ' '))}</dt><dd>{esc(v)}</dd>"
+             for k, v in result["conditions"].items() if v not in ("", None)]
+    return f'<dl class="conditions">{"".join(words)}</dl>'
+
+
+def figures(result, colours):
+    rows = results.as_dicts(result)
+    groups, out = {}, []
+    for i, plot in enumerate(result.get("plots", [])):
+        svg = report_plots.draw(result, plot, rows, colours,
+                                f"{result['name']}{i}-")
+        if svg:
+            groups.setdefault(plot.get("group", ""), []).append(svg)
+    for svgs in groups.values():
+        out.append('<div class="plots">' + "\n".join(
+            f"<figure>{svg}</figure>" for svg in svgs) + "</div>")
+    return "\n".join(out)
+
+
+def article(result, colours):
+    drawn = report_meter.figures(result) if result["name"] == "meter" \
+        else figures(result, colours)
+    count = len(result["rows"])
+    return f"""<article id="{esc(result['name'])}">
+<h3>{esc(result['title'])}</h3>
+<p class="question">{esc(result['question'])}</p>
+{drawn}
+<details{"" if drawn else " open"}><summary>The table, {count} rows</summary>
+{table(result)}
+{conditions(result)}
+</details>
+</article>"""
+
+
+def sections(found):
+    left = dict(found)
+    for title, anchor, names in SECTIONS:
+        mine = [left.pop(n) for n in names if n in left]
+        if mine:
+            yield title, anchor, mine
+    if left:
+        yield "More", "more", list(left.values())
+
+
+def versions(found):
+    """What all results have in common, once, at the top."""
+    sets = [r["conditions"] for r in found.values()]
+    words = []
+    for name in ("commit", "qemu", "opensbi", "compiler"):
+        values = sorted({str(c[name]) for c in sets if name in c})
+        if values:
+            words.append(f"{name} {', '.join(values)}")
+    quick = [r["name"] for r in found.values() if r["conditions"].get("quick")]
+    if quick:
+        words.append("quick runs, the smallest cases only: "
+                     + ", ".join(quick))
+    return " &middot; ".join(map(esc, words))
+
+
+def page(found):
+    policies = list(dict.fromkeys(
+        p for r in found.values()
+        for p in str(r["conditions"].get("policies", "")).split()))
+    colours = report_plots.Colours(policies)
+    parts, links = [], []
+    for title, anchor, mine in sections(found):
+        links.append(f'<a href="#{anchor}">{esc(title)}</a>')
+        parts.append(f'<section id="{anchor}"><h2>{esc(title)}</h2>\n'
+                     + "\n".join(article(r, colours) for r in mine)
+                     + "</section>")
+    key = "".join(f'<li><i style="background:var(--c'
+                  f'{i % len(report_plots.PALETTE) + 1})"></i>{esc(p)}</li>'
+                  for i, p in enumerate(policies))
+    text = (HERE / "report.html").read_text()
+    for name, value in {"VERSIONS": versions(found), "LINKS": " ".join(links),
+                        "POLICIES": key, "BODY": "\n".join(parts)}.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def main(argv):
+    folder = Path(argv[0]) if argv else results.folder()
+    out = Path(argv[1]) if len(argv) > 1 else \
+        results.BUILD / "bench" / "report.html"
+    try:
+        found = results.read_all(folder)
+    except results.Bad as error:
+        sys.exit(f"report: {error}")
+    if not found:
+        sys.exit(f"report: {folder} holds no results: run make bench first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page(found))
+    print(f"report: {out}, {len(found)} results")
+
+
+main(sys.argv[1:])

@@ -1,0 +1,185 @@
+"""The benchmarks themselves: every question can be asked and answers in the
+common shape, and a scheduler that is written as the documents say is tested and
+measured by all of it.
+
+Nothing here judges a figure that depends on time; the short runs of
+`bench/run --quick` are enough to see that each question works.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import matrix
+from harness import Case, TOP
+
+DOCUMENT = TOP / "docs" / "scheduler-in-an-afternoon.md"
+
+# What tools/setup fetches, and guests that are slow to make: shared.
+SHARED = ("apt", "ck", "ck-host", "debs", "herd", "libfdt", "opensbi", "zlib",
+          "setup.stamp", "setup-bench.stamp", "guests/linux",
+          "guests/packages", "guests/uboot")
+# What is compiled already: copied, so that only what is new is compiled.
+COMPILED = ("obj", "gen", "flags", "host/asan", "guests/baremetal")
+
+
+def run(t, command, folder, status=0, **environment):
+    """Runs a program to its end; returns what it printed."""
+    # The make that runs the tests is none of this one's business.
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(command, cwd=folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**env, **environment}, timeout=900)
+    text = " ".join(map(str, command))
+    (t.folder / "output.log").open("a").write(f"$ {text}\n{done.stdout}\n")
+    t.equal(done.returncode, status, f"status of {text}\n"
+            + "\n".join(done.stdout.splitlines()[-12:]) + "\n")
+    return done.stdout
+
+
+def read(folder):
+    """Results as bench/results.py reads them: it refuses any other shape."""
+    import sys
+    sys.path.append(str(TOP / "bench"))
+    import results
+    return results, results.read_all(folder)
+
+
+def questions():
+    return sorted(p.stem for p in (TOP / "bench" / "questions").glob("*.py"))
+
+
+def ask(t):
+    """Each question of a group, in a short run."""
+    folder = t.folder / "results"
+    policy = t.args["policy"]
+    run(t, [TOP / "bench" / "run", "--quick", "--policy", policy,
+            *t.args["ask"]], TOP, ROUSE_BENCH_RESULTS=str(folder))
+    results, found = read(folder)
+    t.equal(sorted(found), sorted(t.args["ask"]), "results")
+    for name, result in found.items():
+        rows = results.as_dicts(result)
+        t.check(rows, f"{name} has no rows")
+        for row in rows:
+            t.equal(row["policy"], policy, f"the policy in a row of {name}")
+        t.check(result["plots"], f"{name} has nothing to draw")
+        for key in ("commit", "qemu", "opensbi", "machine", "harts", "seed"):
+            t.check(key in result["conditions"], f"{name}: no {key}")
+        lines = (folder / f"{name}.tsv").read_text().splitlines()
+        table = [line for line in lines if not line.startswith("#")]
+        t.equal(len(table), 1 + len(rows), f"lines of {name}.tsv")
+        t.equal({len(line.split("\t")) for line in table},
+                {len(result["columns"])}, f"fields of {name}.tsv")
+
+
+def repeat(t):
+    """A seed gives the same figures again, to the last digit."""
+    rows = []
+    for again in ("first", "second"):
+        folder = t.folder / again
+        run(t, [TOP / "bench" / "run", "--quick", "--policy",
+                t.args["policy"], *t.args["ask"]], TOP,
+            ROUSE_BENCH_RESULTS=str(folder))
+        rows.append({n: r["rows"] for n, r in read(folder)[1].items()})
+    t.equal(rows[0], rows[1], "rows of two runs")
+
+
+def refusals(t):
+    for words, wanted in ((["nonsense"], "no question nonsense; there are "),
+                          (["--policy", "none", "fairness"],
+                           "no policy none; there are ")):
+        said = run(t, [TOP / "bench" / "run", "--quick", *words], TOP, 1,
+                   ROUSE_BENCH_RESULTS=str(t.folder / "results"))
+        t.check(f"bench: {wanted}" in said, f"{words}: {said}")
+
+
+# --- the document -----------------------------------------------------------
+
+
+def example():
+    """(policy, source) that the document shows."""
+    text = DOCUMENT.read_text()
+    found = re.search(r"^## The whole file\n\n`kernel/sched/(\w+)\.c`:\n\n"
+                      r"((?:(?:    .*)?\n)+)", text, re.M)
+    lines = [line[4:] for line in found[2].split("\n")]
+    return found[1], "\n".join(lines).rstrip("\n") + "\n"
+
+
+def grow(t, policy, source):
+    """A copy of the tree, with one file more and one word more in its
+    Makefile. Returns its folder."""
+    tree = TOP / "build" / "afternoon"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(TOP, tree, symlinks=True, ignore=lambda folder, names: [
+        n for n in names if n.startswith(".git") or n == "__pycache__"
+        or (folder == str(TOP) and n == "build")])
+    (tree / "build" / "guests").mkdir(parents=True)
+    for name in SHARED:
+        if (TOP / "build" / name).exists():
+            (tree / "build" / name).symlink_to(TOP / "build" / name)
+    for name in COMPILED:
+        if (TOP / "build" / name).exists():
+            shutil.copytree(TOP / "build" / name, tree / "build" / name)
+    (tree / "kernel" / "sched" / f"{policy}.c").write_text(source)
+    makefile = tree / "Makefile"
+    text, n = re.subn(r"^(POLICIES *:?=.*)$", rf"\1 {policy}",
+                      makefile.read_text(), flags=re.M)
+    t.equal(n, 1, "lines in the Makefile that list the policies")
+    makefile.write_text(text)
+    return tree
+
+
+def afternoon(t):
+    """What the document shows is built, tested and measured by adding a file
+    and a word."""
+    policy, source = example()
+    t.check(policy not in matrix.policies(), f"{policy} is there already")
+    tree = grow(t, policy, source)
+    unit = "build/host/tests/unit/policy_test"
+    run(t, ["make", "JOBS=2", "SETUP=0", "all", "guests-baremetal", unit],
+        tree)
+    said = run(t, ["tests/run", "--quick", "-k", "unit policy"], tree)
+    t.check(re.search(r"^\d+ passed, 0 failed", said, re.M), said)
+    symbols = run(t, ["nm", unit], tree)
+    t.check(f" {policy}_ops" in symbols, f"{unit} has no {policy}")
+    words = ["-k", "check layers"]
+    for test in t.args["system"]:
+        words += ["-k", f"{test},{policy}"]
+    said = run(t, ["tests/run", "--quick", *words], tree)
+    for test in t.args["system"]:
+        t.check(re.search(rf"^ok +system \w+: {test},{policy}", said, re.M),
+                f"no word of {test}: {said}")
+    folder = t.folder / "results"
+    run(t, ["bench/run", "--quick", "--policy", policy, "latency"], tree,
+        ROUSE_BENCH_RESULTS=str(folder))
+    rows = read(folder)[1]["latency"]["rows"]
+    t.check(rows and all(row[0] == policy for row in rows), f"rows: {rows}")
+    shutil.rmtree(tree)
+
+
+def tests(full):
+    # The one that looks at most knobs can be asked most.
+    policy = matrix.policies()[-1]
+    linux = [q for q in questions()
+             if "linux" in (TOP / "bench" / "questions" / f"{q}.py")
+             .read_text()]
+    plain = [q for q in questions() if q not in linux]
+    system = ["turns_are_as_long_as_slices"]
+    if full:
+        system += ["equal_slices_share_equally_whatever_the_weight",
+                   "affinity_and_pins_move_a_vcpu",
+                   "guests_that_wait_1_harts_leave_cpus_to_hogs"]
+    cases = [
+        Case("every_question_has_an_answer_in_the_common_shape", ask,
+             timeout=600, policy=policy, ask=plain),
+        Case("a_seed_gives_the_same_figures_again", repeat, timeout=400,
+             policy=policy, ask=["thief", "switch"]),
+        Case("what_there_is_not_is_named", refusals),
+        Case("the_scheduler_of_an_afternoon_is_tested_and_measured",
+             afternoon, timeout=900, system=system),
+    ]
+    cases.append(Case("every_question_to_linux_has_an_answer", ask,
+                      timeout=900, policy=policy, ask=linux))
+    return cases
