@@ -197,7 +197,8 @@ static exit_fn *const exceptions[24] = {
 	[CAUSE_STORE_GUEST_PAGE] = exit_guest_page,
 };
 
-static enum exit_next exit_dispatch(struct riscv_vcpu *v, u64 cause)
+static inline __attribute__((always_inline)) enum exit_next
+exit_dispatch(struct riscv_vcpu *v, u64 cause)
 {
 	u64 i = cause & ~CAUSE_INTERRUPT;
 
