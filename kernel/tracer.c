@@ -53,7 +53,8 @@ static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		trace_ring_init(&t->ring, t->records, room, c->index,
 				want.flags);
 		t->ring.records_hpa = ptr_hpa(t->records).v;
-		trace_ring_stop_at(&t->ring, want.stop_event, want.stop_after);
+		t->ring.stop_event = want.stop_event;
+		t->ring.stop_after = want.stop_after;
 		c->trace = &t->ring;
 	}
 	ck_pr_store_32(&c->trace_mask, mask);

@@ -23,8 +23,7 @@
  * at again, so the record that was in this slot before, n - size, is dropped.
  *
  * Invariant: head only grows while the CPU has the ring. A flight recorder's
- * limit is never; a ring that is to stop has its limit moved to where. `quick` is
- * the limit, or 0 while every record is compared with the event that stops it.
+ * limit is never; a ring that is to stop has its limit moved to where.
  *
  * Rejected: a consumer's position, which makes the writer look at what another
  * CPU writes; a length for each record (all are 32 bytes, so a slot is a
@@ -45,15 +44,7 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 		.flight = flags & TRACE_FLIGHT,
 		.flags = flags & TRACE_FLIGHT,
 		.limit = flags & TRACE_FLIGHT ? UINT64_MAX : size,
-		.quick = flags & TRACE_FLIGHT ? UINT64_MAX : size,
 	};
-}
-
-void trace_ring_stop_at(struct trace_ring *r, u32 event, u64 after)
-{
-	r->stop_event = event;
-	r->stop_after = after;
-	r->quick = event ? 0 : r->limit;
 }
 
 void trace_freeze(void)
@@ -86,11 +77,22 @@ static __attribute__((cold, noinline)) void ring_stop(struct trace_ring *r)
 		ring_end(r, false);
 }
 
-static inline __attribute__((always_inline)) void
-record(struct trace_ring *r, u64 n, u64 event, u32 vcpu, u64 a, u64 b)
+/* A leaf but for its rare ends, so it does without a frame, which would be an
+ * eighth of it. */
+__attribute__((optimize("omit-frame-pointer"))) void
+trace_write(u64 event, u32 vcpu, u64 a, u64 b)
 {
-	u64 *slot = (u64 *)(void *)&r->records[n & r->mask];
+	struct trace_ring *r = cpu_this()->trace;
+	u64 *slot, n;
 
+	if (unlikely(!r))
+		return;
+	n = r->head;
+	if (unlikely(n >= r->limit)) {
+		ring_end(r, true);
+		return;
+	}
+	slot = (u64 *)(void *)&r->records[n & r->mask];
 	/* (1), pairs with (4) in trace_copy: head = n was stored before. */
 	ck_pr_fence_store();
 	ck_pr_store_64(&slot[0], arch_ticks());
@@ -101,39 +103,8 @@ record(struct trace_ring *r, u64 n, u64 event, u32 vcpu, u64 a, u64 b)
 	/* (2), pairs with (3) in trace_copy. */
 	ck_pr_fence_store();
 	ck_pr_store_64(&r->head, n + 1);
-}
-
-/* The ring is full, or there is an event to look for. */
-static __attribute__((cold, noinline)) void write_slow(u64 event, u32 vcpu,
-							u64 a, u64 b)
-{
-	struct trace_ring *r = cpu_this()->trace;
-	u64 n = r->head;
-
-	if (n >= r->limit) {
-		ring_end(r, true);
-		return;
-	}
-	record(r, n, event, vcpu, a, b);
-	if (event == r->stop_event)
+	if (unlikely(event == r->stop_event))
 		ring_stop(r);
-}
-
-/* A leaf but for its rare end, so it does without a frame, which would be an
- * eighth of it. */
-__attribute__((optimize("omit-frame-pointer"))) void
-trace_write(u64 event, u32 vcpu, u64 a, u64 b)
-{
-	struct trace_ring *r = cpu_this()->trace;
-	u64 n;
-
-	if (unlikely(!r))
-		return;
-	n = r->head;
-	if (unlikely(n >= r->quick))
-		write_slow(event, vcpu, a, b);
-	else
-		record(r, n, event, vcpu, a, b);
 }
 
 static void record_copy(struct trace_record *to, const struct trace_record *at)

@@ -32,7 +32,6 @@ struct trace_ring {
 	u64 limit;            /* no further than this */
 	u64 lost;             /* came after that */
 	u32 flags;            /* TRACE_FLIGHT, TRACE_STOPPED */
-	u64 quick;            /* below this nothing is to be looked at */
 };
 
 /*
@@ -41,10 +40,6 @@ struct trace_ring {
  */
 void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 		     u64 size, u32 cpu, u32 flags);
-
-/* Stops all recording `after` records behind the first one of `event`. That
- * CPU, or nobody writes yet. */
-void trace_ring_stop_at(struct trace_ring *r, u32 event, u64 after);
 
 /*
  * Writes a record, whatever the mask, if the CPU has a ring. That CPU itself,

@@ -156,7 +156,7 @@ static void a_reader_goes_on_where_it_was(void **state)
 static void its_event_stops_a_recording_everywhere(void **state)
 {
 	begin(TRACE_FLIGHT);
-	trace_ring_stop_at(&ring, TRACE_EV_LATE, 0);
+	ring.stop_event = TRACE_EV_LATE;
 	write_some(0, 20);
 	trace_write(TRACE_EV_LATE, 7, 20, ~20ull);
 	assert_int_equal(cpus[0].trace_mask, TRACE_STATS);
@@ -172,7 +172,8 @@ static void its_event_stops_a_recording_everywhere(void **state)
 static void it_stops_so_many_records_later(void **state)
 {
 	begin(TRACE_FLIGHT);
-	trace_ring_stop_at(&ring, TRACE_EV_LATE, 3);
+	ring.stop_event = TRACE_EV_LATE;
+	ring.stop_after = 3;
 	trace_write(TRACE_EV_LATE, 7, 0, ~0ull);
 	write_some(1, 3);
 	/* A second one does not put the end off. */
@@ -186,7 +187,8 @@ static void it_stops_so_many_records_later(void **state)
 static void a_ring_that_fills_up_does_not_outlast_its_room(void **state)
 {
 	begin(0);
-	trace_ring_stop_at(&ring, TRACE_EV_LATE, 100);
+	ring.stop_event = TRACE_EV_LATE;
+	ring.stop_after = 100;
 	write_some(0, 5);
 	trace_write(TRACE_EV_LATE, 7, 5, ~5ull);
 	write_some(6, 50);
