@@ -341,7 +341,7 @@ test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every conf
 
 # --- measuring --------------------------------------------------------------
 
-.PHONY: meter meter-plugin meter-scaling meter-linux meter-accept
+.PHONY: meter meter-plugin meter-scaling meter-trace meter-linux meter-accept
 
 # QEMU loads it; the host's compiler makes it.
 $(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
@@ -358,6 +358,9 @@ meter: all guests-baremetal $(B)/meter.so  ## count what operations take
 
 meter-scaling: all guests-baremetal $(B)/meter.so  ## wake and pick with 2 to 2,000 vCPUs
 	@bench/meter.py --scaling $(METER)
+
+meter-trace: all guests-baremetal $(B)/meter.so  ## a trace record, on and off
+	@bench/meter.py --trace
 
 meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 	@bench/meter.py --linux $(METER)

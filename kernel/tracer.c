@@ -57,6 +57,9 @@ static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		t->ring.stop_after = want.stop_after;
 		c->trace = &t->ring;
 	}
+	/* Without a ring no class is ever on: trace_write doesn't look. */
+	if (!c->trace)
+		mask &= TRACE_STATS;
 	ck_pr_store_32(&c->trace_mask, mask);
 	if ((mask ^ old) & TRACE_ALL)
 		trace_write(TRACE_EV_MASK, TRACE_NOBODY, mask, old);
@@ -132,7 +135,7 @@ static void records_take(void)
 static void change(void)
 {
 	busy = true;
-	trace_memory.mask = want.mask | (stats ? TRACE_STATS : 0);
+	trace_memory.mask = (room ? want.mask : 0) | (stats ? TRACE_STATS : 0);
 	sched_trace_late(want.mask ? want.late_ticks : TIME_NEVER);
 	ck_pr_store_32(&left, cpu_count());
 	/* The nodes' release is in doorbell_post. */

@@ -85,8 +85,6 @@ trace_write(u64 event, u32 vcpu, u64 a, u64 b)
 	struct trace_ring *r = cpu_this()->trace;
 	u64 *slot, n;
 
-	if (unlikely(!r))
-		return;
 	n = r->head;
 	if (unlikely(n >= r->limit)) {
 		ring_end(r, true);

@@ -42,7 +42,8 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 		     u64 size, u32 cpu, u32 flags);
 
 /*
- * Writes a record, whatever the mask, if the CPU has a ring. That CPU itself,
+ * Writes a record, whatever the mask. The CPU has a ring: so it has if a class
+ * is on. That CPU itself,
  * anywhere in the hypervisor; never fails, never waits. At most 40 instructions
  * with the hook.
  */

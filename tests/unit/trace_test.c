@@ -102,14 +102,6 @@ static void a_class_that_is_off_costs_no_record_and_no_words(void **state)
 	assert_int_equal(asked, 1);
 }
 
-static void nobody_records_without_a_ring(void **state)
-{
-	cpus[1].trace = NULL;
-	write_some(0, 3);
-	fake_this_cpu = NULL;
-	TRACE(WAKE, 0, 0, 0);
-}
-
 static void a_full_ring_keeps_the_first_and_counts_the_rest(void **state)
 {
 	begin(0);
@@ -209,7 +201,6 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 		T(a_record_holds_what_was_written),
 		T(a_class_that_is_off_costs_no_record_and_no_words),
-		T(nobody_records_without_a_ring),
 		T(a_full_ring_keeps_the_first_and_counts_the_rest),
 		T(a_flight_recorder_keeps_the_last),
 		T(a_reader_goes_on_where_it_was),

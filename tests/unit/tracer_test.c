@@ -98,6 +98,11 @@ static void cpus_take_their_rings_one_by_one(void **state)
 				   .flags = TRACE_FLIGHT, .late_ticks = 70 };
 
 	assert_null(tracer_ring(1));
+	/* Nobody records without a ring. */
+	assert_int_equal(tracer_mask(TRACE_ALL), 0);
+	settle();
+	assert_int_equal(cpus[1].trace_mask, 0);
+	changed = 0;
 	assert_int_equal(tracer_start(&c), 0);
 	assert_true(tracer_changing());
 	assert_int_equal(tracer_start(&c), -EBUSY);
