@@ -35,7 +35,7 @@ struct riscv_cpu {
 	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */
 	const struct riscv_vcpu *fp_owner;  /* whose FP registers; NULL: zeros */
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */
-	u64 htimedelta, henvcfg; /* what the CSRs hold */
+	u64 htimedelta, henvcfg, hcounteren; /* what the CSRs hold */
 	struct vmid_cpu vmid;
 	u64 last_pc;       /* where the last guest was left, for panics */
 };

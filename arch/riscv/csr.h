@@ -53,7 +53,9 @@
 #define CSR_VSISELECT 0x250
 #define CSR_VSATP 0x280
 
+#define CSR_CYCLE 0xc00
 #define CSR_TIME 0xc01
+#define CSR_INSTRET 0xc02
 #define CSR_VLENB 0xc22
 
 /* sstatus */

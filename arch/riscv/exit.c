@@ -38,7 +38,8 @@ enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)
 {
 	u64 vs = csr_read(CSR_VSSTATUS), s = csr_read(CSR_SSTATUS);
 
-	(void)v;
+	if (unlikely(v->pmu.fw_on))
+		vpmu_trap(v, cause);
 	vs = (vs & ~(SSTATUS_SPP | SSTATUS_SPIE)) | (s & SSTATUS_SPP);
 	if (vs & SSTATUS_SIE)
 		vs |= SSTATUS_SPIE;
@@ -128,6 +129,24 @@ static enum exit_next exit_wfi(struct riscv_vcpu *v)
 	return arch_vcpu_pending(&v->v) ? NEXT_ADVANCE : NEXT_BLOCK;
 }
 
+/* A vCPU with counters of its own; it may have read one. */
+static __attribute__((noinline)) enum exit_next
+exit_counter(struct riscv_vcpu *v, u32 inst, bool vs_mode)
+{
+	u32 rd = inst >> 7 & 31;
+	u64 val;
+
+	if (!vpmu_csr_read(v, inst, !vs_mode, &val)) {
+		vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
+		return exit_reflect(v, CAUSE_ILLEGAL, inst);
+	}
+	if (!((v->have | 1) >> rd & 1))
+		return NEXT_FULL;
+	vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);
+	reg_set(v, rd, val);
+	return NEXT_ADVANCE;
+}
+
 static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
 {
 	u64 inst = csr_read(CSR_STVAL);
@@ -148,6 +167,8 @@ static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
 		vcpu_exit_count(&v->v, VCPU_EXIT_PAUSE);
 		return inst == INST_WRS_NTO ? NEXT_YIELD : NEXT_ADVANCE;
 	}
+	if (unlikely(v->hcounteren != GUEST_COUNTERS))
+		return exit_counter(v, (u32)inst, vs_mode);
 	vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
 	return exit_reflect(v, CAUSE_ILLEGAL, inst);
 }

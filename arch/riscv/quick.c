@@ -222,7 +222,10 @@ void quick_set(struct riscv_vcpu *v, bool on)
 	/* `quick=off` is for comparing the two ways. */
 	on = on && !cmdline_is("quick", "off");
 	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
-	v->quick = riscv_has_sstc && on;
+	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
+		v->pmu.quick = riscv_has_sstc && on;
+	else
+		v->quick = riscv_has_sstc && on;
 	for (u32 i = 0; i < EMUL_SLOTS; i++)
 		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
 }

@@ -10,7 +10,7 @@
 #include "arch/riscv/isa.h"
 #include "arch/riscv/quick.h"
 #include "arch/riscv/vfence.h"
-#include "arch/riscv/vsbi_abi.h"
+#include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
 #include "arch/riscv/world.h"
 #include "kernel/arch.h"
@@ -69,7 +69,6 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64 |
 		     HSTATUS_VTW;
 	v->henvcfg = isa_guest_henvcfg();
-	quick_reset(v);
 	v->vs.vsstatus = SSTATUS_UXL_64;
 	/* Firmware leaves the counters open to U-mode, and kernels rely on it:
 	 * Linux reads the time there (its vDSO) and never sets this. */
@@ -78,6 +77,8 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->v.virq = 0;
 	vtimer_reset(v);
 	vfence_reset(v);
+	vsbi_vcpu_reset(v);
+	quick_reset(v);
 }
 
 void arch_vcpu_trace(struct vcpu *vc, bool on)

@@ -8,12 +8,14 @@
 #define ROUSE_ARCH_RISCV_VCPU_H
 
 #include "arch/riscv/vfence.h"
+#include "arch/riscv/vpmu.h"
 #include "emul/emul.h"
 #include "kernel/base.h"
 #include "kernel/guest.h"
 #include "kernel/vcpu.h"
 
 struct cpu;
+struct sta_page;
 
 /* CSRs with a VS copy, and those without that must still not leak. */
 struct vs_csrs {
@@ -59,6 +61,7 @@ struct riscv_vcpu {
 	bool traced;                 /* as arch_vcpu_trace said last */
 	struct vs_csrs vs;
 	u64 henvcfg;
+	u64 hcounteren;
 	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */
 	struct fp_state fp;
 	struct vector_state *vector; /* NULL without V */
@@ -77,7 +80,18 @@ struct riscv_vcpu {
 
 	struct vfence fence; /* remote fences; see vfence.h */
 
+	/* STA (vsbi_sta.c), the owner only: the page in the guest's RAM, when
+	 * it was registered and what it says, in ticks of waiting. */
+	struct sta_page *sta_page;
+	u64 sta_since_ticks, sta_told_ticks;
+	u32 sta_seq;
+
+	u32 fwft_locked; /* FWFT, the owner only: a bit a feature */
+
 	struct vcpu v;
+
+	/* Large, so last: trap.S reaches what is within 2 KiB. */
+	struct vpmu pmu; /* PMU; see vpmu.h */
 };
 
 static inline struct riscv_vcpu *to_riscv(struct vcpu *v)

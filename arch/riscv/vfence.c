@@ -253,6 +253,18 @@ static bool target_settled(const struct vfence *t, u64 gen)
 		if ((t = to_riscv((v)->v.guest->vcpu[(f)->next])) != (v) && \
 		    harts_has(&(f)->harts, (f)->next))
 
+/* Counts a request from `v` at `t`, as SBI PMU has it. */
+static void op_count(struct riscv_vcpu *v, struct riscv_vcpu *t,
+		     const struct vfence_op *op)
+{
+	enum vpmu_event sent = op->kind == VFENCE_I ? VPMU_FENCE_I_SENT :
+			       op->asid == VFENCE_ANY_ASID ? VPMU_SFENCE_SENT :
+							VPMU_SFENCE_ASID_SENT;
+
+	vpmu_event_at(&v->pmu, sent);
+	vpmu_event_at(&t->pmu, sent + 1);
+}
+
 /*
  * The steps of a request, in this order. Each does what it does for the targets
  * up to `end`, from f->next on. False: f->next must be looked at again later.
@@ -264,8 +276,10 @@ static bool step_post(struct riscv_vcpu *v, u32 end)
 	/* The guest's stores to its page tables come before what is posted:
 	 * the fence in ck_pr_faa's stead, for all targets at once. */
 	ck_pr_fence_memory();
-	for_each_target(t, v, f, end)
+	for_each_target(t, v, f, end) {
 		op_post(&t->fence, &f->op);
+		op_count(v, t, &f->op);
+	}
 	return true;
 }
 

@@ -46,6 +46,42 @@ static inline void vhw_vs_restart(void)
 	csr_clear(CSR_VSSTATUS, SSTATUS_SIE);
 }
 
+/* The hart's counters, and which of them its guests may read. */
+static inline u64 vhw_cycle(void)
+{
+	return csr_read(CSR_CYCLE);
+}
+
+static inline u64 vhw_instret(void)
+{
+	return csr_read(CSR_INSTRET);
+}
+
+static inline void vhw_hcounteren_set(u64 bits)
+{
+	riscv_this()->hcounteren = bits;
+	csr_write(CSR_HCOUNTEREN, bits);
+}
+
+static inline void vhw_henvcfg_set(u64 bits)
+{
+	riscv_this()->henvcfg = bits;
+	csr_write(CSR_HENVCFG, bits);
+}
+
+/* Writes henvcfg and returns what stuck. */
+static inline u64 vhw_henvcfg_try(u64 bits)
+{
+	csr_write(CSR_HENVCFG, bits);
+	return csr_read(CSR_HENVCFG);
+}
+
+/* The guest's own leave for its U-mode. */
+static inline u64 vhw_scounteren(void)
+{
+	return csr_read(CSR_SCOUNTEREN);
+}
+
 static inline void vhw_hvip_set(u64 bits)
 {
 	csr_set(CSR_HVIP, bits);
@@ -100,6 +136,12 @@ void vhw_vstimecmp_set(u64 guest_ticks);
 u64 vhw_vsie(void);
 u64 vhw_vsatp(void);
 void vhw_vs_restart(void);
+u64 vhw_cycle(void);
+u64 vhw_instret(void);
+void vhw_hcounteren_set(u64 bits);
+void vhw_henvcfg_set(u64 bits);
+u64 vhw_henvcfg_try(u64 bits);
+u64 vhw_scounteren(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);
 void vhw_timer_no_later(u64 host_ticks);

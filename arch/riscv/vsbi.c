@@ -2,11 +2,11 @@
  * SBI calls of guests: from the extension id to the extension's file.
  *
  * The table is searched from its start; those that run often come first, and
- * with eight rows nothing beats that. Whatever is in no row is answered with
+ * with so few rows nothing beats that. Whatever is in no row is answered with
  * NOT_SUPPORTED (chapter 3). Ids are compared in full: a register whose upper
  * half is not the sign of its lower names no extension.
  *
- * Not offered, so probed as 0: PMU, SUSP, CPPC, NACL, STA, and all of the
+ * Not offered, so probed as 0: CPPC, NACL, SSE, DBTR, and all of the
  * experimental, vendor's and firmware's spaces.
  *
  * Rejected: a linker section, as for devices and policies. The order of the
@@ -18,7 +18,8 @@
 
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
-	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_legacy,
+	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_pmu, &vsbi_fwft,
+	&vsbi_susp, &vsbi_legacy,
 };
 
 static const struct vsbi_ext *ext_find(u64 eid)
@@ -32,6 +33,32 @@ static const struct vsbi_ext *ext_find(u64 eid)
 u64 vsbi_probe(u64 eid)
 {
 	return ext_find(eid) != NULL;
+}
+
+void vsbi_vcpu_reset(struct riscv_vcpu *v)
+{
+	v->fwft_locked = 0;
+	vsbi_pmu_reset(v);
+	vsbi_sta_reset(v);
+}
+
+static void on_wait(struct vcpu *vc, bool waits)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	if (v->sta_page)
+		vsbi_sta_waits(v, waits);
+	if (!v->pmu.hw_used)
+		return;
+	if (waits)
+		vpmu_pause(v);
+	else
+		vpmu_resume(v);
+}
+
+void vsbi_waits_choose(struct riscv_vcpu *v)
+{
+	v->v.waits = v->sta_page || v->pmu.hw_used ? on_wait : NULL;
 }
 
 static inline __attribute__((always_inline)) enum exit_next

@@ -12,6 +12,7 @@
 #include "arch/riscv/exit.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vsbi_abi.h"
+#include "kernel/gmem.h"
 
 struct vsbi_ext {
 	const char *name;
@@ -25,7 +26,8 @@ struct vsbi_ext {
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
-	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_legacy;
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_susp,
+	vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
@@ -77,6 +79,25 @@ static inline bool vsbi_in_ram(const struct guest *g, u64 at, u64 bytes)
 			      bytes <= g->cfg.memory_bytes - off);
 }
 
+/* Shared memory (section 3.2): do the two halves of its address say "none"? */
+static inline bool vsbi_no_shmem(u64 lo, u64 hi)
+{
+	return lo == UINT64_MAX && hi == UINT64_MAX;
+}
+
+/*
+ * Shared memory of a guest that lies in one 4 KiB page, as the host sees it.
+ * NULL: it is not all RAM, and the answer is INVALID_ADDRESS. Good until
+ * vsbi_guest_reset.
+ */
+static inline void *vsbi_shmem(const struct riscv_vcpu *v, u64 lo, u64 hi,
+			       u64 bytes)
+{
+	if (hi != 0 || !vsbi_in_ram(v->v.guest, lo, bytes))
+		return NULL;
+	return gmem_ptr(v->v.guest->mem, (struct gpa){ lo }, bytes);
+}
+
 /*
  * Raises a software interrupt at those of `harts` that aren't stopped. False:
  * not at all of them yet. The turn of `v` must end (NEXT_YIELD), and the next
@@ -109,6 +130,12 @@ static inline bool vsbi_settled(const struct riscv_vcpu *v)
 u32 vsbi_hsm_status(const struct riscv_vcpu *t);
 
 /*
+ * A non-retentive suspend of the calling hart, which goes on at `pc` with a1 =
+ * `arg` (section 9.4). Refused with INVALID_ADDRESS: nothing was done.
+ */
+enum exit_next vsbi_hsm_suspend_anew(struct riscv_vcpu *v, u64 pc, u64 arg);
+
+/*
  * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet
  * to go to the hart. Completes pending HSM states, a deadline that passed, and
  * the fences that are due. False: `v` must not enter the guest; the run ends
@@ -116,6 +143,31 @@ u32 vsbi_hsm_status(const struct riscv_vcpu *t);
  * has more IPIs to send. Every end of a run is by vfence_run_end.
  */
 bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
+
+/*
+ * A hart starts anew, or its guest does: what it asked for in its life before
+ * is over. `v` is OFF. Part of arch_vcpu_reset and vsbi_guest_reset.
+ */
+void vsbi_vcpu_reset(struct riscv_vcpu *v);
+void vsbi_sta_reset(struct riscv_vcpu *v);
+void vsbi_pmu_reset(struct riscv_vcpu *v);
+
+/* Which features of FWFT all harts can have. */
+#define FWFT_ADUE (1u << 0)
+extern u32 fwft_harts_have;
+
+/* Narrows fwft_harts_have to what this hart has; leaves `henvcfg` in its
+ * register. Each hart once, before there are guests. */
+void fwft_probe(u64 henvcfg);
+
+/* hcounteren of who has no counters of his own: cycle, time and instret. */
+#define VSBI_COUNTEREN_ALL 7u
+
+/* Who wants to know that `v` waits has changed; sets v->v.waits. */
+void vsbi_waits_choose(struct riscv_vcpu *v);
+
+/* STA's part of v->v.waits; it has a page. */
+void vsbi_sta_waits(struct riscv_vcpu *v, bool waits);
 
 /*
  * A guest starts anew: all its harts are stopped, with no timer and no fence

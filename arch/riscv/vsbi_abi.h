@@ -15,6 +15,10 @@
 #define VSBI_DENIED -4
 #define VSBI_INVALID_ADDRESS -5
 #define VSBI_ALREADY_AVAILABLE -6
+#define VSBI_ALREADY_STARTED -7
+#define VSBI_ALREADY_STOPPED -8
+#define VSBI_NO_SHMEM -9
+#define VSBI_DENIED_LOCKED -14 /* of version 3.0 */
 
 /* Extensions. */
 #define VSBI_EID_LEGACY_LAST 0x0f /* 0x00..0x0f are legacy (chapter 5) */
@@ -25,6 +29,10 @@
 #define VSBI_EID_HSM 0x48534d
 #define VSBI_EID_SRST 0x53525354
 #define VSBI_EID_DBCN 0x4442434e
+#define VSBI_EID_STA 0x535441
+#define VSBI_EID_PMU 0x504d55
+#define VSBI_EID_SUSP 0x53555350
+#define VSBI_EID_FWFT 0x46574654
 
 /* BASE (chapter 4). */
 #define VSBI_BASE_SPEC_VERSION 0
@@ -105,6 +113,28 @@
 #define VSBI_DBCN_WRITE 0
 #define VSBI_DBCN_READ 1
 #define VSBI_DBCN_WRITE_BYTE 2
+
+/* STA (chapter 16). */
+#define VSBI_STA_SET_SHMEM 0
+
+/* PMU (chapter 11). */
+#define VSBI_PMU_NUM_COUNTERS 0
+#define VSBI_PMU_COUNTER_INFO 1
+#define VSBI_PMU_CONFIG_MATCHING 2
+#define VSBI_PMU_START 3
+#define VSBI_PMU_STOP 4
+#define VSBI_PMU_FW_READ 5
+#define VSBI_PMU_FW_READ_HI 6
+#define VSBI_PMU_SET_SHMEM 7
+#define VSBI_PMU_EVENT_INFO 8 /* of version 3.0 */
+
+/* FWFT (chapter 18 of version 3.0). */
+#define VSBI_FWFT_SET 0
+#define VSBI_FWFT_GET 1
+
+/* SUSP (chapter 13): the function, the sleep type. */
+#define VSBI_SUSP_SUSPEND 0
+#define VSUSP_SUSPEND_TO_RAM 0
 
 /* Legacy extensions (chapter 5); the extension is the function. */
 #define VSBI_LEGACY_SET_TIMER 0x00

@@ -190,6 +190,18 @@ static enum exit_next hart_status(struct riscv_vcpu *v)
 	return vsbi_return(v, VSBI_OK, vsbi_hsm_status(t));
 }
 
+enum exit_next vsbi_hsm_suspend_anew(struct riscv_vcpu *v, u64 pc, u64 arg)
+{
+	if (!pc_valid(v->v.guest, pc))
+		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
+	v->resume_anew = true;
+	v->resume_pc = pc;
+	v->resume_arg = arg;
+	ask(v, VHSM_SUSPEND_PENDING);
+	vsbi_return(v, VSBI_OK, 0);
+	return NEXT_BLOCK;
+}
+
 /*
  * Section 9.4. Types that are reserved, or a platform's own and unimplemented,
  * are invalid. The upper half of the register isn't part of the type.
@@ -197,18 +209,12 @@ static enum exit_next hart_status(struct riscv_vcpu *v)
 static enum exit_next hart_suspend(struct riscv_vcpu *v)
 {
 	u32 type = (u32)reg_get(v, REG_A0);
-	u64 pc = reg_get(v, REG_A1), arg = reg_get(v, REG_A2);
 
-	if (type != VHSM_SUSPEND_RETENTIVE &&
-	    type != VHSM_SUSPEND_NON_RETENTIVE)
+	if (type == VHSM_SUSPEND_NON_RETENTIVE)
+		return vsbi_hsm_suspend_anew(v, reg_get(v, REG_A1),
+					     reg_get(v, REG_A2));
+	if (type != VHSM_SUSPEND_RETENTIVE)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	if (type == VHSM_SUSPEND_NON_RETENTIVE) {
-		if (!pc_valid(v->v.guest, pc))
-			return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
-		v->resume_anew = true;
-		v->resume_pc = pc;
-		v->resume_arg = arg;
-	}
 	ask(v, VHSM_SUSPEND_PENDING);
 	vsbi_return(v, VSBI_OK, 0);
 	return NEXT_BLOCK;
@@ -252,6 +258,7 @@ void vsbi_guest_reset(struct guest *g)
 		v->ipi_next = 0;
 		vtimer_reset(v);
 		vfence_reset(v);
+		vsbi_vcpu_reset(v);
 	}
 }
 

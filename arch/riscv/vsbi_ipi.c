@@ -12,19 +12,30 @@
  * and goes on with the next before it enters the guest (vsbi_run_begin). To the
  * guest it is one call that takes long.
  */
+#include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"
 #include "kernel/bits.h"
 #include "kernel/percpu/trace.h"
 #include "kernel/virq.h"
 
+#define HVIP_VSSIP (1UL << 2)
 #define BATCH 256u /* harts, some 32,000 instructions */
 
-static void soft_raise(struct guest *g, u32 id)
+static void soft_raise(struct riscv_vcpu *v, u32 id)
 {
-	struct vcpu *t = g->vcpu[id];
+	struct vcpu *t = v->v.guest->vcpu[id];
 
-	if (vsbi_hsm_status(to_riscv(t)) != VHSM_STOPPED)
+	if (vsbi_hsm_status(to_riscv(t)) == VHSM_STOPPED)
+		return;
+	if (likely(t != &v->v)) {
+		vpmu_event_at(&v->pmu, VPMU_IPI_SENT);
 		virq_raise(t, VIRQ_SOFT);
+	} else if (v->pmu.fw_on) {
+		/* From no other hart: not one that is counted as received. */
+		vhw_hvip_set(HVIP_VSSIP);
+	} else {
+		virq_raise(t, VIRQ_SOFT);
+	}
 }
 
 bool vsbi_ipi_go_on(struct riscv_vcpu *v)
@@ -33,20 +44,18 @@ bool vsbi_ipi_go_on(struct riscv_vcpu *v)
 	u32 id = v->ipi_next, end = MIN(g->cfg.vcpus, id + BATCH);
 
 	for (; id < end; id++)
-		soft_raise(g, id);
+		soft_raise(v, id);
 	v->ipi_next = end < g->cfg.vcpus ? end : 0;
 	return v->ipi_next == 0;
 }
 
 bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
 {
-	struct guest *g = v->v.guest;
-
 	TRACE(CALL_IPI, v->v.sched.trace_id, harts->mask, harts->base);
 	if (harts->all)
 		return vsbi_ipi_go_on(v);
 	for (u64 m = harts->mask; m; m &= m - 1)
-		soft_raise(g, (u32)harts->base + (u32)bit_lowest(m));
+		soft_raise(v, (u32)harts->base + (u32)bit_lowest(m));
 	return true;
 }
 

@@ -168,6 +168,7 @@ static enum exit_next legacy_call(struct riscv_vcpu *v, u64 fid)
 	(void)fid; /* ignored in these: the extension is the function */
 	switch (eid) {
 	case VSBI_LEGACY_SET_TIMER:
+		vpmu_event_at(&v->pmu, VPMU_SET_TIMER);
 		vcpu_timer_program(v, reg_get(v, REG_A0));
 		return vsbi_return_legacy(v, VSBI_OK);
 	case VSBI_LEGACY_PUTCHAR:

@@ -8,6 +8,7 @@ static enum exit_next time_call(struct riscv_vcpu *v, u64 fid)
 {
 	if (fid != VSBI_TIME_SET_TIMER)
 		return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
+	vpmu_event_at(&v->pmu, VPMU_SET_TIMER);
 	vcpu_timer_program(v, reg_get(v, REG_A0));
 	return vsbi_return(v, VSBI_OK, 0);
 }

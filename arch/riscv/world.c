@@ -49,14 +49,14 @@ void world_cpu_init(struct riscv_cpu *c)
 	csr_write(CSR_HEDELEG, DELEGATED);
 	csr_write(CSR_HIDELEG, IRQ_BIT(IRQ_VSSI) | IRQ_BIT(IRQ_VSTI) |
 				       IRQ_BIT(IRQ_VSEI));
-	csr_write(CSR_HCOUNTEREN, GUEST_COUNTERS);
+	vhw_hcounteren_set(GUEST_COUNTERS);
 	csr_write(CSR_HGEIE, 0);
 	csr_write(CSR_HVIP, 0);
 	csr_write(CSR_HIE, 0);
 	c->htimedelta = 0;
 	csr_write(CSR_HTIMEDELTA, 0);
 	c->henvcfg = isa_guest_henvcfg();
-	csr_write(CSR_HENVCFG, c->henvcfg);
+	fwft_probe(c->henvcfg);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_HSTATEEN0, STATEEN0_SENVCFG | STATEEN0_SE0);
 	if (isa_has(ISA_SSAIA))
@@ -99,6 +99,14 @@ static void vs_save(struct vs_csrs *s)
 		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
+/* `v`, or who was here before, has counters of its own. */
+static __attribute__((noinline)) void counters_load(struct riscv_vcpu *v)
+{
+	vhw_hcounteren_set(v->hcounteren);
+	if (v->pmu.hw_used)
+		vpmu_resume(v);
+}
+
 static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 					       struct riscv_cpu *c)
 {
@@ -120,6 +128,8 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 		c->henvcfg = v->henvcfg;
 		csr_write(CSR_HENVCFG, c->henvcfg);
 	}
+	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
+		counters_load(v);
 	vtimer_load(v);
 	v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
 		     fpu_load(c, v);
@@ -148,6 +158,8 @@ void arch_vcpu_save(struct vcpu *vc)
 	struct riscv_vcpu *v = to_riscv(vc);
 	struct riscv_cpu *c = riscv_this();
 
+	if (unlikely(v->hcounteren != GUEST_COUNTERS))
+		vpmu_pause(v);
 	vs_save(&v->vs);
 	v->hvip = csr_read(CSR_HVIP);
 	vtimer_save(v);
@@ -161,8 +173,12 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 {
 	u32 bits = ck_pr_fas_32(&v->v.virq, 0);
 
-	if (bits & VIRQ_SOFT)
+	if (bits & VIRQ_SOFT) {
 		csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSSI));
+		/* Who counts has no quick path. */
+		if (unlikely(!v->quick))
+			vpmu_event_at(&v->pmu, VPMU_IPI_RECEIVED);
+	}
 	/* What the other side raises most comes alone. */
 	if (likely(!(bits & ~VIRQ_SOFT)))
 		return bits;

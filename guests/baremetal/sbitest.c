@@ -1,8 +1,8 @@
 /*
  * SBI conformance (RISC-V SBI specification 2.0), as seen by S-mode.
  *
- * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN and the legacy
- * extensions, with the arguments that specifications are about: all forms of
+ * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
+ * SUSP and the legacy extensions, with the arguments that specifications are about: all forms of
  * hart masks, harts that don't exist, addresses that aren't RAM, reserved
  * values, calls that race. Firmware that answers otherwise than the text says
  * is reported as skipped with its answer; Rouse fails.
@@ -81,6 +81,10 @@ int main(void)
 	n = add(all, n, rfence_tests, rfence_test_count);
 	n = add(all, n, hsm_tests, hsm_test_count);
 	n = add(all, n, dbcn_tests, dbcn_test_count);
+	n = add(all, n, sta_tests, sta_test_count);
+	n = add(all, n, pmu_tests, pmu_test_count);
+	n = add(all, n, fwft_tests, fwft_test_count);
+	n = add(all, n, susp_tests, susp_test_count);
 	n = add(all, n, legacy_tests, legacy_test_count);
 	failed = tests_run(all, n);
 	arg_str("end", end, sizeof(end));

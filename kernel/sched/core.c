@@ -73,6 +73,8 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 	v->dispatches++;
 	trace_dispatch(u, now);
 	unit_runstate(u, RUNSTATE_RUNNING, now);
+	if (unlikely(v->waits))
+		v->waits(v, false);
 }
 
 /* The current gives way; it may be another CPU's afterwards. */
@@ -80,12 +82,16 @@ static __attribute__((noinline)) void put_back(struct sched_core *core,
 					       u64 now)
 {
 	struct sched_unit *u = core->sc.current;
+	struct vcpu *v = unit_vcpu(u);
 
 	current_drop(core, now);
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
 	trace_put_back(core, u, now);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	/* Before another CPU may have it. */
+	if (unlikely(v->waits))
+		v->waits(v, true);
 	if (core->why == WHY_YIELD)
 		unit_route_yielded(core, u, now);
 	else
@@ -142,7 +148,7 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 
 static inline void turn_begin(struct sched_core *core, u64 now)
 {
-	u64 until = core->deadline;
+	u64 until = MIN(core->deadline, core->balance_at);
 
 	if (unlikely(tasks_wait(core)))
 		until = MIN(until, core->guests_until);
@@ -171,14 +177,20 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	 * it may run again. */
 	if ((core->load || now >= core->deadline) && now < core->guests_until)
 		return false;
-	if (u)
+	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
+		if (unlikely(unit_vcpu(u)->waits))
+			unit_vcpu(u)->waits(unit_vcpu(u), true);
+	}
 	/* Tasks may keep it from waiting for long. */
 	if (!core->loaded)
 		arch_guest_let_go();
 	task_run_step(core, now);
-	if (u)
+	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNING, time_now_ticks());
+		if (unlikely(unit_vcpu(u)->waits))
+			unit_vcpu(u)->waits(unit_vcpu(u), false);
+	}
 	return true;
 }
 

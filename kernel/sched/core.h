@@ -67,7 +67,8 @@ struct sched_core {
 	u64 deadline;             /* of the current's turn; else: pick again */
 	u64 armed;                /* what the host's timer is set to */
 	u64 balance_at;           /* when virtual times are compared next */
-	u64 period_ticks;         /* ops->period_us */
+	u64 look_ticks;           /* from one such moment to the next */
+	u64 dice;                 /* of these */
 	u64 native_ask_at;
 	enum sched_why why;       /* with resched: why the current gives way */
 	bool resched;

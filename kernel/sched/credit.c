@@ -29,16 +29,15 @@
 #include <stdio.h>
 
 #define RATELIMIT_US 1000 /* runs this long before it is preempted */
-#define PERIOD_US 10000   /* caps, and comparing with other CPUs */
+#define PERIOD_US 10000   /* of caps */
+#define LOOK_US 5000      /* CPUs are compared this often */
 #define LAG_US 4000       /* how far behind is worth to be moved */
 
 struct credit_cpu {
 	struct vqueue queue;
 	struct vtime_cpu vtime;
 
-	/* Constant: the above in ticks. alone: how long one that is alone runs
-	 * until CPUs are compared; 0: there is but one. */
-	u64 ratelimit_ticks, period_ticks, alone_ticks;
+	u64 ratelimit_ticks; /* constant: the above */
 };
 
 struct credit_unit {
@@ -96,8 +95,6 @@ static void credit_cpu_init(struct sched_cpu *sc, u64 now)
 	struct credit_cpu *cc = sc->part;
 
 	cc->ratelimit_ticks = us_to_ticks(RATELIMIT_US);
-	cc->period_ticks = us_to_ticks(PERIOD_US);
-	cc->alone_ticks = cpu_count() > 1 ? cc->period_ticks : 0;
 	vtime_cpu_init(&cc->vtime);
 }
 
@@ -165,20 +162,15 @@ static u64 grant(struct credit_unit *cu, u64 now, u64 *until)
 	return slice;
 }
 
-/* Alone: only to compare with other CPUs, if any. */
-static inline u64 alone_end(const struct credit_cpu *cc, u64 now)
-{
-	return cc->alone_ticks ? now + cc->alone_ticks : TIME_NEVER;
-}
-
 /* When the current of a turn that begins now is looked at again. */
 static u64 turn_end(struct credit_cpu *cc, struct sched_unit *u, u64 ticks,
 		    u64 now)
 {
 	u64 end = now + ticks;
 
+	/* Alone: the core looks when CPUs are to be compared. */
 	if (!vqueue_first(&cc->queue) && !ck_pr_load_32(&u->account->cap))
-		end = alone_end(cc, now);
+		end = TIME_NEVER;
 	return MIN(end, MAX(vqueue_unpark_at(&cc->queue),
 			    now + cc->ratelimit_ticks));
 }
@@ -236,7 +228,7 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	vtime_turn_begin(&cu->vtime);
 	vtime_follow(&cc->vtime, cu->vtime.at);
 	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
-	return alone_end(cc, now);
+	return TIME_NEVER;
 }
 
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
@@ -246,6 +238,9 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_unit *cu = u->part;
 
 	vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
+	/* With nobody waiting, no turn takes a CPU ahead. */
+	if (!vqueue_first(&((struct credit_cpu *)sc->part)->queue))
+		vtime_turn_begin(&cu->vtime);
 	publish(sc, cu);
 	sched_trace(ACCOUNT, u, cc->vtime.now - cu->vtime.at, ticks);
 	/* Longer than was paid for: the exit came late. What was run before
@@ -342,7 +337,7 @@ static const struct sched_ops credit_ops = {
 	.preempt_at = credit_preempt_at,
 	.give = credit_give,
 	.show = credit_show,
-	.period_us = PERIOD_US,
+	.period_us = LOOK_US,
 	.lag_us = LAG_US,
 	.knobs = credit_knobs,
 };

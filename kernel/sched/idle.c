@@ -92,13 +92,37 @@ void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		ask_busiest(core);
 }
 
+/*
+ * The next look comes half a period to one and a half later, at random. What
+ * waits elsewhere may come and go with a period of its own (a cap has one), and
+ * at regular looks never be there.
+ */
+static void balance_roll(struct sched_core *core)
+{
+	u64 period = us_to_ticks(core->ops->period_us);
+
+	/* Knuth's generator (The Art of Computer Programming, 3.3.4). */
+	core->dice = core->dice * 6364136223846793005 + 1442695040888963407;
+	core->look_ticks = period / 2 + (period * (core->dice >> 48) >> 16);
+}
+
+void balance_start(struct sched_core *core, u64 now)
+{
+	if (core->ops->period_us && cpu_count() > 1)
+		balance_roll(core);
+	else
+		core->look_ticks = TIME_NEVER / 2;
+	core->balance_at = now + core->look_ticks;
+}
+
 void balance_look(struct sched_core *core, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	u64 worst = us_to_ticks(core->ops->lag_us) * VTIME_PER_TICK;
 	u32 from = CPU_NONE;
 
-	core->balance_at = now + core->period_ticks;
+	balance_roll(core);
+	core->balance_at = now + core->look_ticks;
 	if (core->asking || c->vtime == TIME_NEVER)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {

@@ -184,9 +184,10 @@ struct sched_ops {
 				   const struct sched_ask *ask, u64 now);
 
 	/*
-	 * At most this often a CPU compares its published virtual time with
-	 * the others' wait_vtime, and asks the one furthest behind by more
-	 * than lag_us of a unit of weight 256. 0: never.
+	 * About this often, at random from half of it to one and a half, a CPU
+	 * compares its published virtual time with the others' wait_vtime, and
+	 * asks the one furthest behind by more than lag_us of a unit of weight
+	 * 256. Its timer sees to it, whatever `pick` said. 0: never.
 	 */
 	u32 period_us, lag_us;
 

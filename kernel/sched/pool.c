@@ -91,7 +91,7 @@ int sched_init(const char *policy)
 		if (!core->sc.part)
 			return -ENOMEM;
 		core->ops = ops;
-		core->period_ticks = us_to_ticks(ops->period_us);
+		balance_start(core, time_now_ticks());
 		core->epoch = 1;
 		if (ops->cpu_init)
 			ops->cpu_init(&core->sc, time_now_ticks());
@@ -203,7 +203,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	struct sched_unit *u, *next;
 
 	ck_pr_store_ptr(&core->ops, p->ops);
-	core->period_ticks = us_to_ticks(core->ops->period_us);
+	balance_start(core, now);
 	core->epoch = p->epoch;
 	core->resched = true;
 	TRACE(POLICY_IS, TRACE_NOBODY, trace_chars(p->ops->name), 0);

@@ -117,6 +117,24 @@ static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others(
 	       { 1, 100, 0, 0, 667 });
 }
 
+/* Who shares a CPU with a capped guest gets all of it for some of each period:
+ * with looks at the others as regular as that period, its lag would never be
+ * seen. */
+static void who_is_beside_a_capped_guest_is_made_up_for(void **state)
+{
+	(void)state;
+	SHARES("2 and one of 30 % on 2", 2, 20000, 10, { 1, 256, 0, 0, 850 },
+	       { 1, 256, 0, 0, 850 }, { 1, 256, 30, 0, 300 });
+	SHARES("2 and one of 5 % on 2", 2, 20000, 10, { 1, 256, 0, 0, 975 },
+	       { 1, 256, 0, 0, 975 }, { 1, 256, 5, 0, 50 });
+	SHARES("2+1 and two of 15 % on 3", 3, 20000, 10, { 2, 256, 0, 0, 850 },
+	       { 1, 256, 0, 0, 850 }, { 2, 256, 30, 0, 300 },
+	       { 1, 512, 0, 0, 1000 });
+	SHARES("2+3+3 and one of 72 % on 8", 8, 20000, 15,
+	       { 2, 256, 0, 0, 2000 }, { 3, 256, 0, 0, 2640 },
+	       { 3, 256, 0, 0, 2640 }, { 1, 256, 72, 0, 720 });
+}
+
 static void a_guests_vcpus_share_its_weight(void **state)
 {
 	(void)state;
@@ -537,6 +555,8 @@ int main(void)
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(
 			three_equal_hogs_get_two_thirds_of_two_cpus_each),
+		cmocka_unit_test(
+			who_is_beside_a_capped_guest_is_made_up_for),
 		cmocka_unit_test(
 			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others),
 		cmocka_unit_test(a_guests_vcpus_share_its_weight),

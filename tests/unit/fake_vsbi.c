@@ -122,6 +122,12 @@ static u8 *ram_at(struct gpa at, size_t len)
 		       w.ram + off : NULL;
 }
 
+void *gmem_ptr(struct gmem *m, struct gpa at, size_t len)
+{
+	(void)m;
+	return ram_at(at, len);
+}
+
 int guest_read(struct guest *g, struct gpa at, void *buf, size_t len)
 {
 	u8 *p = ram_at(at, len);
@@ -185,6 +191,7 @@ void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg)
 	if (w.at_reset)
 		w.at_reset(v);
 	v->virq = 0;
+	vsbi_vcpu_reset(to_riscv(v));
 }
 
 enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)
@@ -236,6 +243,36 @@ void vhw_vs_restart(void)
 {
 	w.hart.vsatp = 0;
 	w.hart.restarts++;
+}
+
+u64 vhw_cycle(void)
+{
+	return w.hart.cycle;
+}
+
+u64 vhw_instret(void)
+{
+	return w.hart.instret;
+}
+
+void vhw_hcounteren_set(u64 bits)
+{
+	w.hart.hcounteren = bits;
+}
+
+void vhw_henvcfg_set(u64 bits)
+{
+	w.hart.henvcfg = bits;
+}
+
+u64 vhw_henvcfg_try(u64 bits)
+{
+	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+}
+
+u64 vhw_scounteren(void)
+{
+	return w.hart.scounteren;
 }
 
 void vhw_hvip_set(u64 bits)

@@ -71,6 +71,74 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
 	fake_halt();
 }
 
+/* ---- Who wants to know that it waits ---- */
+
+static struct {
+	u32 begun, ended;
+	u64 ticks; /* waited, by the last end */
+	bool waits;
+} told;
+
+static void tell(struct vcpu *v, bool waits)
+{
+	/* Its runstate says so already. */
+	assert_int_equal(v->sched.runstate,
+			 waits ? RUNSTATE_RUNNABLE : RUNSTATE_RUNNING);
+	told.begun += waits;
+	told.ended += !waits;
+	told.waits = waits;
+	told.ticks = v->sched.ticks[RUNSTATE_RUNNABLE];
+}
+
+static void a_vcpu_that_asked_is_told_that_it_waits(void **state)
+{
+	struct fake_guest *a, *b;
+	struct vcpu *v;
+	struct sched_vcpu_info info;
+
+	(void)state;
+	fake_boot(1, "rr");
+	a = fake_guest_make(1, NULL, 0);
+	b = fake_guest_make(1, NULL, 0);
+	v = &fake_vcpu_of(a, 0)->v;
+	memset(&told, 0, sizeof(told));
+	v->waits = tell;
+	fake_guest_start(a);
+	fake_guest_start(b);
+	fake_run_for(200 * FAKE_MS);
+	sched_vcpu_info(v, &info, time_now_ticks());
+	assert_true(told.begun >= 5);
+	/* An end for the first dispatch, and one for each wait but the last. */
+	assert_int_equal(told.ended, told.begun + !told.waits);
+	/* Half of the time, and all of it but what goes on now. */
+	assert_true(told.ticks > 80 * FAKE_MS && told.ticks < 120 * FAKE_MS);
+	if (!told.waits)
+		assert_int_equal(told.ticks, info.ticks[RUNSTATE_RUNNABLE]);
+	fake_guest_free(a);
+	fake_guest_free(b);
+	fake_halt();
+}
+
+static void a_vcpu_that_is_alone_is_not_told_of_waits(void **state)
+{
+	struct fake_guest *g;
+	struct vcpu *v;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	v = &fake_vcpu_of(g, 0)->v;
+	memset(&told, 0, sizeof(told));
+	v->waits = tell;
+	sleeps(fake_vcpu_of(g, 0), FAKE_MS, FAKE_MS);
+	fake_guest_start(g);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(told.begun, 0);
+	assert_true(told.ticks < FAKE_MS);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 static u64 seen_guest, seen_cpu;
 
 /* What listings say in the middle of a turn. */
@@ -685,6 +753,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_policy_is_refused),
 		cmocka_unit_test(
 			a_vcpu_is_off_until_started_and_after_it_is_killed),
+		cmocka_unit_test(a_vcpu_that_asked_is_told_that_it_waits),
+		cmocka_unit_test(a_vcpu_that_is_alone_is_not_told_of_waits),
 		cmocka_unit_test(time_of_a_turn_that_is_on_is_in_the_listings),
 		cmocka_unit_test(
 			a_start_that_meets_a_vcpu_on_its_way_to_off_is_kept),

@@ -5,8 +5,10 @@
 /* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
  * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
  * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vtimer.c arch/riscv/vfence.c
- *          tests/unit/fake_trace.c */
+ * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
+ * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
+ * arch/riscv/vfence.c
+ * tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"
@@ -48,11 +50,12 @@ static void probe_knows_exactly_what_is_offered(void **state)
 		{ 0x48534d, 1 },   /* HSM */
 		{ 0x53525354, 1 }, /* SRST */
 		{ 0x4442434e, 1 }, /* DBCN */
-		{ 0x504d55, 0 },   /* PMU */
-		{ 0x53555350, 0 }, /* SUSP */
+		{ 0x504d55, 1 },   /* PMU */
+		{ 0x53555350, 1 }, /* SUSP */
 		{ 0x43505043, 0 }, /* CPPC */
 		{ 0x4e41434c, 0 }, /* NACL */
-		{ 0x535441, 0 },   /* STA */
+		{ 0x535441, 1 },   /* STA */
+		{ 0x46574654, 1 }, /* FWFT */
 		{ 0x08000000, 0 }, /* experimental */
 		{ 0x09000000, 0 }, /* vendor's */
 		{ 0x0a000000, 0 }, /* firmware's */
@@ -70,7 +73,7 @@ static void an_unknown_extension_is_not_supported(void **state)
 	struct fake_ret r;
 
 	(void)state;
-	expect_ret(CALL(0x504d55, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
+	expect_ret(CALL(0x4e41434c, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
 	expect_ret(CALL(0x100000010, 0, 1, 2), VSBI_NOT_SUPPORTED, 0);
 	/* A reserved legacy id answers in a0 alone (fake_call checks a1). */
 	r = CALL(0x09, 0, 1, 2);
@@ -86,7 +89,10 @@ static void an_unknown_function_is_not_supported(void **state)
 		{ VSBI_EID_BASE, 7 },   { VSBI_EID_TIME, 1 },
 		{ VSBI_EID_IPI, 1 },    { VSBI_EID_RFENCE, 7 },
 		{ VSBI_EID_HSM, 4 },    { VSBI_EID_SRST, 1 },
-		{ VSBI_EID_DBCN, 3 },
+		{ VSBI_EID_DBCN, 3 },   { VSBI_EID_STA, 1 },
+		{ VSBI_EID_PMU, 9 },
+		{ VSBI_EID_FWFT, 2 },
+		{ VSBI_EID_SUSP, 1 },
 	};
 
 	(void)state;

@@ -20,6 +20,8 @@ struct sbi_ret {
 #define SBI_ERR_ALREADY_AVAILABLE (-6)
 #define SBI_ERR_ALREADY_STARTED	  (-7)
 #define SBI_ERR_ALREADY_STOPPED	  (-8)
+#define SBI_ERR_NO_SHMEM	  (-9)
+#define SBI_ERR_DENIED_LOCKED	  (-14)
 
 #define SBI_LEGACY_SET_TIMER   0
 #define SBI_LEGACY_PUTCHAR     1
@@ -77,6 +79,41 @@ struct sbi_ret {
 #define SBI_DBCN_WRITE	    0
 #define SBI_DBCN_READ	    1
 #define SBI_DBCN_WRITE_BYTE 2
+
+#define SBI_STA		  0x535441
+#define SBI_STA_SET_SHMEM 0
+
+#define SBI_PMU		       0x504d55
+#define SBI_PMU_NUM	       0
+#define SBI_PMU_INFO	       1
+#define SBI_PMU_CONFIG	       2
+#define SBI_PMU_START	       3
+#define SBI_PMU_STOP	       4
+#define SBI_PMU_FW_READ	       5
+#define SBI_PMU_FW_READ_HI     6
+#define SBI_PMU_SHMEM	       7
+#define SBI_PMU_EVENT_INFO     8
+#define SBI_PMU_CLEAR	       2 /* flags of config, start, stop */
+#define SBI_PMU_AUTO	       4
+#define SBI_PMU_SET_VALUE      1
+#define SBI_PMU_START_SNAPSHOT 2
+#define SBI_PMU_STOP_RESET     1
+#define SBI_PMU_STOP_SNAPSHOT  2
+#define SBI_PMU_CYCLES	       1 /* events */
+#define SBI_PMU_INSTRUCTIONS   2
+#define SBI_PMU_FW(code)       (0xf0000 + (code))
+
+#define SBI_FWFT	 0x46574654
+#define SBI_FWFT_SET	 0
+#define SBI_FWFT_GET	 1
+#define FWFT_MISALIGNED	 0
+#define FWFT_LANDING_PAD 1
+#define FWFT_AD		 4
+#define FWFT_PMLEN	 5
+#define FWFT_LOCK	 1
+
+#define SBI_SUSP	 0x53555350
+#define SBI_SUSP_SUSPEND 0
 
 static inline struct sbi_ret sbi_call6(u64 ext, u64 fid, u64 x0, u64 x1, u64 x2,
 				       u64 x3, u64 x4, u64 x5)
@@ -154,5 +191,8 @@ struct suspend {
  * came back at the resume address, else the SBI error (0: retentive).
  */
 long hart_suspend(struct suspend *s, u32 type);
+
+/* The same for the machine (SUSP), to RAM. */
+long system_suspend(struct suspend *s);
 
 #endif

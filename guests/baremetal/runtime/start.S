@@ -207,8 +207,8 @@ probe_user_raw:
 	sret
 
 /*
- * long suspend_raw(struct suspend *s, u32 type): HSM's hart_suspend with
- * suspend_resume as the place to go on. Returns what the call returned, or 1
+ * long suspend_raw(struct suspend *s, u32 type, u64 fid, u64 ext): HSM's
+ * hart_suspend or SUSP with suspend_resume as the place to go on. Returns what the call returned, or 1
  * when the hart came back by suspend_resume.
  */
 	.text
@@ -216,11 +216,11 @@ probe_user_raw:
 suspend_raw:
 	saved_regs sd a0
 	sd	tp, 112(a0)
+	mv	a6, a2
+	mv	a7, a3
 	mv	a2, a0
 	mv	a0, a1
 	la	a1, suspend_resume
-	li	a6, 3
-	li	a7, 0x48534d
 	ecall
 	ret
 

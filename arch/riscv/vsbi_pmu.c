@@ -1,0 +1,491 @@
+/*
+ * PMU (chapter 11 of version 3.0): counters of a vCPU's own.
+ *
+ * Two hardware counters, cycle and instret, and as many firmware counters as
+ * make 32 ids; so each firmware event can have one, and some more than one.
+ *
+ * Hardware counters. A hart has one cycle and one instret, no offset for
+ * guests, and goes on counting while others run on it. A guest that has
+ * configured nothing reads the hart's own (hcounteren has all bits set): it
+ * costs nothing, kernels and programs of before this extension expect to be
+ * able to, and what it shows of the neighbours is what `time`, which can't be
+ * hidden, shows as well. Nobody was promised that it stands still. Once an
+ * event is configured, the promise is made: hcounteren's bit is off for this vCPU
+ * alone, the read traps, and is answered with
+ *
+ *   value                          while the counter is stopped
+ *   value + hart's counter         while it counts and the vCPU has the CPU
+ *   value + hart's when it lost it else
+ *
+ * where `value` had the hart's counter subtracted when the count went on. So
+ * a change of hart needs nothing else. "Has the CPU" is from its dispatch or
+ * load to its put-back or save; work of the hypervisor for this vCPU in
+ * between is counted, as that of firmware is on a hart without filtering. The
+ * filter flags are hints (section 11.8), and ignored.
+ *
+ * Firmware counters. fw[] counts each event while at least one counter of the
+ * vCPU is started for any; a counter is a difference of it. So an event is one
+ * atomic add, whatever the number of counters, and one test for who counts
+ * nothing. While it counts, the quick path of trap.S, which counts nothing, is
+ * off (v->quick). Sent and received say what the hart did and saw: an IPI that
+ * finds one pending is received with it. Traps are those that the hypervisor
+ * raises; the others VS-mode takes itself, as with any firmware that delegates
+ * them. HFENCE events never happen.
+ *
+ * There are no overflow interrupts: they need Sscofpmf for guests.
+ *
+ * A set with a counter that doesn't exist is refused whole. If some of a set
+ * are started (stopped) already, the others are, and the answer says so.
+ *
+ * Rejected: trapping reads for all guests (rdcycle is read in tight loops), a
+ * count a counter and event (an IPI would look at 29 counters).
+ */
+#include "arch/riscv/vsbi.h"
+
+#include <string.h>
+
+#include "arch/riscv/csr.h"
+#include "arch/riscv/vhw.h"
+
+/* event_idx (section 11.1 to 11.5). */
+#define EVENT(type, code) ((u64)(type) << 16 | (code))
+#define EVENT_TYPE(event) ((event) >> 16)
+#define TYPE_FW 15
+#define EVENT_CYCLES EVENT(0, 1)
+#define EVENT_INSTRUCTIONS EVENT(0, 2)
+
+#define CONFIG_SKIP_MATCH (1u << 0)
+#define CONFIG_CLEAR_VALUE (1u << 1)
+#define CONFIG_AUTO_START (1u << 2)
+#define CONFIG_KNOWN 0xff /* with the filters */
+#define START_SET_VALUE (1u << 0)
+#define START_SNAPSHOT (1u << 1)
+#define STOP_RESET (1u << 0)
+#define STOP_SNAPSHOT (1u << 1)
+
+#define INFO_FIRMWARE (1UL << 63)
+#define INFO_WIDTH_64 (63UL << 12)
+
+/* Table "SBI PMU Snapshot shared memory layout". */
+struct vpmu_snapshot {
+	u64 overflows; /* 0 */
+	u64 values[64];
+	u8 reserved[3576];
+};
+
+/* Table "Event info entry format". */
+struct event_info {
+	u32 event, output;
+	u64 data;
+};
+
+#define INFO_BATCH 1024u /* entries a turn, some 100 instructions each */
+
+static bool is_hw(u32 id)
+{
+	return VPMU_HW_IDS >> id & 1;
+}
+
+/* What counter `id` counts, however long it has been doing so. */
+static u64 source(struct riscv_vcpu *v, u32 id)
+{
+	if (!is_hw(id))
+		return ck_pr_load_64(&v->pmu.fw[v->pmu.counter[id].event &
+						0xffff]);
+	return id == VPMU_CYCLE ? vhw_cycle() : vhw_instret();
+}
+
+static bool counts(const struct riscv_vcpu *v, u32 id)
+{
+	return (v->pmu.started >> id & 1) && (!is_hw(id) || v->pmu.live);
+}
+
+static u64 value_get(struct riscv_vcpu *v, u32 id)
+{
+	u64 value = v->pmu.counter[id].value;
+
+	return counts(v, id) ? value + source(v, id) : value;
+}
+
+/* ---- Hardware counters and the hart ---- */
+
+static void hw_move(struct riscv_vcpu *v, bool live)
+{
+	struct vpmu *p = &v->pmu;
+
+	if (p->live == live)
+		return;
+	p->live = live;
+	for (u32 m = p->started & VPMU_HW_IDS; m; m &= m - 1) {
+		u32 id = (u32)__builtin_ctz(m);
+		u64 now = source(v, id);
+
+		p->counter[id].value += live ? -now : now;
+	}
+}
+
+void vpmu_pause(struct riscv_vcpu *v)
+{
+	hw_move(v, false);
+	v->csr_on = NULL;
+}
+
+void vpmu_resume(struct riscv_vcpu *v)
+{
+	hw_move(v, true);
+}
+
+/* Which counters have events has changed. */
+static void hw_apply(struct riscv_vcpu *v)
+{
+	struct vpmu *p = &v->pmu;
+	u32 used = 0;
+
+	for (u32 m = VPMU_HW_IDS; m; m &= m - 1)
+		if (p->counter[__builtin_ctz(m)].event)
+			used |= m & -m;
+	if (used == p->hw_used)
+		return;
+	p->hw_used = used;
+	v->hcounteren = VSBI_COUNTEREN_ALL & ~used;
+	vhw_hcounteren_set(v->hcounteren);
+	vsbi_waits_choose(v);
+	if (used)
+		vpmu_resume(v);
+	else
+		p->live = false;
+}
+
+/* csrrs, csrrc and their immediate forms that write nothing. */
+static bool is_read(u32 inst)
+{
+	u32 funct3 = inst >> 12 & 7, rs1 = inst >> 15 & 31;
+
+	return (inst & 0x7f) == 0x73 && (funct3 & 2) && rs1 == 0;
+}
+
+bool vpmu_csr_read(struct riscv_vcpu *v, u32 inst, bool user, u64 *val)
+{
+	u32 id = (inst >> 20) - CSR_CYCLE;
+
+	if (!is_read(inst) || id > VPMU_INSTRET || !(v->pmu.hw_used >> id & 1))
+		return false;
+	/* In U-mode the guest's kernel has a say. */
+	if (user && !(vhw_scounteren() >> id & 1))
+		return false;
+	*val = value_get(v, id);
+	return true;
+}
+
+/* ---- Firmware counters ---- */
+
+void vpmu_trap(struct riscv_vcpu *v, u64 cause)
+{
+	static const u8 events[] = {
+		[CAUSE_LOAD_MISALIGNED] = VPMU_MISALIGNED_LOAD + 1,
+		[CAUSE_STORE_MISALIGNED] = VPMU_MISALIGNED_STORE + 1,
+		[CAUSE_LOAD_ACCESS] = VPMU_ACCESS_LOAD + 1,
+		[CAUSE_STORE_ACCESS] = VPMU_ACCESS_STORE + 1,
+		[CAUSE_ILLEGAL] = VPMU_ILLEGAL_INSN + 1,
+	};
+
+	if (cause < ARRAY_LEN(events) && events[cause])
+		vpmu_event_at(&v->pmu, events[cause] - 1);
+}
+
+static void fw_apply(struct riscv_vcpu *v)
+{
+	struct vpmu *p = &v->pmu;
+	bool on = p->started & ~VPMU_HW_IDS;
+
+	if (on == (p->fw_on != 0))
+		return;
+	if (on) {
+		p->quick = v->quick;
+		v->quick = 0;
+	} else {
+		v->quick = p->quick;
+	}
+	ck_pr_store_32(&p->fw_on, on);
+}
+
+/* ---- One counter ---- */
+
+static void counter_start(struct riscv_vcpu *v, u32 id)
+{
+	v->pmu.started |= 1u << id;
+	if (counts(v, id))
+		v->pmu.counter[id].value -= source(v, id);
+}
+
+static void counter_stop(struct riscv_vcpu *v, u32 id)
+{
+	v->pmu.counter[id].value = value_get(v, id);
+	v->pmu.started &= ~(1u << id);
+}
+
+/* Can counter `id` count this event? */
+static bool can_count(u32 id, u64 event, u64 data)
+{
+	if (data != 0)
+		return false;
+	if (id == VPMU_CYCLE)
+		return event == EVENT_CYCLES;
+	if (id == VPMU_INSTRET)
+		return event == EVENT_INSTRUCTIONS;
+	return event >= EVENT(TYPE_FW, 0) && event < EVENT(TYPE_FW, VPMU_EVENTS);
+}
+
+/* A set of counters: false if one doesn't exist. */
+static bool set_get(const struct riscv_vcpu *v, u32 *set)
+{
+	u64 base = reg_get(v, REG_A0), mask = reg_get(v, REG_A1);
+
+	if (base >= VPMU_COUNTERS || mask >> (VPMU_COUNTERS - base))
+		return false;
+	*set = (u32)(mask << base);
+	return !(*set & ~VPMU_IDS);
+}
+
+static u32 set_first(u32 set)
+{
+	return (u32)__builtin_ctz(set);
+}
+
+/* ---- The functions ---- */
+
+/* Section 11.7. */
+static enum exit_next counter_info(struct riscv_vcpu *v)
+{
+	u64 id = reg_get(v, REG_A0);
+
+	if (id >= VPMU_COUNTERS || !(VPMU_IDS >> id & 1))
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	return vsbi_return(v, VSBI_OK, is_hw((u32)id) ?
+			   (CSR_CYCLE + id) | INFO_WIDTH_64 :
+			   INFO_FIRMWARE | INFO_WIDTH_64);
+}
+
+/* The counter for an event, or VPMU_COUNTERS: one that has no event yet, else
+ * one that is stopped. */
+static u32 match(const struct riscv_vcpu *v, u32 set, u64 event, u64 data)
+{
+	u32 second = VPMU_COUNTERS;
+
+	for (set &= ~v->pmu.started; set; set &= set - 1) {
+		u32 id = set_first(set);
+
+		if (!can_count(id, event, data))
+			continue;
+		if (!v->pmu.counter[id].event)
+			return id;
+		if (second == VPMU_COUNTERS)
+			second = id;
+	}
+	return second;
+}
+
+/* Section 11.8. */
+static enum exit_next config_matching(struct riscv_vcpu *v)
+{
+	u64 flags = reg_get(v, REG_A2), event = reg_get(v, REG_A3);
+	u64 data = reg_get(v, REG_A4);
+	u32 set, id;
+
+	if (!set_get(v, &set) || flags & ~(u64)CONFIG_KNOWN)
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	if (flags & CONFIG_SKIP_MATCH)
+		set &= -set;
+	id = match(v, set, event, data);
+	if (id == VPMU_COUNTERS)
+		return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
+	v->pmu.counter[id].event = (u32)event;
+	if (flags & CONFIG_CLEAR_VALUE)
+		v->pmu.counter[id].value = 0;
+	hw_apply(v);
+	if (flags & CONFIG_AUTO_START)
+		counter_start(v, id);
+	fw_apply(v);
+	return vsbi_return(v, VSBI_OK, id);
+}
+
+/* Section 11.9. One without an event has nothing to start. */
+static enum exit_next start(struct riscv_vcpu *v)
+{
+	u64 base = reg_get(v, REG_A0), flags = reg_get(v, REG_A2);
+	const struct vpmu_snapshot *from = v->pmu.snapshot;
+	u32 set, already;
+
+	if (!set_get(v, &set) || flags > START_SNAPSHOT)
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	if (flags == START_SNAPSHOT && !from)
+		return vsbi_return(v, VSBI_NO_SHMEM, 0);
+	for (u32 m = set; m; m &= m - 1)
+		if (!v->pmu.counter[set_first(m)].event)
+			return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	already = set & v->pmu.started;
+	for (u32 m = set & ~already; m; m &= m - 1) {
+		u32 id = set_first(m);
+
+		if (flags == START_SET_VALUE)
+			v->pmu.counter[id].value = reg_get(v, REG_A3);
+		else if (flags == START_SNAPSHOT)
+			v->pmu.counter[id].value =
+				ck_pr_load_64(&from->values[id - base]);
+		counter_start(v, id);
+	}
+	fw_apply(v);
+	return vsbi_return(v, already ? VSBI_ALREADY_STARTED : VSBI_OK, 0);
+}
+
+/* Section 11.10. */
+static enum exit_next stop(struct riscv_vcpu *v)
+{
+	u64 base = reg_get(v, REG_A0), flags = reg_get(v, REG_A2);
+	struct vpmu_snapshot *to = v->pmu.snapshot;
+	u32 set, already;
+
+	if (!set_get(v, &set) || flags & ~(u64)(STOP_RESET | STOP_SNAPSHOT))
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	if ((flags & STOP_SNAPSHOT) && !to)
+		return vsbi_return(v, VSBI_NO_SHMEM, 0);
+	already = set & ~v->pmu.started;
+	for (u32 m = set; m; m &= m - 1) {
+		u32 id = set_first(m);
+
+		counter_stop(v, id);
+		if (flags & STOP_SNAPSHOT)
+			ck_pr_store_64(&to->values[id - base],
+				       v->pmu.counter[id].value);
+		if (flags & STOP_RESET)
+			v->pmu.counter[id].event = 0;
+	}
+	if (flags & STOP_SNAPSHOT)
+		ck_pr_store_64(&to->overflows, 0);
+	hw_apply(v);
+	fw_apply(v);
+	return vsbi_return(v, already ? VSBI_ALREADY_STOPPED : VSBI_OK, 0);
+}
+
+/* Sections 11.11 and 11.12; `high`: the upper half on 32-bit harts, so 0. */
+static enum exit_next fw_read(struct riscv_vcpu *v, bool high)
+{
+	u64 id = reg_get(v, REG_A0);
+
+	if (id >= VPMU_COUNTERS || id < VPMU_FW_FIRST)
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	return vsbi_return(v, VSBI_OK, high ? 0 : value_get(v, (u32)id));
+}
+
+/* Section 11.13. */
+static enum exit_next set_shmem(struct riscv_vcpu *v)
+{
+	u64 lo = reg_get(v, REG_A0), hi = reg_get(v, REG_A1);
+	struct vpmu_snapshot *page = NULL;
+
+	if (reg_get(v, REG_A2) != 0)
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	if (!vsbi_no_shmem(lo, hi)) {
+		if (lo % PAGE_BYTES)
+			return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+		page = vsbi_shmem(v, lo, hi, sizeof(*page));
+		if (!page)
+			return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
+	}
+	v->pmu.snapshot = page;
+	return vsbi_return(v, VSBI_OK, 0);
+}
+
+/* Fills one entry in. False: no event can have that index. */
+static bool event_info(struct event_info *e)
+{
+	u32 event = ck_pr_load_32(&e->event), type = EVENT_TYPE(event);
+	u64 data = type >= 2 ? ck_pr_load_64(&e->data) : 0;
+	bool there = false;
+
+	if (type > 3 && type != TYPE_FW)
+		return false;
+	for (u32 m = VPMU_IDS; m && !there; m &= m - 1)
+		there = can_count(set_first(m), event, data);
+	ck_pr_store_32(&e->output, there);
+	return true;
+}
+
+/*
+ * Section 11.14. The guest may ask about as many events as its memory holds.
+ * After INFO_BATCH of them its turn ends with the call still to be made; when
+ * it is made again, with what it was made with, it goes on.
+ */
+static enum exit_next event_get_info(struct riscv_vcpu *v)
+{
+	u64 lo = reg_get(v, REG_A0), count = reg_get(v, REG_A2), i = 0;
+	struct vpmu *p = &v->pmu;
+
+	if (reg_get(v, REG_A3) != 0 || lo % sizeof(struct event_info))
+		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+	if (reg_get(v, REG_A1) != 0 ||
+	    count > v->v.guest->cfg.memory_bytes / sizeof(struct event_info) ||
+	    !vsbi_in_ram(v->v.guest, lo, count * sizeof(struct event_info)))
+		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
+	if (p->info_left && p->info_at == lo && p->info_left < count)
+		i = count - p->info_left;
+	for (u64 end = MIN(count, i + INFO_BATCH); i < end; i++) {
+		struct event_info *e = vsbi_shmem(v, lo + i * sizeof(*e), 0,
+						  sizeof(*e));
+
+		if (e && event_info(e))
+			continue;
+		p->info_left = 0;
+		return vsbi_return(v, e ? VSBI_INVALID_PARAM : VSBI_FAILED, 0);
+	}
+	p->info_at = lo;
+	p->info_left = count - i;
+	return p->info_left ? NEXT_LOOK : vsbi_return(v, VSBI_OK, 0);
+}
+
+/* ---- Life ---- */
+
+void vsbi_pmu_reset(struct riscv_vcpu *v)
+{
+	struct vpmu *p = &v->pmu;
+
+	ck_pr_store_32(&p->fw_on, 0);
+	v->hcounteren = VSBI_COUNTEREN_ALL;
+	p->started = p->hw_used = 0;
+	p->live = false;
+	p->snapshot = NULL;
+	p->info_left = 0;
+	memset(p->counter, 0, sizeof(p->counter));
+}
+
+static enum exit_next pmu_call(struct riscv_vcpu *v, u64 fid)
+{
+	switch (fid) {
+	case VSBI_PMU_NUM_COUNTERS: /* section 11.6 */
+		return vsbi_return(v, VSBI_OK, VPMU_COUNTERS);
+	case VSBI_PMU_COUNTER_INFO:
+		return counter_info(v);
+	case VSBI_PMU_CONFIG_MATCHING:
+		return config_matching(v);
+	case VSBI_PMU_START:
+		return start(v);
+	case VSBI_PMU_STOP:
+		return stop(v);
+	case VSBI_PMU_FW_READ:
+	case VSBI_PMU_FW_READ_HI:
+		return fw_read(v, fid == VSBI_PMU_FW_READ_HI);
+	case VSBI_PMU_SET_SHMEM:
+		return set_shmem(v);
+	case VSBI_PMU_EVENT_INFO:
+		return event_get_info(v);
+	default:
+		return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
+	}
+}
+
+const struct vsbi_ext vsbi_pmu = {
+	.name = "PMU",
+	.first = VSBI_EID_PMU,
+	.last = VSBI_EID_PMU,
+	.call = pmu_call,
+};

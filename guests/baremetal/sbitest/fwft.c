@@ -1,0 +1,132 @@
+/*
+ * FWFT: its errors, and that what is switched really changes what the hart does.
+ */
+#include "guests/baremetal/runtime/paging.h"
+#include "guests/baremetal/sbitest/sbitest.h"
+
+#define VA PAGING_FREE_VA
+
+static u64 frame[512] __attribute__((aligned(4096)));
+
+static bool present(void)
+{
+	if (!sbi_has(SBI_FWFT) || !machine.rouse) {
+		check_spec(false, "its features are others");
+		return false;
+	}
+	return true;
+}
+
+static long set(u64 feature, u64 value, u64 flags)
+{
+	return sbi_call(SBI_FWFT, SBI_FWFT_SET, feature, value, flags).error;
+}
+
+static struct sbi_ret get(u64 feature)
+{
+	return sbi_call(SBI_FWFT, SBI_FWFT_GET, feature, 0, 0);
+}
+
+static void refusals(void)
+{
+	static const struct {
+		u64 feature;
+		long error;
+	} absent[] = {
+		{FWFT_LANDING_PAD, SBI_ERR_NOT_SUPPORTED},
+		{FWFT_PMLEN, SBI_ERR_NOT_SUPPORTED},
+		{6, SBI_ERR_DENIED},
+		{0x40000000, SBI_ERR_DENIED},
+		{0x80000000, SBI_ERR_DENIED},
+		{0xffffffff, SBI_ERR_DENIED},
+	};
+
+	if (!present())
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
+		struct sbi_ret r = get(absent[i].feature);
+
+		check(r.error == absent[i].error && !r.value,
+		      "get of 0x%lx: %ld, %ld", absent[i].feature, r.error,
+		      r.value);
+		check_eq(set(absent[i].feature, 0, 0), absent[i].error, "set");
+	}
+	check_eq(get(FWFT_MISALIGNED).value, 1, "misaligned delegation");
+	check_eq(set(FWFT_MISALIGNED, 1, 2), SBI_ERR_INVALID_PARAM, "flags");
+	check_eq(set(FWFT_MISALIGNED, 2, 0), SBI_ERR_INVALID_PARAM, "value");
+	check_eq(set(FWFT_MISALIGNED, 0, 0), SBI_ERR_DENIED, "value 0");
+	check_eq(sbi_call(SBI_FWFT, 2, 0, 0, 0).error, SBI_ERR_NOT_SUPPORTED,
+		 "function 2");
+}
+
+static u64 store(u64 va, u64 val, u64 unused)
+{
+	(void)unused;
+	*(volatile u64 *)va = val;
+	return 0;
+}
+
+/* A page whose A and D are clear: a fault, or the hart sets them. */
+static void updates_a_and_d(void)
+{
+	u64 *root, *entry;
+	bool without, with;
+	struct probe p, q;
+
+	if (!present())
+		return;
+	if (get(FWFT_AD).error == SBI_ERR_NOT_SUPPORTED) {
+		test_skip("the harts can't");
+		return;
+	}
+	check_eq(get(FWFT_AD).value, 0, "value at first");
+	root = paging_new();
+	entry = paging_map(root, VA, (u64)frame, PTE_RW & ~PTE_AD);
+	paging_on(root, 0);
+	without = probe_call(&p, store, VA, 1, 0);
+	check_eq(set(FWFT_AD, 1, 0), 0, "error of set");
+	with = probe_call(&q, store, VA, 2, 0);
+	paging_off();
+	check(!without && p.scause == CAUSE_STORE_PAGE, "no fault without it");
+	check(with && frame[0] == 2, "a fault with it");
+	check_eq(*entry & PTE_AD, PTE_AD, "A and D");
+	check_eq(get(FWFT_AD).value, 1, "value");
+	check_eq(set(FWFT_AD, 0, 0), 0, "error of the second set");
+	*(volatile u64 *)entry &= ~PTE_AD;
+	paging_on(root, 0);
+	without = probe_call(&p, store, VA, 3, 0);
+	paging_off();
+	check(!without, "no fault after it");
+}
+
+/* On another hart, since only a start of the hart ends a lock. */
+static void lock_it(struct hart *h, void *arg)
+{
+	(void)h;
+	(void)arg;
+	check_eq(set(FWFT_MISALIGNED, 1, FWFT_LOCK), 0, "error of the lock");
+	check_eq(set(FWFT_MISALIGNED, 1, 0), SBI_ERR_DENIED_LOCKED, "error");
+	check_eq(get(FWFT_MISALIGNED).value, 1, "value");
+}
+
+static void locks(void)
+{
+	struct hart *other;
+
+	if (!present())
+		return;
+	for (u32 i = 0; i < 2; i++) {
+		other = other_start(lock_it, NULL);
+		if (!other)
+			return;
+		hart_join(other);
+	}
+	check_eq(set(FWFT_MISALIGNED, 1, 0), 0, "error of a hart without lock");
+}
+
+const struct test fwft_tests[] = {
+	{"fwft_refuses_as_specified", refusals},
+	{"fwft_lets_the_hart_update_a_and_d", updates_a_and_d},
+	{"fwft_locks_until_the_hart_starts_anew", locks},
+};
+TEST_LIST(fwft_tests, fwft_test_count);

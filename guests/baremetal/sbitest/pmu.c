@@ -1,0 +1,313 @@
+/*
+ * PMU: that the counters count what happens to this hart and nothing else.
+ * Errors that need no hart behind them have their tests in tests/unit; here are
+ * those of each function, and what only a hart can show: the trapped reads,
+ * time asleep, and that other software finds the counters as before.
+ */
+#include "guests/baremetal/sbitest/sbitest.h"
+
+#define ALL  0xfffffffdUL
+#define HW   5UL
+#define FW   0xfffffff8UL
+#define NONE UINT64_MAX
+
+static u64 page[2][512] __attribute__((aligned(4096)));
+
+static bool present(void)
+{
+	if (!sbi_has(SBI_PMU) || !machine.rouse) {
+		check_spec(false, "its counters are others");
+		return false;
+	}
+	return true;
+}
+
+static struct sbi_ret pmu(u64 fid, u64 a0, u64 a1, u64 a2, u64 a3)
+{
+	return sbi_call6(SBI_PMU, fid, a0, a1, a2, a3, 0, 0);
+}
+
+/* The counter, or NONE. */
+static u64 config(u64 set, u64 flags, u64 event)
+{
+	struct sbi_ret r = pmu(SBI_PMU_CONFIG, 0, set, flags, event);
+
+	check_eq(r.error, 0, "error of config_matching");
+	return r.error ? NONE : r.value;
+}
+
+static void all_off(void)
+{
+	pmu(SBI_PMU_STOP, 0, ALL, SBI_PMU_STOP_RESET, 0);
+}
+
+static u64 fw_value(u64 id)
+{
+	struct sbi_ret r = pmu(SBI_PMU_FW_READ, id, 0, 0, 0);
+
+	check_eq(r.error, 0, "error of fw_read");
+	return r.value;
+}
+
+static void describes(void)
+{
+	u64 n;
+
+	if (!present())
+		return;
+	n = pmu(SBI_PMU_NUM, 0, 0, 0, 0).value;
+	check(n > 3 && n <= 64, "%ld counters", n);
+	check_eq(pmu(SBI_PMU_INFO, 0, 0, 0, 0).value, 0x3fc00, "cycle");
+	check_eq(pmu(SBI_PMU_INFO, 2, 0, 0, 0).value, 0x3fc02, "instret");
+	for (u64 id = 3; id < n; id++)
+		check_eq(pmu(SBI_PMU_INFO, id, 0, 0, 0).value >> 63, 1, "type");
+	check_eq(pmu(SBI_PMU_INFO, n, 0, 0, 0).error, SBI_ERR_INVALID_PARAM,
+		 "one too many");
+}
+
+static void refusals(void)
+{
+	static const struct {
+		u64 fid, a0, a1, a2, a3;
+		long error;
+	} calls[] = {
+		{SBI_PMU_INFO, 1, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_CONFIG, 0, 2, 0, 1, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_CONFIG, 64, 1, 0, 1, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_CONFIG, 0, ALL, 0, 0xf0100, SBI_ERR_NOT_SUPPORTED},
+		{SBI_PMU_CONFIG, 0, FW, 0, 1, SBI_ERR_NOT_SUPPORTED},
+		{SBI_PMU_START, 0, 2, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_START, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
+		{SBI_PMU_STOP, UINT64_MAX, 1, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_STOP, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
+		{SBI_PMU_STOP, 0, 8, 0, 0, SBI_ERR_ALREADY_STOPPED},
+		{SBI_PMU_FW_READ, 0, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_FW_READ_HI, 2, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_SHMEM, 8, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_SHMEM, HOLE, 0, 0, 0, SBI_ERR_INVALID_ADDRESS},
+		{SBI_PMU_EVENT_INFO, 8, 0, 1, 0, SBI_ERR_INVALID_PARAM},
+		{SBI_PMU_EVENT_INFO, HOLE, 0, 1, 0, SBI_ERR_INVALID_ADDRESS},
+		{9, 0, 0, 0, 0, SBI_ERR_NOT_SUPPORTED},
+	};
+
+	if (!present())
+		return;
+	all_off();
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		struct sbi_ret r = pmu(calls[i].fid, calls[i].a0, calls[i].a1,
+				       calls[i].a2, calls[i].a3);
+
+		check(r.error == calls[i].error && !r.value,
+		      "call %ld gives %ld, %ld; expected %ld", i, r.error,
+		      r.value, calls[i].error);
+	}
+}
+
+/* Into a register that C keeps, and one that it doesn't. */
+static u64 cycle_read(u64 *again)
+{
+	u64 a, b;
+
+	__asm__ volatile("csrr s5, cycle\n\tmv %0, s5\n\tcsrr t1, cycle\n\t"
+			 "mv %1, t1"
+			 : "=r"(a), "=r"(b)::"s5", "t1");
+	*again = b;
+	return a;
+}
+
+static void counts_from_its_start(void)
+{
+	u64 a, b, c;
+
+	if (!present() || config(1, SBI_PMU_CLEAR, SBI_PMU_CYCLES) == NONE)
+		return;
+	check_eq(cycle_read(&b), 0, "before the start");
+	check_eq(pmu(SBI_PMU_START, 0, 1, SBI_PMU_SET_VALUE, 1000000).error, 0,
+		 "error of start");
+	check_eq(pmu(SBI_PMU_START, 0, 1, 0, 0).error, SBI_ERR_ALREADY_STARTED,
+		 "error of a second start");
+	a = cycle_read(&b);
+	check(a >= 1000000 && b >= a, "%ld, then %ld", a, b);
+	check_eq(pmu(SBI_PMU_STOP, 0, 1, 0, 0).error, 0, "error of stop");
+	a = cycle_read(&c);
+	check(a >= b && a == c, "%ld, stopped %ld and %ld", b, a, c);
+	all_off();
+}
+
+static void instret_too(void)
+{
+	u64 a, b;
+
+	if (!present())
+		return;
+	if (config(ALL, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_INSTRUCTIONS) !=
+	    2)
+		test_fail("instret is not counter 2");
+	a = csr_read(instret);
+	delay_ticks(machine.hz / 1000);
+	b = csr_read(instret);
+	check(b > a, "%ld, then %ld", a, b);
+	all_off();
+}
+
+/* A hart that sleeps uses no cycles, whatever others do with them. */
+static void sleep_is_not_counted(void)
+{
+	u64 busy, asleep, start, length = machine.hz / 20;
+
+	if (!present() ||
+	    config(1, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_CYCLES) == NONE)
+		return;
+	start = csr_read(cycle);
+	delay_ticks(length);
+	busy = csr_read(cycle) - start;
+	start = csr_read(cycle);
+	timer_set(time_now() + 4 * length);
+	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+	while (!timer_pending())
+		wfi();
+	csr_write(sie, 0);
+	timer_clear();
+	asleep = csr_read(cycle) - start;
+	check(asleep < busy, "%ld cycles in 200 ms asleep, %ld in 50 ms at work",
+	      asleep, busy);
+	all_off();
+}
+
+/* Who configured nothing reads counters as ever, also after others did. */
+static void others_are_left_alone(void)
+{
+	u64 a, b;
+
+	if (!present())
+		return;
+	config(1, SBI_PMU_CLEAR, SBI_PMU_CYCLES);
+	a = csr_read(instret);
+	delay_ticks(machine.hz / 1000);
+	check(csr_read(instret) != a, "instret stands still");
+	all_off();
+	a = csr_read(cycle);
+	delay_ticks(machine.hz / 1000);
+	b = csr_read(cycle);
+	check(a && b > a, "cycle is %ld, then %ld", a, b);
+}
+
+static void counts_its_calls(void)
+{
+	u64 timer, fence, load, cause, val;
+
+	if (!present())
+		return;
+	timer = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(5));
+	fence = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(10));
+	load = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(2));
+	for (u32 i = 0; i < 10; i++) {
+		sbi_call(SBI_TIME, 0, UINT64_MAX, 0, 0);
+		sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA, 0, UINT64_MAX, 0, 0, 0, 0);
+	}
+	check(!probe_load(HOLE, 4, &val, &cause), "a load from a hole");
+	check_eq(fw_value(timer), 10, "set_timer");
+	check_eq(fw_value(fence), 10 * (machine.hart_count - 1), "sfence sent");
+	check_eq(fw_value(load), 1, "load access faults");
+	all_off();
+	sbi_call(SBI_TIME, 0, UINT64_MAX, 0, 0);
+	check_eq(fw_value(timer), 10, "set_timer after the end");
+}
+
+static u64 got[3];
+
+static void receiver(struct hart *h, void *arg)
+{
+	u64 ipi = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(7));
+	u64 fence = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(9));
+
+	(void)arg;
+	__atomic_store_n(&got[2], 1, __ATOMIC_RELEASE);
+	while (!soft_pending())
+		cpu_relax();
+	got[0] = fw_value(ipi);
+	/* One's own is nobody's. */
+	sbi_ipi_hart(h->id);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	got[0] += 10 * fw_value(ipi);
+	got[1] = fw_value(fence);
+	all_off();
+}
+
+static void counts_what_it_receives(void)
+{
+	struct hart *other;
+	u64 sent;
+
+	if (!present())
+		return;
+	got[2] = 0;
+	other = other_start(receiver, NULL);
+	if (!other)
+		return;
+	sent = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(6));
+	wait_word(&got[2], 1);
+	sbi_call(SBI_RFENCE, SBI_RFENCE_I, 1, other->id, 0);
+	sbi_ipi_hart(other->id);
+	hart_join(other);
+	check_eq(got[0], 11, "IPIs received");
+	check_eq(got[1], 1, "fences received");
+	check_eq(fw_value(sent), 1, "IPIs sent");
+	all_off();
+}
+
+static void snapshot(void)
+{
+	u64 *p = page[0], at = (u64)p;
+
+	if (!present())
+		return;
+	memset(page, 0x55, sizeof(page));
+	check_eq(pmu(SBI_PMU_SHMEM, at, 0, 0, 0).error, 0, "error of set_shmem");
+	config(1UL << 4, SBI_PMU_CLEAR, SBI_PMU_FW(5));
+	check_eq(pmu(SBI_PMU_START, 4, 1, SBI_PMU_SET_VALUE, 41).error, 0,
+		 "error of start");
+	sbi_call(SBI_TIME, 0, UINT64_MAX, 0, 0);
+	check_eq(pmu(SBI_PMU_STOP, 4, 1, SBI_PMU_STOP_SNAPSHOT, 0).error, 0,
+		 "error of stop");
+	check_eq(p[0], 0, "overflow bits");
+	check_eq(p[1], 42, "the value");
+	check_eq(p[2], 0x5555555555555555, "the next value");
+	p[1] = 7;
+	pmu(SBI_PMU_START, 4, 1, SBI_PMU_START_SNAPSHOT, 0);
+	check_eq(fw_value(4), 7, "started from the page");
+	pmu(SBI_PMU_SHMEM, NONE, NONE, 0, 0);
+	all_off();
+}
+
+static void event_info(void)
+{
+	u32 *e = (u32 *)page[1];
+
+	if (!present())
+		return;
+	memset(e, 0, 64);
+	e[0] = SBI_PMU_CYCLES;
+	e[4] = 7;
+	e[8] = SBI_PMU_FW(21);
+	check_eq(pmu(SBI_PMU_EVENT_INFO, (u64)e, 0, 3, 0).error, 0, "error");
+	check(e[1] == 1 && e[5] == 0 && e[9] == 1, "%d %d %d", (int)e[1],
+	      (int)e[5], (int)e[9]);
+	e[4] = 1U << 20;
+	check_eq(pmu(SBI_PMU_EVENT_INFO, (u64)e, 0, 3, 0).error,
+		 SBI_ERR_INVALID_PARAM, "error, reserved bits");
+}
+
+const struct test pmu_tests[] = {
+	{"pmu_describes_its_counters", describes},
+	{"pmu_refuses_as_specified", refusals},
+	{"pmu_cycle_counts_from_its_start", counts_from_its_start},
+	{"pmu_instret_counts", instret_too},
+	{"pmu_sleep_is_not_counted", sleep_is_not_counted},
+	{"pmu_leaves_other_counters_alone", others_are_left_alone},
+	{"pmu_counts_calls_and_traps", counts_its_calls},
+	{"pmu_counts_what_it_receives", counts_what_it_receives},
+	{"pmu_snapshot_saves_and_starts", snapshot},
+	{"pmu_knows_its_events", event_info},
+};
+TEST_LIST(pmu_tests, pmu_test_count);

@@ -1,0 +1,86 @@
+/*
+ * SUSP: the errors, and a suspend that the timer and an interrupt that pends
+ * already end.
+ */
+#include "guests/baremetal/sbitest/sbitest.h"
+
+static bool present(void)
+{
+	if (!sbi_has(SBI_SUSP))
+		check_spec(false, "SUSP is not there");
+	return sbi_has(SBI_SUSP);
+}
+
+static long call(u64 type, u64 at)
+{
+	return sbi_call(SBI_SUSP, SBI_SUSP_SUSPEND, type, at, 0).error;
+}
+
+static void refusals(void)
+{
+	u64 pc = (u64)record_entry;
+
+	if (!present() || !machine.rouse)
+		return;
+	check_eq(call(1, pc), SBI_ERR_INVALID_PARAM, "a reserved type");
+	check_eq(call(0x80000000, pc), SBI_ERR_INVALID_PARAM, "a platform's");
+	check_eq(call(0, HOLE), SBI_ERR_INVALID_ADDRESS, "a hole");
+	check_eq(call(0, ram_end()), SBI_ERR_INVALID_ADDRESS, "the end of RAM");
+	check_eq(call(0, pc + 1), SBI_ERR_INVALID_ADDRESS, "an odd address");
+}
+
+static void stays(struct hart *h, void *arg)
+{
+	(void)h;
+	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+static void denied(void)
+{
+	struct hart *other;
+	u64 go = 0;
+
+	if (!present())
+		return;
+	other = other_start(stays, &go);
+	if (!other)
+		return;
+	check_eq(call(0, (u64)record_entry), SBI_ERR_DENIED, "error");
+	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+	hart_join(other);
+}
+
+static void suspends(void)
+{
+	struct suspend s;
+	u64 until;
+
+	if (!present() || !machine.rouse)
+		return;
+	for (u32 i = 0; i < 10; i++) {
+		until = time_now() + machine.hz / 200;
+		timer_set(until);
+		csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+		check_eq(system_suspend(&s), 1, "how it came back");
+		csr_write(sie, 0);
+		check((s64)(time_now() - until) >= 0, "it woke too early");
+		check(timer_pending(), "nothing has woken it");
+		timer_clear();
+		check_eq(s.hartid, this_hart()->id, "a0");
+		check_eq(s.satp, 0, "satp");
+		check_eq(s.sstatus & SSTATUS_SIE, 0, "sstatus.SIE");
+	}
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	check_eq(system_suspend(&s), 1, "with an interrupt pending");
+	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
+const struct test susp_tests[] = {
+	{"susp_refuses_bad_types_and_addresses", refusals},
+	{"susp_is_denied_while_another_hart_is_on", denied},
+	{"susp_sleeps_until_something_wakes_it", suspends},
+};
+TEST_LIST(susp_tests, susp_test_count);

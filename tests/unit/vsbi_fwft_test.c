@@ -1,0 +1,150 @@
+/*
+ * SBI calls of guests: FWFT. Every feature that there is or isn't, every error,
+ * locks, and what the harts can have.
+ */
+/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
+ * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
+ * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
+ * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
+ * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
+ * arch/riscv/vfence.c
+ * tests/unit/fake_trace.c */
+#include "tests/unit/fake_vsbi.h"
+
+#include "arch/riscv/csr.h"
+
+#define MISALIGNED 0
+#define AD 4
+#define LOCK 1
+
+static int setup(void **state)
+{
+	fwft_harts_have = FWFT_ADUE;
+	return fake_setup(state);
+}
+
+static s64 set(u64 feature, u64 value, u64 flags)
+{
+	struct fake_ret r = CALL(VSBI_EID_FWFT, 0, feature, value, flags);
+
+	assert_int_equal(r.next, NEXT_ADVANCE);
+	assert_int_equal(r.value, 0);
+	return r.error;
+}
+
+static u64 get(u64 feature)
+{
+	struct fake_ret r = CALL(VSBI_EID_FWFT, 1, feature);
+
+	assert_int_equal(r.error, 0);
+	return r.value;
+}
+
+static void features_that_are_not_there_say_why(void **state)
+{
+	static const struct {
+		u64 feature;
+		s64 error;
+	} table[] = {
+		{ 1, VSBI_NOT_SUPPORTED }, { 2, VSBI_NOT_SUPPORTED },
+		{ 3, VSBI_NOT_SUPPORTED }, { 5, VSBI_NOT_SUPPORTED },
+		{ 6, VSBI_DENIED },
+		{ 0x3fffffff, VSBI_DENIED }, { 0x40000000, VSBI_DENIED },
+		{ 0x80000000, VSBI_DENIED }, { 0xc0000000, VSBI_DENIED },
+		{ 0xffffffff, VSBI_DENIED },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(table); i++) {
+		expect_ret(CALL(VSBI_EID_FWFT, 1, table[i].feature),
+			   table[i].error, 0);
+		assert_int_equal(set(table[i].feature, 1, 0), table[i].error);
+		/* Whatever else is wrong. */
+		assert_int_equal(set(table[i].feature, 99, 8), table[i].error);
+	}
+	assert_int_equal(get(1ULL << 32 | AD), 0);
+}
+
+static void harts_without_a_feature_do_not_support_it(void **state)
+{
+	(void)state;
+	fwft_harts_have = 0;
+	assert_int_equal(set(AD, 1, 0), VSBI_NOT_SUPPORTED);
+	expect_ret(CALL(VSBI_EID_FWFT, 1, AD), VSBI_NOT_SUPPORTED, 0);
+	assert_int_equal(get(MISALIGNED), 1);
+}
+
+static void misaligned_accesses_stay_delegated(void **state)
+{
+	(void)state;
+	assert_int_equal(get(MISALIGNED), 1);
+	assert_int_equal(set(MISALIGNED, 1, 0), 0);
+	assert_int_equal(set(MISALIGNED, 0, 0), VSBI_DENIED);
+	assert_int_equal(set(MISALIGNED, 2, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(get(MISALIGNED), 1);
+}
+
+static void updating_of_a_and_d_is_adue(void **state)
+{
+	(void)state;
+	fake_vcpu(0)->henvcfg = HENVCFG_STCE;
+	assert_int_equal(get(AD), 0);
+	assert_int_equal(set(AD, 1, 0), 0);
+	assert_true(w.hart.henvcfg == (HENVCFG_STCE | HENVCFG_ADUE));
+	assert_true(fake_vcpu(0)->henvcfg == w.hart.henvcfg);
+	assert_int_equal(w.fence_all, 1);
+	assert_int_equal(get(AD), 1);
+	assert_int_equal(set(AD, 1, 0), 0);
+	assert_int_equal(w.fence_all, 1);
+	assert_int_equal(set(AD, 2, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(get(AD), 1);
+	assert_int_equal(set(AD, 0, 0), 0);
+	assert_true(w.hart.henvcfg == HENVCFG_STCE);
+	assert_int_equal(w.fence_all, 2);
+}
+
+static void a_locked_value_stays_until_the_hart_starts_anew(void **state)
+{
+	(void)state;
+	/* A set that fails locks nothing. */
+	assert_int_equal(set(AD, 2, LOCK), VSBI_INVALID_PARAM);
+	assert_int_equal(set(AD, 1, LOCK | 2), VSBI_INVALID_PARAM);
+	assert_int_equal(set(AD, 1, 1ULL << 63), VSBI_INVALID_PARAM);
+	assert_int_equal(set(AD, 1, LOCK), 0);
+	assert_int_equal(set(AD, 0, 0), VSBI_DENIED_LOCKED);
+	assert_int_equal(set(AD, 1, LOCK), VSBI_DENIED_LOCKED);
+	assert_int_equal(get(AD), 1);
+	assert_int_equal(set(MISALIGNED, 1, 0), 0);
+	vsbi_vcpu_reset(fake_vcpu(0));
+	assert_int_equal(set(AD, 0, 0), 0);
+}
+
+static void the_harts_have_what_each_of_them_has(void **state)
+{
+	(void)state;
+	w.hart.henvcfg_has = HENVCFG_STCE | HENVCFG_ADUE;
+	fwft_probe(HENVCFG_STCE);
+	assert_int_equal(fwft_harts_have, FWFT_ADUE);
+	assert_true(w.hart.henvcfg == HENVCFG_STCE);
+	w.hart.henvcfg_has = HENVCFG_STCE;
+	fwft_probe(HENVCFG_STCE);
+	w.hart.henvcfg_has = HENVCFG_STCE | HENVCFG_ADUE;
+	fwft_probe(HENVCFG_STCE);
+	assert_int_equal(fwft_harts_have, 0);
+}
+
+#define T(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(features_that_are_not_there_say_why),
+		T(harts_without_a_feature_do_not_support_it),
+		T(misaligned_accesses_stay_delegated),
+		T(updating_of_a_and_d_is_adue),
+		T(a_locked_value_stays_until_the_hart_starts_anew),
+		T(the_harts_have_what_each_of_them_has),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
