@@ -102,11 +102,15 @@ LDFLAGS := $(CROSS_ARCH) $(CROSS_LIBC) -nostartfiles -nodefaultlibs -static \
 LDLIBS := -lc -lgcc
 
 # What stands between a guest's access to a device and the doorbell that wakes
-# another hart has a budget in instructions, and goes without frame pointers. s0
-# is not theirs to use, so a panic's walk finds the frames above and below and
-# misses these alone. quick.c leaves all that the guest has in s0 to s11 there.
+# another hart, or between the turns of two vCPUs, has a budget in instructions,
+# and goes without frame pointers. s0 is not theirs to use, so a panic's walk
+# finds the frames above and below and misses these alone. quick.c leaves all
+# that the guest has in s0 to s11 there.
 FRAMELESS := arch/riscv/quick arch/riscv/doorbell emul/bus emul/plic \
-	emul/plic_core emul/uart kernel/sched/wake
+	emul/plic_core emul/uart kernel/sched/wake \
+	arch/riscv/clock arch/riscv/exit arch/riscv/fpu arch/riscv/hlv \
+	arch/riscv/host_irq arch/riscv/vmid kernel/heap \
+	$(addprefix kernel/sched/,credit fp pinned place rr vqueue vtime)
 FRAMELESS_CFLAGS := -fomit-frame-pointer -ffixed-s0
 QUICK_CFLAGS := -fno-crossjumping \
 	$(foreach n,1 2 3 4 5 6 7 8 9 10 11,-ffixed-s$(n))

@@ -107,6 +107,21 @@ best_source(struct plic *p, struct plic_context *c, u32 floor, bool any)
 	return best;
 }
 
+/* Is any of the first group above `floor`? Most guests have but these. */
+static inline bool first_group_above(struct plic *p, struct plic_context *c,
+				     u32 floor)
+{
+	u64 cand = plic_group_pending(p, 0) & group_enabled(c, 0);
+
+	for (; cand; cand &= cand - 1) {
+		u64 src = bit_lowest(cand);
+
+		if (likely(ck_pr_load_32(&p->source[src].priority) > floor))
+			return true;
+	}
+	return false;
+}
+
 bool plic_core_eval(struct plic *p, const struct vcpu *v)
 {
 	struct plic_context *c = &p->context[2ull * v->id + 1];
@@ -119,7 +134,11 @@ bool plic_core_eval(struct plic *p, const struct vcpu *v)
 	 * is again (C), which stands between a change and its virq_raise.
 	 */
 	ck_pr_fence_memory();
-	high = best_source(p, c, ck_pr_load_32(&c->threshold), true) != 0;
+	if (likely(p->wired == 1))
+		high = first_group_above(p, c, ck_pr_load_32(&c->threshold));
+	else
+		high = best_source(p, c, ck_pr_load_32(&c->threshold), true) !=
+		       0;
 	/* No fence after it: LOOKING seen for longer costs a kick at most. */
 	ck_pr_store_32(&c->eip, high ? EIP_HIGH : EIP_LOW);
 	return high;
@@ -161,7 +180,7 @@ static void notify_many(struct plic *p, u64 src, bool up)
  */
 static inline void notify(struct plic *p, u64 src, bool up)
 {
-	s32 id;
+	s64 id;
 
 	/*
 	 * (C) pairs with (E) in plic_core_eval, and with (C) of a register's
@@ -202,7 +221,7 @@ static void kick(struct plic *p, u32 ctx, bool up, bool down)
 		virq_raise(p->guest->vcpu[ctx / 2], VIRQ_EXTERNAL);
 }
 
-void plic_core_set(struct plic *p, u32 src, bool level)
+void plic_core_set(struct plic *p, u64 src, bool level)
 {
 	u64 bit = 1ull << src % PLIC_GROUP_SOURCES;
 	u64 busy = bit << PLIC_PENDING_SHIFT | bit << PLIC_INFLIGHT_SHIFT;

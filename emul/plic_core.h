@@ -85,7 +85,7 @@ void plic_core_fini(struct plic *p);
 void plic_core_reset(struct plic *p);
 
 /* A line that a device has, as plic_core_init saw it, changes its level. */
-void plic_core_set(struct plic *p, u32 src, bool level);
+void plic_core_set(struct plic *p, u64 src, bool level);
 
 /* The level of the vCPU's S-mode context. On the CPU that runs `v`. */
 bool plic_core_eval(struct plic *p, const struct vcpu *v);

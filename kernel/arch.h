@@ -13,7 +13,8 @@
 #include "kernel/config.h"
 
 /* cpu_this(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
- * time_now_ticks; inline, one instruction each. */
+ * time_now_ticks; arch_irq_pends(): may the doorbell or a device of the host
+ * pend for this CPU? Inline, an instruction or two each. */
 #include "arch_inline.h"
 
 struct cpu;

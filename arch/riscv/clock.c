@@ -8,6 +8,7 @@
 
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/host_irq.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
@@ -73,14 +74,6 @@ void arch_timer_set(u64 deadline_ticks)
 	oneshot_set(&riscv_this()->timer, deadline_ticks);
 }
 
-static __attribute__((noinline)) void wait_ended(u64 pending)
-{
-	if (pending & IRQ_BIT(IRQ_STI))
-		oneshot_fired(&riscv_this()->timer);
-	if (pending & IRQ_BIT(IRQ_SEI))
-		arch_host_irq();
-}
-
 void arch_wait(void)
 {
 	u64 pending;
@@ -91,6 +84,8 @@ void arch_wait(void)
 	pending = csr_read(CSR_SIP);
 	/* The doorbell, if it is not the IMSIC's, which comes as SEI. */
 	csr_clear(CSR_SIP, IRQ_BIT(IRQ_SSI));
-	if (unlikely(pending & (IRQ_BIT(IRQ_STI) | IRQ_BIT(IRQ_SEI))))
-		wait_ended(pending);
+	if (unlikely(pending & IRQ_BIT(IRQ_STI)))
+		oneshot_fired(&riscv_this()->timer);
+	if (pending & IRQ_BIT(IRQ_SEI))
+		host_irq_take();
 }

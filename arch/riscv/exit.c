@@ -55,13 +55,7 @@ enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)
 
 int exit_fetch(u32 *inst)
 {
-	u64 pc = csr_read(CSR_SEPC);
-	u16 lo, hi = 0;
-
-	if (hlvx_u16(pc, &lo) || ((lo & 3) == 3 && hlvx_u16(pc + 2, &hi)))
-		return -EFAULT;
-	*inst = (u32)hi << 16 | lo;
-	return 0;
+	return hlvx_inst(csr_read(CSR_SEPC), inst);
 }
 
 static bool is_page_walk(u64 htinst)

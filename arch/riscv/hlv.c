@@ -88,17 +88,24 @@ int hlv_u64(u64 gva, u64 *out)
 	return again ? -EAGAIN : -EFAULT;
 }
 
-int hlvx_u16(u64 gva, u16 *out)
+/* A word where it's aligned, and so on one page; else each parcel by itself. */
+int hlvx_inst(u64 gva, u32 *out)
 {
 	struct exit_csrs e;
-	u64 val = 0, failed;
+	u64 val = 0, high = 0, failed;
 
 	exit_csrs_get(&e);
-	HLV_LOAD("hlvx.hu", gva, val, failed);
-	if (!failed) {
-		*out = (u16)val;
-		return 0;
+	if (!(gva & 3)) {
+		HLV_LOAD("hlvx.wu", gva, val, failed);
+	} else {
+		HLV_LOAD("hlvx.hu", gva, val, failed);
+		if (!failed && (val & 3) == 3)
+			HLV_LOAD("hlvx.hu", gva + 2, high, failed);
 	}
-	exit_csrs_put(&e);
-	return -EFAULT;
+	if (failed) {
+		exit_csrs_put(&e);
+		return -EFAULT;
+	}
+	*out = (val & 3) == 3 ? (u32)(high << 16 | val) : (u16)val;
+	return 0;
 }

@@ -16,7 +16,8 @@
  */
 int hlv_u64(u64 gva, u64 *out) __must_check;
 
-/* One instruction parcel of 16 bits, with execute permission. */
-int hlvx_u16(u64 gva, u16 *out) __must_check;
+/* The instruction at `gva`, of 16 or 32 bits, with execute permission: 0, or
+ * -EFAULT. */
+int hlvx_inst(u64 gva, u32 *out) __must_check;
 
 #endif

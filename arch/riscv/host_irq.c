@@ -202,16 +202,20 @@ static __attribute__((noinline)) void others_take(struct riscv_cpu *c)
 		aplic_take(c);
 }
 
-void arch_host_irq(void)
+void host_irq_take(void)
 {
-	/* Asked each round of the loop: usually there is nothing, and a CSR is
-	 * cheaper to ask than a device. */
-	if (likely(!(csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))))
-		return;
 	/* A claim takes the top identity, the doorbell's first, which needs no
 	 * more than that. What is below it stays pending, and is taken at the
 	 * next look. */
 	if (has_imsic() && csr_swap(CSR_STOPEI, 0) >> 16 != UART_IMSIC_ID)
 		return;
 	others_take(riscv_this());
+}
+
+void arch_host_irq(void)
+{
+	/* Asked each round of the loop: usually there is nothing, and a CSR is
+	 * cheaper to ask than a device. */
+	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))
+		host_irq_take();
 }

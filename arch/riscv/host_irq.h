@@ -21,6 +21,9 @@ void host_irq_local_init(struct riscv_cpu *c);
 /* Lets the machine's console interrupt this CPU. */
 void host_irq_enable_uart(struct riscv_cpu *c);
 
+/* sip.SEIP is set: takes what pends, the doorbell's or a device's. */
+void host_irq_take(void);
+
 const char *host_irq_name(void);
 
 #endif

@@ -121,18 +121,10 @@ void vmid_renew(struct arch_guest *g)
 	ck_pr_store_64(&g->vmid, 0);
 }
 
-/* The guest's VMID of the current generation. */
-static u64 vmid_get(struct arch_guest *g)
+static __attribute__((noinline)) u64 vmid_new(struct arch_guest *g)
 {
 	u64 vmid;
 
-	if (vmid_bits() == 0)
-		return g->serial << GENERATION_SHIFT;
-	/* An old generation read here does no harm: the VMID is then one of
-	 * that generation, whose ids are still one guest's each. */
-	vmid = ck_pr_load_64(&g->vmid);
-	if (likely(vmid >> GENERATION_SHIFT == ck_pr_load_64(&generation)))
-		return vmid;
 	ck_spinlock_fas_lock(&lock);
 	vmid = g->vmid;
 	if (vmid >> GENERATION_SHIFT != generation) {
@@ -147,11 +139,30 @@ static u64 vmid_get(struct arch_guest *g)
 	return vmid;
 }
 
+/* The guest's VMID of the current generation. */
+static inline u64 vmid_get(struct arch_guest *g)
+{
+	u64 vmid;
+
+	if (vmid_bits() == 0)
+		return g->serial << GENERATION_SHIFT;
+	/* An old generation read here does no harm: the VMID is then one of
+	 * that generation, whose ids are still one guest's each. */
+	vmid = ck_pr_load_64(&g->vmid);
+	if (likely(vmid >> GENERATION_SHIFT == ck_pr_load_64(&generation)))
+		return vmid;
+	return vmid_new(g);
+}
+
 void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu)
 {
 	u64 vmid = vmid_get(g);
-	u64 hgatp = gstage_hgatp(g, (u32)vmid & ID_MASK);
 	struct vmid_last *last = &g->vmid_last[c->index];
+	/* The same guest under the same VMID: its tables are those, too, since
+	 * whoever gets others gets another VMID (vmid_renew). */
+	u64 hgatp = c->guest == g && last->vmid == vmid ?
+			    c->hgatp :
+			    gstage_hgatp(g, (u32)vmid & ID_MASK);
 	bool roll = c->generation != vmid >> GENERATION_SHIFT;
 	bool stale = roll || last->vmid != vmid || last->vcpu != vcpu ||
 		     g->vmid_vcpu_cpu[vcpu] != c->index;

@@ -103,14 +103,6 @@ void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks)
 		vhw_timer_no_later(vtimer_running_deadline(v));
 }
 
-void vtimer_save(struct riscv_vcpu *v)
-{
-	if (!riscv_has_sstc)
-		return;
-	v->vs.vstimecmp = vhw_vstimecmp();
-	vhw_vstimecmp_set(TIME_NEVER);
-}
-
 void vtimer_reset(struct riscv_vcpu *v)
 {
 	v->vs.vstimecmp = TIME_NEVER;

@@ -36,7 +36,13 @@ static inline void vtimer_load(struct riscv_vcpu *v)
 		vhw_vstimecmp_set(v->vs.vstimecmp);
 }
 
-void vtimer_save(struct riscv_vcpu *v);
+static inline void vtimer_save(struct riscv_vcpu *v)
+{
+	if (unlikely(!riscv_has_sstc))
+		return;
+	v->vs.vstimecmp = vhw_vstimecmp();
+	vhw_vstimecmp_set(TIME_NEVER);
+}
 
 /* Has the guest's deadline passed (whether or not the guest listens)? */
 bool vtimer_passed(const struct riscv_vcpu *v);

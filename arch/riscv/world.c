@@ -107,6 +107,21 @@ static __attribute__((noinline)) void counters_load(struct riscv_vcpu *v)
 		vpmu_resume(v);
 }
 
+/* Has neither it nor who was here used FP or vectors? Then its registers are
+ * the zeros that are there, and its FS and VS, once set, are what they were. */
+static inline bool fpu_idle(const struct riscv_cpu *c,
+			    const struct riscv_vcpu *v)
+{
+	return (v->sstatus & SSTATUS_FS) && !v->fp_used && !v->vector_used &&
+	       !c->fp_owner && !c->vector_owner;
+}
+
+static inline bool fpu_dirty(u64 sstatus)
+{
+	return (sstatus & SSTATUS_FS) == SSTATUS_FS ||
+	       (sstatus & SSTATUS_VS) == SSTATUS_VS;
+}
+
 static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 					       struct riscv_cpu *c)
 {
@@ -131,8 +146,9 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
 		counters_load(v);
 	vtimer_load(v);
-	v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
-		     fpu_load(c, v);
+	if (unlikely(!fpu_idle(c, v)))
+		v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
+			     fpu_load(c, v);
 }
 
 static inline void load(struct riscv_vcpu *v, struct riscv_cpu *c)
@@ -165,7 +181,8 @@ void arch_vcpu_save(struct vcpu *vc)
 	vtimer_save(v);
 	/* Nothing of this guest's may end the idle loop's own WFI. */
 	csr_write(CSR_VSIE, 0);
-	v->sstatus = fpu_save(c, v, v->sstatus);
+	if (unlikely(fpu_dirty(v->sstatus)))
+		v->sstatus = fpu_save(c, v, v->sstatus);
 	v->loaded = false;
 }
 

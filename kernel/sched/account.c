@@ -52,28 +52,6 @@ void sched_units_unpark_some(struct sched_cpu *sc, u32 n)
 	load_publish(core);
 }
 
-void charge_current(struct sched_core *core, u64 now)
-{
-	struct sched_unit *u = core->sc.current;
-	u64 ticks = now - u->charged_ticks, integral, active;
-
-	core->sc.cpu->turn_since = 0;
-	if ((s64)ticks <= 0)
-		return;
-	integral = active_integral(u->account, now);
-	active = (integral - u->charged_active) & ACTIVE_MASK;
-	/* CPUs' clocks differ by a tick or so: never less than its own time,
-	 * nor so much that it must be a negative difference. */
-	if (active < ticks || active > ACTIVE_MASK / 2)
-		active = ticks;
-	u->charged_ticks = now;
-	u->charged_active = integral;
-	core->sc.cpu->stats.guest_ticks += ticks;
-	ck_pr_add_64(&u->account->guest_ticks, ticks);
-	if (core->ops->charge)
-		core->ops->charge(&core->sc, u, ticks, active, now);
-}
-
 void account_knobs(struct sched_account *a, const struct sched_params *p)
 {
 	/* Each by itself: a reader may see some old and some new, and is told

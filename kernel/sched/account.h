@@ -90,4 +90,27 @@ static inline void charge_begin(struct sched_unit *u, u64 now)
 	u->charged_active = active_integral(u->account, now);
 }
 
+/* The current has run up to `now`. */
+static inline void charge_current(struct sched_core *core, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+	u64 ticks = now - u->charged_ticks, integral, active;
+
+	core->sc.cpu->turn_since = 0;
+	if ((s64)ticks <= 0)
+		return;
+	integral = active_integral(u->account, now);
+	active = (integral - u->charged_active) & ACTIVE_MASK;
+	/* CPUs' clocks differ by a tick or so: never less than its own time,
+	 * nor so much that it must be a negative difference. */
+	if (active < ticks || active > ACTIVE_MASK / 2)
+		active = ticks;
+	u->charged_ticks = now;
+	u->charged_active = integral;
+	core->sc.cpu->stats.guest_ticks += ticks;
+	ck_pr_add_64(&u->account->guest_ticks, ticks);
+	if (core->ops->charge)
+		core->ops->charge(&core->sc, u, ticks, active, now);
+}
+
 #endif

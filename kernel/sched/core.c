@@ -209,8 +209,13 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 
 	/* In this order: where the doorbell is one of the interrupts that the
 	 * host's devices use as well, it is claimed along with them. */
-	arch_host_irq();
-	doorbell_answer(c);
+	/* What rings after this look pends until the next, or ends the turn or
+	 * the wait; and its mail is posted by then. */
+	if (arch_irq_pends()) {
+		arch_host_irq();
+		arch_doorbell_ack();
+	}
+	doorbell_answered(c);
 	/* Timers first: what they wake may come by mail. */
 	if (timer_next_ticks(&core->timers) <= now) {
 		timer_run(&core->timers, now);

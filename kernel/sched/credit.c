@@ -214,21 +214,43 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ NULL, until };
 }
 
-/* As credit_enqueue and credit_pick of the only one that there is. */
-static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+/* The turn of one that is alone begins; when it's looked at again. */
+static inline u64 alone_begin(struct sched_cpu *sc, struct credit_unit *cu,
+			      u64 now)
+{
+	struct credit_cpu *cc = sc->part;
+
+	cu->began_ticks = now;
+	vtime_turn_begin(&cu->vtime);
+	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
+	return TIME_NEVER;
+}
+
+static __attribute__((noinline)) u64
+resume_join(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
-	if (vqueue_unpark_at(&cc->queue) != TIME_NEVER ||
-	    ck_pr_load_32(&u->account->cap))
-		return 0;
-	vtime_resume(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, now);
-	cu->began_ticks = now;
-	vtime_turn_begin(&cu->vtime);
+	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
+		   WHY_WOKEN, true, now);
 	vtime_follow(&cc->vtime, cu->vtime.at);
-	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
-	return TIME_NEVER;
+	return alone_begin(sc, cu, now);
+}
+
+/* As credit_enqueue and credit_pick of the only one that there is. */
+static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct sched_account *a = u->account;
+	struct credit_cpu *cc = sc->part;
+	struct credit_unit *cu = u->part;
+
+	if (unlikely(cc->queue.parked.root || ck_pr_load_32(&a->cap)))
+		return 0;
+	if (unlikely(!vtime_resume(&cc->vtime, &cu->vtime,
+				   &guest_of(u)->vtime, a, now)))
+		return resume_join(sc, u, now);
+	return alone_begin(sc, cu, now);
 }
 
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
@@ -296,7 +318,8 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 		return NULL;
 	u = unit_at(best)->unit;
 	if (!ask->idle && (s64)(ask->vtime - vqueue_key(best)) <=
-				  (s64)vtime_for_ticks(u, us_to_ticks(LAG_US)))
+				  (s64)vtime_for_ticks(u->account,
+						us_to_ticks(LAG_US)))
 		return NULL;
 	return u;
 }

@@ -249,9 +249,11 @@ static inline bool unit_may_run(const struct sched_unit *u, u32 cpu)
 static inline void sched_publish_vtime(struct sched_cpu *sc, u64 vtime,
 				       u64 wait_vtime)
 {
+	struct cpu *c = sc->cpu;
+
 	/* Hints for balancing, each of its own: no order is needed. */
-	ck_pr_store_64(&sc->cpu->vtime, vtime);
-	ck_pr_store_64(&sc->cpu->wait_vtime, wait_vtime);
+	ck_pr_store_64(&c->vtime, vtime);
+	ck_pr_store_64(&c->wait_vtime, wait_vtime);
 }
 
 /* How important is what this CPU runs, in the policy's own measure. Owner. */

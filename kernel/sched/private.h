@@ -12,8 +12,6 @@
 
 /* The unit can't run any more. */
 void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now);
-/* The current has run up to `now`. */
-void charge_current(struct sched_core *core, u64 now);
 void account_knobs(struct sched_account *a, const struct sched_params *p);
 
 /* ---- place.c: which queue ---- */

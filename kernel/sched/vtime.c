@@ -48,7 +48,7 @@ void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
 {
 	u64 old;
 
-	vu->at += vtime_for(u, active);
+	vu->at += vtime_for(u->account, active);
 	do {
 		old = ck_pr_load_64(&vg->furthest);
 		if (old && (s64)(vu->at - old) <= 0)
@@ -90,7 +90,7 @@ static void bound_to(struct vtime_unit *vu, u64 at, u64 behind, u64 ahead)
 static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
 		  const struct sched_unit *u, u64 more)
 {
-	u64 claim = vtime_for_ticks(u, vc->claim_ticks) + more;
+	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks) + more;
 
 	bound_to(vu, vc->now, claim, claim);
 }
@@ -104,7 +104,7 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 
 	if (!used)
 		return;
-	used = vtime_earlier(used, vc->now + vtime_slice(u));
+	used = vtime_earlier(used, vc->now + vtime_slice(u->account));
 	vu->at = vtime_later(vu->at, used);
 }
 
@@ -132,6 +132,8 @@ static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
 		  struct vtime_unit *vu, const struct sched_unit *u, bool empty,
 		  u64 now)
 {
+	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
+
 	if (vu->driven) {
 		if (empty)
 			rejoin(sc, vc, now);
@@ -140,10 +142,8 @@ static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
 		/* Nobody is harmed here, and its place among the other CPUs'
 		 * units is kept. */
 		if (!vu->waited)
-			bound_to(vu, vu->left_at,
-				 vtime_for_ticks(u, vc->claim_ticks),
-				 vtime_for_ticks(u, vc->claim_ticks) +
-					 vtime_slice(u));
+			bound_to(vu, vu->left_at, claim,
+				 claim + vtime_slice(u->account));
 		vc->now = vu->at;
 	}
 	bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
@@ -164,9 +164,11 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 	} else if (why == WHY_MOVED) {
 		moved(sc, vc, vu, u, empty, now);
 	} else if (why == WHY_CHANGED) {
-		vu->at = vtime_earlier(vu->at, vc->now +
-				       vtime_for_ticks(u, vc->claim_ticks) +
-				       vtime_slice(u));
+		vu->at = vtime_earlier(
+			vu->at,
+			vc->now +
+				vtime_for_ticks(u->account, vc->claim_ticks) +
+				vtime_slice(u->account));
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

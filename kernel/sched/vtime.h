@@ -49,24 +49,25 @@ static inline u64 vtime_earlier(u64 a, u64 b)
 void vtime_cpu_init(struct vtime_cpu *vc);
 
 /* How far one gets whose guest's integral advances by so much. */
-static inline u64 vtime_for(const struct sched_unit *u, u64 active_ticks)
+static inline u64 vtime_for(const struct sched_account *a, u64 active_ticks)
 {
-	u32 weight = ck_pr_load_32(&u->account->weight);
+	u64 weight = ck_pr_load_32(&a->weight);
 
 	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
 }
 
-/* How far the unit gets in so many ticks, as its guest is now. */
-static inline u64 vtime_for_ticks(const struct sched_unit *u, u64 ticks)
+/* How far a unit of the guest gets in so many ticks, as that is now; and in a
+ * slice. */
+static inline u64 vtime_for_ticks(const struct sched_account *a, u64 ticks)
 {
-	u32 n = account_runnable(u->account);
+	u32 n = account_runnable(a);
 
-	return vtime_for(u, ticks * (n ? n : 1));
+	return vtime_for(a, ticks * (n ? n : 1));
 }
 
-static inline u64 vtime_slice(const struct sched_unit *u)
+static inline u64 vtime_slice(const struct sched_account *a)
 {
-	return vtime_for_ticks(u, ck_pr_load_64(&u->account->slice_ticks));
+	return vtime_for_ticks(a, ck_pr_load_64(&a->slice_ticks));
 }
 
 /* The unit has run; `active` as in sched_ops.charge. */
@@ -104,26 +105,29 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		u64 now);
 
 /*
- * vtime_join with WHY_WOKEN where nobody is. What it is owed, and what its guest
- * owes, are only computed if they make a difference, which is seldom: the CPU's
- * time has followed who ran here last.
+ * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is as
+ * far as the CPU's time: then the CPU's time followed it when it ran here last,
+ * and only its guest's others may have got ahead of it. False: it isn't, or
+ * nobody has been here for long, and nothing was done. True: the CPU's time has
+ * followed it again.
  */
-static inline void vtime_resume(struct sched_cpu *sc, struct vtime_cpu *vc,
-				struct vtime_unit *vu,
+static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 				const struct vtime_guest *vg,
-				const struct sched_unit *u, u64 now)
+				const struct sched_account *a, u64 now)
 {
-	u64 used = ck_pr_load_64(&vg->furthest);
+	u64 used = ck_pr_load_64(&vg->furthest), at = vu->at;
 
-	if (unlikely(vu->at != vc->now ||
-		     now - vc->empty_since >= vc->claim_ticks)) {
-		vtime_join(sc, vc, vu, vg, u, WHY_WOKEN, true, now);
-		return;
+	if (unlikely(at != vc->now ||
+		     now - vc->empty_since >= vc->claim_ticks))
+		return false;
+	if (used && (s64)(used - at) > 0) {
+		at = vtime_earlier(used, at + vtime_slice(a));
+		vu->at = at;
+		vc->now = at;
 	}
-	if (used && (s64)(used - vu->at) > 0)
-		vu->at = vtime_earlier(used, vc->now + vtime_slice(u));
 	vu->waited = false;
 	vc->empty_since = 0;
+	return true;
 }
 
 #endif

@@ -21,4 +21,13 @@ static inline u64 arch_ticks(void)
 	return now;
 }
 
+/* sip.SSIP or sip.SEIP: all that doorbells and the host's devices come by. */
+static inline bool arch_irq_pends(void)
+{
+	u64 sip;
+
+	__asm__ volatile("csrr %0, sip" : "=r"(sip)::"memory");
+	return sip & (1u << 1 | 1u << 9);
+}
+
 #endif

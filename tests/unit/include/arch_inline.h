@@ -19,4 +19,9 @@ static inline u64 arch_ticks(void)
 	return time_now_ticks();
 }
 
+static inline bool arch_irq_pends(void)
+{
+	return true;
+}
+
 #endif
