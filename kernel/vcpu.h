@@ -84,12 +84,13 @@ struct vcpu {
 	struct mbox_node mail;
 
 	/* The owner only (readable by listings, each word by itself). */
-	struct sched_unit sched __cacheline;
+	u64 exits[VCPU_EXITS] __cacheline; /* counted by the architecture,
+		* in assembly too: so in front of what is large */
+	struct sched_unit sched;
 	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
 		* CPU, or has one again (its runstate says so already); NULL:
 		* its guest doesn't want to know */
 	u64 wakes;      /* from BLOCKED */
-	u64 exits[VCPU_EXITS]; /* counted by the architecture */
 	u64 dispatches; /* turns that began after another's, or after a wait */
 	u64 migrations; /* changes of CPU */
 };
