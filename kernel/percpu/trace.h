@@ -44,8 +44,7 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 /*
  * Writes a record, whatever the mask. The CPU has a ring: so it has if a class
  * is on. That CPU itself,
- * anywhere in the hypervisor; never fails, never waits. At most 40 instructions
- * with the hook.
+ * anywhere in the hypervisor; never fails, never waits.
  */
 void trace_write(u64 event, u32 vcpu, u64 a, u64 b)
 	__attribute__((cold, noinline));
