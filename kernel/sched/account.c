@@ -50,6 +50,7 @@ void sched_units_unpark_some(struct sched_cpu *sc, u32 n)
 
 	core->load += n;
 	load_publish(core);
+	core->spread = true;
 }
 
 void account_knobs(struct sched_account *a, const struct sched_params *p)

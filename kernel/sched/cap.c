@@ -19,7 +19,7 @@
  */
 #include "kernel/sched/private.h"
 
-#define BURST_US 20000
+#define BURST_US 40000
 
 static u64 cost(u64 ticks, u32 cap)
 {

@@ -239,6 +239,8 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 		return true;
 	if (core->resched || (!core->sc.current && now >= core->deadline))
 		reschedule(core, now);
+	if (unlikely(core->spread))
+		spread(core, now);
 	balance(core, now);
 	if (!core->sc.current) {
 		idle_step(core, now);

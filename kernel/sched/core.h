@@ -72,6 +72,7 @@ struct sched_core {
 	u64 native_ask_at;
 	enum sched_why why;       /* with resched: why the current gives way */
 	bool resched;
+	bool spread;              /* more can run here than was said */
 	bool idling;              /* IDLE_SLEEPS bit was set, and not taken */
 	bool native;              /* the same for IDLE_NATIVE */
 	bool polling;             /* the current polls until poll_until */

@@ -178,12 +178,13 @@ static u64 turn_end(struct credit_cpu *cc, struct sched_unit *u, u64 ticks,
 static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
-	u64 ticks, until, claim = cc->vtime.claim_ticks * VTIME_PER_TICK;
+	u64 ticks, until;
 	struct credit_unit *cu;
 	u32 n;
 
-	/* What its cap has denied it, it is not owed. */
-	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now - claim))) {
+	/* What its cap has denied it, it is not owed: with any head start, all
+	 * that are capped would run at once and leave CPUs empty after. */
+	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now))) {
 		sched_trace(UNPARK, NULL, n, 0);
 		sched_units_unpark(sc, n);
 	}
@@ -214,7 +215,7 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	return (struct sched_pick){ NULL, until };
 }
 
-/* The turn of one that is alone begins; when it's looked at again. */
+/* The turn of one that is alone begins. Returns its deadline. */
 static inline u64 alone_begin(struct sched_cpu *sc, struct credit_unit *cu,
 			      u64 now)
 {

@@ -58,20 +58,54 @@ static void ask_busiest(struct sched_core *core)
 	ask_send(core, best, true);
 }
 
+/* The unit to be handed to the CPU that asks; NULL: none. */
+static struct sched_unit *give(struct sched_core *core,
+			       const struct sched_ask *ask, u64 now)
+{
+	struct sched_unit *u = NULL;
+
+	if (core->ops->give)
+		u = core->ops->give(&core->sc, ask, now);
+	/* Someone else may have sent the asker work meanwhile. */
+	if (u && ask->idle && !idle_claim(IDLE_SLEEPS, ask->cpu) &&
+	    !idle_claim(IDLE_NATIVE, ask->cpu))
+		u = NULL;
+	return u;
+}
+
+/*
+ * What was not routed has met nobody who was idle: units set aside by their cap
+ * are not in the load, so neither did the one that was put back for them look.
+ * One for each idle CPU, as if that had asked.
+ */
+__attribute__((noinline)) void spread(struct sched_core *core, u64 now)
+{
+	struct sched_ask ask = { .idle = true };
+	struct sched_unit *u;
+
+	core->spread = false;
+	/* Pairs with idle_enter's fence: our load is published before the mask
+	 * is read, as in choose. */
+	ck_pr_fence_memory();
+	for (u32 i = 0; i < cpu_count() && core->load > 1; i++) {
+		if (i == core->sc.cpu->index || !idle_is(IDLE_SLEEPS, i))
+			continue;
+		ask.cpu = i;
+		u = give(core, &ask, now);
+		if (u)
+			unit_handover(core, u, i, now);
+	}
+}
+
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct sched_core *asker = container_of(n, struct sched_core, ask_mail);
 	struct sched_core *core = core_of(c);
 	struct sched_ask ask = asker->ask;
-	struct sched_unit *u = NULL;
+	struct sched_unit *u;
 
 	c->stats.asked++;
-	if (core->ops->give)
-		u = core->ops->give(&core->sc, &ask, now);
-	/* Someone else may have sent the asker work meanwhile. */
-	if (u && ask.idle && !idle_claim(IDLE_SLEEPS, ask.cpu) &&
-	    !idle_claim(IDLE_NATIVE, ask.cpu))
-		u = NULL;
+	u = give(core, &ask, now);
 	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu,
 	      u != NULL);
 	if (u)
@@ -108,11 +142,12 @@ static void balance_roll(struct sched_core *core)
 
 void balance_start(struct sched_core *core, u64 now)
 {
-	if (core->ops->period_us && cpu_count() > 1)
+	core->look_ticks = 0;
+	core->balance_at = TIME_NEVER;
+	if (core->ops->period_us && cpu_count() > 1) {
 		balance_roll(core);
-	else
-		core->look_ticks = TIME_NEVER / 2;
-	core->balance_at = now + core->look_ticks;
+		core->balance_at = now + core->look_ticks;
+	}
 }
 
 void balance_look(struct sched_core *core, u64 now)

@@ -74,6 +74,8 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
+/* Units that waited for their cap can run: is anyone idle? */
+void spread(struct sched_core *core, u64 now);
 /* Under a policy that is new to the CPU. */
 void balance_start(struct sched_core *core, u64 now);
 /* Its wait is over. What waited elsewhere would have been given to it: nothing
@@ -82,7 +84,9 @@ static inline void idle_end(struct sched_core *core, u64 now)
 {
 	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
-	core->balance_at = now + core->look_ticks;
+	/* Where nothing is ever compared no timer is set for it either. */
+	if (core->look_ticks)
+		core->balance_at = now + core->look_ticks;
 }
 
 /* Compares virtual times if it is time to; turn_begin sees to it that the CPU
