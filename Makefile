@@ -11,6 +11,7 @@
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
+#   SECONDS=5             how long `make trace` records
 #   ONLY="wfi caps"       of make bench: only these questions
 #   QUICK=1               of make bench: short runs of the smallest cases
 #   A=folder B=folder     of make bench-diff: results before and after
@@ -118,7 +119,7 @@ $(B)/obj/arch/riscv/quick.o: CFLAGS += $(QUICK_CFLAGS)
 
 # --- all --------------------------------------------------------------------
 
-.PHONY: all help setup run test test-all check-host debug debug-server lab \
+.PHONY: all help setup run trace test test-all check-host debug debug-server lab \
 	guests guests-baremetal clean distclean disasm format FORCE
 
 all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
@@ -128,7 +129,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
 		bench/sim/build.mk | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
-	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, JOBS, V, SETUP):"
+	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, SECONDS, JOBS, V, SETUP):"
 	@sed -n '2,/^$$/s/^#   /  /p' Makefile
 
 # Runs every time and says nothing, within milliseconds, if all is there.
@@ -267,6 +268,11 @@ debug: all guests  ## the same, stopped at reset, with gdb attached
 debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 	@tools/run --gdb
 
+# Records from the start; what was taken, and what to open, it says at the end.
+SECONDS ?= 5
+trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
+	@tools/trace run $(SECONDS)
+
 # --- tests on the build host ------------------------------------------------
 
 # A test program names the sources that it links in a comment of its own:
@@ -281,7 +287,7 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v policies='$(POLICY_SRCS)' -v core='$(SCHED_CORE) kernel/timer.c \
-	kernel/percpu/cpu.c kernel/percpu/idle.c' \
+	kernel/percpu/cpu.c kernel/percpu/idle.c kernel/percpu/trace.c' \
 	-f tests/sources.awk $(HOST_TESTS)))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -pthread
@@ -339,7 +345,7 @@ test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every conf
 
 # --- measuring --------------------------------------------------------------
 
-.PHONY: meter meter-plugin meter-scaling meter-linux meter-accept
+.PHONY: meter meter-plugin meter-scaling meter-trace meter-linux meter-accept
 
 # QEMU loads it; the host's compiler makes it.
 $(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
@@ -356,6 +362,9 @@ meter: all guests-baremetal $(B)/meter.so  ## count what operations take
 
 meter-scaling: all guests-baremetal $(B)/meter.so  ## wake and pick with 2 to 2,000 vCPUs
 	@bench/meter.py --scaling $(METER)
+
+meter-trace: all guests-baremetal $(B)/meter.so  ## a trace record, on and off
+	@bench/meter.py --trace
 
 meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 	@bench/meter.py --linux $(METER)

@@ -10,6 +10,7 @@
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
     bench/meter.py --linux              Linux to its init, inside and outside
+    bench/meter.py --trace              a record of a trace, on and off
     bench/meter.py --accept             accept what one hart takes now: writes
                                         bench/meter/accepted.tsv
     bench/meter.py --kernel BIN --hypervisor ELF [--initrd FILE]
@@ -26,7 +27,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import results  # noqa: E402
-from meter import guard, linux, scaling, table  # noqa: E402
+from meter import guard, linux, scaling, table, trace_cost  # noqa: E402
 from meter.figures import Figures  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, MACHINES, TOP, Run  # noqa: E402
@@ -51,6 +52,7 @@ def options(argv):
     p.add_argument("--native", action="store_true")
     p.add_argument("--scaling", nargs="*")
     p.add_argument("--linux", action="store_true")
+    p.add_argument("--trace", action="store_true")
     p.add_argument("--kernel")
     p.add_argument("--initrd")
     p.add_argument("--hypervisor")
@@ -175,6 +177,24 @@ def boot(opt):
         results.conditions(harts=1, append=opt.append, seed=1)))
 
 
+def record():
+    """A trace record, on and off."""
+    c, unit, lines = table.column, "instructions", []
+    print("a trace record, with its hook  on (target "
+          f"{trace_cost.TARGET_ON})  off (target {trace_cost.TARGET_OFF})")
+    for word, row, records, on, off in trace_cost.measure():
+        print(f"  {word:7} {records} in {row:10} {on:15.1f} {off:15}")
+        lines.append([word, row, records, round(on, 1), trace_cost.TARGET_ON,
+                      off, trace_cost.TARGET_OFF])
+    print(results.write(
+        "meter_trace", "A trace record, on and off",
+        "What does a record cost while its class is on, and while it is off?",
+        [c("class"), c("row"), c("records", "records", "in a round"),
+         c("on", unit), c("target_on", unit), c("off", unit),
+         c("target_off", unit)], lines,
+        results.conditions(machine="virt", harts=1, append="", seed=1)))
+
+
 def accept():
     found = guard.measure()
     was = guard.accepted() if guard.FILE.exists() else {}
@@ -192,6 +212,8 @@ def main(argv):
             grow(opt)
         elif opt.linux:
             boot(opt)
+        elif opt.trace:
+            record()
         else:
             operations(opt)
     except MeterError as error:

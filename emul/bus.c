@@ -35,6 +35,8 @@
 
 #include "kernel/guest.h"
 #include "kernel/mem.h"
+#include "kernel/percpu/trace.h"
+#include "kernel/vcpu.h"
 
 #define for_each_ops(op)                                             \
 	for (const struct emul_ops *const *op = __start_rouse_emul;  \
@@ -119,13 +121,32 @@ struct emul_dev *emul_slot(const struct guest *g, u32 slot)
 	return found;
 }
 
-void emul_irq_set(struct emul_dev *dev, bool level)
+static inline void irq_set(struct emul_dev *dev, bool level)
 {
 	struct emul_dev *chip = dev->guest->irqchip;
 
 	/* Without a controller no device has a line (place_irq). */
 	if (likely(dev->irq))
 		chip->ops->irq_set(chip, dev->irq, level);
+}
+
+/* Recorded: a copy, so that the other keeps nothing for this one. */
+static __attribute__((cold, noinline)) void irq_set_traced(struct emul_dev *dev,
+							   bool level)
+{
+	if (dev->irq)
+		trace_write(TRACE_EV_VIRQ_LINE,
+			    dev->guest->vcpu[0]->sched.trace_id, dev->irq,
+			    level);
+	irq_set(dev, level);
+}
+
+void emul_irq_set(struct emul_dev *dev, bool level)
+{
+	if (trace_on(TRACE_VIRQ))
+		irq_set_traced(dev, level);
+	else
+		irq_set(dev, level);
 }
 
 bool emul_eval(struct guest *g, struct vcpu *v)

@@ -20,6 +20,8 @@
 #include "emul/plic_core.h"
 #include "kernel/guest.h"
 #include "kernel/log.h"
+#include "kernel/percpu/trace.h"
+#include "kernel/vcpu.h"
 
 /* The spec, section "Memory Map". */
 #define PRIORITY_END 0x1000u
@@ -38,12 +40,29 @@
 #define PRIORITY_MASK 7u /* WARL: three bits, all values of them */
 #define NDEV_LEAST 95u   /* what `virt` tells its guests */
 
+/* Functions of their own, so that other registers don't pay for what the hooks
+ * keep across a call. */
+static __attribute__((noinline)) u32 claim(struct plic *p, struct vcpu *v,
+					   u64 ctx)
+{
+	u32 src = plic_core_claim(p, ctx);
+
+	TRACE(VIRQ_CLAIM, v->sched.trace_id, src, ctx);
+	return src;
+}
+
+static __attribute__((noinline)) void complete(struct plic *p, struct vcpu *v,
+					       u64 ctx, u32 src)
+{
+	TRACE(VIRQ_COMPLETE, v->sched.trace_id, src, ctx);
+	plic_core_complete(p, ctx, src);
+}
+
 static u64 plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
 	struct plic *p = dev->state;
 	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
 
-	(void)v;
 	(void)width;
 	if (off >= CONTEXT_BASE) {
 		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
@@ -51,7 +70,7 @@ static u64 plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 		if (ctx >= p->contexts)
 			return 0;
 		if (reg == CONTEXT_CLAIM)
-			return plic_core_claim(p, ctx);
+			return claim(p, v, ctx);
 		if (reg == CONTEXT_THRESHOLD)
 			return ck_pr_load_32(&p->context[ctx].threshold);
 		return 0;
@@ -74,7 +93,6 @@ static void plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 	struct plic *p = dev->state;
 	u64 ctx = (off - CONTEXT_BASE) >> CONTEXT_SHIFT;
 
-	(void)v;
 	(void)width;
 	if (off >= CONTEXT_BASE) {
 		u32 reg = off & ((1u << CONTEXT_SHIFT) - 1);
@@ -82,7 +100,7 @@ static void plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 		if (ctx >= p->contexts)
 			return;
 		if (reg == CONTEXT_CLAIM)
-			plic_core_complete(p, ctx, (u32)val);
+			complete(p, v, ctx, (u32)val);
 		else if (reg == CONTEXT_THRESHOLD)
 			plic_core_threshold(p, ctx, val & PRIORITY_MASK);
 		return;

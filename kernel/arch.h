@@ -77,6 +77,13 @@ void arch_vcpu_load(struct vcpu *v);
 void arch_vcpu_save(struct vcpu *v);
 
 /*
+ * Is `v` traced on the CPU that asks, which owns it? Then it takes no way in or
+ * out of the guest that passes by the hooks. Called before its first turn and
+ * at every change; `v` is not in its guest.
+ */
+void arch_vcpu_trace(struct vcpu *v, bool on);
+
+/*
  * Would WFI return at once: is an interrupt pending and enabled for the guest
  * (v->virq counts as pending), or has its timer passed? `v` is loaded or saved
  * on this CPU.

@@ -34,6 +34,7 @@
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/shell/console.h"
+#include "kernel/tracer.h"
 
 static const struct lab_env *env;
 static bool poweroff_when_done;
@@ -68,6 +69,7 @@ static int vcpus_create(struct guest *g)
 		g->vcpu[i] = arch_vcpu_alloc(g, i);
 		if (!g->vcpu[i])
 			return -ENOMEM;
+		g->vcpu[i]->sched.trace_id = TRACE_NOBODY;
 	}
 	return 0;
 }
@@ -80,8 +82,10 @@ void guest_free(struct guest *g)
 	if (g->devices)
 		emul_destroy(g);
 	for (u32 i = 0; g->vcpu && i < g->cfg.vcpus; i++)
-		if (g->vcpu[i])
+		if (g->vcpu[i]) {
+			tracer_name_gone(g->vcpu[i]->sched.trace_id);
 			arch_vcpu_free(g->vcpu[i]);
+		}
 	obj_free(g->vcpu);
 	arch_guest_destroy(g);
 	gmem_destroy(g->mem);
@@ -123,6 +127,9 @@ static int guest_build(struct guest *g, struct lab_error *err)
 			config_error(err, "%s: affinity: names no CPU that "
 				     "there is", cfg->name);
 	}
+	for (u32 i = 0; !ret && i < cfg->vcpus; i++)
+		g->vcpu[i]->sched.trace_id = tracer_name_add(cfg->name, g->id,
+							     i);
 	if (ret == -ENOMEM)
 		config_error(err, "%s: not enough host memory for the guest",
 			     cfg->name);

@@ -43,6 +43,7 @@
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
@@ -54,9 +55,17 @@
 
 /* ---- wishes, from any CPU ---- */
 
+static void trace_state(const struct guest *g, u32 state)
+{
+	TRACE(GUEST_STATE, g->vcpu[0]->sched.trace_id, g->id, state);
+}
+
 static bool state_change(struct guest *g, u32 from, u32 to)
 {
-	return ck_pr_cas_32(&g->state, from, to);
+	if (!ck_pr_cas_32(&g->state, from, to))
+		return false;
+	trace_state(g, to);
+	return true;
 }
 
 void guest_end(struct guest *g, enum guest_event why, u32 code)
@@ -67,6 +76,7 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 		if (state != GUEST_RUNNING && state != GUEST_STARTING)
 			return;
 	} while (!ck_pr_cas_32_value(&g->state, state, GUEST_STOPPING, &state));
+	trace_state(g, GUEST_STOPPING);
 	ck_pr_store_32(&g->event_code, code);
 	sched_guest_kill(g);
 	/* The code and how many KILLs are due before the event: without it the
@@ -312,10 +322,12 @@ static enum task_result life_ended(struct guest_life *l)
 	/* All of that before someone else may start or destroy the guest. */
 	ck_pr_fence_release();
 	if (action == ACTION_RESTART) {
+		trace_state(g, GUEST_STARTING);
 		ck_pr_store_32(&g->state, GUEST_STARTING);
 		return TASK_MORE;
 	}
 	guests_status_add(g, status);
+	trace_state(g, GUEST_STOPPED);
 	ck_pr_store_32(&g->state, GUEST_STOPPED);
 	guests_look_done();
 	return TASK_WAIT;

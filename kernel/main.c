@@ -26,6 +26,7 @@
 #include "kernel/sched/task.h"
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
+#include "kernel/tracer.h"
 
 static struct cpio images;
 static struct lab_env env;
@@ -192,6 +193,8 @@ _Noreturn void kernel_main(struct cpu *boot)
 	lab_read();
 	seed();
 	policy_init();
+	if (tracer_init())
+		refuse("not enough memory for tracing");
 	log_info("memory: %lu MiB free of %lu",
 		 (page_free_count() * PAGE_BYTES / MIB),
 		 (page_total_count() * PAGE_BYTES / MIB));

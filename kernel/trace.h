@@ -51,7 +51,7 @@ enum trace_class {
 	TRACE_CLASSES(X)
 #undef X
 	TRACE_ALL = (1u << 10) - 1,
-	/* No records: wake-to-run histograms (`stats`). */
+	/* No records: wakes take the time (`stats on`, `trace on late=`). */
 	TRACE_STATS = 1u << 10,
 };
 

@@ -48,6 +48,29 @@ enum vcpu_state {
 #define VCPU_REQ_PARAMS (1u << 5) /* weight, priority, slice changed */
 #define VCPU_REQ_FOLLOW (1u << 6) /* guest_is_paused has changed: do as it says */
 
+/*
+ * What a guest's exit was for. The architecture counts each, always: the same
+ * three instructions as one sum would cost.
+ */
+#define VCPU_EXIT_REASONS(X)                                          \
+	X(CALL, "sbi")           /* a call of its firmware: of us */   \
+	X(DEVICE, "device")      /* a load or store to a device */     \
+	X(MEMORY, "memory")      /* RAM that was not there yet */      \
+	X(WAIT, "wfi")           /* waits for an interrupt */          \
+	X(PAUSE, "pause")        /* waits for others' stores */        \
+	X(DOORBELL, "doorbell")  /* another CPU wants something */     \
+	X(TIMER, "timer")        /* the CPU's timer */                 \
+	X(EXTERNAL, "external")  /* a device of the host; a message */ \
+	X(FAULT, "fault")        /* what it may not do: its own trap */ \
+	X(OTHER, "other")
+
+enum vcpu_exit {
+#define X(NAME, word) VCPU_EXIT_##NAME,
+	VCPU_EXIT_REASONS(X)
+#undef X
+	VCPU_EXITS,
+};
+
 struct vcpu {
 	/* Constant after creation. */
 	struct guest *guest;
@@ -61,15 +84,22 @@ struct vcpu {
 	struct mbox_node mail;
 
 	/* The owner only (readable by listings, each word by itself). */
-	struct sched_unit sched __cacheline;
+	u64 exits[VCPU_EXITS] __cacheline; /* counted by the architecture,
+		* in assembly too: so in front of what is large */
+	struct sched_unit sched;
 	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
 		* CPU, or has one again (its runstate says so already); NULL:
 		* its guest doesn't want to know */
 	u64 wakes;      /* from BLOCKED */
-	u64 exits;      /* counted by the architecture */
 	u64 dispatches; /* turns that began after another's, or after a wait */
 	u64 migrations; /* changes of CPU */
 };
+
+/* Counts an exit. The CPU that runs `v`. */
+static inline void vcpu_exit_count(struct vcpu *v, enum vcpu_exit why)
+{
+	v->exits[why]++;
+}
 
 static inline struct vcpu *unit_vcpu(struct sched_unit *u)
 {

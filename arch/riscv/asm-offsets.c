@@ -18,7 +18,7 @@ void asm_offsets(void)
 	OFFSET(VCPU_HAVE, riscv_vcpu, have);
 	OFFSET(VCPU_QUICK, riscv_vcpu, quick);
 	OFFSET(VCPU_ID, riscv_vcpu, v.id);
-	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits);
+	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits[VCPU_EXIT_CALL]);
 	OFFSET(CPU_STACK_TOP, riscv_cpu, stack_top);
 	OFFSET(CPU_PANIC_SP, riscv_cpu, panic_sp);
 	OFFSET(CPU_RUN_SP, riscv_cpu, run_sp);

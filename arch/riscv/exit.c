@@ -18,6 +18,7 @@
 #include "kernel/gmem.h"
 #include "kernel/guest.h"
 #include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/virq.h"
 
 /* Whole instructions that trap as virtual instructions. */
@@ -75,6 +76,8 @@ static u64 access_fault(u64 cause)
 
 static enum exit_next exit_ram(struct riscv_vcpu *v, struct gpa at, u64 cause)
 {
+	vcpu_exit_count(&v->v, VCPU_EXIT_MEMORY);
+	TRACE(PAGE_FAULT, v->v.sched.trace_id, at.v, cause);
 	switch (gmem_fault(v->v.guest->mem, at)) {
 	case 0:
 		/* Harts may remember that nothing was mapped here. */
@@ -99,19 +102,24 @@ static enum exit_next exit_guest_page(struct riscv_vcpu *v, u64 cause)
 
 	if (at.v - cfg->ram_base.v < cfg->memory_bytes)
 		return exit_ram(v, at, cause);
-	if (cause == CAUSE_INST_GUEST_PAGE || is_page_walk(csr_read(CSR_HTINST)))
+	if (cause == CAUSE_INST_GUEST_PAGE ||
+	    is_page_walk(csr_read(CSR_HTINST))) {
+		vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
 		return exit_reflect(v, access_fault(cause), stval);
+	}
 	return mmio_access(v, cause, at);
 }
 
 static enum exit_next exit_ecall(struct riscv_vcpu *v, u64 cause)
 {
 	(void)cause;
+	vcpu_exit_count(&v->v, VCPU_EXIT_CALL);
 	return vsbi_call(v);
 }
 
 static enum exit_next exit_wfi(struct riscv_vcpu *v)
 {
+	vcpu_exit_count(&v->v, VCPU_EXIT_WAIT);
 	return arch_vcpu_pending(&v->v) ? NEXT_ADVANCE : NEXT_BLOCK;
 }
 
@@ -122,10 +130,13 @@ exit_counter(struct riscv_vcpu *v, u32 inst, bool vs_mode)
 	u32 rd = inst >> 7 & 31;
 	u64 val;
 
-	if (!vpmu_csr_read(v, inst, !vs_mode, &val))
+	if (!vpmu_csr_read(v, inst, !vs_mode, &val)) {
+		vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
 		return exit_reflect(v, CAUSE_ILLEGAL, inst);
+	}
 	if (!((v->have | 1) >> rd & 1))
 		return NEXT_FULL;
+	vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);
 	reg_set(v, rd, val);
 	return NEXT_ADVANCE;
 }
@@ -138,31 +149,41 @@ static enum exit_next exit_virtual(struct riscv_vcpu *v, u64 cause)
 
 	(void)cause;
 	if (!inst) {
-		if (exit_fetch(&fetched))
+		if (exit_fetch(&fetched)) {
+			vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);
 			return NEXT_RETRY;
+		}
 		inst = fetched;
 	}
 	if (inst == INST_WFI && vs_mode)
 		return exit_wfi(v);
-	if (inst == INST_WRS_NTO)
-		return NEXT_YIELD;
-	if (inst == INST_WRS_STO)
-		return NEXT_ADVANCE;
+	if (inst == INST_WRS_NTO || inst == INST_WRS_STO) {
+		vcpu_exit_count(&v->v, VCPU_EXIT_PAUSE);
+		return inst == INST_WRS_NTO ? NEXT_YIELD : NEXT_ADVANCE;
+	}
 	if (unlikely(v->hcounteren != GUEST_COUNTERS))
 		return exit_counter(v, (u32)inst, vs_mode);
+	vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
 	return exit_reflect(v, CAUSE_ILLEGAL, inst);
 }
 
 /* For an interrupt of the running vCPU alone the turn goes on. */
+static enum exit_next bell(struct riscv_vcpu *v)
+{
+	return cpu_guest_bell(v->host) ? NEXT_RETRY : NEXT_LOOK;
+}
+
 static enum exit_next exit_doorbell(struct riscv_vcpu *v, u64 cause)
 {
 	(void)cause;
-	return cpu_guest_bell(v->host) ? NEXT_RETRY : NEXT_LOOK;
+	vcpu_exit_count(&v->v, VCPU_EXIT_DOORBELL);
+	return bell(v);
 }
 
 static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
 {
 	(void)cause;
+	vcpu_exit_count(&v->v, VCPU_EXIT_TIMER);
 	oneshot_fired(&riscv_cpu(v->host)->timer);
 	return NEXT_TIMER;
 }
@@ -171,8 +192,10 @@ static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
  * acknowledgement (arch_doorbell_ack) serves the devices too. */
 static enum exit_next exit_external(struct riscv_vcpu *v, u64 cause)
 {
+	(void)cause;
+	vcpu_exit_count(&v->v, VCPU_EXIT_EXTERNAL);
 	arch_host_irq();
-	return exit_doorbell(v, cause);
+	return bell(v);
 }
 
 static exit_fn *const interrupts[16] = {
@@ -189,15 +212,20 @@ static exit_fn *const exceptions[24] = {
 	[CAUSE_STORE_GUEST_PAGE] = exit_guest_page,
 };
 
-static enum exit_next exit_dispatch(struct riscv_vcpu *v, u64 cause)
+static inline __attribute__((always_inline)) enum exit_next
+exit_dispatch(struct riscv_vcpu *v, u64 cause)
 {
 	u64 i = cause & ~CAUSE_INTERRUPT;
 
-	if (cause & CAUSE_INTERRUPT)
-		return i < ARRAY_LEN(interrupts) && interrupts[i] ?
-			       interrupts[i](v, cause) : NEXT_LOOK;
+	if (cause & CAUSE_INTERRUPT) {
+		if (likely(i < ARRAY_LEN(interrupts) && interrupts[i]))
+			return interrupts[i](v, cause);
+		vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);
+		return NEXT_LOOK;
+	}
 	if (likely(i < ARRAY_LEN(exceptions) && exceptions[i]))
 		return exceptions[i](v, cause);
+	vcpu_exit_count(&v->v, VCPU_EXIT_FAULT);
 	return exit_reflect(v, cause, csr_read(CSR_STVAL));
 }
 
@@ -206,7 +234,8 @@ static void advance(u64 bytes)
 	csr_write(CSR_SEPC, csr_read(CSR_SEPC) + bytes);
 }
 
-enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause)
+static inline __attribute__((always_inline)) enum exit_next
+handle(struct riscv_vcpu *v, u64 cause)
 {
 	enum exit_next next = exit_dispatch(v, cause);
 
@@ -216,7 +245,6 @@ enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause)
 		advance(next == NEXT_ADVANCE ? 4 : 2);
 		/* fall through */
 	case NEXT_RETRY:
-		v->v.exits++;
 		if (ck_pr_load_32(&v->v.virq))
 			world_flush_virq(v);
 		return NEXT_RETRY;
@@ -225,9 +253,30 @@ enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause)
 		advance(4);
 		/* fall through */
 	default:
-		v->v.exits++;
-		return next;
-	case NEXT_FULL:
 		return next;
 	}
+}
+
+/* Recorded: a copy of all, so that the other keeps nothing for this one. */
+static __attribute__((noinline)) enum exit_next
+exit_traced(struct riscv_vcpu *v, u64 cause)
+{
+	enum exit_next next;
+
+	/* Not once more when it is called again for all registers. */
+	if (v->have == REGS_STORED)
+		trace_write(TRACE_EV_EXIT, v->v.sched.trace_id, cause,
+			    csr_read(CSR_SEPC));
+	next = handle(v, cause);
+	if (next == NEXT_RETRY)
+		trace_write(TRACE_EV_ENTRY, v->v.sched.trace_id,
+			    csr_read(CSR_SEPC), csr_read(CSR_HVIP));
+	return next;
+}
+
+enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause)
+{
+	if (trace_on(TRACE_EXIT))
+		return exit_traced(v, cause);
+	return handle(v, cause);
 }

@@ -23,6 +23,7 @@
 #include "arch/riscv/csr.h"
 #include "arch/riscv/exit.h"
 #include "emul/emul.h"
+#include "kernel/percpu/trace.h"
 
 /* Bit 1 is the length in htinst, and rs1 the offset into the access: with it
  * other than 0 no opcode fits. */
@@ -135,23 +136,49 @@ static u64 extend(u64 val, const struct access *a)
 	return a->sign ? (u64)((s64)(val << shift) >> shift) : val;
 }
 
-static enum emul_result carry_out(struct riscv_vcpu *v, struct gpa at,
-				  const struct access *a)
+static inline __attribute__((always_inline)) enum emul_result
+carry_out(struct riscv_vcpu *v, struct gpa at, struct access a, u64 *val)
 {
 	struct guest *g = v->v.guest;
 	enum emul_result r;
+
+	if (a.store) {
+		*val = reg_get(v, a.reg);
+		if (a.width < 8)
+			*val &= (1ULL << 8 * a.width) - 1;
+		return emul_write(g, &v->v, at, a.width, *val);
+	}
+	r = emul_read(g, &v->v, at, a.width, val);
+	if (r == EMUL_DONE)
+		reg_set(v, a.reg, extend(*val, &a));
+	return r;
+}
+
+/* The same, recorded: a copy, so that the other keeps nothing for this one. */
+static __attribute__((noinline)) enum emul_result
+carry_out_traced(struct riscv_vcpu *v, struct gpa at, struct access a)
+{
+	u64 val;
+	enum emul_result r = carry_out(v, at, a, &val);
+
+	if (r == EMUL_DONE)
+		trace_write(a.store ? TRACE_EV_DEVICE_WRITE :
+				      TRACE_EV_DEVICE_READ,
+			    v->v.sched.trace_id, at.v | (u64)a.width << 56,
+			    val);
+	else
+		trace_write(TRACE_EV_DEVICE_FAULT, v->v.sched.trace_id, at.v,
+			    a.store);
+	return r;
+}
+
+static inline enum emul_result access_do(struct riscv_vcpu *v, struct gpa at,
+					 struct access a)
+{
 	u64 val;
 
-	if (a->store) {
-		val = reg_get(v, a->reg);
-		if (a->width < 8)
-			val &= (1ULL << 8 * a->width) - 1;
-		return emul_write(g, &v->v, at, a->width, val);
-	}
-	r = emul_read(g, &v->v, at, a->width, &val);
-	if (r == EMUL_DONE)
-		reg_set(v, a->reg, extend(val, a));
-	return r;
+	return trace_on(TRACE_DEVICE) ? carry_out_traced(v, at, a) :
+					carry_out(v, at, a, &val);
 }
 
 /* Without htinst. inst_bytes is 0 if the access can't be carried out now: then
@@ -179,12 +206,16 @@ enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
 		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
 	} else {
 		a = fetched(v);
-		if (!a.inst_bytes)
+		if (!a.inst_bytes) {
+			if (a.reg == NEXT_RETRY)
+				vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);
 			return (enum exit_next)a.reg;
+		}
 	}
 	if (a.ok && !has_reg(v, a.reg))
 		return NEXT_FULL;
-	if (!a.ok || carry_out(v, at, &a) == EMUL_FAULT)
+	vcpu_exit_count(&v->v, VCPU_EXIT_DEVICE);
+	if (!a.ok || access_do(v, at, a) == EMUL_FAULT)
 		return exit_reflect(v, cause == CAUSE_LOAD_GUEST_PAGE ?
 					       CAUSE_LOAD_ACCESS :
 					       CAUSE_STORE_ACCESS,

@@ -77,9 +77,10 @@ flush_virq(struct riscv_vcpu *v)
 }
 
 /* What exit_handle does when a handler says ADVANCE. */
-static inline struct riscv_vcpu *handled(struct riscv_vcpu *v)
+static inline struct riscv_vcpu *handled(struct riscv_vcpu *v,
+					 enum vcpu_exit why)
 {
-	v->v.exits++;
+	vcpu_exit_count(&v->v, why);
 	if (unlikely(ck_pr_load_32(&v->v.virq)))
 		return flush_virq(v);
 	return v;
@@ -137,7 +138,7 @@ load(struct riscv_vcpu *v, u64 inst, u32 shift)
 		v->x[RD(inst)] = val;
 	else
 		quick_reg_set(RD(inst), val);
-	return handled(v);
+	return handled(v, VCPU_EXIT_DEVICE);
 }
 
 static inline __attribute__((always_inline)) struct riscv_vcpu *
@@ -155,7 +156,7 @@ store(struct riscv_vcpu *v, u64 inst, u32 shift)
 	else
 		val = quick_reg_get(RS2(inst));
 	d->write(d, &v->v, off, 1u << shift, val);
-	return handled(running());
+	return handled(running(), VCPU_EXIT_DEVICE);
 }
 
 struct riscv_vcpu *quick_load(struct riscv_vcpu *v)
@@ -195,7 +196,7 @@ ipi_send(struct riscv_vcpu *v, u64 id)
 	v->x[REG_A0] = VSBI_OK;
 	v->x[REG_A1] = 0;
 	advance(4);
-	return handled(v);
+	return handled(v, VCPU_EXIT_CALL);
 }
 
 struct riscv_vcpu *quick_ipi(struct riscv_vcpu *v)
@@ -216,14 +217,22 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v)
 	return id < count ? ipi_send(v, id) : NULL;
 }
 
-/* `quick=off` is for comparing the two ways. */
+void quick_set(struct riscv_vcpu *v, bool on)
+{
+	/* `quick=off` is for comparing the two ways. */
+	on = on && !cmdline_is("quick", "off");
+	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
+	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
+		v->pmu.quick = riscv_has_sstc && on;
+	else
+		v->quick = riscv_has_sstc && on;
+	for (u32 i = 0; i < EMUL_SLOTS; i++)
+		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
+}
+
 void quick_reset(struct riscv_vcpu *v)
 {
-	bool off = cmdline_is("quick", "off");
-
-	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
-	v->quick = riscv_has_sstc && !off;
 	v->have = REGS_STORED;
-	for (u32 i = 0; i < EMUL_SLOTS; i++)
-		v->slot[i] = off ? &emul_nowhere : emul_slot(v->v.guest, i);
+	v->traced = false;
+	quick_set(v, true);
 }

@@ -35,4 +35,7 @@ void quick_reg_set(u64 n, u64 val);
 /* Is a vCPU that starts to take the short way? Part of arch_vcpu_reset. */
 void quick_reset(struct riscv_vcpu *v);
 
+/* May `v` take the quick ways? Not while it is traced. It is not running. */
+void quick_set(struct riscv_vcpu *v, bool on);
+
 #endif

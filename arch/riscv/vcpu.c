@@ -69,7 +69,6 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64 |
 		     HSTATUS_VTW;
 	v->henvcfg = isa_guest_henvcfg();
-	quick_reset(v);
 	v->vs.vsstatus = SSTATUS_UXL_64;
 	/* Firmware leaves the counters open to U-mode, and kernels rely on it:
 	 * Linux reads the time there (its vDSO) and never sets this. */
@@ -79,6 +78,17 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	vtimer_reset(v);
 	vfence_reset(v);
 	vsbi_vcpu_reset(v);
+	quick_reset(v);
+}
+
+void arch_vcpu_trace(struct vcpu *vc, bool on)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	if (v->traced == on)
+		return;
+	v->traced = on;
+	quick_set(v, !on);
 }
 
 static const char *const reg_names[32] = {

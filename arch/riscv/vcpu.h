@@ -58,6 +58,7 @@ struct riscv_vcpu {
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
 
 	/* The owner only. */
+	bool traced;                 /* as arch_vcpu_trace said last */
 	struct vs_csrs vs;
 	u64 henvcfg;
 	u64 hcounteren;

@@ -14,6 +14,8 @@
  */
 #include "arch/riscv/vsbi.h"
 
+#include "kernel/percpu/trace.h"
+
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
 	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_pmu, &vsbi_fwft,
@@ -59,7 +61,8 @@ void vsbi_waits_choose(struct riscv_vcpu *v)
 	v->v.waits = v->sta_page || v->pmu.hw_used ? on_wait : NULL;
 }
 
-enum exit_next vsbi_call(struct riscv_vcpu *v)
+static inline __attribute__((always_inline)) enum exit_next
+answer(struct riscv_vcpu *v)
 {
 	u64 eid = reg_get(v, REG_A7);
 	const struct vsbi_ext *ext = ext_find(eid);
@@ -69,4 +72,18 @@ enum exit_next vsbi_call(struct riscv_vcpu *v)
 	if (eid <= VSBI_EID_LEGACY_LAST)
 		return vsbi_return_legacy(v, VSBI_NOT_SUPPORTED);
 	return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
+}
+
+/* Recorded: a copy, so that the other keeps nothing for this one. */
+static __attribute__((noinline, optimize("omit-frame-pointer")))
+enum exit_next answer_traced(struct riscv_vcpu *v)
+{
+	trace_write(TRACE_EV_CALL, v->v.sched.trace_id, reg_get(v, REG_A7),
+		    reg_get(v, REG_A6));
+	return answer(v);
+}
+
+enum exit_next vsbi_call(struct riscv_vcpu *v)
+{
+	return trace_on(TRACE_CALL) ? answer_traced(v) : answer(v);
 }

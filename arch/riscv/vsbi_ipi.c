@@ -15,6 +15,7 @@
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"
 #include "kernel/bits.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/virq.h"
 
 #define HVIP_VSSIP (1UL << 2)
@@ -50,6 +51,7 @@ bool vsbi_ipi_go_on(struct riscv_vcpu *v)
 
 bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
 {
+	TRACE(CALL_IPI, v->v.sched.trace_id, harts->mask, harts->base);
 	if (harts->all)
 		return vsbi_ipi_go_on(v);
 	for (u64 m = harts->mask; m; m &= m - 1)

@@ -28,6 +28,7 @@
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/arch.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/time.h"
 #include "kernel/virq.h"
 
@@ -90,6 +91,7 @@ bool vtimer_expire(struct riscv_vcpu *v)
 
 void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks)
 {
+	TRACE(CALL_TIMER, v->v.sched.trace_id, guest_ticks, vtimer_now(v));
 	if (riscv_has_sstc) {
 		vhw_vstimecmp_set(guest_ticks);
 		return;

@@ -31,6 +31,7 @@
 #include "emul/emul.h"
 #include "kernel/arch.h"
 #include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
 #include "kernel/virq.h"
 
@@ -185,7 +186,7 @@ void arch_vcpu_save(struct vcpu *vc)
 	v->loaded = false;
 }
 
-static inline void flush(struct riscv_vcpu *v)
+static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 {
 	u32 bits = ck_pr_fas_32(&v->v.virq, 0);
 
@@ -197,7 +198,7 @@ static inline void flush(struct riscv_vcpu *v)
 	}
 	/* What the other side raises most comes alone. */
 	if (likely(!(bits & ~VIRQ_SOFT)))
-		return;
+		return bits;
 	if (bits & VIRQ_EXTERNAL) {
 		/* The swap must be seen before the lines are read: a raiser
 		 * that changes one after this sets the bit anew. The full
@@ -211,11 +212,32 @@ static inline void flush(struct riscv_vcpu *v)
 		vfence_before_entry(v);
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
+	return bits;
+}
+
+/* Recorded: copies, so that the others ask once and keep nothing. */
+static __attribute__((cold, noinline)) void flush_traced(struct riscv_vcpu *v)
+{
+	u32 bits = flush(v);
+
+	trace_write(TRACE_EV_VIRQ_INJECT, v->v.sched.trace_id, bits,
+		    csr_read(CSR_HVIP));
 }
 
 void world_flush_virq(struct riscv_vcpu *v)
 {
-	flush(v);
+	if (trace_on(TRACE_VIRQ))
+		flush_traced(v);
+	else
+		flush(v);
+}
+
+/* A turn begins: its interrupts and the entry. */
+static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
+{
+	if (ck_pr_load_32(&v->v.virq))
+		world_flush_virq(v);
+	TRACE(ENTRY, v->v.sched.trace_id, v->pc, csr_read(CSR_HVIP));
 }
 
 static inline u64 turn_hstatus(struct riscv_vcpu *v)
@@ -293,7 +315,9 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 		vfence_run_end(v);
 		return end;
 	}
-	if (ck_pr_load_32(&v->v.virq))
+	if (unlikely(v->traced))
+		enter_traced(v);
+	else if (ck_pr_load_32(&v->v.virq))
 		flush(v);
 	csr_write(CSR_SEPC, v->pc);
 	csr_write(CSR_SSTATUS, v->sstatus);

@@ -15,6 +15,7 @@
 #include "kernel/percpu/mbox.h"
 
 struct sched_cpu;
+struct trace_ring;
 struct vcpu;
 
 /* Will this CPU look at its mail by itself? Only in CPU_HYP. */
@@ -48,6 +49,8 @@ struct cpu {
 	/* The owner only; `current` may be read by others as a hint. */
 	struct vcpu *current; /* whose turn it is, or NULL */
 	struct cpu_stats stats;
+	struct trace_ring *trace; /* where it records; NULL: nowhere */
+	u32 trace_mask; /* TRACE_*: what it records; any CPU may clear bits */
 	u64 turn_since; /* since when the current's time is not in stats; 0 */
 
 	/* Any CPU, atomic. */

@@ -19,30 +19,53 @@
 
 #include "kernel/arch.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/percpu/trace.h"
 
 /*
  * After something was published for `c`: makes sure that it looks. Any CPU,
  * any context; the fence is inside. Costs a load if `c` will look by itself.
+ * Without `hooks` (a constant) nothing is recorded, whatever the mask: for who
+ * has looked at it.
  */
-static inline void doorbell_kick(struct cpu *c)
+static inline __attribute__((always_inline)) void
+doorbell_kick_as(struct cpu *c, bool hooks)
 {
 	/* Pairs with the fence of cpu_will_stop: what was published before
 	 * the mode is read. Without it both could miss the other's store. */
 	ck_pr_fence_memory();
-	if (ck_pr_load_32(&c->mode) == CPU_HYP)
+	if (ck_pr_load_32(&c->mode) == CPU_HYP) {
+		if (hooks)
+			TRACE(BELL_ELIDED, TRACE_NOBODY, c->index, CPU_HYP);
 		return;
+	}
 	/* Swapped without looking first: it is 0 whenever it matters. */
-	if (ck_pr_fas_32(&c->bell, 1) == 0)
+	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+		if (hooks)
+			TRACE(BELL_RUNG, TRACE_NOBODY, c->index, 0);
 		arch_doorbell_ring(c);
+	} else if (hooks) {
+		TRACE(BELL_ELIDED, TRACE_NOBODY, c->index, CPU_GUEST);
+	}
+}
+
+static inline void doorbell_kick(struct cpu *c)
+{
+	doorbell_kick_as(c, true);
 }
 
 /* Posts `n` to `c` and rings if needed. Any CPU, any context. */
-static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
+static inline __attribute__((always_inline)) void
+doorbell_post_as(struct cpu *c, struct mbox_node *n, u32 bits, bool hooks)
 {
 	/* Even when the node was on its way already we kick: the one who
 	 * pushed it may not have come to its own kick yet. */
 	mbox_post(&c->mbox, n, bits);
-	doorbell_kick(c);
+	doorbell_kick_as(c, hooks);
+}
+
+static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
+{
+	doorbell_post_as(c, n, bits, true);
 }
 
 /* The second half of doorbell_answer, for who has acknowledged the hardware. */
@@ -60,6 +83,8 @@ static inline void doorbell_answered(struct cpu *c)
  */
 static inline void doorbell_answer(struct cpu *c)
 {
+	if (trace_on(TRACE_BELL) && ck_pr_load_32(&c->bell))
+		trace_write(TRACE_EV_BELL_TAKEN, TRACE_NOBODY, 0, 0);
 	arch_doorbell_ack();
 	doorbell_answered(c);
 }

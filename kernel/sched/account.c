@@ -88,7 +88,13 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 	out->paused = u->paused;
 	out->refused = u->refused;
 	out->wakes = ck_pr_load_64(&v->wakes);
-	out->exits = ck_pr_load_64(&v->exits);
+	out->exits = 0;
+	for (u32 i = 0; i < VCPU_EXITS; i++) {
+		out->exits_by[i] = ck_pr_load_64(&v->exits[i]);
+		out->exits += out->exits_by[i];
+	}
+	for (u32 i = 0; i < WAIT_BUCKETS; i++)
+		out->waits[i] = ck_pr_load_64(&u->waits[i]);
 	out->dispatches = ck_pr_load_64(&v->dispatches);
 	out->migrations = ck_pr_load_64(&v->migrations);
 	out->preemptions = ck_pr_load_64(&u->preemptions);

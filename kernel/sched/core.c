@@ -22,6 +22,7 @@
 
 #include "kernel/sched/private.h"
 #include "kernel/sched/resume.h"
+#include "kernel/sched/trace.h"
 
 void core_init(struct sched_core *core, struct cpu *c)
 {
@@ -70,6 +71,7 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 		c->stats.switches++;
 	}
 	v->dispatches++;
+	trace_dispatch(u, now);
 	unit_runstate(u, RUNSTATE_RUNNING, now);
 	if (unlikely(v->waits))
 		v->waits(v, false);
@@ -85,6 +87,7 @@ static __attribute__((noinline)) void put_back(struct sched_core *core,
 	current_drop(core, now);
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
+	trace_put_back(core, u, now);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	/* Before another CPU may have it. */
 	if (unlikely(v->waits))
@@ -260,6 +263,7 @@ static inline void wait(struct sched_core *core, u64 now)
 	resume_prepare(core);
 	c->stats.waits++;
 	core->idle_since = now;
+	TRACE(CPU_WAIT, TRACE_NOBODY, core->armed, core->load);
 	arch_wait();
 	ck_pr_store_32(&c->mode, CPU_HYP);
 }

@@ -125,6 +125,8 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
 		   !sc->current && !next, now);
+	if (why == WHY_WOKEN)
+		sched_trace(BOOST, u, cc->vtime.now - cu->vtime.at, 0);
 	if (why == WHY_YIELD && next)
 		cu->vtime.at = vtime_later(cu->vtime.at, vqueue_key(next) + 1);
 	push(sc, cu);
@@ -182,11 +184,14 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 
 	/* What its cap has denied it, it is not owed: with any head start, all
 	 * that are capped would run at once and leave CPUs empty after. */
-	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now)))
+	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now))) {
+		sched_trace(UNPARK, NULL, n, 0);
 		sched_units_unpark(sc, n);
+	}
 	while ((cu = unit_at(vqueue_first(&cc->queue)))) {
 		ticks = grant(cu, now, &until);
 		if (until && cu->node.group) {
+			sched_trace(PARK, cu->unit, until, 0);
 			n = vqueue_park(&cc->queue, &cu->node, until);
 			sched_units_park(sc, n);
 			continue;
@@ -252,6 +257,7 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 			  u64 ticks, u64 active, u64 now)
 {
+	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
 	vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
@@ -259,6 +265,7 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 	if (!vqueue_first(&((struct credit_cpu *)sc->part)->queue))
 		vtime_turn_begin(&cu->vtime);
 	publish(sc, cu);
+	sched_trace(ACCOUNT, u, cc->vtime.now - cu->vtime.at, ticks);
 	/* Longer than was paid for: the exit came late. What was run before
 	 * there was a cap is free. */
 	if (ticks > cu->granted_ticks) {

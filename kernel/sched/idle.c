@@ -19,6 +19,7 @@
  * cache line would be the busiest in the machine).
  */
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 /* How often a CPU with a native guest alone asks for work. */
 #define NATIVE_ASK_US 10000
@@ -31,6 +32,7 @@ static void ask_send(struct sched_core *core, u32 cpu, bool idle)
 	core->ask = (struct sched_ask){ .cpu = c->index, .idle = idle,
 					.vtime = c->vtime };
 	c->stats.asks++;
+	TRACE(STEAL_ASK, TRACE_NOBODY, cpu, idle);
 	doorbell_post(cpu_by_index(cpu), &core->ask_mail, 0);
 }
 
@@ -104,6 +106,8 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 
 	c->stats.asked++;
 	u = give(core, &ask, now);
+	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu,
+	      u != NULL);
 	if (u)
 		unit_handover(core, u, ask.cpu, now);
 	else

@@ -10,6 +10,7 @@
  * OFF) is kept in the unit.
  */
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 {
@@ -33,6 +34,7 @@ static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 	unit_unlink(core, u, now);
 	u->on = u->paused = u->dead = u->refused = false;
 	ck_pr_store_32(&v->state, VCPU_OFF);
+	TRACE(VCPU_OFF, u->trace_id, v->guest->id, v->id);
 	unit_runstate(u, RUNSTATE_OFFLINE, now);
 	ck_pr_faa_32(&sched_pool.units_on, -1u);
 	ck_pr_faa_32(&v->guest->vcpus_on, -1u);
@@ -59,10 +61,12 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	ck_pr_faa_32(&v->guest->vcpus_on, 1);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	unit_link(core, u, now);
+	TRACE(VCPU_ON, u->trace_id, v->guest->id, v->id);
 	/* Its FOLLOW may have been here while it was OFF; guest_pause stores
 	 * `paused` before it posts. */
 	if (guest_is_paused(v->guest)) {
 		u->paused = true;
+		TRACE(VCPU_PAUSE, u->trace_id, v->guest->id, v->id);
 		return true;
 	}
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
@@ -85,6 +89,7 @@ static void unit_pause(struct sched_core *core, struct vcpu *v, u64 now)
 	unit_dequeue(core, u, now);
 	unit_uncount(core, u, now);
 	u->paused = true;
+	TRACE(VCPU_PAUSE, u->trace_id, v->guest->id, v->id);
 	unit_runstate(u, RUNSTATE_OFFLINE, now);
 }
 
@@ -96,6 +101,7 @@ static bool unit_resume(struct sched_core *core, struct vcpu *v, u64 now)
 	if (!u->on || !u->paused || u->dead)
 		return true;
 	u->paused = false;
+	TRACE(VCPU_RESUME, u->trace_id, v->guest->id, v->id);
 	if (state == VCPU_QUEUED) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
 		return unit_route(core, u, WHY_NEW, now);
@@ -262,8 +268,11 @@ void vcpu_timer_fire(struct timer *t, u64 now)
 	arch_vcpu_timer_fired(v);
 	/* The same way in as any waker's; if one of them has won, its mail is
 	 * on its way. */
-	if (ck_pr_cas_32(&v->state, VCPU_BLOCKED, VCPU_WAKING))
+	TRACE(TIMER_FIRE, u->trace_id, t->node.key, 0);
+	if (ck_pr_cas_32(&v->state, VCPU_BLOCKED, VCPU_WAKING)) {
+		trace_wake(v, MAX(t->node.key, u->blocked_at_ticks));
 		unit_wake(home_of(u), v, now);
+	}
 }
 
 void current_block(struct sched_core *core, u64 now)
@@ -288,10 +297,13 @@ void current_block(struct sched_core *core, u64 now)
 	core->loaded = NULL;
 	u->blocked_at_ticks = now;
 	timer_set(&core->timers, &u->timer, deadline);
+	/* Before anyone may record that it was woken. */
+	TRACE(BLOCK, u->trace_id, deadline, 0);
 	/* All of the vCPU is in memory before anyone may wake it. */
 	ck_pr_fence_release();
 	if (!ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_BLOCKED)) {
 		/* Woken on the way: it never left. */
+		TRACE(STAY, u->trace_id, 0, 0);
 		timer_clear(&core->timers, &u->timer);
 		arch_vcpu_load(v);
 		core->loaded = v;
@@ -314,6 +326,8 @@ void current_dead(struct sched_core *core, u64 now)
 	current_drop(core, now);
 	unit_uncount(core, u, now);
 	u->paused = u->dead = true;
+	TRACE(VCPU_PAUSE, u->trace_id, unit_vcpu(u)->guest->id,
+	      unit_vcpu(u)->id);
 	unit_runstate(u, RUNSTATE_OFFLINE, now);
 }
 

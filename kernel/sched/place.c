@@ -19,6 +19,7 @@
  */
 #include "kernel/log.h"
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 #include <string.h>
 
@@ -58,6 +59,7 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 		unit_part(core, u, now);
 	if (core->ops->unit_add)
 		core->ops->unit_add(&core->sc, u, now);
+	arch_vcpu_trace(unit_vcpu(u), trace_on(TRACE_ALL));
 }
 
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -104,6 +106,7 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 	u->home = NULL;
 	v->migrations++;
 	c->stats.handovers++;
+	TRACE(HANDOVER, u->trace_id, to, ck_pr_load_32(&v->state));
 	/* Everything of ours comes before the new owner. Pairs with the load
 	 * fence after v->cpu is read in vcpu_look. */
 	ck_pr_fence_release();
@@ -200,6 +203,7 @@ static void enqueue_here(struct sched_core *core, struct sched_unit *u,
 	/* At once, so that a second unit doesn't find this CPU idle. */
 	idle_stop(core);
 	u->queued = true;
+	trace_enqueue(core, u, why);
 	core->ops->enqueue(&core->sc, u, why, now);
 	check_preempt(core, u, now);
 }
@@ -242,6 +246,7 @@ bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now)
 	idle_stop(core);
 	u->queued = true;
 	core->resched = true;
+	trace_enqueue(core, u, WHY_WOKEN);
 	core->ops->enqueue(&core->sc, u, WHY_WOKEN, now);
 	return true;
 }
@@ -292,6 +297,7 @@ bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 		return true;
 	}
 	unit_link(core, u, now);
+	TRACE(MIGRATE, u->trace_id, state, 0);
 	if (state == VCPU_QUEUED) {
 		/* Things may have changed while it was on its way: this CPU
 		 * found work of its own, another one became idle. */

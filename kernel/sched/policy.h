@@ -15,6 +15,7 @@
 
 #include "kernel/base.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/sched/unit.h"
 
 /* A CPU as a policy sees it. */
@@ -272,6 +273,18 @@ static inline void sched_units_unpark(struct sched_cpu *sc, u32 n)
 {
 	if (unlikely(n))
 		sched_units_unpark_some(sc, n);
+}
+
+/*
+ * A policy's own record of `u` (NULL: of the CPU), for what it alone knows:
+ * ACCOUNT, BOOST, PARK, UNPARK, or NOTE with whatever it likes
+ * (kernel/trace.h). Nothing while the class "policy" is off. The CPU's owner.
+ */
+#define sched_trace(NAME, u, a, b) TRACE(NAME, sched_trace_id(u), a, b)
+
+static inline u32 sched_trace_id(const struct sched_unit *u)
+{
+	return u ? u->trace_id : TRACE_NOBODY;
 }
 
 #endif

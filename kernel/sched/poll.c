@@ -12,6 +12,7 @@
  * is charged to the vCPU that polls.
  */
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 static u64 poll_max_ticks(const struct sched_unit *u)
 {
@@ -28,7 +29,13 @@ bool poll_begin(struct sched_core *core, u64 now)
 	core->polling = true;
 	core->poll_until = now + u->poll_ticks;
 	core->sc.cpu->turn_since = now;
+	TRACE(POLL, u->trace_id, core->poll_until, 0);
 	return true;
+}
+
+static u64 polled_ticks(const struct sched_core *core, u64 now)
+{
+	return now + core->sc.current->poll_ticks - core->poll_until;
 }
 
 bool poll_step(struct sched_core *core, u64 now)
@@ -38,6 +45,7 @@ bool poll_step(struct sched_core *core, u64 now)
 	u64 max = poll_max_ticks(u);
 
 	if (arch_vcpu_pending(v)) {
+		TRACE(POLL_HIT, u->trace_id, polled_ticks(core, now), 0);
 		u->poll_ticks = MIN(max, u->poll_ticks * 2);
 		core->polling = false;
 		charge_current(core, now);
@@ -48,6 +56,7 @@ bool poll_step(struct sched_core *core, u64 now)
 		idle_step(core, now);
 		return true;
 	}
+	TRACE(POLL_MISS, u->trace_id, polled_ticks(core, now), 0);
 	core->polling = false;
 	charge_current(core, now);
 	current_block(core, now);

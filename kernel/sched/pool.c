@@ -24,6 +24,7 @@
 
 #include "kernel/mem.h"
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 struct sched_pool sched_pool;
 
@@ -205,6 +206,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	balance_start(core, now);
 	core->epoch = p->epoch;
 	core->resched = true;
+	TRACE(POLICY_IS, TRACE_NOBODY, trace_chars(p->ops->name), 0);
 	for (u = core->units; u; u = u->next) {
 		unit_part(core, u, now);
 		if (core->ops->unit_add)

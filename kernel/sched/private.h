@@ -6,6 +6,7 @@
 
 #include "kernel/sched/account.h"
 #include "kernel/sched/core.h"
+#include "kernel/percpu/trace.h"
 
 /* ---- account.c: time ---- */
 
@@ -103,6 +104,7 @@ static inline void timer_arm(struct sched_core *core, u64 deadline)
 
 	if (want == core->armed)
 		return;
+	TRACE(TIMER_ARM, TRACE_NOBODY, want, 0);
 	core->armed = want;
 	core->sc.cpu->stats.timer_sets++;
 	arch_timer_set(want);

@@ -22,9 +22,10 @@ static bool fits(const struct sched_core *core, struct vcpu *v)
 
 void resume_prepare(struct sched_core *core)
 {
-	if (sched_short_way && core->last && core->ops->resume &&
-	    !core->load && !core->resched && core->idling && !core->loaded &&
-	    !tasks_wait(core) && core->deadline == TIME_NEVER &&
-	    fits(core, core->last))
+	/* It passes by the hooks. */
+	if (sched_short_way && !trace_on(TRACE_ALL | TRACE_STATS) &&
+	    core->last && core->ops->resume && !core->load && !core->resched &&
+	    core->idling && !core->loaded && !tasks_wait(core) &&
+	    core->deadline == TIME_NEVER && fits(core, core->last))
 		core->sleeper = core->last;
 }

@@ -13,6 +13,7 @@
 #include "kernel/percpu/cpu.h"
 #include "kernel/sched/task.h"
 #include "kernel/sched/unit.h"
+#include "kernel/vcpu.h"
 
 struct guest;
 struct sched_ops;
@@ -106,6 +107,22 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
  */
 bool sched_wfi_native(struct vcpu *v);
 
+/* ---- Traces and statistics ---- */
+
+/* This CPU's trace_mask has changed: what would pass by the hooks no longer
+ * does, or may again. On that CPU, while none of its guests runs. */
+void sched_trace_changed(struct cpu *c);
+
+/* Wakes from now on count in vCPUs' histograms, once TRACE_STATS is on too; or
+ * no dispatch does from now on. */
+void sched_stats_set(bool on);
+
+/* Waits for longer than that are recorded as LATE; TIME_NEVER: none. */
+void sched_trace_late(u64 ticks);
+
+/* Forgets a vCPU's histogram. Any CPU. */
+void sched_vcpu_stats_clear(struct vcpu *v);
+
 /* ---- Waiting for all CPUs ---- */
 
 /*
@@ -165,6 +182,8 @@ struct sched_vcpu_info {
 	bool paused, refused;
 	u64 ticks[RUNSTATE_COUNT]; /* add up to the time since creation */
 	u64 wakes, exits, dispatches, migrations, preemptions;
+	u64 exits_by[VCPU_EXITS];  /* `exits`, by reason */
+	u64 waits[WAIT_BUCKETS];   /* from wake to dispatch: kernel/sched/unit.h */
 	struct cpuset allowed;
 };
 

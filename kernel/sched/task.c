@@ -16,6 +16,7 @@
 #include "kernel/sched/task.h"
 
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 #define GUESTS_LEAST_US 200
 
@@ -93,6 +94,7 @@ void task_run_step(struct sched_core *core, u64 now)
 	ticks = time_now_ticks() - now;
 	task_account(core, t, ticks, payer);
 	core->task_since = 0;
+	TRACE(TASK, TRACE_NOBODY, ticks, trace_chars(t->name));
 	if (r == TASK_MORE)
 		task_enqueue(core, t);
 	core->guests_until = now + ticks +

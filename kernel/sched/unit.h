@@ -14,6 +14,8 @@
 struct sched_account;
 struct sched_cpu;
 
+#define WAIT_BUCKETS 32
+
 /* Where a vCPU's time went, in ticks; they add up to the elapsed time. */
 enum runstate {
 	RUNSTATE_RUNNING,
@@ -27,6 +29,7 @@ struct sched_unit {
 	/* Constant after sched_guest_add. */
 	struct sched_account *account; /* the guest's: weight, cap, ... */
 	void *part;                    /* the policy's, unit_bytes */
+	u32 trace_id;                  /* of the vCPU in traces */
 
 	/* The owner only. */
 	struct sched_cpu *home; /* whose it is; NULL while it is handed over */
@@ -57,6 +60,14 @@ struct sched_unit {
 
 	/* Any CPU, atomic words: where it may run. */
 	struct cpuset allowed;
+
+	/* Only used while it is traced, or with statistics on (trace.c). The
+	 * first two are written by whoever won the right to wake it. */
+	u64 woken_ticks; /* when; 0: it was not woken since it ran */
+	u64 wake_due;    /* id of the wake that its next dispatch ends */
+	u32 queued_why;  /* enum sched_why */
+	u64 waits[WAIT_BUCKETS]; /* from wake to dispatch, in ticks: [0] for 0,
+				  * [n] for 2^(n-1) up to 2^n - 1, and more */
 };
 
 #endif

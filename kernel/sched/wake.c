@@ -14,10 +14,11 @@
 #include "kernel/virq.h"
 
 #include "kernel/sched/private.h"
+#include "kernel/sched/trace.h"
 
 /* The running vCPU looks at virq by itself if its CPU is in the hypervisor,
  * or if it is the one that raises. */
-static void ring_running(struct vcpu *v)
+static inline void ring_running(struct vcpu *v, bool hooks)
 {
 	struct cpu *c;
 
@@ -28,19 +29,27 @@ static void ring_running(struct vcpu *v)
 	c = cpu_by_index(ck_pr_load_32(&v->cpu));
 	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
 		return;
-	if (ck_pr_fas_32(&c->bell, 1) == 0)
+	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+		if (hooks)
+			TRACE(BELL_RUNG, v->sched.trace_id, c->index, 0);
 		arch_doorbell_ring(c);
+	}
 }
 
 /* The only winner tells the owner. v->cpu may be out of date already: then the
  * mail is forwarded. */
-static void mail_owner(struct vcpu *v)
+static inline __attribute__((always_inline)) void mail_owner(struct vcpu *v,
+							      bool hooks)
 {
-	doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0);
+	doorbell_post_as(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0,
+			 hooks);
 }
 
-void virq_raise(struct vcpu *v, u32 bits)
+static inline __attribute__((always_inline)) void
+raise_as(struct vcpu *v, u32 bits, bool hooks)
 {
+	if (hooks)
+		TRACE(VIRQ_ASSERT, v->sched.trace_id, bits, trace_culprit());
 	ck_pr_fence_release();
 	ck_pr_or_32(&v->virq, bits);
 	/* Pairs with the fence in current_block between BLOCKING and the look
@@ -53,7 +62,9 @@ void virq_raise(struct vcpu *v, u32 bits)
 			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKED,
 					  VCPU_WAKING))
 				continue;
-			mail_owner(v);
+			if (hooks)
+				trace_wake(v, 0);
+			mail_owner(v, hooks);
 			return;
 		case VCPU_BLOCKING:
 			/* It is still on its CPU, in the hypervisor, and will
@@ -63,7 +74,7 @@ void virq_raise(struct vcpu *v, u32 bits)
 				continue;
 			return;
 		case VCPU_RUNNING:
-			ring_running(v);
+			ring_running(v, hooks);
 			return;
 		default:
 			/* QUEUED, WAKING: looks when it is dispatched. OFF:
@@ -71,4 +82,25 @@ void virq_raise(struct vcpu *v, u32 bits)
 			return;
 		}
 	}
+}
+
+/* Recorded, or not: copies of all, so that the other asks once, and keeps
+ * nothing for this one. */
+static __attribute__((cold, noinline)) void raise_traced(struct vcpu *v,
+							 u32 bits)
+{
+	raise_as(v, bits, true);
+}
+
+static __attribute__((noinline)) void raise_quiet(struct vcpu *v, u32 bits)
+{
+	raise_as(v, bits, false);
+}
+
+void virq_raise(struct vcpu *v, u32 bits)
+{
+	if (trace_on(~0u))
+		raise_traced(v, bits);
+	else
+		raise_quiet(v, bits);
 }

@@ -139,6 +139,8 @@ extern const struct cmd cmd_console_table[];
 extern const struct cmd cmd_vcpu_table[];
 extern const struct cmd cmd_sched_table[];
 extern const struct cmd cmd_top_table[];
+extern const struct cmd cmd_trace_table[];
+extern const struct cmd cmd_stats_table[];
 extern const struct cmd cmd_misc_table[];
 
 /*

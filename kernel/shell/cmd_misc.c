@@ -207,7 +207,7 @@ static void help_noun(struct cmd_run *run, const struct cmd *c)
 	while ((next = cmd_after(c)) && strcmp(next->noun, c->noun) == 0) {
 		c = next;
 		run->pos++;
-		out_fmt(run->out, ", %s", c->verb);
+		out_fmt(run->out, ", %s", c->verb ? c->verb : c->help);
 	}
 	out_str(run->out, "\n");
 }

@@ -193,10 +193,9 @@ void cmd_complete(const char *line, size_t len,
 		return;
 	}
 	row = row_of(w[0], wlen[0], w[1], wlen[1]);
-	if (row) {
+	if (row)
 		propose_arg(&c, row, count - (row->verb ? 2 : 1));
-		return;
-	}
+	/* A noun that does without a verb may have verbs as well. */
 	snprintf(noun, sizeof(noun), "%.*s", (int)wlen[0], w[0]);
 	if (count == 1)
 		propose_names(&c, noun);

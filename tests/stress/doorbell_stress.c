@@ -3,7 +3,8 @@
  * never sleep on mail. The "hardware" is a pending bit that the owner waits
  * for; a wait that lasts for seconds is a lost ring.
  */
-/* sources: kernel/percpu/cpu.c */
+/* sources: kernel/percpu/cpu.c
+ *          tests/unit/fake_trace.c */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>

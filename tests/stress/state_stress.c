@@ -230,6 +230,11 @@ u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 	return hv(v)->deadline;
 }
 
+void arch_vcpu_trace(struct vcpu *v, bool on)
+{
+	(void)v, (void)on;
+}
+
 void arch_vcpu_timer_fired(struct vcpu *v)
 {
 	hv(v)->deadline = TIME_NEVER;

@@ -149,6 +149,8 @@ JSON = {
     "sched params": {"sched_params"},
     "sched cpus": {"cpu"},
     "top 1 2": {"top_host", "top_guest", "top_vcpu"},
+    "stats tick": {"stats"},
+    "trace status": {"trace"},
     "mem": {"memory", "guest_memory"},
     "log": {"log"},
     "help": {"command"},

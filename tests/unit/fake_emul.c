@@ -8,6 +8,7 @@
 #include "kernel/mem.h"
 
 struct fake fake;
+_Thread_local struct cpu *fake_this_cpu;
 
 void fake_start(u32 vcpus)
 {

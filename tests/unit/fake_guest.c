@@ -28,6 +28,23 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Names in traces: each is given back once. */
+static u32 names, names_live;
+
+u32 tracer_name_add(const char *guest, u32 guest_id, u32 index)
+{
+	names_live++;
+	return names++;
+}
+
+void tracer_name_gone(u32 id)
+{
+	if (id == TRACE_NOBODY)
+		return;
+	assert_in_range(id, 0, names - 1);
+	assert_true(names_live-- > 0);
+}
+
 void console_poweroff(u32 status)
 {
 	w.powered_off++;
@@ -521,7 +538,7 @@ struct guest_config config(const char *name)
 	};
 }
 
-static struct { u64 frames, bytes; } before;
+static struct { u64 frames, bytes; u32 names; } before;
 
 void begin(bool when_done)
 {
@@ -533,6 +550,7 @@ void begin(bool when_done)
 	rng_seed("seed", 4);
 	before.frames = page_free_count();
 	before.bytes = obj_live_bytes();
+	before.names = names_live;
 }
 
 struct guest *create(struct guest_config cfg)
@@ -557,6 +575,7 @@ void assert_as_before(void)
 {
 	assert_int_equal(page_free_count(), before.frames);
 	assert_int_equal(obj_live_bytes(), before.bytes);
+	assert_int_equal(names_live, before.names);
 }
 
 /* Stops and destroys whatever there is; nothing may be left. */

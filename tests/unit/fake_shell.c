@@ -666,8 +666,97 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 			  [RUNSTATE_RUNNABLE] = now * 1246 / 10000},
 		.wakes = now / 10000,
 		.exits = now / 1000,
+		.exits_by = {[VCPU_EXIT_CALL] = now / 2000,
+			     [VCPU_EXIT_WAIT] = now / 1000 - now / 2000},
+		.waits = {[4] = 10, [6] = 1},
 		.allowed = {.w = {3}},
 	};
+}
+
+void sched_vcpu_stats_clear(struct vcpu *v)
+{
+	did("stats clear %s:%u", v->guest->cfg.name, (unsigned int)v->id);
+}
+
+/* Tracing: one CPU has a ring, of which nothing is written. */
+
+struct tracer_config fake_traced;
+static struct tracer_status tracing;
+static struct trace_record traced[16];
+struct trace_ring fake_ring;
+int fake_tracer_error;
+
+int tracer_start(const struct tracer_config *cfg)
+{
+	if (fake_tracer_error)
+		return fake_tracer_error;
+	fake_traced = *cfg;
+	tracing = (struct tracer_status){
+		.mask = cfg->mask, .flags = cfg->flags, .records = 16,
+		.stop_event = cfg->stop_event, .stop_after = cfg->stop_after,
+		.late_ticks = cfg->late_ticks,
+	};
+	fake_ring = (struct trace_ring){ .records = traced, .mask = 15,
+					 .flags = cfg->flags };
+	return 0;
+}
+
+int tracer_mask(u32 mask)
+{
+	if (fake_tracer_error)
+		return fake_tracer_error;
+	tracing.mask = mask;
+	return 0;
+}
+
+int tracer_stats(bool on)
+{
+	if (fake_tracer_error)
+		return fake_tracer_error;
+	tracing.mask &= ~TRACE_STATS;
+	tracing.mask |= on ? TRACE_STATS : 0;
+	return 0;
+}
+
+bool tracer_changing(void)
+{
+	return false;
+}
+
+void tracer_status(struct tracer_status *out)
+{
+	*out = tracing;
+}
+
+const struct trace_ring *tracer_ring(u32 cpu)
+{
+	return tracing.records ? &fake_ring : NULL;
+}
+
+bool tracer_name(u32 i, struct trace_name *out)
+{
+	*out = (struct trace_name){ .vcpu = i, .flags = 1, .guest = "linux0" };
+	return i < 2;
+}
+
+void tracer_file(struct trace_file *out)
+{
+	*out = (struct trace_file){
+		.magic = TRACE_FILE_MAGIC, .version = TRACE_VERSION,
+		.head_bytes = sizeof(*out), .timebase_hz = timebase_hz,
+		.cpus = cpu_count(), .names = 2, .record_bytes = 32,
+		.name_bytes = 64, .cpu_bytes = 32,
+	};
+}
+
+u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
+	       struct trace_record *out, u64 *first)
+{
+	u64 n = MIN(max, r->head - from);
+
+	*first = from;
+	memcpy(out, r->records + from, n * sizeof(*out));
+	return n;
 }
 
 void sched_guest_info(const struct guest *g, struct sched_guest_info *out)

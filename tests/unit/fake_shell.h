@@ -21,6 +21,7 @@
 #include "kernel/gcons.h"
 #include "kernel/guest.h"
 #include "kernel/shell/out.h"
+#include "kernel/tracer.h"
 #include "kernel/vcpu.h"
 
 /* A sink that keeps everything, terminated. */
@@ -68,5 +69,11 @@ extern jmp_buf fake_end;    /* where poweroff and reboot go */
 extern u32 fake_end_status;
 
 void fake_log(const char *text); /* a log line */
+
+/* Tracing: what was asked for last, the ring (16 records) that all CPUs have,
+ * and what the tracer answers to the next wishes. */
+extern struct tracer_config fake_traced;
+extern struct trace_ring fake_ring;
+extern int fake_tracer_error;
 
 #endif

@@ -7,6 +7,7 @@
 #include "kernel/time.h"
 
 struct fake_world w;
+_Thread_local struct cpu *fake_this_cpu;
 bool riscv_has_sstc;
 u64 timebase_hz = 10000000;
 

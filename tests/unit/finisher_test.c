@@ -1,7 +1,8 @@
 /* sources: emul/finisher.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
  *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
  *          build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
- *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c */
+ *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c
+ *          tests/unit/fake_trace.c */
 #include <libfdt.h>
 #include <string.h>
 

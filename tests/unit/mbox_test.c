@@ -2,7 +2,8 @@
  * The mailbox, the doorbell and the idle mask, one CPU at a time. Their races
  * are in tests/stress.
  */
-/* sources: kernel/percpu/cpu.c kernel/percpu/idle.c */
+/* sources: kernel/percpu/cpu.c kernel/percpu/idle.c
+ *          tests/unit/fake_trace.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

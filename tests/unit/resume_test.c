@@ -76,7 +76,7 @@ static void mix_fake_vcpu(const struct fake_vcpu *f)
 	mix(f->v.cpu);
 	mix(f->v.mail.bits);
 	mix(f->v.wakes);
-	mix(f->v.exits);
+	mix(f->v.exits[VCPU_EXIT_OTHER]);
 	mix(f->v.dispatches);
 	mix(f->v.migrations);
 	mix(f->ran);

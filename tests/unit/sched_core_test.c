@@ -364,10 +364,10 @@ static void an_idle_guest_causes_no_exits_and_no_rings(void **state)
 	waits(f, 10 * FAKE_US);
 	fake_guest_start(g);
 	fake_run_for(10 * FAKE_MS);
-	exits = f->v.exits;
+	exits = f->v.exits[VCPU_EXIT_OTHER];
 	rings = fake_cpus[0]->rings + fake_cpus[1]->rings;
 	fake_run_for(5000 * FAKE_MS);
-	assert_int_equal(f->v.exits, exits);
+	assert_int_equal(f->v.exits[VCPU_EXIT_OTHER], exits);
 	assert_int_equal(fake_cpus[0]->rings + fake_cpus[1]->rings, rings);
 	fake_guest_free(g);
 	fake_halt();
@@ -621,7 +621,7 @@ static void polling_answers_without_sleeping_and_stops_for_work(void **state)
 	fake_guest_start(p);
 	fake_run_for(100 * FAKE_MS);
 	assert_in_range(f->v.wakes, 0, 2);
-	assert_true(f->irqs == 0 && f->v.exits > 600);
+	assert_true(f->irqs == 0 && f->v.exits[VCPU_EXIT_OTHER] > 600);
 	/* Long sleeps are not polled for: it learns. */
 	f->arg[1] = 10 * FAKE_MS;
 	wakes = f->v.wakes;

@@ -1,6 +1,7 @@
 /* sources: kernel/gcons.c kernel/shell/cmd.c kernel/shell/cmd_console.c
  *	kernel/shell/cmd_guest.c kernel/shell/cmd_misc.c
- *	kernel/shell/cmd_sched.c kernel/shell/cmd_vcpu.c
+ *	kernel/shell/cmd_sched.c kernel/shell/cmd_stats.c
+ *	kernel/shell/cmd_trace.c kernel/shell/cmd_vcpu.c
  *	kernel/shell/complete.c kernel/shell/console.c kernel/shell/history.c
  *	kernel/shell/json.c kernel/shell/line.c kernel/shell/line_keys.c
  *	kernel/shell/line_view.c kernel/shell/out.c kernel/shell/shell.c
@@ -131,8 +132,8 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 	} wrong[] = {
 		{"gest list",
 		 "gest: no such command; expected guest, set, "
-		 "console, watch, screen, vcpu, sched, top, mem, log, sleep, "
-		 "help, reboot, poweroff, panic\n"},
+		 "console, watch, screen, vcpu, sched, top, stats, trace, "
+		 "mem, log, sleep, help, reboot, poweroff, panic\n"},
 		{"guest", "guest: expected list, start, stop, pause, resume, "
 			  "reset, destroy, create, wait\n"},
 		{"guest lost", "guest: no 'lost'; expected list, start, stop, "
@@ -190,6 +191,32 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 				     "number such as 2 or 0.25\n"},
 		{"poweroff 99999", "poweroff: '99999' as status; expected 0 "
 				   "to 65535\n"},
+		{"stats nobody", "stats: no guest 'nobody'; there are: linux0, "
+				 "linux1, hello\n"},
+		{"stats clear linux", "stats clear: no guest 'linux'; there "
+				      "are: linux0, linux1, hello\n"},
+		{"trace", "trace: expected on, off, mask, status, dump\n"},
+		{"trace on exits",
+		 "trace on: no class 'exits'; expected all, or some of exit,"
+		 "call,device,memory,virq,sched,bell,timer,policy,life\n"},
+		{"trace on exit,", "trace on: no class ''; expected all, or "
+				   "some of exit,call,device,memory,virq,sched,"
+				   "bell,timer,policy,life\n"},
+		{"trace on size=0", "trace on: size=0; expected a number from "
+				    "1 to 1048576\n"},
+		{"trace on mode=all", "trace on: mode=all; expected flight "
+				      "(the last records) or fill (the "
+				      "first)\n"},
+		{"trace on stop=SLEEP", "trace on: stop=SLEEP; expected an "
+					"event, such as WAKE "
+					"(docs/trace.md)\n"},
+		{"trace on after=1", "trace on: after= without stop=\n"},
+		{"trace on till=1", "trace on: 'till=1'; expected size=, mode=,"
+				    " stop=, after= or late=\n"},
+		{"trace mask all", "trace mask: nothing is recorded; expected "
+				   "'trace on' first\n"},
+		{"trace dump", "trace dump: nothing was recorded; expected "
+			       "'trace on' first\n"},
 		{"help me", "help: no command 'me'; 'help' lists them\n"},
 		{"echo \"x", "rouse: a quote is not closed; expected another "
 			     "\"\n"},
@@ -267,6 +294,9 @@ static void every_listing_has_a_json_form(void **state)
 		{"set linux0 -j", 3},
 		{"top 1 2 -j", 2 * (1 + 3 + 5)},
 		{"help guest -j", 9},
+		{"stats -j", 5},
+		{"stats linux1 -j", 2},
+		{"trace status -j", 1},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
@@ -320,7 +350,7 @@ static void every_command_that_lists_says_so_in_help(void **state)
 		assert_true(c->max >= c->min);
 		with_json += c->json;
 	}
-	assert_int_equal(with_json, 12);
+	assert_int_equal(with_json, 14);
 	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;) {
 		char line[64];
 
@@ -333,6 +363,114 @@ static void every_command_that_lists_says_so_in_help(void **state)
 	assert_non_null(strstr(text.text, "guest create NAME [KNOB=VALUE...]"));
 	assert_null(strstr(text.text, "guest start"));
 	assert_true(json_lines(run("help -j")) > 20);
+}
+
+static void recording_takes_classes_and_options(void **state)
+{
+	run("trace on");
+	assert_int_equal(fake_traced.mask, TRACE_ALL);
+	assert_int_equal(fake_traced.flags, TRACE_FLIGHT);
+	assert_int_equal(fake_traced.records, 0);
+	assert_int_equal(fake_traced.late_ticks, TIME_NEVER);
+	run("trace on exit,sched bell size=100 mode=fill stop=wake after=7 "
+	    "late=5");
+	assert_string_equal(text.text, "");
+	assert_int_equal(fake_traced.mask,
+			 TRACE_EXIT | TRACE_SCHED | TRACE_BELL);
+	assert_int_equal(fake_traced.flags, 0);
+	/* A power of two, and no less than was asked for. */
+	assert_int_equal(fake_traced.records, 128 * KIB / 32);
+	assert_int_equal(fake_traced.stop_event, TRACE_EV_WAKE);
+	assert_int_equal(fake_traced.stop_after, 7);
+	assert_int_equal(fake_traced.late_ticks, us_to_ticks(5));
+	run("trace status");
+	assert_non_null(strstr(text.text, "recording exit,sched,bell;"));
+	assert_non_null(strstr(text.text, "ends 7 records after WAKE\n"));
+	run("trace mask virq; trace off; trace status -j");
+	assert_non_null(strstr(text.text, "\"on\":false"));
+	fake_tracer_error = -ENOMEM;
+	assert_string_equal(run("trace on"),
+			    "trace on: no memory for the rings; expected a "
+			    "smaller size=\n");
+	fake_tracer_error = -EBUSY;
+	assert_string_equal(run("stats on"), "stats on: a change is on its "
+					     "way; try again\n");
+	fake_tracer_error = 0;
+}
+
+/* The bytes of "trace:N:..." lines; the lines are in order. */
+static size_t dumped(u8 *out, size_t bytes)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789+/";
+	size_t len = 0;
+	u32 lines = 0;
+
+	for (char *l = strstr(text.text, "trace:"); l;
+	     l = strstr(l + 1, "trace:")) {
+		char *s = strchr(l + 6, ':') + 1;
+
+		assert_int_equal(strtoul(l + 6, NULL, 16), lines++);
+		for (; *s != '\n'; s += 4) {
+			u32 w = 0, pad = 0;
+
+			for (u32 i = 0; i < 4; i++) {
+				pad += s[i] == '=';
+				w = w << 6 | (s[i] == '=' ? 0 : (u32)(strchr(
+					digits, s[i]) - digits));
+			}
+			for (u32 i = 0; i < 3 - pad; i++) {
+				assert_true(len < bytes);
+				out[len++] = w >> (16 - 8 * i) & 0xff;
+			}
+		}
+	}
+	return len;
+}
+
+static void a_dump_is_the_bytes_of_a_trace_file(void **state)
+{
+	struct trace_file_cpu cpu;
+	struct trace_name name;
+	u8 got[2048];
+	size_t at;
+
+	run("trace on");
+	for (u32 i = 0; i < 11; i++)
+		fake_ring.records[fake_ring.head++].a = 1000 + i;
+	run("trace dump");
+	assert_memory_equal(text.text, "trace-begin\n", 12);
+	assert_non_null(strstr(text.text, "\ntrace-end "));
+	at = sizeof(struct trace_file) + 2 * sizeof(name);
+	assert_int_equal(dumped(got, sizeof(got)),
+			 at + cpu_count() * (sizeof(cpu) + 11 * 32));
+	assert_memory_equal(got, TRACE_FILE_MAGIC, 8);
+	memcpy(&name, got + at - sizeof(name), sizeof(name));
+	assert_int_equal(name.vcpu, 1);
+	for (u32 c = 0; c < cpu_count(); c++) {
+		memcpy(&cpu, got + at, sizeof(cpu));
+		assert_int_equal(cpu.cpu, c);
+		assert_int_equal(cpu.records, 11);
+		at += sizeof(cpu);
+		for (u32 i = 0; i < 11; i++, at += 32)
+			assert_int_equal(((u64 *)(void *)(got + at))[2],
+					 1000 + i);
+	}
+}
+
+static void waits_are_drawn_as_bars(void **state)
+{
+	run("stats hello");
+	assert_non_null(strstr(text.text, "hello:0\n"));
+	assert_non_null(strstr(text.text, " sbi "));
+	/* 2^3 ticks of 100 ns, and 2^5; what lies between has none. */
+	assert_non_null(strstr(text.text, "     800 ns        10 "
+			       "########################################\n"));
+	assert_non_null(strstr(text.text, "    1600 ns         0 \n"));
+	assert_non_null(strstr(text.text, "    3200 ns         1 ####\n"));
+	run("stats clear hello");
+	assert_string_equal(fake_did, "stats clear hello:0");
 }
 
 static void guests_start_stop_and_go(void **state)
@@ -688,6 +826,10 @@ static void tab_completes_all_kinds_of_words(void **state)
 	completes("guest list;gu", "guest list;guest ");
 	completes("nonsense gu", "nonsense gu");
 	completes("console linux0 l", "console linux0 l");
+	completes("stats o", "stats o");
+	completes("stats of", "stats off ");
+	completes("stats linux0 h", "stats linux0 hello ");
+	completes("trace on dev", "trace on device ");
 	completes("", "");
 }
 
@@ -927,6 +1069,9 @@ int main(void)
 		T(the_list_of_commands_fits_a_small_terminal),
 		T(memory_is_told_in_one_unit),
 		T(every_command_that_lists_says_so_in_help),
+		T(recording_takes_classes_and_options),
+		T(a_dump_is_the_bytes_of_a_trace_file),
+		T(waits_are_drawn_as_bars),
 		T(guests_start_stop_and_go),
 		T(a_command_waits_until_its_wish_came_true),
 		T(a_wish_that_never_comes_true_is_given_up),

@@ -11,7 +11,7 @@
  */
 /* sources: arch/riscv/vmid.c kernel/mem.c kernel/obj.c
  *	tests/unit/fake_mem.c
- */
+ *          tests/unit/fake_trace.c */
 #include "arch/riscv/vmid.h"
 
 #include <setjmp.h>

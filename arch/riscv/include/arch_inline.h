@@ -1,4 +1,5 @@
-/* The inline part of kernel/arch.h: the thread pointer is the CPU. */
+/* The inline part of kernel/arch.h: the thread pointer is the CPU, and a hart's
+ * clock is a CSR. */
 #ifndef ROUSE_ARCH_INLINE_H
 #define ROUSE_ARCH_INLINE_H
 

@@ -213,7 +213,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 			end = run_on(f, vc);
 		} while (end == RUN_LOOK && vc->stay && !f->rung);
 	}
-	v->exits++;
+	vcpu_exit_count(v, VCPU_EXIT_OTHER);
 	fake_engine->ended(f, vc, end);
 	fake_engine->spend(f, FAKE_EXIT);
 	cpu_leave_guest(&f->c);
@@ -252,6 +252,11 @@ bool arch_vcpu_pending(struct vcpu *v)
 u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 {
 	return fv(v)->deadline;
+}
+
+void arch_vcpu_trace(struct vcpu *v, bool on)
+{
+	fv(v)->traced = on;
 }
 
 void arch_vcpu_timer_fired(struct vcpu *v)

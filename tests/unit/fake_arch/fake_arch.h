@@ -48,6 +48,7 @@ struct fake_vcpu {
 	bool stay;    /* with RUN_LOOK: go on without an exit */
 	bool waits;   /* in a WFI that was not trapped */
 	void *own;    /* whoever supplies the act */
+	bool traced;    /* as arch_vcpu_trace said */
 	bool untrapped; /* VTW was clear in its last turn */
 	struct cpu *loaded;
 };

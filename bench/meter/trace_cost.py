@@ -1,0 +1,77 @@
+"""What a record of a trace costs, on and off.
+
+On: the same operation with its class on, and with one on that writes nothing
+in it. While anything is recorded exits take the long way in both, so the
+difference is the record, less the hook's own test, which both execute. Off: that
+test, as it was compiled: from the load of the CPU's mask to the branch.
+"""
+
+import re
+import subprocess
+
+from .guard import alone
+from .machine import BUILD
+
+ELF = BUILD / "rouse.elf"
+TARGET_ON, TARGET_OFF = 40, 4
+
+# Class, the row that is measured, and how many records it writes there.
+PAIRS = (("exit", "sbi_base", 2), ("call", "sbi_base", 1),
+         ("device", "plic_load", 1))
+SILENT = "memory"
+
+LINE = re.compile(r"\s*[0-9a-f]+:\s+[0-9a-f]+\s+(\S+)\s*(\S*)")
+BRANCH = ("beqz", "bnez")
+
+
+def _mask_offset():
+    out = subprocess.run(
+        ["gdb-multiarch", "-batch", "-ex",
+         "print (int)&((struct cpu *)0)->trace_mask", ELF],
+        check=True, text=True, stdout=subprocess.PIPE).stdout
+    return int(out.split("=")[1])
+
+
+def _test(lines, i, offset):
+    """Instructions of the test that begins at `i`, or 0."""
+    op, args = lines[i]
+    if not op.startswith("lw") or not args.endswith(f",{offset}(tp)"):
+        return 0
+    reg, n = args.partition(",")[0], 1
+    for op, args in lines[i + 1:i + 12]:
+        words = args.split(",")
+        if op in BRANCH and words[0] == reg:
+            return n + 1
+        if op.startswith("and") and reg in words[1:]:
+            reg, n = words[0], n + 1
+    return 0
+
+
+def hooks():
+    """How many tests of the mask there are, by their instructions."""
+    text = subprocess.run(["riscv64-unknown-elf-objdump", "-d", ELF],
+                          check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    lines = [m.groups() for m in map(LINE.match, text.splitlines()) if m]
+    offset, found = _mask_offset(), {}
+    for i in range(len(lines)):
+        n = _test(lines, i, offset)
+        if n:
+            found[n] = found.get(n, 0) + 1
+    return found
+
+
+def _median(row, word):
+    return alone(append=f'cmd="trace on {word}"', only=(row,),
+                 name=f"trace-{word}")[row].median
+
+
+def measure():
+    """[(class, row, records, instructions on, off)]"""
+    off, silent, out = max(hooks()), {}, []
+    for word, row, records in PAIRS:
+        if row not in silent:
+            silent[row] = _median(row, SILENT)
+        more = _median(row, word) - silent[row]
+        out.append((word, row, records, off + more / records, off))
+    return out

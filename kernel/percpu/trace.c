@@ -1,0 +1,151 @@
+/*
+ * Trace rings.
+ *
+ * The problem: a record must cost some tens of instructions on paths that are
+ * counted in hundreds, wherever it is written, and whoever reads must not slow
+ * the writer, nor be told what never happened.
+ *
+ * Each CPU writes to a ring of its own, so there is nothing to be fought over:
+ * no atomic operation, no lock. The hypervisor has no interrupts, so a record
+ * is not interrupted by another one. `head` counts all records ever written;
+ * record n is in slot n mod size. It is written first and counted after.
+ *
+ *   writer, record n            reader
+ *   (head is n)                 load head: h
+ *   store fence (1)             load fence (3)
+ *   slot[n mod size] = ...      copy slots of records below h
+ *   store fence (2)             load fence (4)
+ *   head = n + 1                load head: m
+ *                               drop those at or below m - size
+ *
+ * (2) and (3): a record that is counted is all there. (1) and (4): if any word
+ * that was copied is of record n, then head was n at least when it was looked
+ * at again, so the record that was in this slot before, n - size, is dropped.
+ *
+ * Invariant: head only grows while the CPU has the ring. A flight recorder's
+ * limit is never; a ring that is to stop has its limit moved to where.
+ *
+ * Rejected: a consumer's position, which makes the writer look at what another
+ * CPU writes; a length for each record (all are 32 bytes, so a slot is a
+ * shift); interrupting the machine to read it (`make trace` stops it as a whole
+ * from outside, which it doesn't notice).
+ */
+#include "kernel/percpu/trace.h"
+
+#include "kernel/time.h"
+
+void trace_ring_init(struct trace_ring *r, struct trace_record *records,
+		     u64 size, u32 cpu, u32 flags)
+{
+	*r = (struct trace_ring){
+		.records = records,
+		.mask = size - 1,
+		.tag = (u64)cpu << 16,
+		.flight = flags & TRACE_FLIGHT,
+		.flags = flags & TRACE_FLIGHT,
+		.limit = flags & TRACE_FLIGHT ? UINT64_MAX : size,
+	};
+}
+
+void trace_freeze(void)
+{
+	for (u32 i = 0; i < cpu_count(); i++)
+		ck_pr_and_32(&cpu_by_index(i)->trace_mask, TRACE_STATS);
+}
+
+/* The ring is full, or has come to where it was to stop. */
+static __attribute__((cold, noinline)) void ring_end(struct trace_ring *r,
+						     bool lost)
+{
+	if (r->flags & TRACE_STOPPED)
+		trace_freeze();
+	else if (lost)
+		ck_pr_store_64(&r->lost, r->lost + 1);
+}
+
+/* Its event has just been recorded. */
+static __attribute__((cold, noinline)) void ring_stop(struct trace_ring *r)
+{
+	u64 end = r->head + r->stop_after;
+
+	if (r->flags & TRACE_STOPPED)
+		return;
+	ck_pr_store_32(&r->flags, r->flags | TRACE_STOPPED);
+	if (end < r->limit)
+		ck_pr_store_64(&r->limit, end);
+	if (!r->stop_after)
+		ring_end(r, false);
+}
+
+/* A leaf but for its rare ends, so it does without a frame, which would be an
+ * eighth of it. */
+__attribute__((optimize("omit-frame-pointer"))) void
+trace_write(u64 event, u32 vcpu, u64 a, u64 b)
+{
+	struct trace_ring *r = cpu_this()->trace;
+	u64 *slot, n;
+
+	n = r->head;
+	if (unlikely(n >= r->limit)) {
+		ring_end(r, true);
+		return;
+	}
+	slot = (u64 *)(void *)&r->records[n & r->mask];
+	/* (1), pairs with (4) in trace_copy: head = n was stored before. */
+	ck_pr_fence_store();
+	ck_pr_store_64(&slot[0], arch_ticks());
+	/* event, cpu and vcpu in one: little-endian. */
+	ck_pr_store_64(&slot[1], (u64)vcpu << 32 | r->tag | event);
+	ck_pr_store_64(&slot[2], a);
+	ck_pr_store_64(&slot[3], b);
+	/* (2), pairs with (3) in trace_copy. */
+	ck_pr_fence_store();
+	ck_pr_store_64(&r->head, n + 1);
+	if (unlikely(event == r->stop_event))
+		ring_stop(r);
+}
+
+static void record_copy(struct trace_record *to, const struct trace_record *at)
+{
+	u64 words[4];
+
+	_Static_assert(sizeof(words) == sizeof(*to), "a record is 4 words");
+	for (u32 i = 0; i < 4; i++)
+		words[i] = ck_pr_load_64((const u64 *)(const void *)at + i);
+	__builtin_memcpy(to, words, sizeof(words));
+}
+
+u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
+	       struct trace_record *out, u64 *first)
+{
+	u64 size = r->mask + 1, head = ck_pr_load_64(&r->head), n, good, skip;
+
+	/* (3), pairs with (2) in trace_write. */
+	ck_pr_fence_load();
+	if (head > size)
+		from = MAX(from, head - size);
+	*first = from;
+	n = from < head ? MIN(max, head - from) : 0;
+	for (u64 i = 0; i < n; i++)
+		record_copy(&out[i], &r->records[(from + i) & r->mask]);
+	/* (4), pairs with (1) in trace_write. */
+	ck_pr_fence_load();
+	head = ck_pr_load_64(&r->head);
+	/* Record `head` may be on its way into the slot of head - size. */
+	good = r->flight && head >= size ? head - size + 1 : 0;
+	if (good <= from)
+		return n;
+	skip = MIN(good - from, n);
+	__builtin_memmove(out, out + skip, (n - skip) * sizeof(*out));
+	*first = from + skip;
+	return n - skip;
+}
+
+u64 trace_chars(const char *name)
+{
+	u64 word = 0;
+
+	for (u32 i = 0; i < 8 && name[i]; i++)
+		word |= (u64)(u8)name[i] << 8 * i;
+	return word;
+}

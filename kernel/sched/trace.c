@@ -1,0 +1,177 @@
+/*
+ * What the scheduler's core records, and its wake-to-run histograms.
+ *
+ * A wake has an id, its number among the wakes of that vCPU. Whoever wins the
+ * right to wake is alone until the owner has the mail, so it may read the
+ * owner's count and leave the id and the moment in the unit, for the dispatch
+ * that ends the wait: in the trace the two are told to belong together, whatever
+ * the clocks of the CPUs say and however often the vCPU moved in between.
+ *
+ * Histograms have a bucket for each power of two of ticks. A dispatch pays
+ * about 20 instructions for one, most of them to find the highest bit without
+ * an instruction for it; the waker some for reading the clock. That is too much
+ * for a wake that takes some hundred, so they are off until asked for (`stats
+ * on`), under the same test as the trace: off, they cost nothing. `trace on
+ * late=` needs the moment as well, and turns the same bit on.
+ *
+ * Rejected: counting always but only the owner's part, from its look at the
+ * mail on: on an idle CPU, where latency is asked for most, that is no time.
+ */
+#include "kernel/sched/trace.h"
+
+#include "kernel/sched/private.h"
+
+static u64 stats_since = TIME_NEVER; /* never: they are off */
+static u64 late_ticks = TIME_NEVER;
+
+/* Leaves but for their rare parts, so they do without frames (as trace_write). */
+#define LEAN __attribute__((optimize("omit-frame-pointer")))
+
+static inline __attribute__((always_inline)) u64 culprit(void)
+{
+	const struct cpu *c = cpu_this();
+	const struct vcpu *v = c->current;
+
+	/* Between turns the CPU does others' work. */
+	return v && ck_pr_load_32(&c->mode) == CPU_GUEST ? v->sched.trace_id :
+							   TRACE_NOBODY;
+}
+
+u32 trace_culprit(void)
+{
+	return culprit();
+}
+
+static inline __attribute__((always_inline)) void wake_record(struct vcpu *v)
+{
+	struct sched_unit *u = &v->sched;
+	u64 id = v->wakes + 1;
+
+	u->wake_due = id;
+	trace_write(TRACE_EV_WAKE, u->trace_id, id, culprit());
+}
+
+/* The same with the wait that begins. */
+static __attribute__((cold, noinline)) void wait_begin(struct vcpu *v,
+						       u64 since_ticks)
+{
+	u64 now = arch_ticks();
+
+	v->sched.woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
+	if (trace_on(TRACE_SCHED))
+		wake_record(v);
+}
+
+LEAN void trace_wake_cold(struct vcpu *v, u64 since_ticks)
+{
+	if (trace_on(TRACE_STATS))
+		wait_begin(v, since_ticks);
+	else
+		wake_record(v);
+}
+
+void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
+			enum sched_why why)
+{
+	u->queued_why = why;
+	trace_write(TRACE_EV_ENQUEUE, u->trace_id, why, core->load);
+}
+
+/* 0 for 0, else the number of the highest bit and one, up to the last. */
+static u32 wait_bucket(u64 ticks)
+{
+	u32 n = 0;
+
+	for (u32 step = 32; step; step /= 2) {
+		if (ticks >> step) {
+			ticks >>= step;
+			n += step;
+		}
+	}
+	return MIN(n + (ticks != 0), WAIT_BUCKETS - 1);
+}
+
+static void wait_count(struct sched_unit *u, u64 waited)
+{
+	u32 i = wait_bucket(waited);
+
+	/* One from before the statistics were turned on says nothing: its
+	 * dispatch was not seen. */
+	if (u->woken_ticks >= ck_pr_load_64(&stats_since))
+		ck_pr_store_64(&u->waits[i], u->waits[i] + 1);
+}
+
+static inline __attribute__((always_inline)) void
+dispatch_record(struct sched_unit *u)
+{
+	u64 wake = u->wake_due;
+
+	u->wake_due = 0;
+	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
+}
+
+/* The same with the wait that it ends. */
+static __attribute__((cold, noinline)) void wait_end(struct sched_unit *u,
+						     u64 now)
+{
+	u64 woken = u->woken_ticks, wake = u->wake_due;
+	u64 waited = woken && (s64)(now - woken) > 0 ? now - woken : 0;
+
+	if (woken)
+		wait_count(u, waited);
+	u->woken_ticks = 0;
+	if (!trace_on(TRACE_SCHED))
+		return;
+	dispatch_record(u);
+	/* A wake of before the recording has no id. */
+	if (wake && waited > ck_pr_load_64(&late_ticks))
+		trace_write(TRACE_EV_LATE, u->trace_id, waited, wake);
+}
+
+LEAN void trace_dispatch_cold(struct sched_unit *u, u64 now)
+{
+	if (trace_on(TRACE_STATS))
+		wait_end(u, now);
+	else
+		dispatch_record(u);
+}
+
+void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
+			 u64 now)
+{
+	static const u16 events[] = {
+		[WHY_PREEMPTED] = TRACE_EV_PREEMPT,
+		[WHY_EXPIRED] = TRACE_EV_SLICE_END,
+		[WHY_YIELD] = TRACE_EV_YIELD,
+	};
+
+	if (core->why < ARRAY_LEN(events) && events[core->why])
+		trace_write(events[core->why], u->trace_id,
+			    now - u->since_ticks, core->load);
+}
+
+void sched_trace_changed(struct cpu *c)
+{
+	bool slow = ck_pr_load_32(&c->trace_mask) & TRACE_ALL;
+
+	for (struct sched_unit *u = core_of(c)->units; u; u = u->next)
+		arch_vcpu_trace(unit_vcpu(u), slow);
+}
+
+void sched_stats_set(bool on)
+{
+	ck_pr_store_64(&stats_since, on ? time_now_ticks() : TIME_NEVER);
+}
+
+void sched_trace_late(u64 ticks)
+{
+	ck_pr_store_64(&late_ticks, ticks);
+}
+
+/* A count may come in between, and be lost or stay: whoever clears while guests
+ * run knows. */
+void sched_vcpu_stats_clear(struct vcpu *v)
+{
+	for (u32 i = 0; i < WAIT_BUCKETS; i++)
+		ck_pr_store_64(&v->sched.waits[i], 0);
+}

@@ -1,0 +1,241 @@
+/*
+ * Recording: how rings come to their CPUs, and what is on.
+ *
+ * Only a CPU itself may change its ring, since it may be in the middle of it
+ * for all that others know. So a change is mail to every CPU: `want` says what
+ * is to be, each CPU takes over its own part of it in the round in which it
+ * looks, and the last one says that it is done. A recording that begins anew
+ * gets its memory before anyone is told, so it can't fail half-way, and what it
+ * replaces is given back after the last CPU has let go of it.
+ *
+ * The way out is not ours: whoever reads a stopped machine's memory starts at
+ * `trace_memory` (tracer_private.h), and `trace dump` copies rings while they
+ * are written (kernel/percpu/trace.c). So a recorded machine executes not an
+ * instruction more for being read.
+ *
+ * Rejected: a virtio-console or other device as the way out (a driver, and a
+ * queue to be fed by the very CPUs that are measured); a ring in shared memory
+ * with a host program that drains it (the same memory can be read without).
+ */
+#include "kernel/tracer.h"
+
+#include "kernel/mem.h"
+#include "kernel/percpu/doorbell.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time.h"
+#include "kernel/tracer_private.h"
+
+struct trace_memory trace_memory = { .magic = TRACE_MEMORY_MAGIC };
+
+static struct tracer_cpu *cpus;
+static struct tracer_config want; /* constant while a change is under way */
+static u64 room;                  /* records on each CPU; 0: none yet */
+static bool stats, anew;
+static bool busy;                 /* a change is under way, or to be ended */
+static u32 left;                  /* CPUs that have not looked; atomic */
+
+/* Do wakes and dispatches look at the time? Only if somebody asks for it. */
+static bool waits_watched(void)
+{
+	return stats ||
+	       (want.mask & TRACE_SCHED && want.late_ticks != TIME_NEVER);
+}
+
+/* A CPU takes its part of `want`. */
+static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct tracer_cpu *t = container_of(n, struct tracer_cpu, mail);
+	u32 old = ck_pr_load_32(&c->trace_mask);
+	u32 mask = want.mask | (waits_watched() ? TRACE_STATS : 0);
+
+	(void)bits, (void)now;
+	if (anew) {
+		trace_ring_init(&t->ring, t->records, room, c->index,
+				want.flags);
+		t->ring.records_hpa = ptr_hpa(t->records).v;
+		t->ring.stop_event = want.stop_event;
+		t->ring.stop_after = want.stop_after;
+		c->trace = &t->ring;
+	}
+	/* Without a ring no class is ever on: trace_write doesn't look. */
+	if (!c->trace)
+		mask &= TRACE_STATS;
+	ck_pr_store_32(&c->trace_mask, mask);
+	if ((mask ^ old) & TRACE_ALL)
+		trace_write(TRACE_EV_MASK, TRACE_NOBODY, mask, old);
+	sched_trace_changed(c);
+	/* Pairs with the acquire in tracer_changing. */
+	ck_pr_fence_release();
+	ck_pr_faa_32(&left, -1u);
+}
+
+int tracer_init(void)
+{
+	cpus = obj_alloc(cpu_count() * sizeof(*cpus));
+	if (!cpus)
+		return -ENOMEM;
+	for (u32 i = 0; i < cpu_count(); i++)
+		mbox_node_init(&cpus[i].mail, look);
+	trace_memory.version = TRACE_VERSION;
+	trace_memory.bytes = sizeof(trace_memory);
+	trace_memory.timebase_hz = timebase_hz;
+	trace_memory.cpus = cpu_count();
+	trace_memory.record_bytes = sizeof(struct trace_record);
+	trace_memory.name_bytes = sizeof(struct trace_name);
+	trace_memory.cpu_bytes = sizeof(*cpus);
+	trace_memory.cpus_hpa = ptr_hpa(cpus).v;
+	trace_memory.wall_ns = host_wall_ns() - ticks_to_ns(time_now_ticks());
+	want.late_ticks = TIME_NEVER;
+	sched_trace_late(TIME_NEVER);
+	return 0;
+}
+
+static void records_free(struct trace_record **records, u32 order)
+{
+	if (*records)
+		page_free(ptr_hpa(*records), order);
+	*records = NULL;
+}
+
+/* Rings of another size for all CPUs, or none. */
+static bool records_alloc(u64 count)
+{
+	u32 order = 0;
+
+	while (PAGE_BYTES << order < count * sizeof(struct trace_record))
+		order++;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct hpa at = page_alloc(order);
+
+		if (hpa_is_none(at)) {
+			while (i--)
+				records_free(&cpus[i].next, order);
+			return false;
+		}
+		cpus[i].next = hpa_ptr(at);
+		cpus[i].next_order = order;
+	}
+	return true;
+}
+
+/* `next` becomes what CPUs take; what they hold now is kept until all have. */
+static void records_take(void)
+{
+	for (u32 i = 0; i < cpu_count(); i++) {
+		struct tracer_cpu *t = &cpus[i];
+
+		t->old = t->records;
+		t->old_order = t->order;
+		t->records = t->next;
+		t->order = t->next_order;
+		t->next = NULL;
+	}
+}
+
+static void change(void)
+{
+	busy = true;
+	trace_memory.mask = (room ? want.mask : 0) | (stats ? TRACE_STATS : 0);
+	sched_trace_late(want.mask ? want.late_ticks : TIME_NEVER);
+	ck_pr_store_32(&left, cpu_count());
+	/* The nodes' release is in doorbell_post. */
+	for (u32 i = 0; i < cpu_count(); i++)
+		doorbell_post(cpu_by_index(i), &cpus[i].mail, 0);
+}
+
+int tracer_start(const struct tracer_config *cfg)
+{
+	u64 records = cfg->records ? cfg->records :
+		      room	   ? room :
+				     TRACER_RECORDS;
+
+	if (tracer_changing())
+		return -EBUSY;
+	if (records != room) {
+		if (!records_alloc(records))
+			return -ENOMEM;
+		records_take();
+		room = records;
+	}
+	want = *cfg;
+	anew = true;
+	change();
+	return 0;
+}
+
+int tracer_mask(u32 mask)
+{
+	if (tracer_changing())
+		return -EBUSY;
+	want.mask = mask;
+	anew = false;
+	change();
+	return 0;
+}
+
+int tracer_stats(bool on)
+{
+	if (tracer_changing())
+		return -EBUSY;
+	if (on != stats)
+		sched_stats_set(on);
+	stats = on;
+	/* A recording that has stopped by its event stays so. */
+	want.mask &= ck_pr_load_32(&cpu_this()->trace_mask);
+	anew = false;
+	change();
+	return 0;
+}
+
+bool tracer_changing(void)
+{
+	if (!busy)
+		return false;
+	if (ck_pr_load_32(&left))
+		return true;
+	/* Pairs with the release in look: they have let go of the old rings. */
+	ck_pr_fence_acquire();
+	for (u32 i = 0; i < cpu_count(); i++)
+		records_free(&cpus[i].old, cpus[i].old_order);
+	busy = false;
+	return false;
+}
+
+const struct trace_ring *tracer_ring(u32 cpu)
+{
+	return room ? &cpus[cpu].ring : NULL;
+}
+
+void tracer_status(struct tracer_status *out)
+{
+	*out = (struct tracer_status){
+		.mask = (ck_pr_load_32(&cpu_this()->trace_mask) & TRACE_ALL) |
+			(stats ? TRACE_STATS : 0),
+		.flags = want.flags & TRACE_FLIGHT,
+		.records = room,
+		.stop_event = want.stop_event,
+		.stop_after = want.stop_after,
+		.late_ticks = want.late_ticks,
+	};
+	for (u32 i = 0; room && i < cpu_count(); i++)
+		out->flags |= ck_pr_load_32(&cpus[i].ring.flags) &
+			      TRACE_STOPPED;
+}
+
+void tracer_file(struct trace_file *out)
+{
+	*out = (struct trace_file){
+		.magic = TRACE_FILE_MAGIC,
+		.version = TRACE_VERSION,
+		.head_bytes = sizeof(*out),
+		.timebase_hz = timebase_hz,
+		.cpus = cpu_count(),
+		.names = ck_pr_load_32(&trace_memory.names),
+		.record_bytes = sizeof(struct trace_record),
+		.name_bytes = sizeof(struct trace_name),
+		.cpu_bytes = sizeof(struct trace_file_cpu),
+		.mask = ck_pr_load_32(&trace_memory.mask),
+		.taken_ticks = time_now_ticks(),
+		.wall_ns = trace_memory.wall_ns,
+	};
+}

@@ -1,0 +1,331 @@
+"""Traces: what comes out is what happened, by every way out.
+
+Machines count instructions (-icount), so what is recorded does not depend on
+the build host. Traces are taken as `make trace` does, out of the memory of a
+machine that stands still; what the tools make of them is read by the programs
+that people read them with (babeltrace2), or by protoc.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+from harness import TOP, Case
+from labs import guest, lab
+
+sys.path.insert(0, str(TOP / "tools"))
+from tracelib import capture, ctf, form, model, perfetto  # noqa: E402
+
+E = form.NUMBER
+
+
+class Run:
+    """A machine that went through a script, and stands at its end.
+
+    Nothing is typed: the commands are the lab's, so that a run with -icount is
+    the same each time. `-action shutdown=pause` leaves the memory of a machine
+    that has powered off.
+    """
+
+    def __init__(self, t, guests, steps, scheduler=None, smp=2, limit=200):
+        path = f"/tmp/rouse-trace-{id(self):x}-{id(t):x}"
+        self.m = t.boot(
+            lab=lab(*guests, scheduler=scheduler,
+                    boot=["watch off", *steps, "poweroff"]), smp=smp,
+            options=["-icount", f"shift={t.args.get('shift', 1)},sleep=off",
+                     "-action", "shutdown=pause",
+                     "-qmp", f"unix:{path},server=on,wait=off"])
+        self.m.expect(r"^rouse> poweroff", limit)
+        qmp = capture.Qmp(path, 60)
+        while qmp.run("query-status")["running"]:
+            time.sleep(0.1)
+        self.trace = capture.from_qemu(qmp, TOP / "build" / "rouse.elf")
+        qmp.run("quit")
+        self.m.wait()
+
+    def json(self, kind):
+        """Objects of that type which the script printed."""
+        return [json.loads(line) for line in re.findall(
+            rf'^{{"type":"{kind}".*}}$', self.m.text, re.M)]
+
+
+def rows(trace, *names):
+    wanted = {E[n] for n in names}
+    return [r for r in trace.merged() if r[1] in wanted]
+
+
+def pingpong(rounds):
+    return guest("pp", "pingpong", vcpus=2, bootargs=f"rounds={rounds}",
+                 autostart=False)
+
+
+ONCE = ["guest start pp", "guest wait pp"]
+
+
+def ponged(t, rounds=100):
+    """A whole life of a guest, from before it begins till it has ended."""
+    run = Run(t, [pingpong(rounds)],
+              ["stats on", "trace on size=4096", *ONCE, "trace off",
+               "stats -j", "vcpu list -j"])
+    t.check(run.trace.count() > 2000, f"only {run.trace.count()} records")
+    t.equal([(c.first, c.lost) for c in run.trace.cpus], [(0, 0)] * 2,
+            "records missing")
+    return run, run.trace
+
+
+def wakes_end(t, trace):
+    """Each wake is followed by one dispatch with its id, or by the end."""
+    open_, count = {}, 0
+    for time, event, cpu, vcpu, a, b in trace.merged():
+        if event == E["WAKE"]:
+            t.check(vcpu not in open_, f"tick {time}: {vcpu} is woken twice")
+            open_[vcpu] = a
+            count += 1
+        elif event == E["DISPATCH"] and b:
+            t.equal(open_.pop(vcpu, None), b, f"tick {time}: wake dispatched")
+        elif event in (E["DISPATCH"], E["BLOCK"]):
+            t.check(vcpu not in open_, f"tick {time}: {vcpu} runs or sleeps, "
+                    "and its wake is not ended")
+        elif event == E["VCPU_OFF"]:
+            open_.pop(vcpu, None)
+    return count
+
+
+def wakes(t):
+    run, trace = ponged(t)
+    count = wakes_end(t, trace)
+    t.check(count > 100, f"only {count} wakes")
+    t.equal(sum(v["wakes"] for v in run.json("vcpu")), count,
+            "wakes by the listing")
+
+
+def runstates(t):
+    """What the trace says of each vCPU's time adds up, and is what the
+    hypervisor's own accounting says, but for the way from the moment that is
+    accounted to the moment that is recorded."""
+    run, trace = ponged(t)
+    told = model.Model(trace)
+    t.equal(told.problems, [], "impossible")
+    stats = {s["vcpu"]: s for s in run.json("stats")}
+    # The first word on a vCPU is that it is started, in the guest's way.
+    for vcpu, (begin, sums) in told.sums().items():
+        t.equal(sum(sums.values()), told.end - begin, "sum of the runstates")
+        own = stats[trace.names[vcpu].index]
+        turns = len([r for r in rows(trace, "DISPATCH", "BLOCK", "WAKE",
+                                     "TASK") if r[3] in (vcpu, form.NOBODY)])
+        for state in ("running", "blocked", "runnable"):
+            apart = abs(own[f"{state}_ns"] - trace.ns(sums[state]))
+            t.check(apart <= 4000 * turns, f"vCPU {vcpu} {state}: "
+                    f"{own[f'{state}_ns']} ns by stats, "
+                    f"{trace.ns(sums[state])} ns by the trace")
+    # Exits are counted where they are recorded.
+    for vcpu, name in trace.names.items():
+        own = stats[name.index]
+        t.equal(own["exits"], len([r for r in rows(trace, "EXIT")
+                                   if r[3] == vcpu]), "exits")
+        t.equal(sum(own["exits_by"].values()), own["exits"], "by reason")
+        t.equal(own["exits_by"]["sbi"], len([
+            r for r in rows(trace, "CALL") if r[3] == vcpu]), "SBI calls")
+        t.equal(sum(w["count"] for w in own["waits"]), own["wakes"],
+                "waits in the histogram")
+
+
+def exported(t):
+    """babeltrace2 and protoc read what the tools write."""
+    _, trace = ponged(t)
+    folder = t.folder / "ctf"
+    ctf.write(trace, folder)
+    done = subprocess.run(["babeltrace2", "--clock-cycles", folder], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    t.equal((done.returncode, done.stderr), (0, ""), "babeltrace2")
+    lines = done.stdout.splitlines()
+    t.equal(len(lines), trace.count(), "events that babeltrace2 reads")
+    seen = re.compile(r"\[(\d+)\].*? (\w+): .*cpu = (\d+), vcpu = \( "
+                      r"\"?([^\" ]+)\"? : container = (\d+)")
+    ours = sorted((r[0], form.EVENTS[r[1]].name.lower(), r[2],
+                   trace.who(r[3]), r[3]) for r in trace.merged())
+    theirs = sorted((int(k[1]), k[2], int(k[3]), k[4], int(k[5]))
+                    for k in map(seen.search, lines))
+    base = theirs[0][0] - ours[0][0]  # the clock's offset
+    t.equal([(x[0] - base, *x[1:]) for x in theirs], ours, "the events")
+    wake = next(r for r in trace.merged() if r[1] == E["WAKE"])
+    t.check(any(f"wake_id = {wake[4]}, by_vcpu = {wake[5]} " in l
+                for l in lines), "a wake's words are not there")
+    flows(t, trace)
+
+
+def flows(t, trace):
+    path = t.folder / "trace.perfetto"
+    perfetto.write(trace, path)
+    done = subprocess.run(
+        ["protoc", f"--proto_path={TOP}/tools/tracelib",
+         "--decode=rouse.Trace", "perfetto.proto"], text=True,
+        stdin=open(path, "rb"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    t.equal((done.returncode, done.stderr), (0, ""), "protoc")
+    t.check(not re.search(r"^ *\d+:", done.stdout, re.M),
+            "a field that perfetto.proto does not have")
+    out = done.stdout
+    begun = re.findall(r"^    flow_ids: (\d+)", out, re.M)
+    ended = re.findall(r"^    terminating_flow_ids: (\d+)", out, re.M)
+    t.check(len(begun) > 100, f"only {len(begun)} arrows")
+    t.equal(sorted(begun), sorted(ended), "arrows that begin and end")
+    names = re.findall(r'track_descriptor {\s*uuid: (\d+)\s*name: "([^"]*)"',
+                       out)
+    t.equal(len({uuid for uuid, _ in names}), len(names), "tracks' numbers")
+    for wanted in ("CPU 0", "CPU 1", "pp", "vCPU 0", "vCPU 1"):
+        t.check(wanted in [n for _, n in names], f"no track {wanted}")
+    # Slices of each track are closed in the order in which they were opened.
+    depth = {}
+    for kind, track in re.findall(
+            r"type: TYPE_SLICE_(\w+)\s*track_uuid: (\d+)", out):
+        depth[track] = depth.get(track, 0) + (1 if kind == "BEGIN" else -1)
+        t.check(depth[track] in (0, 1, 2), f"depth {depth[track]}")
+    t.equal(set(depth.values()), {0}, "slices left open")
+    times = [int(x) for x in re.findall(r"^  timestamp: (\d+)", out, re.M)]
+    t.equal(times, sorted(times), "the order of time")
+
+
+SLEEPERS = "hz=200 seconds=0"
+
+
+def queues(t):
+    """More vCPUs than CPUs, some of them sleepers: nobody is passed over. It is
+    recorded from their start, since who waits before is not known to wait."""
+    policy, knobs = t.args["policy"], t.args["knobs"]
+    guests = [guest(f"g{i}", "tick" if i % 2 else "spin", vcpus=2,
+                    bootargs=SLEEPERS if i % 2 else None, autostart=False,
+                    **k)
+              for i, k in enumerate(knobs)]
+    names = " ".join(f"g{i}" for i in range(len(guests)))
+    trace = Run(t, guests, ["trace on sched,life,policy size=4096",
+                            f"guest start {names}",
+                            f"sleep {t.args['seconds']}", "trace off"], policy,
+                t.args["smp"]).trace
+    t.equal([c.first for c in trace.cpus], [0] * t.args["smp"], "overwritten")
+    level = {n.vcpu: knobs[int(n.guest[1:])].get("priority", 0)
+             for n in trace.names.values()}
+    t.equal(model.queue_order(trace, level.get)[:5], [], "passed over")
+    told = model.Model(trace)
+    t.equal(told.problems[:5], [], "impossible")
+    dispatches = len(rows(trace, "DISPATCH"))
+    t.check(dispatches > 200 and len(rows(trace, "SLICE_END")) > 20,
+            f"only {dispatches} dispatches")
+
+
+def console(t):
+    """`trace dump` and the machine's memory say the same."""
+    # 512 records a CPU, so that the oldest are overwritten.
+    run = Run(t, [pingpong(100)], ["trace on size=16", *ONCE, "trace off",
+                                   "trace dump"])
+    by_console = capture.from_console(run.m.text)
+    for a, b in zip(run.trace.cpus, by_console.cpus):
+        t.check(a.first > 0 and len(a.records) > 500, "nothing overwritten")
+        t.equal((b.first, b.lost, b.records), (a.first, a.lost, a.records),
+                f"CPU {a.cpu}")
+    t.equal(by_console.names, run.trace.names, "names")
+    # A line that got lost is told.
+    text = re.sub(r"^trace:5:.*\n", "", run.m.text, flags=re.M)
+    try:
+        capture.from_console(text, "log")
+        t.check(False, "a line was missing and nobody said so")
+    except form.Error as error:
+        t.equal(str(error).split(",")[1], " the first is trace:5:", "error")
+
+
+def stopped(t):
+    """It ends at its event, and what came before is kept."""
+    run = Run(t, [pingpong(20)],
+              ["trace on size=16 stop=GUEST_STATE", *ONCE, "trace status -j"])
+    status = run.json("trace")[0]
+    t.equal((status["on"], status["stopped"], status["stop"]),
+            (False, True, "GUEST_STATE"), "the status")
+    last = [c.records[-1][1] for c in run.trace.cpus
+            if c.flags & form.STOPPED]
+    t.equal(last, [E["GUEST_STATE"]], "the last record")
+    t.check(not rows(run.trace, "DISPATCH"), "records after the end")
+
+
+def late(t):
+    """A wait that is longer than it may be ends it, some records later."""
+    trace = Run(t, [pingpong(20)],
+                ["trace on size=16 late=0 stop=LATE after=5", *ONCE]).trace
+    c = next(c for c in trace.cpus if c.flags & form.STOPPED)
+    t.equal(c.records[-6][1], E["LATE"], "five records before the end")
+    waited = {(w.vcpu, w.wake_id): w.ran - w.woken
+              for w in model.Model(trace).waits}
+    r = c.records[-6]
+    # What is recorded is a little later than what it is about.
+    t.check(r[4] > 0 and abs(waited[r[3], r[5]] - r[4]) < 100,
+            f"LATE by {r[4]} ticks, recorded are {waited[r[3], r[5]]}")
+
+
+def fills(t):
+    """A ring that keeps the first records counts the others."""
+    run = Run(t, [pingpong(20)], ["trace on size=1 mode=fill", *ONCE,
+                                  "trace off", "trace status -j"])
+    for status, c in zip(run.json("trace_cpu"), run.trace.cpus):
+        t.equal((status["kept"], status["overwritten"]), (32, 0), "kept")
+        t.check(status["lost"] > 0 and c.lost == status["lost"], "lost")
+        t.equal((c.first, len(c.records)), (0, 32), "the first")
+
+
+def names(t):
+    """Numbers of vCPUs stay with their guests, also when these are gone."""
+    trace = Run(t, [guest("first", "hello", autostart=False)], [
+        "trace on size=1024", "guest start first", "guest wait first",
+        "guest destroy first", "guest create second vcpus=2 memory=16M "
+        "kernel=baremetal/hello.elf autostart=on", "guest wait second"]).trace
+    t.equal([trace.who(v) for v in sorted(trace.names)],
+            ["first:0", "second:0", "second:1"], "names")
+    t.check(trace.names[0].gone > 0 and not trace.names[1].gone, "who is gone")
+    on = [trace.who(r[3]) for r in rows(trace, "VCPU_ON")]
+    t.equal(on[:2], ["first:0", "second:0"], "started")
+
+
+def make(t):
+    """`tools/trace run`, all of it, on a lab that ends the machine itself."""
+    path = t.folder / "own.dts"
+    path.write_text(lab(guest("pp", "pingpong", vcpus=2,
+                              bootargs="rounds=100"), poweroff=True))
+    done = subprocess.run(
+        [TOP / "tools" / "trace", "run", "60", "--size", "1024", "--out",
+         t.folder / "out"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LAB": str(path),
+             "APPEND": 'sched=rr cmd="sched list"'})
+    t.equal(done.returncode, 0, done.stderr)
+    for what in ("From wake to run:", "pp:1", "Shares of each CPU:", "sbi ipi",
+                 "trace.perfetto", "babeltrace2"):
+        t.check(what in done.stdout, f"{what!r} is not in the summary")
+    for name in ("trace.bin", "trace.perfetto", "ctf/metadata", "summary.txt"):
+        t.check((t.folder / "out" / name).stat().st_size, f"{name} is empty")
+    text = subprocess.run([TOP / "tools" / "trace", "text", t.folder / "out"
+                           / "trace.bin"], text=True, stdout=subprocess.PIPE)
+    t.check("\tpp:0\tWAKE\twake=1\tby=" in text.stdout, "no WAKE as text")
+
+
+def tests(full):
+    prio = [{"priority": p} for p in (5, 5, 9, 5)]
+    cases = [
+        Case("every_wake_has_one_dispatch", wakes),
+        Case("runstates_and_exits_are_those_of_the_accounting", runstates),
+        Case("babeltrace2_and_protoc_read_what_is_written", exported),
+        Case("nobody_runs_while_an_older_equal_waits_rr", queues, policy="rr",
+             knobs=[{}] * 4, smp=1, seconds=4, shift=5, timeout=240),
+        Case("nobody_runs_while_an_older_equal_waits_fp", queues, policy="fp",
+             knobs=prio, smp=1, seconds=4, shift=5, timeout=240),
+        Case("the_console_gives_what_the_memory_holds", console),
+        Case("a_recording_ends_at_its_event", stopped),
+        Case("a_long_wait_ends_a_recording", late),
+        Case("a_ring_that_keeps_the_first_counts_the_rest", fills),
+        Case("names_outlive_their_guests", names),
+        Case("one_command_takes_and_converts", make),
+    ]
+    if full:
+        cases += [Case(f"nobody_is_passed_over_{policy}_on_2_harts", queues,
+                       policy=policy, knobs=knobs, smp=2, seconds=4, shift=5,
+                       timeout=400)
+                  for policy, knobs in (("rr", [{}] * 6), ("fp", prio * 2))]
+    return cases

@@ -1,0 +1,216 @@
+"""The format of traces: what kernel/trace.h says, read from there.
+
+    trace = read(path)
+    for time, event, cpu, vcpu, a, b in trace.merged(): ...
+
+Times are ticks; trace.ns(ticks) are nanoseconds. Events are numbers; EVENTS
+maps them to Event(name, cls, a, b, text), NUMBER maps names to numbers.
+"""
+
+import heapq
+import re
+import struct
+from collections import namedtuple
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+HEADER = TOP / "kernel" / "trace.h"
+
+NOBODY = 0xffffffff
+NEVER = 0xffffffffffffffff
+FLIGHT, STOPPED = 1, 2
+
+MAGIC = b"ROUSETRC"
+FILE = struct.Struct("<8sIIQIIIIIIQQ")
+NAME = struct.Struct("<IIIIQQ32s")
+CPU = struct.Struct("<IIQQQ")
+RECORD = struct.Struct("<QHHIQQ")
+assert (FILE.size, NAME.size, CPU.size, RECORD.size) == (64, 64, 32, 32)
+
+Event = namedtuple("Event", "number name cls a b text")
+Name = namedtuple("Name", "vcpu guest_id index guest born gone")
+
+
+class Error(Exception):
+    """Something is wrong with a trace; the text is one line for a person."""
+
+
+def events(path=HEADER):
+    """The table TRACE_EVENTS: {number: Event}."""
+    text = path.read_text().replace("\\\n", " ")
+    table = re.search(r"#define TRACE_EVENTS\(X\)(.*)", text).group(1)
+    # Strings that stand side by side are one, as in C.
+    table = re.sub(r'([^,\s])"\s+"', r"\1", table)
+    row = re.compile(r'X\((0x[0-9a-f]+), (\w+), (\w+), "(\w*)", "(\w*)",'
+                     r'\s*"([^"]*)"\)')
+    out = {}
+    for m in row.finditer(table):
+        number = int(m[1], 16)
+        if number in out:
+            raise Error(f"{path}: two events have the number {m[1]}")
+        out[number] = Event(number, *m.groups()[1:])
+    if len(out) != table.count("X("):
+        raise Error(f"{path}: a row of TRACE_EVENTS is written in another way")
+    return out
+
+
+def classes(path=HEADER):
+    """The table TRACE_CLASSES: [(bit, NAME, word, text)]."""
+    text = path.read_text().replace("\\\n", " ")
+    table = re.search(r"#define TRACE_CLASSES\(X\)(.*)", text).group(1)
+    return [(int(m[1]), m[2], m[3], m[4]) for m in re.finditer(
+        r'X\((\d+), (\w+), "(\w+)", "([^"]*)"\)', table)]
+
+
+EVENTS = events()
+NUMBER = {e.name: n for n, e in EVENTS.items()}
+WAKE, DISPATCH = NUMBER["WAKE"], NUMBER["DISPATCH"]
+HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
+
+
+class Cpu:
+    """One CPU's records, oldest first, as tuples."""
+
+    def __init__(self, cpu):
+        self.cpu = cpu
+        self.flags = 0
+        self.first = 0      # number of the first record
+        self.lost = 0
+        self.gaps = 0       # records missing in between
+        self.records = []
+
+
+class Trace:
+    def __init__(self, hz, cpus, names=(), mask=0, taken=0, wall_ns=0):
+        self.hz = hz
+        self.cpus = [Cpu(i) for i in range(cpus)]
+        self.names = {n.vcpu: n for n in names}
+        self.mask, self.taken, self.wall_ns = mask, taken, wall_ns
+
+    def ns(self, ticks):
+        return ticks * 1000000000 // self.hz
+
+    def who(self, vcpu):
+        """A vCPU's name, "linux0:1"."""
+        if vcpu == NOBODY:
+            return "-"
+        name = self.names.get(vcpu)
+        return f"{name.guest}:{name.index}" if name else f"vcpu{vcpu}"
+
+    def count(self):
+        return sum(len(c.records) for c in self.cpus)
+
+    def span(self):
+        """First and last tick for which every CPU's records are there."""
+        some = [c.records for c in self.cpus if c.records]
+        if not some:
+            return 0, 0
+        begin = max((c.records[0][0] for c in self.cpus
+                     if c.records and c.first), default=0)
+        return (max(begin, min(r[0][0] for r in some)),
+                max(r[-1][0] for r in some))
+
+    def merged(self):
+        """All records in an order in which they can have happened: by time,
+        a CPU's own as they came, and among equals causes first."""
+        rows = heapq.merge(*(c.records for c in self.cpus),
+                           key=lambda r: r[0])
+        tie, at = [], None
+        for r in rows:
+            if r[0] != at:
+                yield from settle(tie)
+                tie, at = [], r[0]
+            tie.append(r)
+        yield from settle(tie)
+
+
+def settle(tie):
+    """Records of one tick: wakes before the dispatches that they lead to,
+    hand-overs before arrivals, and each CPU's in their order."""
+    if len(tie) < 2 or len({r[2] for r in tie}) < 2:
+        return tie
+    queues = {}
+    for r in tie:
+        queues.setdefault(r[2], []).append(r)
+    due = {(r[3], r[4]) for r in tie if r[1] == WAKE}
+    moves = [r[3] for r in tie if r[1] == HANDOVER]
+    out = []
+
+    def blocked(r):
+        return ((r[1] == DISPATCH and (r[3], r[5]) in due)
+                or (r[1] == MIGRATE and r[3] in moves))
+
+    while queues:
+        cpu = next((c for c, q in queues.items() if not blocked(q[0])),
+                   next(iter(queues)))
+        r = queues[cpu].pop(0)
+        if not queues[cpu]:
+            del queues[cpu]
+        due.discard((r[3], r[4]) if r[1] == WAKE else None)
+        if r[1] == HANDOVER and r[3] in moves:
+            moves.remove(r[3])
+        out.append(r)
+    return out
+
+
+def parse_names(data, count):
+    for i in range(count):
+        vcpu, guest_id, index, flags, born, gone, guest = NAME.unpack_from(
+            data, i * NAME.size)
+        if flags & 1:
+            yield Name(vcpu, guest_id, index,
+                       guest.split(b"\0")[0].decode("latin-1"), born, gone)
+
+
+def parse(data, where="trace"):
+    """A trace from the bytes of a file."""
+    if len(data) < FILE.size or data[:8] != MAGIC:
+        raise Error(f"{where}: no trace of Rouse (it begins with "
+                    f"{data[:8]!r}, expected {MAGIC!r})")
+    (_, version, head, hz, cpus, names, record_bytes, name_bytes, cpu_bytes,
+     mask, taken, wall) = FILE.unpack_from(data)
+    if version != 1:
+        raise Error(f"{where}: version {version}; this tool reads version 1")
+    if (record_bytes, name_bytes, cpu_bytes) != (32, 64, 32) or head < 64:
+        raise Error(f"{where}: damaged: sizes {record_bytes}, {name_bytes}, "
+                    f"{cpu_bytes} in its head; expected 32, 64, 32")
+    at = head + names * NAME.size
+    if len(data) < at:
+        raise Error(f"{where}: ends within its names, at {len(data)} bytes")
+    trace = Trace(hz, cpus, parse_names(data[head:], names), mask, taken, wall)
+    while at < len(data):
+        if len(data) - at < CPU.size:
+            raise Error(f"{where}: ends within a CPU's head, at {at}")
+        cpu, flags, first, records, lost = CPU.unpack_from(data, at)
+        at += CPU.size
+        end = at + records * RECORD.size
+        if cpu >= cpus or end > len(data):
+            raise Error(f"{where}: damaged at {at}: {records} records of CPU "
+                        f"{cpu}, but {len(data) - at} bytes are left")
+        c = trace.cpus[cpu]
+        if c.records:
+            c.gaps += first - (c.first + len(c.records) + c.gaps)
+        else:
+            c.first = first
+        c.flags, c.lost = flags, lost
+        c.records.extend(RECORD.iter_unpack(data[at:end]))
+        at = end
+    return trace
+
+
+def read(path):
+    return parse(Path(path).read_bytes(), str(path))
+
+
+def write(trace, path):
+    names = sorted(trace.names.values())
+    with open(path, "wb") as out:
+        out.write(FILE.pack(MAGIC, 1, FILE.size, trace.hz, len(trace.cpus),
+                            len(names), RECORD.size, NAME.size, CPU.size,
+                            trace.mask, trace.taken, trace.wall_ns))
+        for n in names:
+            out.write(NAME.pack(n.vcpu, n.guest_id, n.index, 1, n.born, n.gone,
+                                n.guest.encode("latin-1")))
+        for c in trace.cpus:
+            out.write(CPU.pack(c.cpu, c.flags, c.first, len(c.records), c.lost))
+            out.write(b"".join(RECORD.pack(*r) for r in c.records))

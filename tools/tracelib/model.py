@@ -1,0 +1,333 @@
+"""What the records mean: who ran where, who waited for whom, and for how long.
+
+    m = Model(trace)
+    m.states    {vcpu: [Span(what, begin, end, cpu)]}: running, runnable,
+                blocked, offline; spans of a vCPU follow each other closely
+    m.turns     {cpu: [Span(what, begin, end, vcpu)]}: run, idle, task
+    m.exits     [Exit]; m.waits [Wait]; m.raised [Raised]
+    m.problems  sentences about what can't be, such as a wake without dispatch
+
+All in one pass over the records in an order in which they can have happened.
+What was going on when the trace begins is unknown until a record tells.
+"""
+
+from collections import defaultdict, namedtuple
+
+from .form import EVENTS, NOBODY, NUMBER
+
+Span = namedtuple("Span", "what begin end at")
+Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
+Wait = namedtuple("Wait", "vcpu wake_id woken ran from_cpu cpu by")
+Raised = namedtuple("Raised", "vcpu virq raised handled")
+
+RUNNING, RUNNABLE, BLOCKED, OFFLINE = (
+    "running", "runnable", "blocked", "offline")
+
+INTERRUPT = 1 << 63
+CAUSES = {
+    INTERRUPT | 1: "doorbell", INTERRUPT | 5: "timer",
+    INTERRUPT | 9: "external", 10: "sbi", 20: "fetch fault",
+    21: "load fault", 22: "virtual instruction", 23: "store fault",
+}
+EXTENSIONS = {
+    0x10: "base", 0x54494d45: "time", 0x735049: "ipi", 0x52464e43: "rfence",
+    0x48534d: "hsm", 0x53525354: "srst", 0x4442434e: "dbcn", 0x504d55: "pmu",
+    0x535441: "sta", 0: "legacy set_timer", 1: "legacy putchar",
+}
+# Bits of virq that end in the guest, what they are called, and hvip's bit.
+VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
+
+
+def chars(word):
+    """A word that holds characters."""
+    return word.to_bytes(8, "little").split(b"\0")[0].decode("latin-1")
+
+
+def cause_name(cause):
+    return CAUSES.get(cause, f"cause {cause & ~INTERRUPT}")
+
+
+class Model:
+    def __init__(self, trace):
+        self.trace = trace
+        self.begin, self.end = trace.span()
+        self.states = defaultdict(list)
+        self.turns = defaultdict(list)
+        self.exits, self.waits, self.raised = [], [], []
+        self.problems = []
+        self.state = {}      # vcpu: (what, since, cpu)
+        self.turn = {}       # cpu: (what, since, vcpu or name)
+        self.inside = {}     # vcpu: (cause, since, cpu, detail) of its exit
+        self.wakes = {}      # vcpu: (id, time, cpu, by), not yet dispatched
+        self.last_wake = {}  # vcpu: id
+        self.up = defaultdict(dict)   # vcpu: {virq bit: time}
+        self.injected = defaultdict(int)
+        self.before_pause = {}
+        handlers = {n: getattr(self, "on_" + e.name.lower(), None)
+                    for n, e in EVENTS.items()}
+        for r in trace.merged():
+            if r[0] < self.begin:
+                continue
+            self.cpu_wakes_up(r)
+            handler = handlers.get(r[1])
+            if handler:
+                handler(*r)
+        self.close()
+
+    # --- spans ---
+
+    def become(self, vcpu, what, time, cpu):
+        old = self.state.get(vcpu)
+        if old and old[0] == what and old[2] == cpu:
+            return
+        if old and time > old[1]:
+            self.states[vcpu].append(Span(old[0], old[1], time, old[2]))
+        self.state[vcpu] = (what, time, cpu)
+
+    def occupy(self, cpu, what, time, who):
+        old = self.turn.get(cpu)
+        if old and time > old[1]:
+            self.turns[cpu].append(Span(old[0], old[1], time, old[2]))
+        self.turn[cpu] = (what, time, who) if what else None
+
+    def leave(self, vcpu, cpu, time):
+        """The vCPU no longer has its CPU."""
+        self.exit_ends(vcpu, time)
+        old = self.turn.get(cpu)
+        if old and old[0] == "run" and old[2] == vcpu:
+            self.occupy(cpu, None, time, None)
+
+    def exit_ends(self, vcpu, time):
+        old = self.inside.pop(vcpu, None)
+        if old:
+            self.exits.append(Exit(vcpu, old[2], old[0], old[3], old[1], time))
+
+    def cpu_wakes_up(self, r):
+        """A CPU that waits does so until its next record of any kind."""
+        old = self.turn.get(r[2])
+        if old and old[0] == "idle":
+            self.occupy(r[2], None, r[0], None)
+
+    def seen_running(self, vcpu, cpu, time):
+        """The trace begins in the middle of its turn."""
+        if vcpu not in self.state:
+            self.become(vcpu, RUNNING, time, cpu)
+            self.occupy(cpu, "run", time, vcpu)
+
+    def close(self):
+        for vcpu, (what, since, cpu) in self.state.items():
+            self.exit_ends(vcpu, self.end)
+            if self.end > since:
+                self.states[vcpu].append(Span(what, since, self.end, cpu))
+        for cpu, old in self.turn.items():
+            if old and self.end > old[1]:
+                self.turns[cpu].append(Span(old[0], old[1], self.end, old[2]))
+
+    def problem(self, time, text):
+        self.problems.append(f"at tick {time}: {text}")
+
+    # --- turns ---
+
+    def on_dispatch(self, time, _, cpu, vcpu, why, wake):
+        woken = self.wakes.pop(vcpu, None)
+        if wake and woken and woken[0] == wake:
+            self.waits.append(Wait(vcpu, wake, woken[1], time, woken[2], cpu,
+                                   woken[3]))
+        elif woken:
+            self.problem(time, f"{self.trace.who(vcpu)} is dispatched for "
+                         f"wake {wake}, but was woken as {woken[0]}")
+        old = self.turn.get(cpu)
+        if old and old[0] == "run" and old[2] != vcpu:
+            self.problem(time, f"CPU {cpu} dispatches {self.trace.who(vcpu)} "
+                         f"while {self.trace.who(old[2])} has it")
+        self.become(vcpu, RUNNING, time, cpu)
+        self.occupy(cpu, "run", time, vcpu)
+
+    def on_block(self, time, _, cpu, vcpu, deadline, b):
+        self.leave(vcpu, cpu, time)
+        self.become(vcpu, BLOCKED, time, cpu)
+
+    def on_stay(self, time, _, cpu, vcpu, a, b):
+        self.become(vcpu, RUNNING, time, cpu)
+        self.occupy(cpu, "run", time, vcpu)
+
+    def put_back(self, time, _, cpu, vcpu, ran, load):
+        self.leave(vcpu, cpu, time)
+        self.become(vcpu, RUNNABLE, time, cpu)
+
+    on_preempt = on_slice_end = on_yield = put_back
+
+    def on_enqueue(self, time, _, cpu, vcpu, why, load):
+        if self.state.get(vcpu, ("",))[0] == RUNNING:
+            self.leave(vcpu, self.state[vcpu][2], time)
+        self.become(vcpu, RUNNABLE, time, cpu)
+
+    def on_wake(self, time, _, cpu, vcpu, wake, by):
+        if vcpu in self.wakes:
+            self.problem(time, f"{self.trace.who(vcpu)} is woken as {wake} "
+                         f"before wake {self.wakes[vcpu][0]} was dispatched")
+        last = self.last_wake.get(vcpu)
+        if last is not None and wake <= last:
+            self.problem(time, f"{self.trace.who(vcpu)}: wake {wake} comes "
+                         f"after wake {last}")
+        self.last_wake[vcpu] = wake
+        self.wakes[vcpu] = (wake, time, cpu, by)
+        if self.state.get(vcpu, ("",))[0] == OFFLINE:
+            self.before_pause[vcpu] = RUNNABLE
+        else:
+            self.become(vcpu, RUNNABLE, time, cpu)
+
+    def on_cpu_wait(self, time, _, cpu, vcpu, deadline, load):
+        self.occupy(cpu, "idle", time, None)
+
+    def on_task(self, time, _, cpu, vcpu, ticks, name):
+        """A step that ends here: who has the CPU waited for it."""
+        begin = max(time - ticks, self.begin)
+        old = self.turn.get(cpu)
+        if old:
+            self.occupy(cpu, "task", max(begin, old[1]), chars(name))
+        else:
+            self.turn[cpu] = ("task", begin, chars(name))
+        self.occupy(cpu, old and old[0], time, old and old[2])
+        if old and old[0] == "run":
+            self.become(old[2], RUNNABLE, max(begin, self.state[old[2]][1]),
+                        cpu)
+            self.become(old[2], RUNNING, time, cpu)
+
+    def on_vcpu_on(self, time, _, cpu, vcpu, guest, index):
+        self.become(vcpu, RUNNABLE, time, cpu)
+
+    def on_vcpu_off(self, time, _, cpu, vcpu, guest, index):
+        self.wakes.pop(vcpu, None)
+        self.leave(vcpu, cpu, time)
+        self.become(vcpu, OFFLINE, time, cpu)
+
+    def on_vcpu_pause(self, time, _, cpu, vcpu, guest, index):
+        old = self.state.get(vcpu, (RUNNABLE,))[0]
+        self.before_pause[vcpu] = BLOCKED if old == BLOCKED else RUNNABLE
+        self.leave(vcpu, cpu, time)
+        self.become(vcpu, OFFLINE, time, cpu)
+
+    def on_vcpu_resume(self, time, _, cpu, vcpu, guest, index):
+        self.become(vcpu, self.before_pause.pop(vcpu, RUNNABLE), time, cpu)
+
+    # --- exits ---
+
+    def on_exit(self, time, _, cpu, vcpu, cause, pc):
+        self.seen_running(vcpu, cpu, time)
+        self.exit_ends(vcpu, time)
+        self.inside[vcpu] = (cause, time, cpu, None)
+
+    def on_entry(self, time, _, cpu, vcpu, pc, hvip):
+        self.seen_running(vcpu, cpu, time)
+        self.exit_ends(vcpu, time)
+        for bit, (_, line) in VIRQS.items():
+            if not self.injected[vcpu] & bit:
+                continue
+            raised = self.up[vcpu].pop(bit, None)
+            if raised is not None and (not line or hvip & line):
+                self.raised.append(Raised(vcpu, bit, raised, time))
+        self.injected[vcpu] = 0
+
+    def detail(self, vcpu, text):
+        old = self.inside.get(vcpu)
+        if old and not old[3]:
+            self.inside[vcpu] = old[:3] + (text,)
+
+    def on_call(self, time, _, cpu, vcpu, extension, function):
+        name = EXTENSIONS.get(extension, f"{extension:#x}")
+        self.detail(vcpu, f"sbi {name}" + (f" {function}" if function else ""))
+
+    def on_device_read(self, time, _, cpu, vcpu, address, value):
+        self.detail(vcpu, f"read {address & (1 << 56) - 1:#x}")
+
+    def on_device_write(self, time, _, cpu, vcpu, address, value):
+        self.detail(vcpu, f"write {address & (1 << 56) - 1:#x}")
+
+    def on_page_fault(self, time, _, cpu, vcpu, address, cause):
+        self.detail(vcpu, "first touch")
+
+    # --- interrupts ---
+
+    def on_virq_assert(self, time, _, cpu, vcpu, bits, by):
+        for bit in VIRQS:
+            if bits & bit:
+                self.up[vcpu].setdefault(bit, time)
+
+    def on_timer_fire(self, time, _, cpu, vcpu, deadline, b):
+        self.up[vcpu].setdefault(4, time)
+
+    def on_virq_inject(self, time, _, cpu, vcpu, bits, hvip):
+        self.injected[vcpu] |= bits
+
+    # --- questions ---
+
+    def shares(self):
+        """{cpu: {what: ticks}}; what is a vCPU's name, idle, task or rouse."""
+        out = {}
+        for c in self.trace.cpus:
+            used = defaultdict(int)
+            for s in self.turns[c.cpu]:
+                what = (self.trace.who(s.at) if s.what == "run" else s.what)
+                used[what] += s.end - s.begin
+            used["rouse"] = self.end - self.begin - sum(used.values())
+            out[c.cpu] = dict(used)
+        return out
+
+    def sums(self):
+        """{vcpu: {state: ticks}}, and for each the moment it begins."""
+        out = {}
+        for vcpu, spans in self.states.items():
+            sums = dict.fromkeys((RUNNING, RUNNABLE, BLOCKED, OFFLINE), 0)
+            for s in spans:
+                sums[s.what] += s.end - s.begin
+            out[vcpu] = (spans[0].begin, sums)
+        return out
+
+    def instead(self, wait):
+        """What the CPU did in which the vCPU then ran: [(what, ticks)]."""
+        out = defaultdict(int)
+        for s in self.turns[wait.cpu]:
+            over = min(s.end, wait.ran) - max(s.begin, wait.woken)
+            if over > 0 and not (s.what == "run" and s.at == wait.vcpu):
+                name = (self.trace.who(s.at) if s.what == "run" else
+                        f"task {s.at}" if s.what == "task" else s.what)
+                out[name] += over
+        return sorted(out.items(), key=lambda x: -x[1])
+
+
+def queue_order(trace, policy_of):
+    """Checks that nobody runs while an older equal waits in the same queue.
+
+    policy_of(vcpu) is its level: larger ones first, 0 for all under rr. Returns
+    sentences. Who was preempted comes before its equals, as in fp; everyone
+    else goes to the end.
+    """
+    names = {NUMBER[n]: n for n in (
+        "ENQUEUE", "DISPATCH", "HANDOVER", "VCPU_OFF", "VCPU_PAUSE")}
+    queues, bad = defaultdict(list), []
+    begin, _ = trace.span()
+    for time, event, cpu, vcpu, a, b in trace.merged():
+        what = names.get(event)
+        if not what or vcpu == NOBODY:
+            continue
+        queue = queues[cpu]
+        if what == "ENQUEUE":
+            if vcpu in queue:
+                queue.remove(vcpu)
+            if a == 2:  # preempted
+                queue.insert(0, vcpu)
+            else:
+                queue.append(vcpu)
+            continue
+        if what == "DISPATCH" and vcpu in queue:
+            older = [v for v in queue[:queue.index(vcpu)]
+                     if policy_of(v) == policy_of(vcpu)]
+            higher = [v for v in queue if policy_of(v) > policy_of(vcpu)]
+            if (older or higher) and time >= begin:
+                first = (higher or older)[0]
+                bad.append(f"at tick {time}: CPU {cpu} runs {trace.who(vcpu)} "
+                           f"while {trace.who(first)} waits")
+        if vcpu in queue:
+            queue.remove(vcpu)
+    return bad
