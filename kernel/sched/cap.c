@@ -17,6 +17,8 @@
  * of the hypervisor's own making), a share of the cap for each vCPU (the idle
  * ones' shares would be lost).
  */
+#include "kernel/sched/cap.h"
+
 #include "kernel/sched/private.h"
 
 #define BURST_US 40000
@@ -41,6 +43,22 @@ u64 account_cap_take(struct sched_account *a, u64 ticks, u64 now)
 		/* No order with anything else: the word is all there is. */
 	} while (!ck_pr_cas_64(&a->cap_next, old, base + cost(ticks, cap)));
 	return 0;
+}
+
+u64 cap_turn_begin(struct cap_turn *t, struct sched_account *a, u64 now,
+		   u64 *until)
+{
+	u32 cap = ck_pr_load_32(&a->cap);
+	u64 slice = ck_pr_load_64(&a->slice_ticks);
+
+	*until = 0;
+	t->capped = cap != 0;
+	if (!cap)
+		return slice;
+	slice = MAX(1, MIN(slice, us_to_ticks(CAP_PERIOD_US * (u64)cap / 100)));
+	*until = account_cap_take(a, slice, now);
+	t->granted_ticks = *until ? 0 : slice;
+	return slice;
 }
 
 void account_cap_return(struct sched_account *a, u64 ticks)

@@ -22,6 +22,8 @@
  * boosted, nobody is), a global queue.
  */
 #include "kernel/sched/policy.h"
+
+#include "kernel/sched/cap.h"
 #include "kernel/sched/vqueue.h"
 #include "kernel/sched/vtime.h"
 #include "kernel/time.h"
@@ -29,7 +31,6 @@
 #include <stdio.h>
 
 #define RATELIMIT_US 1000 /* runs this long before it is preempted */
-#define PERIOD_US 10000   /* of caps */
 #define LOOK_US 7000      /* CPUs are compared this often */
 #define LAG_US 4000       /* how far behind is worth to be moved */
 
@@ -44,9 +45,8 @@ struct credit_unit {
 	struct vqueue_unit node;
 	struct sched_unit *unit;
 	struct vtime_unit vtime;
-	u64 began_ticks;   /* of its turn */
-	u64 granted_ticks; /* paid in advance to the cap, not yet used */
-	bool capped;       /* its guest had a cap when the turn began */
+	u64 began_ticks; /* of its turn */
+	struct cap_turn cap;
 };
 
 struct credit_guest {
@@ -144,24 +144,6 @@ static void credit_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	publish(sc, NULL);
 }
 
-/* How long the unit may run; with *until set: not before. */
-static u64 grant(struct credit_unit *cu, u64 now, u64 *until)
-{
-	struct sched_account *a = cu->unit->account;
-	u32 cap = ck_pr_load_32(&a->cap);
-	u64 slice = ck_pr_load_64(&a->slice_ticks);
-
-	*until = 0;
-	cu->capped = cap != 0;
-	if (!cap)
-		return slice;
-	/* As much as its cap is worth in a period. */
-	slice = MAX(1, MIN(slice, us_to_ticks(PERIOD_US * (u64)cap / 100)));
-	*until = account_cap_take(a, slice, now);
-	cu->granted_ticks = *until ? 0 : slice;
-	return slice;
-}
-
 /* When the current of a turn that begins now is looked at again. */
 static u64 turn_end(struct credit_cpu *cc, struct sched_unit *u, u64 ticks,
 		    u64 now)
@@ -189,7 +171,8 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 		sched_units_unpark(sc, n);
 	}
 	while ((cu = unit_at(vqueue_first(&cc->queue)))) {
-		ticks = grant(cu, now, &until);
+		ticks = cap_turn_begin(&cu->cap, cu->unit->account, now,
+				       &until);
 		if (until && cu->node.group) {
 			sched_trace(PARK, cu->unit, until, 0);
 			n = vqueue_park(&cc->queue, &cu->node, until);
@@ -262,20 +245,11 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
 
 	vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
 	/* With nobody waiting, no turn takes a CPU ahead. */
-	if (!vqueue_first(&((struct credit_cpu *)sc->part)->queue))
+	if (!vqueue_first(&cc->queue))
 		vtime_turn_begin(&cu->vtime);
 	publish(sc, cu);
 	sched_trace(ACCOUNT, u, cc->vtime.now - cu->vtime.at, ticks);
-	/* Longer than was paid for: the exit came late. What was run before
-	 * there was a cap is free. */
-	if (ticks > cu->granted_ticks) {
-		if (cu->capped)
-			account_cap_charge(u->account,
-					   ticks - cu->granted_ticks);
-		cu->granted_ticks = 0;
-	} else {
-		cu->granted_ticks -= ticks;
-	}
+	cap_turn_charge(&cu->cap, u->account, ticks);
 }
 
 static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
@@ -284,8 +258,7 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_unit *cu = u->part;
 
 	vtime_turn_end(&cc->vtime, &cu->vtime);
-	account_cap_return(u->account, cu->granted_ticks);
-	cu->granted_ticks = 0;
+	cap_turn_end(&cu->cap, u->account);
 }
 
 static u64 credit_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
