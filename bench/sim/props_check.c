@@ -97,16 +97,6 @@ static void check_runstates(u64 now)
 
 /* ---- No CPU is idle while work waits; the higher priority runs ---- */
 
-/* Is anyone held to a cap? */
-static bool some_capped(void)
-{
-	for (u32 i = 0; i < prop_guest_count; i++) {
-		if (prop_guests[i].w.fg->g.account->cap)
-			return policy_looks_at("cap");
-	}
-	return false;
-}
-
 static bool idle_for_long(u32 cpu, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
@@ -272,7 +262,7 @@ void check_shares(u64 now)
 
 	/* Who is over its cap leaves a CPU to others for some of the time, and
 	 * water-filling says nothing about whom that reaches. */
-	if (!policy_looks_at("weight") || (cpu_count() > 1 && some_capped()))
+	if (!policy_looks_at("weight"))
 		return;
 	fair(due);
 	for (u32 i = 0; i < prop_guest_count; i++) {
