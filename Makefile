@@ -272,7 +272,7 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 # Records from the start; what was taken, and what to open, it says at the end.
 SECONDS ?= 5
 trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
-	@tools/trace run $(SECONDS)
+	@tools/trace run -- $(SECONDS)
 
 # --- tests on the build host ------------------------------------------------
 
