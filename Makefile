@@ -338,6 +338,9 @@ $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 	@tests/run --host
 
+# The report and the sweeps are tested, too.
+test test-all: setup-bench
+
 test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must pass
 	@tests/run --quick
 

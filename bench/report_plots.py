@@ -87,10 +87,13 @@ def styles(names):
             for n in names}
 
 
-def widths(count):
-    """The first line is the widest, so that of equal ones all are seen."""
-    return [1.5 + 2.2 * (count - 1 - k) / max(1, count - 1) if count > 1
-            else 1.8 for k in range(count)]
+def widths(names):
+    """{name: width}: the first policy's lines are the widest, so that of equal
+    ones all are seen."""
+    firsts = list(dict.fromkeys(str(n).partition(",")[0] for n in names))
+    step = 1.8 / max(1, len(firsts) - 1)
+    return {n: 1.4 + step * (len(firsts) - 1 - firsts.index(
+        str(n).partition(",")[0])) for n in names}
 
 
 def number(value):
@@ -196,6 +199,9 @@ def draw_bars(result, plot, rows, colours):
     axes.invert_yaxis()
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.14)
+    if not any(v for g in groups.values() for some in g.values()
+               for v in some):
+        axes.set_xlim(0, 1)
     axes.set_xlabel(titles(result, plot)["y"])
     axes.grid(axis="x")
     if plot.get("log"):
@@ -240,14 +246,14 @@ def draw_dots(result, plot, rows, colours):
 def draw_lines(result, plot, rows, colours):
     groups = grouped(plot, rows)
     fig, axes = figure()
-    everything, ticks, wide = [], [], widths(len(groups))
+    everything, ticks, wide = [], [], widths(groups)
     for k, (name, values) in enumerate(groups.items()):
         xs = sorted(values)
         ys = [mean(values[x]) for x in xs]
         everything += ys
         ticks += xs
-        axes.plot(xs, ys, "o-", markersize=2.4 + wide[k], label=short(name),
-                  color=colours.of(name, k), linewidth=wide[k],
+        axes.plot(xs, ys, "o-", markersize=2.4 + wide[name], label=short(name),
+                  color=colours.of(name, k), linewidth=wide[name],
                   markeredgewidth=0)
     if plot.get("log_x"):
         axes.set_xscale("log", base=2)
@@ -266,7 +272,7 @@ def draw_lines(result, plot, rows, colours):
 
 def draw_cdf(result, plot, rows, colours):
     fig, axes = figure()
-    line, wide = styles(plot["curves"]), widths(len(plot["curves"]))
+    line, wide = styles(plot["curves"]), widths(plot["curves"])
     for k, (name, points) in enumerate(plot["curves"].items()):
         if not points:
             continue
@@ -274,7 +280,7 @@ def draw_cdf(result, plot, rows, colours):
         ys = [0, *(p[1] * 100 for p in points)]
         axes.step(xs, ys, where="post", label=name,
                   color=colours.of(name, k), linestyle=line[name],
-                  linewidth=wide[k])
+                  linewidth=wide[name])
     values = [p[0] for points in plot["curves"].values() for p in points]
     if plot.get("log"):
         logarithmic(axes.xaxis, values)

@@ -70,7 +70,7 @@ def lab(vcpus, words):
 def measure(policy, vcpus, rounds=20):
     """{row: Figures} of wake and pick."""
     run = Run(f"scaling-{policy}-{vcpus}", harts=1, options=ICOUNT,
-              memory="2G", append=f"sched={policy}", timeout=160)
+              memory="2G", append=f"sched={policy}", timeout=600)
     run.guest(GUEST.with_suffix(".elf")).rouse(
         lab(vcpus, f"rounds={max(2, min(rounds, 2000 // vcpus))}"))
     found, _ = run.rounds()

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import matrix
 from harness import Case, TOP
@@ -22,7 +23,7 @@ SHARED = ("apt", "ck", "ck-host", "debs", "herd", "libfdt", "opensbi", "zlib",
           "setup.stamp", "setup-bench.stamp", "guests/linux",
           "guests/packages", "guests/uboot")
 # What is compiled already: copied, so that only what is new is compiled.
-COMPILED = ("obj", "gen", "flags", "host/asan", "guests/baremetal")
+COMPILED = ("obj", "gen", "flags", "host/asan", "guests/baremetal", "sim/obj")
 
 
 def run(t, command, folder, status=0, **environment):
@@ -178,7 +179,7 @@ def failing(t):
 
 
 def interrupted(t):
-    """Ctrl-C ends it; what was answered is not asked again."""
+    """A signal ends it; what was answered is not asked again."""
     where = made_up(t, good="time.sleep(0.3 if case else 0)",
                     weak="time.sleep(0.3)")
     process = subprocess.Popen(
@@ -188,7 +189,7 @@ def interrupted(t):
     while not first.startswith("ok"):
         first = process.stdout.readline()
         t.check(first, "it ended before its first answer")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(t.args["by"])
     rest = process.communicate()[0]
     t.check(process.returncode == 1 and "the next run goes on" in rest,
             f"status {process.returncode}: {rest}")
@@ -243,7 +244,8 @@ def afternoon(t):
     t.check(policy not in matrix.policies(), f"{policy} is there already")
     tree = grow(t, policy, source)
     unit = "build/host/tests/unit/policy_test"
-    run(t, ["make", "JOBS=2", "SETUP=0", "all", "guests-baremetal", unit],
+    sim = ["build/sim/rouse-sim", "build/sim/rouse-props"]
+    run(t, ["make", "JOBS=2", "SETUP=0", "all", "guests-baremetal", unit, *sim],
         tree)
     said = run(t, ["tests/run", "--quick", "-k", "unit policy"], tree)
     t.check(re.search(r"^\d+ passed, 0 failed", said, re.M), said)
@@ -261,7 +263,30 @@ def afternoon(t):
         ROUSE_BENCH_RESULTS=str(folder))
     rows = read(folder)[1]["latency"]["rows"]
     t.check(rows and all(row[0] == policy for row in rows), f"rows: {rows}")
+    simulated(t, tree, policy, sim)
+    reported(t, tree, policy, folder)
     shutil.rmtree(tree)
+
+
+def simulated(t, tree, policy, sim):
+    """The simulator has it, and asks it for what all policies promise."""
+    said = run(t, [sim[0], "--policy", policy, "bench/sim/scenarios/shares.sim"],
+               tree)
+    t.check(f"{policy} on 1 CPUs: 11.000 s simulated" in said, said)
+    said = run(t, [sim[1], "--steps", "20000"], tree)
+    t.check(re.search(rf"^ok \d+ - \w*{policy}\b", said, re.M),
+            f"no promise of {policy}: {said}")
+
+
+def reported(t, tree, policy, folder):
+    """Its results are in the report, in a colour of its own."""
+    if not Path("/usr/lib/python3/dist-packages/matplotlib").exists():
+        return      # without which there is no report
+    page = t.folder / "report.html"
+    run(t, ["/usr/bin/python3", "bench/report.py", folder, page], tree)
+    text = page.read_text()
+    t.check(f"</i>{policy}</li>" in text, f"{policy} is not in the key")
+    t.check(f"<td>{policy}</td>" in text, f"{policy} is in no table")
 
 
 def tests(full):
@@ -284,7 +309,10 @@ def tests(full):
         Case("what_there_is_not_is_named", refusals),
         Case("a_question_that_fails_stops_no_other_and_is_asked_again",
              failing),
-        Case("a_run_that_is_interrupted_is_gone_on_with", interrupted),
+        Case("a_run_that_is_interrupted_is_gone_on_with", interrupted,
+             by=signal.SIGINT),
+        Case("a_run_that_is_killed_is_gone_on_with", interrupted,
+             by=signal.SIGTERM),
         Case("the_scheduler_of_an_afternoon_is_tested_and_measured",
              afternoon, timeout=900, system=system),
     ]
