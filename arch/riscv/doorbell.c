@@ -42,6 +42,11 @@ const char *doorbell_name(void)
 	return names[bell];
 }
 
+bool doorbell_is_firmware(void)
+{
+	return bell == BELL_SBI;
+}
+
 void doorbell_init(void)
 {
 	size_t len;

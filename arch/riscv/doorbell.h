@@ -18,6 +18,9 @@ void doorbell_cpu_init(struct riscv_cpu *c, u32 intc);
 
 const char *doorbell_name(void);
 
+/* Is each ring a call to the firmware? */
+bool doorbell_is_firmware(void);
+
 /* The IMSIC took an interrupt with the doorbell's identity. */
 #define DOORBELL_IMSIC_ID 1
 
