@@ -154,13 +154,13 @@ bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc);
 u64 arch_cpu_last_pc(struct cpu *c);
 
 /*
- * Where a CPU is in its code. ask: it is interrupted for a moment, wherever it
- * is, interrupts off or not, if the machine has a way; without waiting. where:
- * what it said since it was asked last; false if it has said nothing.
+ * Where a CPU is in the hypervisor's code. ask: one that has been silent for
+ * long is interrupted for a moment, interrupts off or not, if the machine has a
+ * way; without waiting. where: what it said since it was asked last; false if
+ * it has said nothing.
  */
 struct cpu_where {
-	u64 pc, fp;    /* fp: the frame, if it is in the hypervisor */
-	bool in_guest;
+	u64 pc, fp; /* and the frame */
 };
 
 void arch_cpu_where_ask(struct cpu *c);

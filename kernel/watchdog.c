@@ -17,7 +17,7 @@
  * stopped as a whole, and whose clock jumps, has missed one look; a hart that
  * is slow has been given ALARM_LOOKS times another hart's second. After RING_
  * AGAIN looks the bell is rung once more whatever its flag says: a ring that
- * the hardware lost stops no CPU for good. Before the alarm every CPU is asked
+ * the hardware lost stops no CPU for good. Before the alarm the CPU is asked
  * where it is in its code (arch_cpu_where_ask), which one that hangs with
  * interrupts off still answers if the firmware can interrupt it.
  *
@@ -132,8 +132,7 @@ static void look(u32 cpu, u64 now)
 		arch_doorbell_ring(c);
 		break;
 	case ASK_WHERE:
-		for (u32 i = 0; i < cpu_count(); i++)
-			arch_cpu_where_ask(cpu_by_index(i));
+		arch_cpu_where_ask(c);
 		break;
 	case ALARM_LOOKS:
 		alarm(cpu, now);

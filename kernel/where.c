@@ -82,15 +82,9 @@ static void print_frame(void *ctx, u64 pc)
 static void print_place(struct cpu *c, struct printer *p)
 {
 	struct cpu_where w;
-	char text[64];
 
 	if (!arch_cpu_where(c, &w))
 		return;
-	if (w.in_guest) {
-		snprintf(text, sizeof(text), "  %016lx in its guest", w.pc);
-		p->line(p->ctx, text);
-		return;
-	}
 	p->exact = true;
 	backtrace(c, w.pc, w.fp, print_frame, p);
 }

@@ -28,7 +28,6 @@ void asm_offsets(void)
 	OFFSET(WHERE_ANSWERS, hart_where, answers);
 	OFFSET(WHERE_PC, hart_where, pc);
 	OFFSET(WHERE_FP, hart_where, fp);
-	OFFSET(WHERE_HSTATUS, hart_where, hstatus);
 	OFFSET(VEC_VSTART, vector_state, vstart);
 	OFFSET(VEC_VCSR, vector_state, vcsr);
 	OFFSET(VEC_VL, vector_state, vl);

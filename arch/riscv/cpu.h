@@ -15,7 +15,7 @@ struct riscv_vcpu;
 struct hart_where {
 	bool ready;        /* the firmware can ask it; constant after boot */
 	u64 answers;       /* since it was asked; atomic */
-	u64 pc, fp, hstatus;
+	u64 pc, fp;
 };
 
 struct riscv_cpu {

@@ -6,7 +6,14 @@
  * hart is taken at its next instruction, whatever sstatus.SIE says. The handler
  * (sse_entry.S) writes down where it has come in between, and goes back; it
  * uses two registers, which the firmware has saved, and no stack, so it may
- * come anywhere, in the middle of an exit too.
+ * come anywhere.
+ *
+ * OpenSBI 1.6 sets hstatus.SPV if the hart was in a guest and doesn't clear it
+ * if not, so it could return from the handler into VS-mode with the
+ * hypervisor's pc. The handler clears it where sscratch says that no guest runs
+ * here. So a CPU is only asked while it says that it is in the hypervisor and
+ * has been silent for long: then it is nowhere near the instructions between
+ * which the two disagree.
  *
  * Injected only by the watchdog before an alarm. But OpenSBI 1.6 looks at a
  * hart's enabled events on each way out of it, which takes 56 instructions. So
@@ -19,7 +26,6 @@
 #include <ck_pr.h>
 
 #include "arch/riscv/cpu.h"
-#include "arch/riscv/csr.h"
 #include "arch/riscv/doorbell.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/sbi.h"
@@ -68,7 +74,7 @@ void arch_cpu_where_ask(struct cpu *cpu)
 	struct riscv_cpu *c = riscv_cpu(cpu);
 
 	ck_pr_store_64(&c->where.answers, 0);
-	if (!c->where.ready)
+	if (!c->where.ready || ck_pr_load_32(&cpu->mode) != CPU_HYP)
 		return;
 	/* The zero before the event. */
 	ck_pr_fence_memory();
@@ -85,6 +91,5 @@ bool arch_cpu_where(struct cpu *cpu, struct cpu_where *out)
 	ck_pr_fence_load();
 	out->pc = ck_pr_load_64(&w->pc);
 	out->fp = ck_pr_load_64(&w->fp);
-	out->in_guest = ck_pr_load_64(&w->hstatus) & HSTATUS_SPV;
 	return true;
 }

@@ -1,8 +1,7 @@
 /*
  * The handler of this hart's software event: see sse.c.
  *
- * In: HS-mode, interrupts and virtualisation off, sepc and hstatus.SPV say what
- * was interrupted; a6 = hart id, a7 = our argument, a struct hart_where (in
+ * In: HS-mode, interrupts and virtualisation off, sepc says where it was; a6 = hart id, a7 = our argument, a struct hart_where (in
  * OpenSBI 1.6 the other way round; the argument is the one that is negative, an
  * address of ours). The firmware puts a6, a7, sepc, sstatus and hstatus back.
  * Clobbers nothing else, needs no stack.
@@ -20,11 +19,14 @@ sse_entry:
 	bltz	a7, 1f
 	mv	a7, a6
 1:	sd	s0, WHERE_FP(a7)
-	csrr	a6, sepc
+	csrr	a6, CSR_SEPC
 	sd	a6, WHERE_PC(a7)
-	csrr	a6, CSR_HSTATUS
-	sd	a6, WHERE_HSTATUS(a7)
-	li	a6, 1
+	/* In the hypervisor: the way back is not into a guest (sse.c). */
+	csrr	a6, CSR_SSCRATCH
+	bnez	a6, 2f
+	li	a6, HSTATUS_SPV
+	csrc	CSR_HSTATUS, a6
+2:	li	a6, 1
 	/* Pairs with arch_cpu_where: where, before that it is known. */
 	fence	w, w
 	sd	a6, WHERE_ANSWERS(a7)
@@ -32,5 +34,5 @@ sse_entry:
 	li	a6, SSE_COMPLETE
 	ecall
 	/* A firmware that doesn't take it back has no way on. */
-2:	wfi
-	j	2b
+3:	wfi
+	j	3b

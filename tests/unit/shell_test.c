@@ -590,6 +590,20 @@ static void keys_typed_ahead_come_after_the_command(void **state)
 	assert_string_equal(line_text(&sh.line), "guest st");
 }
 
+static void keys_typed_ahead_of_a_wrong_command_keep_their_order(void **state)
+{
+	static const char keys[] = "gest list\r\rmem -j; help";
+	u64 wake_ticks;
+
+	shell_feed(&sh, keys, strlen(keys));
+	steps(&wake_ticks);
+	shell_feed(&sh, " top\r", 5);
+	steps(&wake_ticks);
+	assert_non_null(strstr(text.text, "gest: no such command"));
+	assert_non_null(strstr(text.text, "{\"type\":\"memory\""));
+	assert_non_null(strstr(text.text, "top [SECONDS [TIMES]]"));
+}
+
 static void scripts_run_in_order_and_are_shown(void **state)
 {
 	static const char script[] = "guest start linux0; # a comment\n"
@@ -1145,6 +1159,7 @@ int main(void)
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
 		T(wait_waits_for_the_stop),
 		T(keys_typed_ahead_come_after_the_command),
+		T(keys_typed_ahead_of_a_wrong_command_keep_their_order),
 		T(scripts_run_in_order_and_are_shown),
 		T(create_takes_knobs_and_autostart),
 		T(a_knob_the_policy_ignores_is_said),
