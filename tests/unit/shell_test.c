@@ -528,6 +528,20 @@ static void a_guest_that_does_not_start_is_said(void **state)
 			    "says why\n");
 }
 
+/* Its state says so a moment before it is counted. */
+static void a_guest_that_runs_but_is_not_counted_yet_has_started(void **state)
+{
+	u64 wake_ticks;
+
+	fake_slow = true;
+	shell_feed(&sh, "guest start hello\r", 18);
+	assert_int_equal(steps(&wake_ticks), CMD_WAIT);
+	guest("hello")->state = GUEST_RUNNING;
+	assert_int_equal(steps(&wake_ticks), CMD_DONE);
+	assert_null(strstr(text.text, "did not start"));
+	fake_slow = false;
+}
+
 static void sleeps_are_exact_to_a_millisecond(void **state)
 {
 	static const struct {
@@ -1155,6 +1169,7 @@ int main(void)
 		T(a_command_waits_until_its_wish_came_true),
 		T(a_wish_that_never_comes_true_is_given_up),
 		T(a_guest_that_does_not_start_is_said),
+		T(a_guest_that_runs_but_is_not_counted_yet_has_started),
 		T(sleeps_are_exact_to_a_millisecond),
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
 		T(wait_waits_for_the_stop),
