@@ -18,8 +18,8 @@
  * measures what all harts have (gstage_modes_probe), so boot waits for it, and
  * if it never gets there Rouse refuses to go on.
  *
- * The time is counted in looks a millisecond apart: a machine that stood still
- * meanwhile, and whose clock has jumped, gives up on nobody for that.
+ * The time is counted in looks some milliseconds apart: a machine that stood
+ * still meanwhile, and whose clock has jumped, gives up on nobody for that.
  */
 #include "arch/riscv/harts.h"
 
@@ -44,8 +44,9 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 
-/* A hart that has not come up after this is left out. */
-#define HART_START_MS 2000u
+/* A hart that has not come up after so many looks, so far apart, is left out. */
+#define HART_LOOKS   100u
+#define HART_LOOK_MS 20
 
 #define HSM_START 0
 #define HSM_STOP  1
@@ -107,27 +108,38 @@ _Noreturn void secondary_main(void)
 
 /* ---- on the boot hart ---- */
 
+static void stacks_alloc(struct riscv_cpu *c)
+{
+	struct hpa panic = page_alloc(0);
+
+	c->stack_top = mm_stack_alloc();
+	if (hpa_is_none(panic) || !c->stack_top)
+		refuse("not enough memory for hart %lu's stacks", c->hartid);
+	c->panic_sp = (u64)hpa_ptr(panic) + PAGE_BYTES;
+}
+
+/* The hart's area; NULL: it can't take part. */
 static struct riscv_cpu *cpu_create(const struct hart *h)
 {
-	struct riscv_cpu *c = h->hartid == boot_cpu.hartid
-				      ? &boot_cpu
-				      : obj_alloc(sizeof(*c));
+	bool boots = h->hartid == boot_cpu.hartid;
+	struct riscv_cpu *c = boots ? &boot_cpu : obj_alloc(sizeof(*c));
+	const char *why;
 
 	if (!c)
 		refuse("not enough memory for hart %lu's area", h->hartid);
 	c->hartid = h->hartid;
 	c->self = c;
 	c->boot_satp = mm_satp();
-	if (c != &boot_cpu) {
-		struct hpa panic = page_alloc(0);
-
-		c->stack_top = mm_stack_alloc();
-		if (hpa_is_none(panic) || !c->stack_top)
-			refuse("not enough memory for hart %lu's stacks",
-			       h->hartid);
-		c->panic_sp = (u64)hpa_ptr(panic) + PAGE_BYTES;
+	why = doorbell_cpu_init(c, h->intc);
+	if (why && boots)
+		refuse("hart %lu %s", h->hartid, why);
+	if (why) {
+		log_error("hart %lu %s; left out", h->hartid, why);
+		obj_free(c);
+		return NULL;
 	}
-	doorbell_cpu_init(c, h->intc);
+	if (!boots)
+		stacks_alloc(c);
 	return c;
 }
 
@@ -144,33 +156,33 @@ static bool hart_start(struct riscv_cpu *c)
 	return r.error == 0;
 }
 
-static void millisecond_pass(void)
+static void look_pass(void)
 {
-	u64 until = time_now_ticks() + us_to_ticks(1000);
+	u64 until = time_now_ticks() + us_to_ticks(HART_LOOK_MS * 1000);
 
 	while (time_now_ticks() < until)
 		ck_pr_stall();
 }
 
-/* Waits until it is ONLINE, *patience_ms at most, which is what is left for
- * all of them. False: it is given up. */
-static bool hart_await(struct riscv_cpu *c, u32 *patience_ms)
+/* Waits until it is ONLINE, for *looks at most, which are left for all of them.
+ * False: it is given up. */
+static bool hart_await(struct riscv_cpu *c, u32 *looks)
 {
-	u32 more_ms = HART_START_MS;
+	u32 more = HART_LOOKS;
 
 	while (ck_pr_load_32(&c->hart_state) != HART_ONLINE) {
-		if (*patience_ms) {
-			(*patience_ms)--;
+		if (*looks) {
+			(*looks)--;
 		} else if (ck_pr_cas_32(&c->hart_state, HART_ASKED,
 					HART_GIVEN_UP)) {
 			log_error("hart %lu did not come up; left out",
 				  c->hartid);
 			return false;
-		} else if (!more_ms--) {
+		} else if (!more--) {
 			refuse("hart %lu hangs in its first instructions",
 			       c->hartid);
 		}
-		millisecond_pass();
+		look_pass();
 	}
 	return true;
 }
@@ -183,7 +195,7 @@ static void hart_number(struct riscv_cpu *c)
 
 void harts_start(void)
 {
-	u32 n = machine.hart_count, patience_ms = HART_START_MS;
+	u32 n = machine.hart_count, looks = HART_LOOKS;
 
 	harts = obj_alloc(sizeof(*harts) * n);
 	if (!harts)
@@ -194,14 +206,14 @@ void harts_start(void)
 	hart_number(&boot_cpu);
 	ck_pr_fence_store();
 	for (u32 i = 0; i < n; i++)
-		if (harts[i] != &boot_cpu && !hart_start(harts[i]))
+		if (harts[i] && harts[i] != &boot_cpu && !hart_start(harts[i]))
 			harts[i] = NULL;
 	for (u32 i = 0; i < n; i++) {
 		struct riscv_cpu *c = harts[i];
 
 		if (!c || c == &boot_cpu)
 			continue;
-		if (!hart_await(c, &patience_ms)) {
+		if (!hart_await(c, &looks)) {
 			harts[i] = NULL;
 		} else if (cpu_count() == CPU_MAX) {
 			log_error("hart %lu is one too many; left out",

@@ -15,8 +15,13 @@ import os
 import re
 import socket
 import tempfile
+import time
 
 from harness import SLOW, Failure
+
+
+class Gone(Failure):
+    """QEMU has ended, or hung up."""
 
 
 class Stub:
@@ -40,7 +45,7 @@ class Stub:
                 self.link.connect(self.path)
                 break
             except OSError:
-                self.test.pause(0.1)
+                time.sleep(0.1)
         else:
             raise Failure("QEMU's gdb stub can't be reached")
         os.unlink(self.path)
@@ -52,9 +57,15 @@ class Stub:
         self.ask("Qqemu.PhyMemMode:1")
         self.running = False
 
+    def _raw(self, data):
+        try:
+            self.link.sendall(data)
+        except OSError as error:
+            raise Gone(f"QEMU's gdb stub: {error}") from None
+
     def _send(self, text):
         data = text.encode()
-        self.link.sendall(b"$" + data + b"#%02x" % (sum(data) & 255))
+        self._raw(b"$" + data + b"#%02x" % (sum(data) & 255))
 
     def _receive(self):
         """The next packet; acknowledgements are passed over."""
@@ -62,14 +73,14 @@ class Stub:
             match = re.search(rb"\$([^#]*)#..", self.text)
             if match:
                 self.text = self.text[match.end():]
-                self.link.sendall(b"+")
+                self._raw(b"+")
                 return match.group(1).decode()
             try:
                 data = self.link.recv(4096)
             except OSError as error:
-                raise Failure(f"QEMU's gdb stub: {error}") from None
+                raise Gone(f"QEMU's gdb stub: {error}") from None
             if not data:
-                raise Failure("QEMU's gdb stub has hung up")
+                raise Gone("QEMU's gdb stub has hung up")
             self.text += data
 
     def ask(self, text):
@@ -78,8 +89,9 @@ class Stub:
 
     def stop(self):
         if self.running:
-            self.link.sendall(b"\x03")
-            self._receive()
+            self._raw(b"\x03")
+            while not self._receive().startswith("T"):
+                pass
             self.running = False
 
     def _go(self, threads):
