@@ -12,6 +12,7 @@
 #define SBI_EXT_HSM 0x48534d
 #define SBI_EXT_SRST 0x53525354
 #define SBI_EXT_DBCN 0x4442434e
+#define SBI_EXT_SSE 0x535345
 
 struct sbi_ret {
 	s64 error;
