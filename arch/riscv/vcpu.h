@@ -9,6 +9,7 @@
 
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vpmu.h"
+#include "arch/riscv/vsse.h"
 #include "emul/emul.h"
 #include "kernel/base.h"
 #include "kernel/guest.h"
@@ -92,6 +93,7 @@ struct riscv_vcpu {
 
 	/* Large, so last: trap.S reaches what is within 2 KiB. */
 	struct vpmu pmu; /* PMU; see vpmu.h */
+	struct vsse sse; /* software events; see vsse.h */
 };
 
 static inline struct riscv_vcpu *to_riscv(struct vcpu *v)
@@ -117,6 +119,8 @@ struct arch_guest {
 	u32 *vmid_vcpu_cpu;
 	u64 vmid;
 	u64 serial; /* no two guests ever have the same */
+
+	struct vsse_shared sse; /* global software events; see vsse.h */
 };
 
 #endif

@@ -39,6 +39,54 @@ static inline u64 vhw_vsatp(void)
 	return csr_read(CSR_VSATP);
 }
 
+/* Where the guest goes on, in which mode (VS-mode, or VU-mode), and what its own
+ * hart keeps of its last trap. */
+static inline u64 vhw_sepc(void)
+{
+	return csr_read(CSR_SEPC);
+}
+
+static inline void vhw_sepc_set(u64 pc)
+{
+	csr_write(CSR_SEPC, pc);
+}
+
+static inline bool vhw_vs_mode(void)
+{
+	return csr_read(CSR_SSTATUS) & SSTATUS_SPP;
+}
+
+static inline void vhw_vs_mode_set(bool vs)
+{
+	if (vs) {
+		csr_set(CSR_SSTATUS, SSTATUS_SPP);
+		csr_set(CSR_HSTATUS, HSTATUS_SPVP);
+	} else {
+		csr_clear(CSR_SSTATUS, SSTATUS_SPP);
+		csr_clear(CSR_HSTATUS, HSTATUS_SPVP);
+	}
+}
+
+static inline u64 vhw_vsepc(void)
+{
+	return csr_read(CSR_VSEPC);
+}
+
+static inline void vhw_vsepc_set(u64 pc)
+{
+	csr_write(CSR_VSEPC, pc);
+}
+
+static inline u64 vhw_vsstatus(void)
+{
+	return csr_read(CSR_VSSTATUS);
+}
+
+static inline void vhw_vsstatus_set(u64 bits)
+{
+	csr_write(CSR_VSSTATUS, bits);
+}
+
 /* Translation off, supervisor interrupts off: as a hart starts or resumes. */
 static inline void vhw_vs_restart(void)
 {
@@ -135,6 +183,14 @@ u64 vhw_vstimecmp(void);
 void vhw_vstimecmp_set(u64 guest_ticks);
 u64 vhw_vsie(void);
 u64 vhw_vsatp(void);
+u64 vhw_sepc(void);
+void vhw_sepc_set(u64 pc);
+bool vhw_vs_mode(void);
+void vhw_vs_mode_set(bool vs);
+u64 vhw_vsepc(void);
+void vhw_vsepc_set(u64 pc);
+u64 vhw_vsstatus(void);
+void vhw_vsstatus_set(u64 bits);
 void vhw_vs_restart(void);
 u64 vhw_cycle(void);
 u64 vhw_instret(void);

@@ -186,6 +186,15 @@ void arch_vcpu_save(struct vcpu *vc)
 	v->loaded = false;
 }
 
+static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
+{
+	if (bits & VIRQ_FENCE)
+		vfence_before_entry(v);
+	/* Last: it may change where the guest goes on. */
+	if (bits & VIRQ_SSE)
+		vsse_deliver(v);
+}
+
 static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 {
 	u32 bits = ck_pr_fas_32(&v->v.virq, 0);
@@ -208,10 +217,10 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 		else
 			csr_clear(CSR_HVIP, IRQ_BIT(IRQ_VSEI));
 	}
-	if (bits & VIRQ_FENCE)
-		vfence_before_entry(v);
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
+	if (unlikely(bits & (VIRQ_FENCE | VIRQ_SSE)))
+		flush_rare(v, bits);
 	return bits;
 }
 
@@ -237,7 +246,8 @@ static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
 {
 	if (ck_pr_load_32(&v->v.virq))
 		world_flush_virq(v);
-	TRACE(ENTRY, v->v.sched.trace_id, v->pc, csr_read(CSR_HVIP));
+	TRACE(ENTRY, v->v.sched.trace_id, csr_read(CSR_SEPC),
+	      csr_read(CSR_HVIP));
 }
 
 static inline u64 turn_hstatus(struct riscv_vcpu *v)
@@ -315,13 +325,13 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 		vfence_run_end(v);
 		return end;
 	}
+	csr_write(CSR_SEPC, v->pc);
+	csr_write(CSR_SSTATUS, v->sstatus);
+	csr_write(CSR_HSTATUS, turn_hstatus(v));
 	if (unlikely(v->traced))
 		enter_traced(v);
 	else if (ck_pr_load_32(&v->v.virq))
 		flush(v);
-	csr_write(CSR_SEPC, v->pc);
-	csr_write(CSR_SSTATUS, v->sstatus);
-	csr_write(CSR_HSTATUS, turn_hstatus(v));
 	next = enter(v);
 	/* Not kept over the turn, in a register that it would have to save. */
 	c = riscv_this();

@@ -239,6 +239,46 @@ u64 vhw_vsatp(void)
 	return w.hart.vsatp;
 }
 
+u64 vhw_sepc(void)
+{
+	return w.hart.sepc;
+}
+
+void vhw_sepc_set(u64 pc)
+{
+	w.hart.sepc = pc;
+}
+
+bool vhw_vs_mode(void)
+{
+	return w.hart.vs_mode;
+}
+
+void vhw_vs_mode_set(bool vs)
+{
+	w.hart.vs_mode = vs;
+}
+
+u64 vhw_vsepc(void)
+{
+	return w.hart.vsepc;
+}
+
+void vhw_vsepc_set(u64 pc)
+{
+	w.hart.vsepc = pc;
+}
+
+u64 vhw_vsstatus(void)
+{
+	return w.hart.vsstatus;
+}
+
+void vhw_vsstatus_set(u64 bits)
+{
+	w.hart.vsstatus = bits;
+}
+
 void vhw_vs_restart(void)
 {
 	w.hart.vsatp = 0;

@@ -30,6 +30,8 @@ struct fake_hart {
 	u32 restarts;    /* vhw_vs_restart */
 	u64 cycle, instret, hcounteren, scounteren;
 	u64 henvcfg, henvcfg_has; /* bits that can be set */
+	u64 sepc, vsepc, vsstatus;
+	bool vs_mode; /* the guest was in it */
 };
 
 struct fake_world {
