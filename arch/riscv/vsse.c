@@ -51,9 +51,9 @@
 #include <string.h>
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/exit.h"
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
-#include "arch/riscv/vsbi.h"
 #include "kernel/virq.h"
 
 /* Bits of INTERRUPTED_FLAGS. */
@@ -137,7 +137,7 @@ struct vsse_event *vsse_take(struct riscv_vcpu *v, u32 i)
 }
 
 /* Is there something that `v` could take, as far as it has said so? */
-static void look(struct riscv_vcpu *v)
+static void sse_look(struct riscv_vcpu *v)
 {
 	/* (b) */
 	ck_pr_fence_memory();
@@ -151,7 +151,7 @@ void vsse_put(struct riscv_vcpu *v, u32 i)
 	if (vsse_global(i))
 		shared_put(v, NULL);
 	else
-		look(v);
+		sse_look(v);
 }
 
 void vsse_state_set(struct riscv_vcpu *v, u32 i, enum vsse_state state)
@@ -197,7 +197,7 @@ void vsse_unmask(struct riscv_vcpu *v)
 		if (!vsse_global(i) && event_of(v, i)->state == VSSE_ENABLED)
 			ready |= 1u << i;
 	ck_pr_store_32(&v->sse.ready, ready);
-	look(v);
+	sse_look(v);
 }
 
 void vsse_mask(struct riscv_vcpu *v)
@@ -326,7 +326,7 @@ bool vsse_complete(struct riscv_vcpu *v)
 	if (vsse_global(i))
 		shared_put(v, &v->v);
 	/* Others that it has kept waiting, local or global. */
-	look(v);
+	sse_look(v);
 	return true;
 }
 
@@ -347,7 +347,11 @@ bool vsse_stop(struct riscv_vcpu *v)
 
 void vsse_reset(struct riscv_vcpu *v)
 {
-	memset(&v->sse, 0, sizeof(v->sse));
+	/* Others may be about to signal what nobody takes any more. */
+	ck_pr_store_32(&v->sse.pending, 0);
+	ck_pr_store_32(&v->sse.ready, 0);
+	v->sse.running = 0;
+	memset(v->sse.local, 0, sizeof(v->sse.local));
 }
 
 void vsse_guest_reset(struct guest *g)
