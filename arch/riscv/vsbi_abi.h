@@ -36,6 +36,7 @@
 #define VSBI_EID_SUSP 0x53555350
 #define VSBI_EID_FWFT 0x46574654
 #define VSBI_EID_SSE 0x535345
+#define VSBI_EID_DBTR 0x44425452
 
 /* BASE (chapter 4). */
 #define VSBI_BASE_SPEC_VERSION 0
@@ -146,6 +147,16 @@
 #define VSBI_SSE_INJECT 7
 #define VSBI_SSE_UNMASK 8
 #define VSBI_SSE_MASK 9
+
+/* DBTR (chapter 19 of version 3.0). */
+#define VSBI_DBTR_NUM 0
+#define VSBI_DBTR_SHMEM 1
+#define VSBI_DBTR_READ 2
+#define VSBI_DBTR_INSTALL 3
+#define VSBI_DBTR_UPDATE 4
+#define VSBI_DBTR_UNINSTALL 5
+#define VSBI_DBTR_ENABLE 6
+#define VSBI_DBTR_DISABLE 7
 
 /* SUSP (chapter 13): the function, the sleep type. */
 #define VSBI_SUSP_SUSPEND 0

@@ -9,6 +9,7 @@
 struct fake_world w;
 _Thread_local struct cpu *fake_this_cpu;
 bool riscv_has_sstc;
+u32 triggers_count, triggers_sizes;
 u64 timebase_hz = 10000000;
 
 void fake_world_init(u32 vcpus)
@@ -308,6 +309,35 @@ void vhw_henvcfg_set(u64 bits)
 u64 vhw_henvcfg_try(u64 bits)
 {
 	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+}
+
+s64 vhw_misaligned(void)
+{
+	return w.hart.misaligned;
+}
+
+s64 vhw_misaligned_set(bool on)
+{
+	if (!w.hart.misaligned_fails)
+		w.hart.misaligned = on;
+	return w.hart.misaligned_fails;
+}
+
+int vhw_triggers_set(const struct trigger *list, u32 count)
+{
+	w.hart.triggers_sets++;
+	w.hart.triggers_count = 0;
+	if (w.hart.triggers_refused && count)
+		return -EIO;
+	for (; w.hart.triggers_count < count; w.hart.triggers_count++)
+		w.hart.triggers[w.hart.triggers_count] =
+			list[w.hart.triggers_count];
+	return 0;
+}
+
+void vhw_triggers_gone(void)
+{
+	w.hart.henvcfg &= ~VCPU_TRIGGERS;
 }
 
 u64 vhw_scounteren(void)

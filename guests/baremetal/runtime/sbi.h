@@ -134,6 +134,8 @@ struct sbi_ret {
 #define SSE_LOCAL_SOFT	   0xffff0000
 #define SSE_GLOBAL_SOFT	   0xffff8000
 
+#define SBI_DBTR 0x44425452
+
 #define SBI_SUSP	 0x53555350
 #define SBI_SUSP_SUSPEND 0
 
