@@ -26,7 +26,7 @@ NAME = struct.Struct("<IIIIQQ32s")
 CPU = struct.Struct("<IIQQQ")
 RECORD = struct.Struct("<QHHIQQ")
 assert (FILE.size, NAME.size, CPU.size, RECORD.size) == (64, 64, 32, 32)
-CPUS_MAX = 1 << 16  # a record has 16 bits for its CPU
+CPUS_MAX = 4096  # the simulator has no more, the hypervisor fewer
 
 # What a guest's name has none of, but a damaged file may: it would change the
 # terminal, or end a string in what is written.
