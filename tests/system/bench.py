@@ -274,7 +274,7 @@ def simulated(t, tree, policy, sim):
                tree)
     t.check(f"{policy} on 1 CPUs: 11.000 s simulated" in said, said)
     said = run(t, [sim[1], "--steps", "20000"], tree)
-    t.check(re.search(rf"^ok \d+ - \w*{policy}\b", said, re.M),
+    t.check(re.search(rf"^ok \d+ - {policy}_keeps_its_promises", said, re.M),
             f"no promise of {policy}: {said}")
 
 
