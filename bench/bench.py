@@ -245,12 +245,16 @@ def hog(name, **knobs):
                                     **knobs})
 
 
+def wall_ms(at):
+    """What guests' real-time clocks say so many seconds after the start."""
+    return CLOCK_BASE * 1000 + round(at * 1000)
+
+
 def probe(name, mode, seed=1, at=2.0, args="", **knobs):
     """A guest that writes down what it sees, from `at` seconds after the
     machine's start; see guests/baremetal/probe.c."""
-    at_ms = CLOCK_BASE * 1000 + round(at * 1000)
     return guest(name, "probe", bootargs=f"mode={mode} seed={seed} "
-                 f"at_ms={at_ms} {args}", **knobs)
+                 f"at_ms={wall_ms(at)} {args}", **knobs)
 
 
 class Notes:
