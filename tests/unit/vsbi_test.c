@@ -18,7 +18,7 @@
 
 static void every_base_function_gives_its_constant(void **state)
 {
-	const u64 want[] = { 0x02000000, 0x526f7573, VSBI_IMPL_VERSION, 0,
+	const u64 want[] = { 0x03000000, 0x526f7573, VSBI_IMPL_VERSION, 0,
 			     0, 0, 0 };
 
 	(void)state;
