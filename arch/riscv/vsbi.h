@@ -68,8 +68,9 @@ static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
 					.mask = mask, .base = base };
 	if (harts->all)
 		return true;
+	/* The base itself need not exist unless bit 0 says so. */
 	if (base >= count)
-		return false;
+		return mask == 0;
 	return count - base >= 64 || mask >> (count - base) == 0;
 }
 
