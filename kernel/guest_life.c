@@ -21,6 +21,10 @@
  * there. Whatever fails on the way ends the guest as a crash does, but is not
  * tried again.
  *
+ * The tree is kept until the guest is STOPPED: nothing that is in it changes
+ * before, but the seed. To write it takes some hundred thousand instructions in
+ * one piece, which a guest that reboots all the time must not cause each time.
+ *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
  * a wake to come.
@@ -216,9 +220,13 @@ static void unload(struct guest_life *l)
 {
 	if (l->loading)
 		image_load_fini(&l->load);
+	l->loading = false;
+}
+
+static void tree_forget(struct guest_life *l)
+{
 	obj_free(l->fdt);
 	l->fdt = NULL;
-	l->loading = false;
 }
 
 static enum task_result go_on(struct guest_life *l, enum life_phase phase)
@@ -319,6 +327,8 @@ static enum task_result life_ended(struct guest_life *l)
 		console_poweroff(status);
 	l->failed = false;
 	l->phase = LIFE_IDLE;
+	if (action != ACTION_RESTART)
+		tree_forget(l);
 	/* All of that before someone else may start or destroy the guest. */
 	ck_pr_fence_release();
 	if (action == ACTION_RESTART) {
@@ -381,24 +391,44 @@ static enum task_result life_populate(struct guest_life *l)
 }
 
 /* The guest's tree into l->fdt, which has `room` bytes. */
-static int write_fdt(struct guest_life *l, const struct image_files *files,
-		     const struct image_plan *plan, u64 room)
+static int tree_write(struct guest_life *l, const struct image_files *files,
+		      const struct image_plan *plan, u64 room, const u8 *seed)
 {
-	u8 seed[RNG_SEED_BYTES];
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),
 		.plan = plan,
 		.timebase_hz = timebase_hz,
 		.rng_seed = seed,
-		.rng_seed_bytes = sizeof(seed),
+		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	rng_bytes(&l->rng, seed, sizeof(seed));
 	return files->dtb.data ?
 		       guest_fdt_fixup(l->fdt, room, files->dtb.data,
 				       files->dtb.bytes, &args) :
 		       guest_fdt_write(l->fdt, room, &args);
+}
+
+/* The tree of the life before with another seed, or one anew. NULL, or what
+ * was wrong. */
+static const char *tree_make(struct guest_life *l,
+			     const struct image_files *files,
+			     const struct image_plan *plan, u64 room)
+{
+	u8 seed[RNG_SEED_BYTES];
+
+	rng_bytes(&l->rng, seed, sizeof(seed));
+	if (l->fdt && !guest_fdt_reseed(l->fdt, seed, sizeof(seed)))
+		return NULL;
+	tree_forget(l);
+	l->fdt = obj_alloc(room);
+	if (!l->fdt)
+		return "not enough host memory";
+	if (!tree_write(l, files, plan, room, seed))
+		return NULL;
+	tree_forget(l);
+	return files->dtb.data ? "dtb: no sound device tree" :
+				 "its device tree could not be written";
 }
 
 static enum task_result life_prepare(struct guest_life *l)
@@ -407,6 +437,7 @@ static enum task_result life_prepare(struct guest_life *l)
 	struct image_files files;
 	struct image_plan plan;
 	struct lab_error err = { .text = "not enough host memory" };
+	const char *why;
 	u64 room;
 	int ret;
 
@@ -418,13 +449,9 @@ static enum task_result life_prepare(struct guest_life *l)
 	room = guest_fdt_room(&g->cfg, arch_guest_isa(), files.dtb.bytes);
 	if (image_plan(&g->cfg, &files, room, &plan, &err))
 		return start_failed(l, err.text);
-	l->fdt = obj_alloc(room);
-	if (!l->fdt)
-		return start_failed(l, "not enough host memory");
-	if (write_fdt(l, &files, &plan, room))
-		return start_failed(l, files.dtb.data ?
-				    "dtb: no sound device tree" :
-				    "its device tree could not be written");
+	why = tree_make(l, &files, &plan, room);
+	if (why)
+		return start_failed(l, why);
 	if (image_load_init(&l->load, g, &files, &plan, l->fdt,
 			    fdt_totalsize(l->fdt)))
 		return start_failed(l, "not enough host memory");
@@ -540,6 +567,7 @@ void life_free(struct guest *g)
 	if (!g->life)
 		return;
 	unload(g->life);
+	tree_forget(g->life);
 	obj_free(g->life);
 	g->life = NULL;
 	g->task = NULL;

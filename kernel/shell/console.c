@@ -121,6 +121,7 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 	u64 wake;
 	enum cmd_next next;
 
+	con->view.shown = NULL;
 	if (con->view.attached && view_raw(&con->view))
 		return true;
 	next = shell_step(&con->shell, now, &wake);
@@ -164,6 +165,7 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 		return;
 	if (con->end_ticks == TIME_NEVER)
 		con->end_ticks = in_ms(now, END_WAIT_MS);
+	con->view.unpaced = true;
 	if ((!quiet || con->view.count) && now < con->end_ticks) {
 		*wake_ticks = MIN(*wake_ticks, con->end_ticks);
 		return;
@@ -177,17 +179,20 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 
 bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 {
-	u64 stop = now + us_to_ticks(STEP_US);
+	u64 stop = now + us_to_ticks(STEP_US), before;
 	bool more = true, full = false;
 
 	*wake_ticks = TIME_NEVER;
 	do {
 		bool key = device_read(con);
 
+		before = now;
+
 		if (con->q.len < OUT_LOW_BYTES)
 			more = produce(con, now, wake_ticks) || key;
 		full = !device_write(con);
 		now = time_now_ticks();
+		view_spent(&con->view, now - before);
 	} while ((more || con->q.len) && !full && now < stop);
 	end_look(con, now, !more && !con->q.len, wake_ticks);
 	if (full && con->q.len) {

@@ -11,21 +11,42 @@
 static void hart_0_starts_where_the_plan_says(void **state)
 {
 	struct guest *g;
-	u64 bytes;
 
 	begin(false);
 	g = create(config("one"));
-	bytes = obj_live_bytes();
 	assert_int_equal(guest_start(g), 0);
 	run_all();
-	/* The loader and its tree are gone. */
-	assert_int_equal(obj_live_bytes(), bytes);
 	assert_int_equal(w.starts, 1);
 	assert_int_equal(w.entry, ENTRY);
 	assert_int_equal(w.arg, TREE);
 	assert_int_equal(w.loads, 1);
 	assert_int_equal(w.emul_resets, 1);
 	assert_int_equal(w.arch_resets, 1);
+	end();
+}
+
+static void the_tree_is_written_once_for_all_in_a_row(void **state)
+{
+	struct guest *g;
+	u64 bytes;
+
+	begin(false);
+	g = create(config("one"));
+	bytes = obj_live_bytes();
+	for (u32 n = 1; n <= 2; n++) {
+		assert_int_equal(guest_start(g), 0);
+		run_all();
+		for (u32 i = 0; i < 3; i++) {
+			guest_end(g, EVENT_REBOOT, 0);
+			run_all();
+		}
+		assert_int_equal(w.trees, n);
+		assert_int_equal(w.loads, 4 * n);
+		/* Stopped, it may get other knobs, and has no tree. */
+		guest_end(g, EVENT_STOP, 0);
+		run_all();
+		assert_int_equal(obj_live_bytes(), bytes);
+	}
 	end();
 }
 
@@ -426,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
+		T(the_tree_is_written_once_for_all_in_a_row),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
 		T(nothing_is_done_before_all_kills_are_asked_for),
