@@ -121,7 +121,7 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 	u64 wake;
 	enum cmd_next next;
 
-	con->view.shown = NULL;
+	con->view.payer = NULL;
 	if (con->view.attached && view_raw(&con->view))
 		return true;
 	next = shell_step(&con->shell, now, &wake);

@@ -192,8 +192,8 @@ static bool pace_allows(struct gcons *c, u64 now_ticks, u64 *due_ticks)
 
 void view_spent(struct view *v, u64 ticks)
 {
-	if (v->shown)
-		v->shown->allowance -= (s64)ticks * VIEW_PACE;
+	if (v->payer)
+		v->payer->allowance -= (s64)ticks * VIEW_PACE;
 }
 
 enum view_did {
@@ -216,6 +216,8 @@ static enum view_did view_one(struct view *v, struct gcons *c, u64 now_ticks,
 	if (!pace_allows(c, now_ticks, due_ticks) && !v->unpaced &&
 	    !gcons_orphaned(c))
 		return VIEW_LATER;
+	/* For a look that shows nothing as well: a byte at a time, each tells. */
+	v->payer = c;
 	n = gcons_peek(c, &at, buf, sizeof(buf), &lost_bytes, &head);
 	if (!n) {
 		c->shown_line = at;
@@ -238,7 +240,6 @@ static enum view_did view_one(struct view *v, struct gcons *c, u64 now_ticks,
 	view_line(&v->q->text, c->name, buf, take);
 	c->shown_line = at + take;
 	gcons_shown(c, c->shown_line);
-	v->shown = c;
 	return VIEW_A_LINE;
 }
 
@@ -255,7 +256,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 	struct gcons *c;
 	u32 fresh;
 
-	v->shown = NULL;
+	v->payer = NULL;
 	for (fresh = 0; fresh < STEP_CONSOLES; fresh++) {
 		c = gcons_next_dirty();
 		if (!c)
@@ -269,6 +270,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 		c = active_take(v);
 		switch (view_one(v, c, now_ticks, &due_ticks)) {
 		case VIEW_NOTHING:
+			v->payer = NULL;
 			gcons_put(c);
 			continue;
 		case VIEW_LATER:
@@ -279,7 +281,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 			break;
 		}
 		active_add(v, c);
-		if (v->shown)
+		if (v->payer)
 			break;
 	}
 	if (v->round_left || v->round_more || fresh == STEP_CONSOLES)

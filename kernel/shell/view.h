@@ -34,8 +34,7 @@ struct view {
 	u64 round_due_ticks;	     /* when the first of them is due */
 	struct gcons *attached;
 	bool escapes; /* the attached one has sent escape sequences */
-	struct gcons
-		*shown; /* whose line it was that was shown last, or NULL */
+	struct gcons *payer; /* whose output was looked at last, or NULL */
 	bool unpaced;	/* the machine ends: show what there is */
 };
 
@@ -57,7 +56,7 @@ void view_line(struct out *o, const char *name, const char *s, size_t n);
 void view_watch(struct view *v, struct gcons *c, bool on);
 bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks);
 
-/* What has been done since view_lines took so long: `shown` pays for it. */
+/* What has been done since view_lines took so long: `payer` pays for it. */
 void view_spent(struct view *v, u64 ticks);
 
 /*

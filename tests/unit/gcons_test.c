@@ -310,7 +310,8 @@ static void a_flood_gets_a_burst_and_then_its_pace(void **state)
 	/* A line takes a CPU 100 us. Ten seconds of it. */
 	while (now < begun + 10000000 * us) {
 		put(a, "flood\n");
-		if (view_lines(&v, now, &due) || v.shown) {
+		view_lines(&v, now, &due);
+		if (v.payer) {
 			assert_string_equal(shown(), "[a] flood\r\n");
 			lines++;
 			now += 100 * us;
@@ -319,7 +320,8 @@ static void a_flood_gets_a_burst_and_then_its_pace(void **state)
 		}
 		/* Who has something to say meanwhile says it. */
 		put(b, "me too\n");
-		assert_true(view_lines(&v, now, &due) || v.shown);
+		view_lines(&v, now, &due);
+		assert_ptr_equal(v.payer, b->console);
 		assert_string_equal(shown(), "[b] me too\r\n");
 		due = look(now);
 		assert_in_range(due, now + 1, now + 1000000 * us);
@@ -334,6 +336,22 @@ static void a_flood_gets_a_burst_and_then_its_pace(void **state)
 	put(a, "last words\n");
 	look(now);
 	assert_true(strstr(shown(), "[a] last words"));
+}
+
+static void looks_at_a_line_without_end_are_paid_for(void **state)
+{
+	u64 us = us_to_ticks(1000) / 1000, now = us, due;
+	u32 looks = 0;
+
+	/* Each byte tells the console, which takes 20 us to see that the line
+	 * isn't complete. For three seconds of a second's worth. */
+	for (; now < 3000000 * us; now += 20 * us) {
+		put(a, "x");
+		view_lines(&v, now, &due);
+		looks += v.payer != NULL;
+		view_spent(&v, 20 * us);
+	}
+	assert_in_range(looks, 50000, 51000);
 }
 
 static void all_of_many_guests_are_shown(void **state)
@@ -598,6 +616,7 @@ int main(void)
 		T(a_long_line_comes_in_pieces),
 		T(a_flood_leaves_the_neighbour_its_lines),
 		T(a_flood_gets_a_burst_and_then_its_pace),
+		T(looks_at_a_line_without_end_are_paid_for),
 		T(all_of_many_guests_are_shown),
 		T(lost_lines_are_said),
 		T(attaching_replays_what_came_meanwhile),
