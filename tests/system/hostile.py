@@ -37,7 +37,7 @@ ATTACKS = {
     "touch-and-reboot": 0.08, "reboot": 0.08, "reboot-all": 0.08,
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
     "nested-traps": NEAR, "illegal": NEAR, "wait-for-nothing": NEAR,
-    "naps": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
+    "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
 }
 # Not with counted instructions: its faults are none, so no time would pass.
 ENDLESS = "satp-circle"
@@ -151,6 +151,8 @@ def attacks(t):
     for attack in ATTACKS:
         steps += phase(attack, seconds)
     text = phases(run(t, steps).text)
+    t.check(not re.search(r"^guest stop: bad is (?!stopped)", "".join(
+        text.values()), re.M), "it was not to be stopped")
     calm = Fared(t, "calm", text["calm"], 1)
     for attack in ATTACKS:
         fared = Fared(t, attack, text[attack], 1)
@@ -215,6 +217,43 @@ def endless(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def leaks(t):
+    """One guest leaves its mark in all RAM, registers and CSRs that it has, is
+    switched against, killed and freed; others look for it in theirs."""
+    state = "only=state state_rounds=20"
+    make = ("guest create {} memory={} vcpus=3 slice-us=1000 "
+            'kernel=baremetal/{}.elf "bootargs={}"')
+    rounds = ["guest start hunter; guest wait hunter",
+              "guest stop bad; guest destroy bad",
+              make.format("last", "16M", "archtest", state),
+              "guest start last; guest wait last; guest destroy last",
+              # Nearly all that the machine has, what was bad's included.
+              make.format("taker", "98M", "toucher", ""),
+              "guest start taker; guest wait taker; guest destroy taker",
+              make.format("bad", "16M", "hostile", "attack=plant"),
+              "guest start bad; sleep 0.5"]
+    m = t.boot(lab=lab(guest("bad", "hostile", vcpus=3, slice_us=SLICE_US,
+                             bootargs="attack=plant"),
+                       guest("hunter", "archtest", autostart=False, vcpus=3,
+                             slice_us=SLICE_US, bootargs=state),
+                       guest("for-its-image", "toucher", memory="8M",
+                             autostart=False),
+                       boot=["sleep 0.5", *rounds * t.args["rounds"],
+                             "guest stop bad", "mem -j",
+                             "guest list -j; poweroff"]),
+               smp=t.args["smp"], mem="128M", cpu=t.args["cpu"])
+    t.equal(m.wait(250), 0, "QEMU's status")
+    for name in ("hunter", "last"):
+        t.equal(len(re.findall(said(name, r"[1-9]\d* passed, 0 failed"),
+                               m.text, re.M)), t.args["rounds"],
+                f"rounds in which {name} found nothing")
+    t.equal(len(re.findall(said("taker", r"toucher: \d+ pages first touched in "
+                                r"\d+ us, 0 were not zero"), m.text, re.M)),
+            t.args["rounds"], "rounds in which all RAM was zero")
+    t.equal(re.findall(said("(?:hunter|last|taker)", "(FAIL .*)"), m.text,
+                       re.M), [], "what was found")
+
+
 def ignored_input(t):
     """Who never reads is typed at: some is kept, the rest is refused, and the
     console has its Ctrl-] all the same."""
@@ -272,6 +311,12 @@ def tests(full):
     cases += [Case(f"no_attack_costs_a_neighbour_its_due,{smp}_harts",
                    on_harts, timeout=900, smp=smp, seconds=2)
               for smp in ((2, 4) if full else ())]
+    for smp in (1, 2) if full else (1,):
+        for cpu in (("rv64,v=on", "rv64,v=on,vlen=1024", "rv64,v=off",
+                     "rv64,v=off,d=off,f=off") if full else ("rv64,v=on",)):
+            cases.append(Case(f"no_guest_finds_anothers_mark,{smp}_harts,"
+                              f"{cpu.partition(',')[2]}", leaks, timeout=300,
+                              smp=smp, cpu=cpu, rounds=4 if full else 2))
     return cases + [
         Case("faults_without_end_are_the_guests_own_time", endless,
              timeout=200),

@@ -154,6 +154,28 @@ static void self_modifying(void)
 	everywhere(smc_hart);
 }
 
+/*
+ * A mark in all that one has, for whoever gets it next: nobody may. The number
+ * is no address, no cause and no time that could be there by chance.
+ */
+#define MARK 0x5ec2e75ec2e75ec2UL
+
+_Noreturn void plant_all(u64 pattern, u64 way, u64 fp, u64 vector);
+
+static void plant_hart(struct hart *h)
+{
+	u64 bytes, at = ram_spare(&bytes), n = machine.hart_count;
+
+	for (u64 i = h->index; i < bytes / 8; i += n)
+		((volatile u64 *)at)[i] = MARK;
+	plant_all(MARK, h->index % 3, isa_has("d"), isa_has("v"));
+}
+
+static void plant(void)
+{
+	everywhere(plant_hart);
+}
+
 const struct attack memory_attacks[] = {
 	{"touch-and-reboot", touch_and_reboot},
 	{"faults", faults},
@@ -161,5 +183,6 @@ const struct attack memory_attacks[] = {
 	{"satp-circle", satp_circle},
 	{"tables", tables},
 	{"self-modifying", self_modifying},
+	{"plant", plant},
 };
 ATTACK_LIST(memory_attacks, memory_attack_count);
