@@ -50,12 +50,14 @@
 #include "kernel/percpu/trace.h"
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
+#include "kernel/tracer.h"
 #include "kernel/vcpu.h"
 
 #define STEP_US 50
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
 #define QUIET_US 200         /* between two looks at the CPUs */
 #define RNG_SEED_BYTES 64
+#define CRASH_RECORDS 8 /* of a trace, told when a guest can't go on */
 
 /* ---- wishes, from any CPU ---- */
 
@@ -109,9 +111,23 @@ static int end_if_alive(struct guest *g, enum guest_event why)
 	return 0;
 }
 
+/* One that is on its way to a restart is stopped as well: who reboots all the
+ * time would get away by it. */
 int guest_stop(struct guest *g)
 {
-	return end_if_alive(g, EVENT_STOP);
+	u32 state = ck_pr_load_32(&g->state);
+
+	if (state != GUEST_RUNNING && state != GUEST_STARTING &&
+	    state != GUEST_STOPPING)
+		return -EBUSY;
+	ck_pr_store_32(&g->stop_asked, 1);
+	/* Pairs with restart: it sees the word, or we the state after it. */
+	ck_pr_fence_memory();
+	guest_end(g, EVENT_STOP, 0);
+	/* It had ended for good already: the next life is another one. */
+	if (ck_pr_load_32(&g->state) == GUEST_STOPPED)
+		ck_pr_store_32(&g->stop_asked, 0);
+	return 0;
 }
 
 int guest_reset(struct guest *g)
@@ -175,6 +191,13 @@ void guest_vcpu_off(struct guest *g, struct vcpu *v)
 		task_wake(g->task);
 }
 
+static void log_record(void *ctx, const char *text)
+{
+	const struct guest *g = ctx;
+
+	log_error("%s:   %s", g->cfg.name, text);
+}
+
 void guest_crash(struct vcpu *v, const char *fmt, ...)
 {
 	struct guest *g = v->guest;
@@ -186,6 +209,7 @@ void guest_crash(struct vcpu *v, const char *fmt, ...)
 	va_end(ap);
 	log_error("%s: vCPU %u can't go on at pc 0x%lx: %s", g->cfg.name,
 		  v->id, arch_vcpu_pc(v), why);
+	tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record, g);
 	guest_end(g, EVENT_CRASH, 1);
 }
 
@@ -276,6 +300,17 @@ static enum guest_action action_for(const struct guest_life *l, u32 why)
 	return l->failed && action == ACTION_RESTART ? ACTION_STOP : action;
 }
 
+/* Another life; unless somebody has asked in between that there be none. */
+static void restart(struct guest *g)
+{
+	trace_state(g, GUEST_STARTING);
+	ck_pr_store_32(&g->state, GUEST_STARTING);
+	/* Pairs with guest_stop. */
+	ck_pr_fence_memory();
+	if (ck_pr_load_32(&g->stop_asked))
+		guest_end(g, EVENT_STOP, 0);
+}
+
 static u32 status_of(u32 why, u32 code)
 {
 	return why == EVENT_POWEROFF ? code :
@@ -313,7 +348,9 @@ static void life_over(struct guest *g)
 static enum task_result life_ended(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	u32 why = g->event, status = status_of(why, g->event_code);
+	bool stop = ck_pr_fas_32(&g->stop_asked, 0);
+	u32 why = stop ? EVENT_STOP : g->event;
+	u32 status = status_of(why, g->event_code);
 	enum guest_action action = action_for(l, why);
 
 	say_end(g, why, status, action);
@@ -332,8 +369,7 @@ static enum task_result life_ended(struct guest_life *l)
 	/* All of that before someone else may start or destroy the guest. */
 	ck_pr_fence_release();
 	if (action == ACTION_RESTART) {
-		trace_state(g, GUEST_STARTING);
-		ck_pr_store_32(&g->state, GUEST_STARTING);
+		restart(g);
 		return TASK_MORE;
 	}
 	guests_status_add(g, status);

@@ -142,6 +142,8 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 
 static void end_ask(u64 wish)
 {
+	/* The log's lines before the wish. Pairs with console_step. */
+	ck_pr_fence_release();
 	ck_pr_cas_64(&end_wish, 0, wish);
 	console_wake();
 }
@@ -157,10 +159,9 @@ void console_reboot(void)
 }
 
 /* The machine ends when all is out, or when that takes too long. */
-static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
+static void end_look(struct console *con, u64 wish, u64 now, bool quiet,
+		     u64 *wake_ticks)
 {
-	u64 wish = ck_pr_load_64(&end_wish);
-
 	if (likely(!wish))
 		return;
 	if (con->end_ticks == TIME_NEVER)
@@ -180,8 +181,12 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 {
 	u64 stop = now + us_to_ticks(STEP_US), before;
+	u64 wish = ck_pr_load_64(&end_wish);
 	bool more = true, full = false;
 
+	/* What was said before the end was asked for is looked for after: the
+	 * last lines of the log may come while this runs. */
+	ck_pr_fence_acquire();
 	*wake_ticks = TIME_NEVER;
 	do {
 		bool key = device_read(con);
@@ -194,7 +199,7 @@ bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 		now = time_now_ticks();
 		view_spent(&con->view, now - before);
 	} while ((more || con->q.len) && !full && now < stop);
-	end_look(con, now, !more && !con->q.len, wake_ticks);
+	end_look(con, wish, now, !more && !con->q.len, wake_ticks);
 	if (full && con->q.len) {
 		*wake_ticks = MIN(*wake_ticks, now + us_to_ticks(RETRY_US));
 		return false;

@@ -50,6 +50,35 @@ static void the_tree_is_written_once_for_all_in_a_row(void **state)
 	end();
 }
 
+static void one_that_is_about_to_start_again_can_be_stopped(void **state)
+{
+	/* In the middle of its end, and in each step of the start after it. */
+	for (u32 steps = 0; steps < 30; steps++) {
+		struct guest *g;
+		u32 loads;
+
+		begin(false);
+		g = running("one");
+		guest_end(g, EVENT_REBOOT, 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		assert_int_equal(guest_stop(g), 0);
+		loads = w.loads;
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		assert_int_equal(g->last_event, EVENT_STOP);
+		assert_int_equal(w.loads, loads);
+		assert_int_equal(guest_stop(g), -EBUSY);
+		/* That was for this life. */
+		assert_int_equal(guest_start(g), 0);
+		run_all();
+		guest_end(g, EVENT_REBOOT, 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+		end();
+	}
+}
+
 static void poweroff_stops_and_keeps_the_status(void **state)
 {
 	struct guest *g;
@@ -448,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
 		T(the_tree_is_written_once_for_all_in_a_row),
+		T(one_that_is_about_to_start_again_can_be_stopped),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
 		T(nothing_is_done_before_all_kills_are_asked_for),
