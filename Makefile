@@ -279,12 +279,13 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 #
 #	/* sources: kernel/foo.c emul/plic.c build/libfdt/fdt.c */
 #
-# and is built with them under two sanitizers (tests/unit) or under
-# ThreadSanitizer (tests/stress).  HOST_LINKS becomes words like
+# and is built with them under two sanitizers (tests/unit), under
+# ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).  HOST_LINKS becomes words like
 # "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
 # The word POLICIES stands for the files of all policies, SCHED_CORE for the
 # scheduler's core and what it stands on.
-HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c)
+HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c \
+	tests/model/*_model.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v policies='$(POLICY_SRCS)' -v core='$(SCHED_CORE) kernel/timer.c \
 	kernel/percpu/cpu.c kernel/percpu/idle.c kernel/percpu/trace.c' \
@@ -299,11 +300,16 @@ ASAN := $(HOST_CFLAGS) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -Itests/unit/include $(HOST_INC)
 TSAN := $(HOST_CFLAGS) -fsanitize=thread -Itests/stress/include \
 	-Itests/unit/include $(HOST_INC)
+# Millions of runs; and threads on stacks of their own, which AddressSanitizer
+# would have to be told of.
+MODEL := $(HOST_CFLAGS) -O2 \
+	-Itests/model/include -Itests/unit/include $(HOST_INC)
 # Test programs bring fakes, which need no prototypes.
 HOST_WARNINGS = $(if $(filter tests/%,$<),-Wall -Wextra -Werror \
 	-Wno-unused-parameter,$(WARNINGS))
 $(eval $(call flags_file,asan,$(HOSTCC) $(ASAN) $(WARNINGS)))
 $(eval $(call flags_file,tsan,$(HOSTCC) $(TSAN) $(WARNINGS)))
+$(eval $(call flags_file,model,$(HOSTCC) $(MODEL) $(WARNINGS)))
 
 $(B)/host/asan/$(B)/%.o: $(B)/%.c $(B)/flags/asan | setup
 	@mkdir -p $(@D)
@@ -319,19 +325,29 @@ $(B)/host/tsan/%.o: %.c $(B)/flags/tsan | setup
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(TSAN) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
+$(B)/host/model/%.o: %.c $(B)/flags/model | setup
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(MODEL) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
 
-# $(1) program, $(2) asan or tsan, $(3) the sources it names.
+# $(1) program, $(2) asan, tsan or model, $(3) the sources it names.
 define host_test
 $(B)/host/$(1): $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOSTCC) $$($(if $(filter asan,$(2)),ASAN,TSAN)) $$^ -lcmocka -o $$@
+	$$(Q)$$(HOSTCC) $$($(HOST_FLAGS_$(2))) $$^ -lcmocka -o $$@
 HOST_BINS += $(B)/host/$(1)
 HOST_OBJS += $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 endef
 HOST_BINS :=
 HOST_OBJS :=
+HOST_KIND_unit := asan
+HOST_KIND_stress := tsan
+HOST_KIND_model := model
+HOST_FLAGS_asan := ASAN
+HOST_FLAGS_tsan := TSAN
+HOST_FLAGS_model := MODEL
 $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
-	$(subst |, ,$(t))),$(if $(filter tests/unit/%,$(t)),asan,tsan),$(wordlist \
+	$(subst |, ,$(t))),$(HOST_KIND_$(word 2,$(subst /, ,$(t)))),$(wordlist \
 	2,999,$(subst |, ,$(t))))))
 
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
