@@ -15,6 +15,7 @@
 #   ONLY="wfi caps"       of make bench: only these questions
 #   QUICK=1               of make bench: short runs of the smallest cases
 #   A=folder B=folder     of make bench-diff: results before and after
+#   MINUTES=30 SEED=7     of make soak
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -119,7 +120,7 @@ $(B)/obj/arch/riscv/quick.o: CFLAGS += $(QUICK_CFLAGS)
 
 # --- all --------------------------------------------------------------------
 
-.PHONY: all help setup run trace test test-all check-host debug debug-server lab \
+.PHONY: all help setup run trace test test-all soak check-host debug debug-server lab \
 	guests guests-baremetal clean distclean disasm format FORCE
 
 all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
@@ -358,6 +359,11 @@ test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must
 
 test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every configuration
 	@tests/run
+
+# MINUTES=2, SEED=1 (or another each time), or REPLAY=a list of its steps.
+soak: all guests  ## twelve guests and a random operator, for MINUTES (SEED=)
+	@ROUSE_SOAK_MINUTES=$(or $(MINUTES),2) ROUSE_SOAK_SEED=$(SEED) \
+		ROUSE_SOAK_REPLAY=$(REPLAY) tests/run -k "soak: "
 
 # --- measuring --------------------------------------------------------------
 
