@@ -171,9 +171,13 @@ def from_console(text, where="log"):
     parts = {int(m[1], 16): m[2]
              for m in LINE.finditer(text, begin, end.end())}
     count = int(end[1], 16)
-    missing = [n for n in range(count) if n not in parts]
-    if missing:
-        raise Error(f"{where}: {len(missing)} of {count} lines are missing, "
-                    f"the first is trace:{missing[0]:x}:")
-    return form.parse(b"".join(base64.b64decode(parts[n])
-                               for n in range(count)), where)
+    have = sum(n < count for n in parts)
+    if have < count:
+        first = next(n for n in range(count) if n not in parts)
+        raise Error(f"{where}: {count - have} of {count} lines are missing, "
+                    f"the first is trace:{first:x}:")
+    try:
+        data = b"".join(base64.b64decode(parts[n]) for n in range(count))
+    except ValueError as error:
+        raise Error(f"{where}: a line of the dump is damaged: {error}")
+    return form.parse(data, where)
