@@ -6,7 +6,7 @@ from meter import linux
 TITLE = linux.TITLE
 QUESTION = linux.QUESTION
 COLUMNS = linux.COLUMNS
-COST_S = 16
+COST_S = 20
 
 
 def cases(b):
