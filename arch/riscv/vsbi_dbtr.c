@@ -10,7 +10,9 @@
  * in the hart only while their vCPU is loaded. The exception is delegated to
  * VS-mode and never seen here.
  *
- * Loading and saving a vCPU has nothing to ask for that. Who has installed one
+ * That is a call of the firmware for each trigger at a load, some 930
+ * instructions with OpenSBI 1.6 on QEMU, and 700 for one at a save. Loading and
+ * saving any other vCPU has nothing to ask for it. Who has installed one
  * differs from all others in a bit of our own in henvcfg (VCPU_TRIGGERS), whose
  * change is looked for anyway, and in one of hcounteren (VCPU_SAVE_RARE).
  *
