@@ -303,14 +303,14 @@ static void dbcn_writes_what_is_in_memory(void **state)
 	assert_memory_equal(w.console, "hello, world", 12);
 }
 
-static void dbcn_writes_at_most_4096_bytes_a_call(void **state)
+static void dbcn_writes_at_most_1024_bytes_a_call(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < 6000; i++)
 		w.ram[i] = (u8)(i * 7);
-	expect_ret(CALL(VSBI_EID_DBCN, 0, 6000, FAKE_RAM_BASE, 0), 0, 4096);
-	assert_int_equal(w.console_len, 4096);
-	assert_memory_equal(w.console, w.ram, 4096);
+	expect_ret(CALL(VSBI_EID_DBCN, 0, 6000, FAKE_RAM_BASE, 0), 0, 1024);
+	assert_int_equal(w.console_len, 1024);
+	assert_memory_equal(w.console, w.ram, 1024);
 }
 
 static void dbcn_reads_what_was_typed(void **state)
@@ -394,7 +394,7 @@ int main(void)
 		T(a_reset_ends_the_guest_with_its_event_and_code),
 		T(a_reset_of_a_bad_type_or_reason_is_refused),
 		T(dbcn_writes_what_is_in_memory),
-		T(dbcn_writes_at_most_4096_bytes_a_call),
+		T(dbcn_writes_at_most_1024_bytes_a_call),
 		T(dbcn_reads_what_was_typed),
 		T(dbcn_writes_one_byte),
 		T(dbcn_refuses_memory_that_is_not_all_ram),

@@ -55,15 +55,21 @@ struct hart *hart_by_id(u64 id)
 	return NULL;
 }
 
+void hart_prepare(struct hart *h, void (*fn)(struct hart *h, void *arg),
+		  void *arg)
+{
+	h->stack_top = (u64)stacks + (h->index + 1) * STACK_BYTES;
+	h->fn = fn;
+	h->arg = arg;
+	__atomic_store_n(&h->running, 1, __ATOMIC_RELEASE);
+}
+
 long hart_start(struct hart *h, void (*fn)(struct hart *h, void *arg),
 		void *arg)
 {
 	struct sbi_ret r;
 
-	h->stack_top = (u64)stacks + (h->index + 1) * STACK_BYTES;
-	h->fn = fn;
-	h->arg = arg;
-	__atomic_store_n(&h->running, 1, __ATOMIC_RELEASE);
+	hart_prepare(h, fn, arg);
 	r = sbi_hart_start(h->id, (u64)hart_entry, (u64)h);
 	if (r.error)
 		h->running = 0;
