@@ -12,6 +12,7 @@
  * triggers are its vCPU's and fire in guests alone.
  */
 /* sources: tests/unit/fake_vsbi.c SBI arch/riscv/vtimer.c arch/riscv/vfence.c
+ *	arch/riscv/vsse.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
