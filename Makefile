@@ -294,7 +294,8 @@ HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
 HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
-	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c); \
+	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
+		arch/riscv/vsse.c; \
 	SHELL $(wildcard kernel/shell/*.c); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \

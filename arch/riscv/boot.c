@@ -22,6 +22,7 @@
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/sse.h"
 #include "arch/riscv/clock.h"
+#include "arch/riscv/triggers.h"
 #include "arch/riscv/uart.h"
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
@@ -197,6 +198,7 @@ static void boot_log(void)
 	log_info("host: console %s", uart_name());
 	log_info("guests: G-stage up to %s, %u VMID bits",
 		 gstage_widest_name(), vmid_bits());
+	log_info("guests: %u debug triggers a hart", triggers_count);
 }
 
 static void boot_rest(void *arg)
