@@ -86,6 +86,7 @@ int main(void)
 	time_at_start = time_now();
 	n = add(all, n, trap_tests, trap_test_count);
 	n = add(all, n, csr_tests, csr_test_count);
+	n = add(all, n, isa_tests, isa_test_count);
 	n = add(all, n, page_tests, page_test_count);
 	n = add(all, n, mmio_tests, mmio_test_count);
 	n = add(all, n, state_tests, state_test_count);
