@@ -13,7 +13,7 @@ from labs import guest, lab, linux, said, says
 
 # What may be there or not, as words of -cpu.
 SWITCHES = ("sstc", "svadu", "svinval", "svnapot", "svpbmt", "zawrs", "zicbom",
-            "zicboz", "v", "smstateen")
+            "zicboz", "zcb", "v", "smstateen")
 DEPTHS = {"sv39": "sv48=off,sv57=off", "sv48": "sv57=off", "sv57": ""}
 VMID_BITS = (14, 2, 0)
 

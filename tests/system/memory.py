@@ -331,7 +331,7 @@ def tests(full):
                   append=f"sched={policy}", smp=smp)
              for policy in (("credit", "rr", "fp") if full else ("credit",))
              for smp in ((1, 2, 4) if full else (2,))]
-    lives = 10000 if full else 250
+    lives = 10000 if full else 150
     cases += [Case(f"{lives}_lives_leave_memory_as_it_was", many_lives,
                    timeout=3000 if full else 200, lives=lives)]
     cases += [Case("restarts_pile_nothing_up", nothing_piles_up, timeout=300,

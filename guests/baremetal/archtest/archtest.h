@@ -35,6 +35,8 @@ void code_run_user(struct probe *p, u64 a0);
 /* Where code[] is in U-mode, and one page of data that U-mode may use. */
 #define USER_CODE (PAGING_FREE_VA + 0x10000)
 #define USER_DATA (PAGING_FREE_VA + 0x20000)
+/* And a page for U-mode below which nothing is. */
+#define USER_HOLE (PAGING_FREE_VA + 0x30000)
 extern u64 user_data[512];
 
 #define INSN_RET	0x00008067u
