@@ -164,6 +164,9 @@ static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 	if (req & VCPU_REQ_KILL) {
 		u->start = false;
 		unit_off(core, v, now);
+		/* All of its end before that it is over. Pairs with the
+		 * acquire of sched_guest_killed. */
+		ck_pr_fence_release();
 		if (req & REQ_COUNTED)
 			ck_pr_faa_32(&u->account->kills_due, -1u);
 		guest_vcpu_off(v->guest, v);

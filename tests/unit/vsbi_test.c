@@ -18,7 +18,7 @@
 
 static void every_base_function_gives_its_constant(void **state)
 {
-	const u64 want[] = { 0x02000000, 0x526f7573, VSBI_IMPL_VERSION, 0,
+	const u64 want[] = { 0x03000000, 0x526f7573, VSBI_IMPL_VERSION, 0,
 			     0, 0, 0 };
 
 	(void)state;
@@ -224,7 +224,10 @@ static void a_mask_with_an_unknown_hart_is_refused_whole(void **state)
 	expect_ret(CALL(VSBI_EID_IPI, 0, 0x11, 0), VSBI_INVALID_PARAM, 0);
 	expect_ret(CALL(VSBI_EID_IPI, 0, 0x3, 3), VSBI_INVALID_PARAM, 0);
 	expect_ret(CALL(VSBI_EID_IPI, 0, 1, 4), VSBI_INVALID_PARAM, 0);
-	expect_ret(CALL(VSBI_EID_IPI, 0, 0, 4), VSBI_INVALID_PARAM, 0);
+	/* No hart at all, wherever it begins. */
+	expect_ret(CALL(VSBI_EID_IPI, 0, 0, 4), 0, 0);
+	expect_ret(CALL(VSBI_EID_IPI, 0, 0, ALL - 1), 0, 0);
+	expect_ret(CALL(VSBI_EID_RFENCE, 1, 0, ALL - 1, 0, 0), 0, 0);
 	expect_ret(CALL(VSBI_EID_IPI, 0, 1, ALL - 1), VSBI_INVALID_PARAM, 0);
 	assert_int_equal(fake_vcpu(0)->v.virq, 0);
 	expect_ret(CALL(VSBI_EID_IPI, 0, 0, 3), 0, 0);

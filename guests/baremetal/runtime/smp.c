@@ -11,7 +11,7 @@
 
 #include "guests/baremetal/runtime/sbi.h"
 
-long suspend_raw(struct suspend *s, u32 type, u64 fid, u64 ext);
+long suspend_raw(struct suspend *s, u64 type, u64 fid, u64 ext);
 _Noreturn void hart_main(u64 hartid, struct hart *h);
 _Noreturn void runtime_main(u64 hartid, const void *dtb);
 int main(void);
@@ -84,7 +84,7 @@ void hart_join(struct hart *h)
 		cpu_relax();
 }
 
-long hart_suspend(struct suspend *s, u32 type)
+long hart_suspend(struct suspend *s, u64 type)
 {
 	u64 sie = csr_read(sie);
 	long ret = suspend_raw(s, type, SBI_HSM_SUSPEND, SBI_HSM);
@@ -93,10 +93,10 @@ long hart_suspend(struct suspend *s, u32 type)
 	return ret;
 }
 
-long system_suspend(struct suspend *s)
+long system_suspend(struct suspend *s, u64 type)
 {
 	u64 sie = csr_read(sie);
-	long ret = suspend_raw(s, 0, SBI_SUSP_SUSPEND, SBI_SUSP);
+	long ret = suspend_raw(s, type, SBI_SUSP_SUSPEND, SBI_SUSP);
 
 	csr_write(sie, sie);
 	return ret;
