@@ -200,6 +200,7 @@ struct machine {
 	const char *model;
 	const char *bootargs; /* "" if there are none */
 	const char *isa;      /* riscv,isa of the first hart, or "" */
+	u32 mmu_bits;	      /* 39, 48 or 57, of the first hart */
 	bool rouse;	      /* the tree's model is "rouse,virt" */
 	bool sstc;
 	u64 hz;
