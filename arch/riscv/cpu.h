@@ -43,6 +43,8 @@ struct riscv_cpu {
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */
 	u64 htimedelta, henvcfg, hcounteren; /* what the CSRs hold */
 	struct vmid_cpu vmid;
+	void *trigger_page; /* shared with the firmware; triggers.c */
+	u64 triggers;       /* set in this hart, by the firmware's index */
 	u64 last_pc;       /* where the last guest was left, for panics */
 
 	struct hart_where where;

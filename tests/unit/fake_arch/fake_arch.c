@@ -534,6 +534,7 @@ bool fake_step(u32 cpu)
 	/* A step takes time even if it did nothing. */
 	if (f->now == before) {
 		f->now++;
+		f->stepped++;
 		f->waited += f->stopped == CPU_IDLE;
 	}
 	return ran;

@@ -67,8 +67,9 @@ struct fake_cpu {
 	u64 rings;
 	u32 loaded; /* vCPUs whose state is in it */
 	bool hold;  /* of a guest's second stage, which it is asked to end */
-	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend. */
-	u64 waited, ran, spent;
+	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend; and those of
+	 * steps in which no time would have passed. */
+	u64 waited, ran, spent, stepped;
 };
 
 /* What a CPU does that takes it time. */
