@@ -316,7 +316,7 @@ def stalled(t):
         if other == cpu:
             m.expect(r"in the hypervisor, current \S+, .*has mail")
             m.expect(r"error:   f[0-9a-f]{15} look_round\+0x")
-            m.expect(r"error:   \[ *\d+\.\d{6}\] [A-Z_]+, vCPU -?\d+, 0x")
+            m.expect(r"error:   \d+\.\d{6} [A-Z_]+ .*, vCPU -?\d+\n")
     m.expect(BACK.format(cpu), 120)
     for name in ("near", "far"):
         m.expect(said(name, r"tick: \d+ s"))
