@@ -10,6 +10,7 @@
  * a call finds, and no hart waits for ever for the fences of others.
  */
 /* sources: tests/unit/fake_vsbi.c SBI arch/riscv/vtimer.c arch/riscv/vfence.c
+ *	arch/riscv/vsse.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

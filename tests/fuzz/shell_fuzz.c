@@ -8,7 +8,7 @@
  * cursor or changes the terminal.
  */
 /* sources: kernel/gcons.c kernel/shell/cmd.c kernel/shell/cmd_console.c
- *	kernel/shell/cmd_guest.c kernel/shell/cmd_misc.c
+ *	kernel/shell/cmd_fault.c kernel/shell/cmd_guest.c kernel/shell/cmd_misc.c
  *	kernel/shell/cmd_sched.c kernel/shell/cmd_stats.c
  *	kernel/shell/cmd_trace.c kernel/shell/cmd_vcpu.c
  *	kernel/shell/complete.c kernel/shell/history.c kernel/shell/json.c
