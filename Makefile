@@ -18,6 +18,7 @@
 #   QUICK=1               of make bench: short runs of the smallest cases
 #   ANEW=1                of make bench: also what an interrupted run had done
 #   A=folder B=folder     of make bench-diff: results before and after
+#   MINUTES=30 SEED=7     of make soak
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -74,7 +75,10 @@ MAKEFLAGS += --no-builtin-rules -j$(JOBS)
 WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wundef \
 	-Wvla -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wcast-qual \
-	-Wimplicit-fallthrough -Wformat=2 -Wdate-time -Wredundant-decls
+	-Wimplicit-fallthrough -Wformat=2 -Wdate-time -Wredundant-decls \
+	-Wmissing-declarations -Wnested-externs -Wlogical-op -Wduplicated-cond \
+	-Walloca -Wunused-macros -Wformat-signedness -Winit-self -Wtrampolines \
+	-Wshift-overflow=2 -Wfloat-equal -Wdouble-promotion
 
 # The compiler is told rv64imac, exactly: with a longer name gcc 12 picks the
 # C library of another ABI, and 'h' it does not know at all.  The assembler
@@ -122,7 +126,7 @@ $(B)/obj/arch/riscv/quick.o: CFLAGS += $(QUICK_CFLAGS)
 
 # --- all --------------------------------------------------------------------
 
-.PHONY: all help setup run trace test test-all check-host debug debug-server lab \
+.PHONY: all help setup run trace test test-all soak check-host debug debug-server lab \
 	guests guests-baremetal clean distclean disasm format FORCE
 
 all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
@@ -153,6 +157,10 @@ $(B)/flags/$(1): FORCE
 endef
 $(eval $(call flags_file,kernel,$(CC) $(CFLAGS) $(WARNINGS) $(LDFLAGS) \
 	$(FRAMELESS) $(FRAMELESS_CFLAGS) $(QUICK_CFLAGS)))
+
+# What tests/check/analysis looks at, and how it is compiled.
+$(eval $(call flags_file,analysis-kernel,$(CC) $(CFLAGS) SOURCES $(SRCS)))
+test test-all check-host: $(addprefix $(B)/flags/analysis-,kernel sim meter)
 
 # The version that the boot log shows, likewise new only when it changes.
 $(B)/gen/version.h: FORCE
@@ -282,14 +290,14 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 #
 #	/* sources: kernel/foo.c emul/plic.c build/libfdt/fdt.c */
 #
-# and is built with them under two sanitizers (tests/unit, tests/fuzz) or under
-# ThreadSanitizer (tests/stress).  HOST_LINKS becomes words like
-# "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
+# and is built with them under two sanitizers (tests/unit, tests/fuzz), under
+# ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).
+# HOST_LINKS becomes words like "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
 # Words in capitals stand for several files: POLICIES for those of all policies,
 # SCHED_CORE for the scheduler's core and what it stands on, and so on. A fuzz
 # target (tests/fuzz) is built like a unit test, with a main that replays cases.
 HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
-	tests/stress/*_stress.c)
+	tests/stress/*_stress.c tests/model/*_model.c)
 HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
@@ -309,11 +317,16 @@ ASAN := $(HOST_CFLAGS) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -Itests/unit/include $(HOST_INC)
 TSAN := $(HOST_CFLAGS) -fsanitize=thread -Itests/stress/include \
 	-Itests/unit/include $(HOST_INC)
+# Millions of runs; and threads on stacks of their own, which AddressSanitizer
+# would have to be told of.
+MODEL := $(HOST_CFLAGS) -O2 \
+	-Itests/model/include -Itests/unit/include $(HOST_INC)
 # Test programs bring fakes, which need no prototypes.
 HOST_WARNINGS = $(if $(filter tests/%,$<),-Wall -Wextra -Werror \
 	-Wno-unused-parameter,$(WARNINGS))
 $(eval $(call flags_file,asan,$(HOSTCC) $(ASAN) $(WARNINGS)))
 $(eval $(call flags_file,tsan,$(HOSTCC) $(TSAN) $(WARNINGS)))
+$(eval $(call flags_file,model,$(HOSTCC) $(MODEL) $(WARNINGS)))
 
 $(B)/host/asan/$(B)/%.o: $(B)/%.c $(B)/flags/asan | setup
 	@mkdir -p $(@D)
@@ -329,19 +342,30 @@ $(B)/host/tsan/%.o: %.c $(B)/flags/tsan | setup
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(TSAN) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
+$(B)/host/model/%.o: %.c $(B)/flags/model | setup
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(MODEL) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
 
-# $(1) program, $(2) asan or tsan, $(3) the sources it names.
+# $(1) program, $(2) asan, tsan or model, $(3) the sources it names.
 define host_test
 $(B)/host/$(1): $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOSTCC) $$($(if $(filter asan,$(2)),ASAN,TSAN)) $$^ -lcmocka -o $$@
+	$$(Q)$$(HOSTCC) $$($(HOST_FLAGS_$(2))) $$^ -lcmocka -o $$@
 HOST_BINS += $(B)/host/$(1)
 HOST_OBJS += $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 endef
 HOST_BINS :=
 HOST_OBJS :=
+HOST_KIND_unit := asan
+HOST_KIND_fuzz := asan
+HOST_KIND_stress := tsan
+HOST_KIND_model := model
+HOST_FLAGS_asan := ASAN
+HOST_FLAGS_tsan := TSAN
+HOST_FLAGS_model := MODEL
 $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
-	$(subst |, ,$(t))),$(if $(filter tests/stress/%,$(t)),tsan,asan),$(wordlist \
+	$(subst |, ,$(t))),$(HOST_KIND_$(word 2,$(subst /, ,$(t)))),$(wordlist \
 	2,999,$(subst |, ,$(t))) $(if $(filter tests/fuzz/%,$(t)),tests/fuzz/replay.c))))
 
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
@@ -356,6 +380,11 @@ test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must
 test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every configuration
 	@tests/run
 
+# MINUTES=2, SEED=1 (or another each time), or REPLAY=a list of its steps.
+soak: all guests  ## twelve guests and a random operator, for MINUTES (SEED=)
+	@ROUSE_SOAK_MINUTES=$(or $(MINUTES),2) ROUSE_SOAK_SEED=$(SEED) \
+		ROUSE_SOAK_REPLAY=$(REPLAY) tests/run -k "soak: "
+
 # --- measuring --------------------------------------------------------------
 
 .PHONY: meter meter-plugin meter-scaling meter-trace meter-linux meter-accept
@@ -368,6 +397,8 @@ $(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
 		-D_GNU_SOURCE -pthread $(WARNINGS) $< -o $@
 
 meter-plugin: $(B)/meter.so
+$(eval $(call flags_file,analysis-meter,$(HOSTCC) -std=gnu11 -O2 \
+	-D_GNU_SOURCE SOURCES bench/meter/plugin.c))
 
 # METER="..." gives it options, such as METER="--machine aia --rows ipi_asleep".
 meter: all guests-baremetal $(B)/meter.so  ## count what operations take

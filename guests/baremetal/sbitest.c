@@ -1,5 +1,5 @@
 /*
- * SBI conformance (RISC-V SBI specification 2.0), as seen by S-mode.
+ * SBI conformance (RISC-V SBI specification 3.0), as seen by S-mode.
  *
  * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
  * SUSP, SSE, DBTR and the legacy extensions, with the arguments that specifications
@@ -86,6 +86,7 @@ int main(void)
 	n = add(all, n, fwft_tests, fwft_test_count);
 	n = add(all, n, susp_tests, susp_test_count);
 	n = add(all, n, sse_tests, sse_test_count);
+	n = add(all, n, sse_harts_tests, sse_harts_test_count);
 	n = add(all, n, dbtr_tests, dbtr_test_count);
 	n = add(all, n, legacy_tests, legacy_test_count);
 	failed = tests_run(all, n);

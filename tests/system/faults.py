@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import GUESTS, TOP, Case
+from harness import BUILD, GUESTS, TOP, Case
 from labs import Shell, guest, lab, said
 from stub import Gone, Stub
 
@@ -30,42 +30,68 @@ AIA = "virt,aia=aplic-imsic"
 # they say that there's no memory, or the log does.
 SWEEPS = [
     ("a_guest_is_made_and_runs",
-     "guest create x memory=4M kernel=baremetal/hello.elf vcpus=2; "
-     "guest start x; guest wait x", "guest stop x; guest destroy x"),
+     "guest create x memory=4M kernel=hello.gz vcpus=2 pin=0,1; "
+     "guest start x; guest wait x", "guest stop x; guest wait x; guest destroy x"),
+    ("a_guest_is_made_with_a_tree_of_its_own",
+     "guest create x memory=4M populate=eager kernel=hello.gz dtb=x.dtb; "
+     "guest start x; guest wait x", "guest stop x; guest wait x; guest destroy x"),
     ("policies_and_knobs_change",
      "sched set rr; set a weight=300 pin=1; sched set credit; set a weight=256",
      "set a pin=0"),
-    ("things_are_listed", "guest list; vcpu list -j; top 1 1; log 2; stats",
+    ("things_are_listed", "guest list; vcpu list -j; sched cpus; log 2; stats",
      "mem"),
 ]
 TRIED = r'^(?:\{"type":"fault_alloc","left":(\d+)|rouse: no memory to run this)'
 
 
+# A guest's own tree: what's in it is corrected, the rest is not our business.
+TREE = """/dts-v1/;
+/ {
+    #address-cells = <2>;
+    #size-cells = <2>;
+    compatible = "a,board";
+    model = "of its own";
+    chosen { };
+    cpus { #address-cells = <1>; #size-cells = <0>; };
+    memory@80000000 { device_type = "memory"; reg = <0 0 0 0>; };
+};
+"""
+
+
 def sweep(t):
     """The n-th allocation fails, for each n; then the undoing, and memory is
-    as it was. What was typed is remembered, so an equal line grows it equally:
-    by how much is seen in rounds in which nothing fails."""
-    m = t.boot(lab=lab(guest("a", "hello", autostart=False),
+    as it was. What was typed is remembered, so an equally long line grows it
+    equally: by how much is seen in rounds in which nothing is done."""
+    image = (GUESTS / "baremetal" / "hello.bin").read_bytes()
+    (t.folder / "hello.gz").write_bytes(gzip.compress(image))
+    subprocess.run(["dtc", "-q", "-o", t.folder / "x.dtb"], check=True,
+                   input=TREE, text=True)
+    m = t.boot(lab=lab(guest("a", kernel="hello.gz", memory="16M", dtb="x.dtb",
+                             autostart=False),
                        guest("other", "tick", **TICK)), mem="256M")
     m.expect("rouse> ")
     shell = Shell(m)
     shell.quiet()
     shell.count = 1000          # so that all lines are equally long
 
-    def round_of(n):
+    def round_of(n, command=t.args["command"], undo=t.args["undo"]):
         before = shell.json("mem")[0]
         start = m.seen
-        m.line(f"fault alloc {n:04}; {t.args['command']}; fault alloc -j")
+        m.line(f"fault alloc {n:04}; {command}; fault alloc -j")
         left = m.expect(TRIED).group(1)
         m.line("fault alloc 0000")
-        shell.run(t.args["undo"])
+        shell.run(undo)
         after = shell.json("mem")[0]
         grown = {k: after[k] - before[k] for k in before
                  if k.endswith("_bytes")}
         return int(left or 0), grown["object_bytes"], m.text[start:m.seen]
 
+    for _ in range(2):
+        round_of(9999)          # what is made once and kept
     first = shell.json("mem")[0]
-    usual = [round_of(9999)[1] for _ in range(4)][-1]
+    blank = [" " * len(t.args[k]) for k in ("command", "undo")]
+    usual = [round_of(9999, *blank)[1] for _ in range(3)][-1]
+    t.equal(round_of(9999)[1], usual, "growth if nothing fails")
     n, left, failed = 0, 0, 0
     while not left:
         n += 1
@@ -269,6 +295,22 @@ def hart_that_comes_late(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def hart_that_hangs_early(t):
+    """It has come, and stands still before it can say that it is ready. What
+    it would do when it goes on is known to nobody: Rouse doesn't go on."""
+    stub = Stub(t, stopped=True)
+    m = t.boot(lab=lab(guest("hello", "hello")), smp=3, mem="256M",
+               options=stub.options)
+    names = subprocess.run(["nm", BUILD / "rouse.elf"], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout
+    at = re.search(r"^([0-9a-f]+) \w world_cpu_init$", names, re.M).group(1)
+    stub.attach()
+    hart = stub.run_until(int(at, 16))
+    stub.run_all_but(hart)
+    m.expect(rf"^rouse: hart {hart} hangs in its first instructions\n", 120)
+    t.equal(m.wait(), 1, "QEMU's status")
+
+
 # --- the watchdog -----------------------------------------------------------
 
 ALARM = r"error: watchdog: CPU {} has not answered for \d+ s; CPUs:\n"
@@ -290,7 +332,7 @@ def stalled(t):
         if other == cpu:
             m.expect(r"in the hypervisor, current \S+, .*has mail")
             m.expect(r"error:   f[0-9a-f]{15} look_round\+0x")
-            m.expect(r"error:   \[ *\d+\.\d{6}\] [A-Z_]+, vCPU -?\d+, 0x")
+            m.expect(r"error:   \d+\.\d{6} [A-Z_]+ .*, vCPU -?\d+\n")
     m.expect(BACK.format(cpu), 120)
     for name in ("near", "far"):
         m.expect(said(name, r"tick: \d+ s"))
@@ -416,6 +458,8 @@ def tests(full):
     cases += [Case(f"a_hart_that_comes_late_is_sent_back,{machine}",
                    hart_that_comes_late, timeout=240, machine=machine)
               for machine in (("virt", ACLINT, AIA) if full else (ACLINT,))]
+    cases += [Case("a_hart_that_hangs_while_it_starts_ends_the_start",
+                   hart_that_hangs_early, timeout=240)]
     cases += [Case(f"a_cpu_that_stops_answering_is_named,{cpu}", stalled,
                    timeout=240, cpu=cpu) for cpu in ((0, 1) if full else (0,))]
     cases += [Case("a_cpu_that_stops_answering_is_a_panic_if_asked_for",

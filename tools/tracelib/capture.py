@@ -145,10 +145,22 @@ def from_qemu(qmp, elf, base=IMAGE_PA):
 
 LINE = re.compile(r"trace:([0-9a-f]+):([A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 END = re.compile(r"trace-end ([0-9a-f]+)\s*$", re.MULTILINE)
+# With -j each is an object.
+JSON = re.compile(r'^.*?(\{"type":"trace_(begin|line|end)".*\})\s*$',
+                  re.MULTILINE)
+
+
+def plain(match):
+    """The line without -j of one with it."""
+    got = json.loads(match[1])
+    return {"begin": lambda: "trace-begin",
+            "line": lambda: f"trace:{got['line']:x}:{got['base64']}",
+            "end": lambda: f"trace-end {got['lines']:x}"}[match[2]]()
 
 
 def from_console(text, where="log"):
     """The last dump in the log of a console."""
+    text = JSON.sub(plain, text)
     begin = text.rfind("trace-begin")
     if begin < 0:
         raise Error(f"{where}: no output of 'trace dump' "

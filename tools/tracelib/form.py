@@ -110,10 +110,7 @@ class Trace:
         some = [c.records for c in self.cpus if c.records]
         if not some:
             return 0, 0
-        begin = max((c.records[0][0] for c in self.cpus
-                     if c.records and c.first), default=0)
-        return (max(begin, min(r[0][0] for r in some)),
-                max(r[-1][0] for r in some))
+        return max(r[0][0] for r in some), max(r[-1][0] for r in some)
 
     def merged(self):
         """All records in an order in which they can have happened: by time,
