@@ -143,7 +143,7 @@ static void vmid_limit_init(void)
 }
 
 /* `timer=` forces one. */
-static void timer_adjust(void)
+static void timer_choose(void)
 {
 	size_t len;
 	const char *forced = cmdline_get("timer", &len);
@@ -161,6 +161,14 @@ static void timer_adjust(void)
 		refuse("timer=%.*s: expected sstc or sbi", (int)len, forced);
 	if (!isa_has(ISA_SSTC))
 		refuse("timer=sstc: these harts have none");
+}
+
+static void timer_adjust(void)
+{
+	timer_choose();
+	if (!isa_has(ISA_SSTC) && !sbi_probe(SBI_EXT_TIME))
+		refuse("this machine has no timer: its harts have no Sstc, and "
+		       "its firmware has no TIME extension");
 }
 
 /* `fail=N`: the N-th allocation from here on finds no memory. */
