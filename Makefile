@@ -11,9 +11,12 @@
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
-#   SECONDS=5             how long `make trace` records
+#   SECONDS=5             how long `make trace` records, or how long `make fuzz`
+#                         tries each target (there, 60 if not said)
+#   TARGET=lab            the only one that `make fuzz` tries
 #   ONLY="wfi caps"       of make bench: only these questions
 #   QUICK=1               of make bench: short runs of the smallest cases
+#   ANEW=1                of make bench: also what an interrupted run had done
 #   A=folder B=folder     of make bench-diff: results before and after
 #   MINUTES=30 SEED=7     of make soak
 #   JOBS=1                commands at a time (default: one a core)
@@ -131,7 +134,7 @@ all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
 help:  ## list the targets
 	@echo "Rouse, a hypervisor for RISC-V.  Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
-		bench/sim/build.mk | \
+		tests/fuzz/build.mk bench/sim/build.mk | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, SECONDS, JOBS, V, SETUP):"
 	@sed -n '2,/^$$/s/^#   /  /p' Makefile
@@ -279,7 +282,7 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 # Records from the start; what was taken, and what to open, it says at the end.
 SECONDS ?= 5
 trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
-	@tools/trace run $(SECONDS)
+	@tools/trace run -- $(SECONDS)
 
 # --- tests on the build host ------------------------------------------------
 
@@ -287,17 +290,23 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 #
 #	/* sources: kernel/foo.c emul/plic.c build/libfdt/fdt.c */
 #
-# and is built with them under two sanitizers (tests/unit), under
-# ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).  HOST_LINKS becomes words like
-# "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
-# The word POLICIES stands for the files of all policies, SCHED_CORE for the
-# scheduler's core and what it stands on.
-HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c \
-	tests/model/*_model.c)
+# and is built with them under two sanitizers (tests/unit, tests/fuzz), under
+# ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).
+# HOST_LINKS becomes words like "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
+# Words in capitals stand for several files: POLICIES for those of all policies,
+# SCHED_CORE for the scheduler's core and what it stands on, and so on. A fuzz
+# target (tests/fuzz) is built like a unit test, with a main that replays cases.
+HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
+	tests/stress/*_stress.c tests/model/*_model.c)
+HOST_GROUPS := POLICIES $(POLICY_SRCS); \
+	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
+	kernel/percpu/idle.c kernel/percpu/trace.c; \
+	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
+		arch/riscv/vsse.c; \
+	SHELL $(wildcard kernel/shell/*.c); \
+	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
-	awk -v policies='$(POLICY_SRCS)' -v core='$(SCHED_CORE) kernel/timer.c \
-	kernel/percpu/cpu.c kernel/percpu/idle.c kernel/percpu/trace.c' \
-	-f tests/sources.awk $(HOST_TESTS)))
+	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -pthread
 # arch_inline.h is the fake in tests/unit/include, if there is one, or else
@@ -349,6 +358,7 @@ endef
 HOST_BINS :=
 HOST_OBJS :=
 HOST_KIND_unit := asan
+HOST_KIND_fuzz := asan
 HOST_KIND_stress := tsan
 HOST_KIND_model := model
 HOST_FLAGS_asan := ASAN
@@ -356,10 +366,13 @@ HOST_FLAGS_tsan := TSAN
 HOST_FLAGS_model := MODEL
 $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
 	$(subst |, ,$(t))),$(HOST_KIND_$(word 2,$(subst /, ,$(t)))),$(wordlist \
-	2,999,$(subst |, ,$(t))))))
+	2,999,$(subst |, ,$(t))) $(if $(filter tests/fuzz/%,$(t)),tests/fuzz/replay.c))))
 
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 	@tests/run --host
+
+# The report and the sweeps are tested, too.
+test test-all: setup-bench
 
 test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must pass
 	@tests/run --quick
@@ -403,6 +416,10 @@ meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 	@bench/meter.py --accept
 
+# --- fuzzing ----------------------------------------------------------------
+
+include tests/fuzz/build.mk
+
 # --- the simulator ----------------------------------------------------------
 
 include bench/sim/build.mk
@@ -415,9 +432,11 @@ include bench/sim/build.mk
 setup-bench:
 	@SETUP=$(SETUP) tools/setup bench
 
-bench: all guests setup-bench  ## ask the questions of bench/, and report
-	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(ONLY)
-	@/usr/bin/python3 bench/report.py
+# What was answered is reported also if something failed.
+bench: all guests setup-bench $(B)/meter.so  ## ask the questions of bench/, and report
+	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(if $(ANEW),--anew) \
+		$(ONLY); status=$$?; \
+	/usr/bin/python3 bench/report.py && exit $$status
 
 report: setup-bench  ## make build/bench/report.html of the results there are
 	@/usr/bin/python3 bench/report.py
@@ -430,13 +449,14 @@ bench-diff:  ## compare two folders of results, A and B
 format:  ## let clang-format decide about white space
 	clang-format -i $(wildcard $(addsuffix /*.[ch],arch/riscv \
 		arch/riscv/include kernel kernel/percpu kernel/sched emul \
-		guests/baremetal guests/baremetal/runtime tests/unit tests/stress))
+		guests/baremetal guests/baremetal/runtime tests/unit tests/stress \
+		tests/fuzz))
 
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
 		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
-		$(B)/sim $(B)/sweep $(B)/afternoon
+		$(B)/sim $(B)/sweep $(B)/afternoon $(B)/fuzz
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

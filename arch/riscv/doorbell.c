@@ -13,6 +13,8 @@
  */
 #include "arch/riscv/doorbell.h"
 
+#include <ck_pr.h>
+
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/host_irq.h"
@@ -42,6 +44,11 @@ const char *doorbell_name(void)
 	return names[bell];
 }
 
+bool doorbell_is_firmware(void)
+{
+	return bell == BELL_SBI;
+}
+
 void doorbell_init(void)
 {
 	size_t len;
@@ -52,9 +59,12 @@ void doorbell_init(void)
 		if (forced ? cmdline_is("doorbell", names[b]) :
 			     available((enum bell)b))
 			break;
+	if (b > BELL_SBI && !forced)
+		refuse("this machine has no doorbell: neither IMSICs nor "
+		       "ACLINT SSWI, and its firmware has no IPI extension");
 	if (b > BELL_SBI)
 		refuse("doorbell=%.*s: expected imsic, sswi or sbi",
-		       forced ? (int)len : 4, forced ? forced : "none");
+		       (int)len, forced);
 	if (!available((enum bell)b))
 		refuse("doorbell=%s: this machine has none", names[b]);
 	bell = (enum bell)b;
@@ -63,27 +73,43 @@ void doorbell_init(void)
 					  machine.sswi.bytes);
 }
 
-void doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
+const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 {
 	if (bell == BELL_SSWI) {
 		int i = machine_ext_index(machine.fdt, machine.sswi_node,
 					  intc, IRQ_SSI);
 
 		if (i < 0)
-			refuse("hart %lu is not wired to the ACLINT SSWI; "
-			       "try doorbell=sbi",
-			       c->hartid);
+			return "is not wired to the ACLINT SSWI "
+			       "(doorbell=sbi needs none)";
 		c->sswi = sswi_regs + i;
 	}
-	host_irq_cpu_init(c, intc);
+	if (host_irq_cpu_init(c, intc))
+		return "has no S-level interrupt file in the IMSIC's node";
 	c->ring = bell == BELL_IMSIC ? c->imsic :
 		  bell == BELL_SSWI ? c->sswi : NULL;
 	c->ring_value = bell == BELL_IMSIC ? DOORBELL_IMSIC_ID : 1;
+	return NULL;
+}
+
+/* Once: to say it rings a CPU, perhaps the same. What the CPU doesn't hear of is
+ * the watchdog's to tell. */
+static __attribute__((cold, noinline)) void
+ring_failed(const struct riscv_cpu *t, s64 error)
+{
+	static u32 said;
+
+	if (ck_pr_fas_32(&said, 1) == 0)
+		log_error("hart %lu: the firmware won't ring it (error %ld)",
+			  t->hartid, (long)error);
 }
 
 static __attribute__((noinline)) void ring_by_sbi(const struct riscv_cpu *t)
 {
-	sbi_call(SBI_EXT_IPI, 0, 1, t->hartid, 0);
+	struct sbi_ret r = sbi_call(SBI_EXT_IPI, 0, 1, t->hartid, 0);
+
+	if (unlikely(r.error))
+		ring_failed(t, r.error);
 }
 
 void arch_doorbell_ring(struct cpu *target)

@@ -29,10 +29,20 @@ struct vtime_unit {
 	u64 left_step;
 	bool waited; /* it was in the queue there */
 	bool driven; /* it may not run there any more */
+	u32 heard;   /* vtime_here.sleeps, when it had its part of that lead */
 };
 
 struct vtime_guest {
 	u64 furthest; /* any CPU, atomic: of its units; 0: none */
+};
+
+/* A guest on one CPU, whose owner's it is: the last of its units that went to
+ * sleep there, where it was then, and how many could run, with it. */
+struct vtime_here {
+	const struct vtime_unit *sleeper; /* NULL: it is back. Never followed */
+	u64 at;
+	u32 count;
+	u32 sleeps;
 };
 
 static inline u64 vtime_later(u64 a, u64 b)
@@ -87,6 +97,34 @@ static inline void vtime_turn_begin(struct vtime_unit *vu)
 }
 
 void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu);
+
+/* The unit leaves the CPU: for now, or (then vtime_back comes) to be queued. */
+static inline void vtime_leave(struct vtime_here *h, const struct vtime_unit *vu,
+			       const struct sched_account *a)
+{
+	h->sleeper = vu;
+	h->at = vu->at;
+	h->count = account_runnable(a);
+	h->sleeps++;
+}
+
+static inline void vtime_back(struct vtime_here *h, const struct vtime_unit *vu)
+{
+	if (h->sleeper == vu)
+		h->sleeper = NULL;
+}
+
+/* It waited while that one ran, and is picked: takes its part of the lead. */
+static inline void vtime_share(const struct vtime_here *h, struct vtime_unit *vu)
+{
+	s64 lead = (s64)(h->at - vu->at);
+
+	if (!h->sleeper || vu->heard == h->sleeps)
+		return;
+	vu->heard = h->sleeps;
+	if (lead > 0 && h->count > 1)
+		vu->at += (u64)lead / h->count;
+}
 
 /* The unit is no longer this CPU's. */
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);

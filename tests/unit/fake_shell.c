@@ -10,6 +10,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 
 /* ---- paper ---- */
 
@@ -17,7 +18,10 @@ static void paper_put(struct out *o, const char *s, size_t n)
 {
 	struct paper *p = container_of(o, struct paper, out);
 
-	p->text = realloc(p->text, p->len + n + 1);
+	if (p->len + n >= p->room) {
+		p->room = 2 * (p->len + n + 1);
+		p->text = realloc(p->text, p->room);
+	}
 	memcpy(p->text + p->len, s, n);
 	p->len += n;
 	p->text[p->len] = '\0';
@@ -25,7 +29,7 @@ static void paper_put(struct out *o, const char *s, size_t n)
 
 void paper_init(struct paper *p)
 {
-	*p = (struct paper){.out = {.put = paper_put}};
+	*p = (struct paper){.out = {.put = paper_put}, .room = 1};
 	p->text = calloc(1, 1);
 }
 
@@ -149,15 +153,29 @@ int json_lines(const char *text)
 
 static long alloc_left = -1;
 
+static u64 fail_in;
+
 void fake_alloc_limit(long n)
 {
 	alloc_left = n;
+}
+
+void mem_fail_after(u64 n)
+{
+	fail_in = n;
+}
+
+u64 mem_fail_left(void)
+{
+	return fail_in;
 }
 
 void *obj_alloc(size_t bytes)
 {
 	void *p;
 
+	if (fail_in && --fail_in == 0)
+		return NULL;
 	if (alloc_left == 0)
 		return NULL;
 	if (alloc_left > 0)
@@ -205,10 +223,14 @@ u64 time_now_ticks(void)
 	return now;
 }
 
+bool fake_panic_ends;
+
 void panic(const char *fmt, ...)
 {
 	va_list ap;
 
+	if (fake_panic_ends)
+		longjmp(fake_end, 3);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -849,9 +871,20 @@ void arch_poweroff(u32 status)
 	longjmp(fake_end, 1);
 }
 
+bool fake_no_reboot;
+
 void arch_reboot(void)
 {
-	longjmp(fake_end, 2);
+	if (!fake_no_reboot)
+		longjmp(fake_end, 2);
+}
+
+int watchdog_stall(u32 cpu, u64 ticks)
+{
+	if (fake_slow)
+		return -EBUSY;
+	did("stall %u %lu; ", cpu, ticks);
+	return 0;
 }
 
 void arch_vcpu_print(struct vcpu *v, void (*line)(void *ctx, const char *text),

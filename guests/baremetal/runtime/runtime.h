@@ -160,6 +160,11 @@ long harts_run(u32 n, void (*fn)(struct hart *h, void *arg), void *arg);
 /* Where HSM starts a hart: a1 is its struct hart, whose fn runs. */
 void hart_entry(void);
 
+/* All of hart_start but the call, for who starts it somewhere else, where its
+ * first instructions lead to hart_entry with a1 = h. */
+void hart_prepare(struct hart *h, void (*fn)(struct hart *h, void *arg),
+		  void *arg);
+
 /* Starts one hart with fn, and waits until it is stopped again. */
 long hart_start(struct hart *h, void (*fn)(struct hart *h, void *arg),
 		void *arg);
@@ -195,6 +200,7 @@ struct machine {
 	const char *model;
 	const char *bootargs; /* "" if there are none */
 	const char *isa;      /* riscv,isa of the first hart, or "" */
+	u32 mmu_bits;	      /* 39, 48 or 57, of the first hart */
 	bool rouse;	      /* the tree's model is "rouse,virt" */
 	bool sstc;
 	u64 hz;
@@ -353,6 +359,11 @@ void uart_put(char c);
 #define RTC_CLEAR_INTERRUPT 0x1c
 
 u64 rtc_now_ns(void);
+/* What the clock said when this guest's time was 0. */
+u64 rtc_zero_ns(void);
+/* When the clock will say so many ms, in the guest's own time; dies if it has
+ * said that already. */
+u64 rtc_ticks_at(u64 at_ms);
 /* An alarm at that RTC time, with its interrupt enabled. */
 void rtc_alarm(u64 when_ns);
 void rtc_quiet(void);
