@@ -55,7 +55,8 @@ struct cpu {
 
 	/* Any CPU, atomic. */
 	u32 mode __cacheline; /* enum cpu_mode; the owner writes */
-	u32 bell;             /* the doorbell was rung and not acknowledged */
+	u64 bell;             /* the doorbell was rung and not acknowledged;
+			       * a word that needs no extension when swapped */
 	struct mbox mbox;
 
 	/* Published by the owner for whoever looks for a place or for work. */

@@ -83,7 +83,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 	} while ((seq & 1) || seq != ck_pr_load_32(&u->seq));
 	if ((s64)(now - since) > 0)
 		out->ticks[out->runstate] += now - since;
-	out->cpu = ck_pr_load_32(&v->cpu);
+	out->cpu = vcpu_cpu(v)->index;
 	out->state = ck_pr_load_32(&v->state);
 	out->paused = u->paused;
 	out->refused = u->refused;
@@ -109,7 +109,7 @@ static u64 turns_ticks(const struct guest *g)
 
 	for (u32 i = 0; i < g->cfg.vcpus; i++) {
 		const struct vcpu *v = g->vcpu[i];
-		const struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+		const struct cpu *c = vcpu_cpu(v);
 		s64 on = (s64)(now - ck_pr_load_64(&v->sched.charged_ticks));
 
 		if (ck_pr_load_32(&v->state) == VCPU_RUNNING && on > 0 &&

@@ -66,9 +66,9 @@ static int unit_create(struct guest *g, u32 id, struct sched_account *a)
 	if (g->cfg.wfi == WFI_POLL)
 		u->poll_ticks = us_to_ticks(g->cfg.wfi_poll_us);
 	v->state = VCPU_OFF;
-	v->cpu = home_find(g, id, &u->allowed);
+	v->cpu = cpu_by_index(home_find(g, id, &u->allowed));
 	mbox_node_init(&v->mail, vcpu_look);
-	u->home = cpu_by_index(v->cpu)->sched;
+	u->home = v->cpu->sched;
 	return 0;
 }
 
@@ -151,7 +151,7 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	ck_pr_fence_release();
 	ck_pr_or_32(&v->requests, requests);
 	/* The post's release keeps the bits before the mail. */
-	doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0);
+	doorbell_post(vcpu_cpu(v), &v->mail, 0);
 }
 
 int sched_vcpu_start(struct vcpu *v)

@@ -66,7 +66,7 @@ static inline void idle_stop(struct sched_core *core)
 		return;
 	core->idling = false;
 	/* If it was claimed already, work is on its way here. */
-	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
+	idle_bit_leave(&core->idle_bit);
 }
 
 /* The native guest here is not alone any more. */

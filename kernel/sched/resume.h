@@ -44,22 +44,23 @@ static inline __attribute__((always_inline)) enum resume
 mail_take(struct sched_core *core, struct vcpu *v, struct mbox_node **mail,
 	  u64 now)
 {
-	struct cpu *c = core->sc.cpu;
-	struct mbox_node *n = mbox_take_all(&c->mbox);
+	struct cpu *c = cpu_this();
+	ck_stack_entry_t *e = mbox_pop(&c->mbox);
 	u32 bits;
 
-	*mail = n;
-	if (unlikely(n != &v->mail || mbox_next(n)))
+	if (unlikely(e != &v->mail.entry || e->next)) {
+		*mail = e ? mbox_oldest(e) : NULL;
 		return RESUME_MAIL;
+	}
 	c->stats.mails++;
-	bits = mbox_take(n);
+	bits = mbox_take(&v->mail);
 	/* The owner is this CPU and stays so: no need to look, nor for the
 	 * fence of vcpu_look. */
 	if (likely(!bits && !ck_pr_load_32(&v->requests) &&
 		   ck_pr_load_32(&v->state) == VCPU_WAKING))
 		return RESUMED;
 	*mail = NULL;
-	vcpu_look(c, n, bits, now);
+	vcpu_look(c, &v->mail, bits, now);
 	return RESUME_MAIL;
 }
 
@@ -70,7 +71,7 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 
 	u->counted = true;
 	core->load = 1;
-	load_publish(core);
+	ck_pr_store_32(&cpu_this()->load, 1);
 	word = active_change(u->account, true, now);
 	u->charged_ticks = now;
 	u->charged_active = active_word_integral(word, now);
@@ -85,7 +86,7 @@ static inline __attribute__((always_inline)) enum resume
 resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 {
 	struct vcpu *v = core->sleeper;
-	struct cpu *c = core->sc.cpu;
+	struct cpu *c = cpu_this();
 	struct sched_unit *u = &v->sched;
 	enum resume taken;
 	u64 deadline;
@@ -113,7 +114,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	c->current = v;
 	core->deadline = deadline;
 	core->idling = false;
-	(void)idle_leave(IDLE_SLEEPS, c->index);
+	idle_bit_leave(&core->idle_bit);
 	core->loaded = v;
 	c->stats.switches++;
 	v->wakes++;

@@ -73,7 +73,7 @@ static void mix_fake_vcpu(const struct fake_vcpu *f)
 	mix(f->v.state);
 	mix(f->v.virq);
 	mix(f->v.requests);
-	mix(f->v.cpu);
+	mix(f->v.cpu->index);
 	mix(f->v.mail.bits);
 	mix(f->v.wakes);
 	mix(f->v.exits[VCPU_EXIT_OTHER]);
