@@ -90,8 +90,9 @@ static inline u32 group_above(struct plic *p, u64 g, u64 threshold)
 static inline bool group_asserts(struct plic *p, struct plic_context *c, u64 g,
 				 u64 threshold)
 {
-	return plic_group_pending(p, g) & group_enabled(c, g) &
-	       group_above(p, g, threshold) & PLIC_GROUP_MASK;
+	u32 pending = plic_group_pending(p, g);
+
+	return pending & group_enabled(c, g) & group_above(p, g, threshold);
 }
 
 /* The next group in which there are lines; false: that was the last. */
@@ -205,8 +206,8 @@ static __attribute__((noinline)) void notify_many(struct plic *p, u64 src,
  * Kicks the vCPUs whose level may change with the source's: up, it became
  * pending or its priority rose; down, it was claimed or its priority fell.
  */
-static inline __attribute__((always_inline)) void
-notify(struct plic *p, struct plic_source *s, u64 src, bool up)
+static inline __attribute__((always_inline)) bool
+notify_one(struct plic_source *s, bool up)
 {
 	struct plic_context *c;
 
@@ -218,19 +219,27 @@ notify(struct plic *p, struct plic_source *s, u64 src, bool up)
 	ck_pr_fence_memory();
 	c = ck_pr_load_ptr(&s->target);
 	if (unlikely(!c))
-		notify_many(p, src, up);
-	else if (concerned(c, s, up)) /* the usual case: no loop, no frame */
+		return false;
+	if (concerned(c, s, up)) /* the usual case: no loop, no frame */
 		virq_raise(c->vcpu, VIRQ_EXTERNAL);
+	return true;
+}
+
+static inline __attribute__((always_inline)) void notify(struct plic *p,
+							  u64 src, bool up)
+{
+	if (!notify_one(&p->source[src], up))
+		notify_many(p, src, up);
 }
 
 static __attribute__((noinline)) void notify_up(struct plic *p, u64 src)
 {
-	notify(p, &p->source[src], src, true);
+	notify(p, src, true);
 }
 
 static __attribute__((noinline)) void notify_down(struct plic *p, u64 src)
 {
-	notify(p, &p->source[src], src, false);
+	notify(p, src, false);
 }
 
 /*
@@ -259,7 +268,7 @@ static __attribute__((noinline)) void line_up(struct plic_line *l)
 			new = old | l->up;
 	} while (!ck_pr_cas_64_value(l->group, old, new, &old));
 	if (!(old & busy))
-		notify(l->plic, l->source, l->number, true);
+		notify(l->plic, l->number, true);
 }
 
 void plic_core_set(struct emul_line *line, bool level)
@@ -275,10 +284,12 @@ void plic_core_set(struct emul_line *line, bool level)
 	/* Mostly it is neither pending nor in flight, and nobody disturbs. */
 	old = ck_pr_load_64(word);
 	if (likely(!(old & l->up << PLIC_NEXT_SHIFT) &&
-		   ck_pr_cas_64(word, old, old | l->up)))
-		notify(l->plic, l->source, l->number, true);
-	else
+		   ck_pr_cas_64(word, old, old | l->up))) {
+		if (!notify_one(l->source, true))
+			notify_many(l->plic, l->number, true);
+	} else {
 		line_up(l);
+	}
 }
 
 /* PENDING -> INFLIGHT; false if somebody else was faster. */

@@ -92,8 +92,9 @@ struct vcpu {
 	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
 		* CPU, or has one again (its runstate says so already); NULL:
 		* its guest doesn't want to know */
-	u64 wakes;      /* from BLOCKED */
-	u64 dispatches; /* turns that began after another's, or after a wait */
+	u64 wakes; /* from BLOCKED */
+	u64 turns; /* that began after another's, or after a wait, less `wakes`:
+		    * so a wake that leads straight to one is counted once */
 	u64 migrations; /* changes of CPU */
 };
 

@@ -85,8 +85,8 @@ void doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
  * more registers than the call has arguments: it is on the way of a wake. */
 static inline void ring_by_sbi(const struct riscv_cpu *t)
 {
-	register u64 a0 __asm__("a0") = 1;
 	register u64 a1 __asm__("a1") = t->hartid;
+	register u64 a0 __asm__("a0") = 1;
 	register u64 a6 __asm__("a6") = 0;
 	register u64 a7 __asm__("a7") = SBI_EXT_IPI;
 

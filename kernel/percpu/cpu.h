@@ -29,7 +29,9 @@ enum cpu_mode {
 struct cpu_stats {
 	u64 guest_ticks, task_ticks, idle_ticks;
 	u64 host_ticks; /* the rest of its time; only in what others read */
-	u64 switches;  /* another vCPU than before was dispatched */
+	u64 switches;  /* another vCPU than before was dispatched; where it is
+			* counted less `mails`, so that mail that leads straight
+			* to one counts once */
 	u64 waits;     /* times it went to sleep */
 	u64 mails;     /* nodes looked at */
 	u64 forwards;  /* of those, sent on to another CPU */

@@ -95,7 +95,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 	}
 	for (u32 i = 0; i < WAIT_BUCKETS; i++)
 		out->waits[i] = ck_pr_load_64(&u->waits[i]);
-	out->dispatches = ck_pr_load_64(&v->dispatches);
+	out->dispatches = out->wakes + ck_pr_load_64(&v->turns);
 	out->migrations = ck_pr_load_64(&v->migrations);
 	out->preemptions = ck_pr_load_64(&u->preemptions);
 	for (u32 i = 0; i < CPU_MAX / 64; i++)

@@ -48,6 +48,7 @@ static void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 	for (; n; n = next) {
 		next = mbox_next(n);
 		c->stats.mails++;
+		c->stats.switches--;
 		n->look(c, n, mbox_take(n), now);
 	}
 }
@@ -71,7 +72,7 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 		core->loaded = v;
 		c->stats.switches++;
 	}
-	v->dispatches++;
+	v->turns++;
 	trace_dispatch(u, now);
 	unit_runstate(u, RUNSTATE_RUNNING, now);
 	if (unlikely(v->waits))
@@ -274,11 +275,12 @@ step(struct sched_core *core, u64 now)
 {
 	enum resume r = RESUME_NOT;
 	struct mbox_node *mail = NULL;
+	u64 until;
 
 	if (core->sleeper)
-		r = resume_try(core, &mail, now);
+		r = resume_try(core, &mail, &until, now);
 	if (r == RESUMED) {
-		turn_begin(core, now);
+		resume_turn_begin(core, until, now);
 		turn_end(core, arch_vcpu_load_run(core->loaded));
 		return true;
 	}

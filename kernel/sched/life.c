@@ -205,6 +205,7 @@ void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 		timer_clear(&core->timers, &u->timer);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	v->wakes++;
+	v->turns--;
 	if (unlikely(v->guest->cfg.wfi == WFI_POLL))
 		poll_learn(u, now);
 	if (unlikely(u->paused))

@@ -237,6 +237,7 @@ static u64 stats_read(u32 cpu, struct cpu_stats *out)
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
 		to[i] = ck_pr_load_64(&from[i]);
+	out->switches += out->mails;
 	out->guest_ticks += since_then(&c->turn_since, now);
 	out->idle_ticks += since_then(&core->idle_since, now);
 	out->task_ticks += since_then(&core->task_since, now);

@@ -256,6 +256,12 @@ static inline void sched_publish_vtime(struct sched_cpu *sc, u64 vtime,
 	ck_pr_store_64(&c->wait_vtime, wait_vtime);
 }
 
+/* The same, of the virtual time alone. */
+static inline void sched_publish_now(struct sched_cpu *sc, u64 vtime)
+{
+	ck_pr_store_64(&sc->cpu->vtime, vtime);
+}
+
 /* How important is what this CPU runs, in the policy's own measure. Owner. */
 static inline void sched_publish_level(struct sched_cpu *sc, u32 level)
 {

@@ -82,7 +82,7 @@ void balance_start(struct sched_core *core, u64 now);
  * to compare for a period. */
 static inline void idle_end(struct sched_core *core, u64 now)
 {
-	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
+	cpu_this()->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
 	/* Where nothing is ever compared no timer is set for it either. */
 	if (core->look_ticks)

@@ -60,6 +60,7 @@ mail_take(struct sched_core *core, struct vcpu *v, struct mbox_node **mail,
 		   ck_pr_load_32(&v->state) == VCPU_WAKING))
 		return RESUMED;
 	*mail = NULL;
+	c->stats.switches--;
 	vcpu_look(c, &v->mail, bits, now);
 	return RESUME_MAIL;
 }
@@ -80,13 +81,13 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 /*
  * Takes the short way, if this is the case for it: the sleeper is the current,
  * charged from now on, and its turn may begin with arch_vcpu_load. Else the
- * long way goes on. Behind arch_wait, with a sleeper.
+ * long way goes on. Behind arch_wait, with a sleeper. *until: core->deadline.
  */
 static inline __attribute__((always_inline)) enum resume
-resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
+resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
+	   u64 now)
 {
 	struct vcpu *v = core->sleeper;
-	struct cpu *c = cpu_this();
 	struct sched_unit *u = &v->sched;
 	enum resume taken;
 	u64 deadline;
@@ -94,7 +95,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	core->sleeper = NULL;
 	if (timer_next_ticks(&core->timers) <= now)
 		return RESUME_NOT;
-	doorbell_answered(c);
+	doorbell_answered(cpu_this());
 	taken = mail_take(core, v, mail, now);
 	if (taken != RESUMED)
 		return taken;
@@ -102,6 +103,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	deadline = core->ops->resume(&core->sc, u, now);
 	if (unlikely(!deadline)) {
 		*mail = NULL;
+		cpu_this()->stats.switches--;
 		unit_uncount(core, u, now);
 		unit_wake(core, v, now);
 		return RESUME_MAIL;
@@ -111,16 +113,32 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	/* Followed by a full fence and a look at virq, as in dispatch. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
 	core->sc.current = u;
-	c->current = v;
+	cpu_this()->current = v;
 	core->deadline = deadline;
+	*until = deadline;
 	core->idling = false;
 	idle_bit_leave(&core->idle_bit);
 	core->loaded = v;
-	c->stats.switches++;
 	v->wakes++;
-	v->dispatches++;
 	unit_runstate_from(u, RUNSTATE_BLOCKED, RUNSTATE_RUNNING, now);
 	return RESUMED;
+}
+
+/*
+ * What turn_begin does (core.c), for the turn that follows: no task waits, and
+ * nothing is recorded, or the CPU would not have had a sleeper.
+ */
+static inline void resume_turn_begin(struct sched_core *core, u64 until,
+				     u64 now)
+{
+	until = MIN(until, core->balance_at);
+	until = MIN(until, timer_next_ticks(&core->timers));
+	if (until != core->armed) {
+		core->armed = until;
+		cpu_this()->stats.timer_sets++;
+		arch_timer_set(until);
+	}
+	cpu_this()->turn_since = now;
 }
 
 #endif

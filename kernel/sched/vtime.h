@@ -70,6 +70,16 @@ static inline u64 vtime_slice(const struct sched_account *a)
 	return vtime_for_ticks(a, ck_pr_load_64(&a->slice_ticks));
 }
 
+/* Is that no more than a slice, even if nobody else of the guest could run?
+ * Without the division; false as well if it is very far. Weights have 31 bits. */
+static inline bool vtime_in_slice(const struct sched_account *a, u64 ahead)
+{
+	u64 slice = ck_pr_load_64(&a->slice_ticks) * (256 * VTIME_PER_TICK);
+
+	return !(ahead >> 40) &&
+	       ahead * (u64)(s32)ck_pr_load_32(&a->weight) <= slice;
+}
+
 /* The unit has run; `active` as in sched_ops.charge. */
 void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
 		  const struct sched_unit *u, u64 active);
@@ -120,11 +130,13 @@ static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 	if (unlikely(at != vc->now ||
 		     now - vc->empty_since >= vc->claim_ticks))
 		return false;
-	if (used && (s64)(used - at) > 0) {
-		at = vtime_earlier(used, at + vtime_slice(a));
-		vu->at = at;
-		vc->now = at;
+	if (likely(used && (s64)(used - at) > 0)) {
+		if (unlikely(!vtime_in_slice(a, used - at)))
+			used = vtime_earlier(used, at + vtime_slice(a));
+		at = used;
 	}
+	vu->at = at;
+	vc->now = at;
 	vu->waited = false;
 	vc->empty_since = 0;
 	return true;

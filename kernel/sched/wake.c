@@ -18,7 +18,8 @@
 
 /* The running vCPU looks at virq by itself if its CPU is in the hypervisor,
  * or if it is the one that raises. */
-static inline void ring_running(struct vcpu *v, bool hooks)
+static inline __attribute__((always_inline)) void
+ring_running(struct vcpu *v, bool hooks)
 {
 	struct cpu *c;
 
@@ -34,6 +35,12 @@ static inline void ring_running(struct vcpu *v, bool hooks)
 			TRACE(BELL_RUNG, v->sched.trace_id, c->index, 0);
 		arch_doorbell_ring(c);
 	}
+}
+
+/* Apart, so that the others keep nothing for it. */
+static __attribute__((noinline)) void ring_running_quiet(struct vcpu *v)
+{
+	ring_running(v, false);
 }
 
 /* The only winner tells the owner. v->cpu may be out of date already: then the
@@ -62,7 +69,10 @@ raise_as(struct vcpu *v, u32 bits, bool hooks)
 	while (!ck_pr_cas_32_value(&v->state, VCPU_BLOCKED, VCPU_WAKING,
 				   &state)) {
 		if (state == VCPU_RUNNING) {
-			ring_running(v, hooks);
+			if (hooks)
+				ring_running(v, true);
+			else
+				ring_running_quiet(v);
 			return;
 		}
 		/* QUEUED, WAKING: looks when it is dispatched. OFF: nobody is

@@ -77,7 +77,7 @@ static void mix_fake_vcpu(const struct fake_vcpu *f)
 	mix(f->v.mail.bits);
 	mix(f->v.wakes);
 	mix(f->v.exits[VCPU_EXIT_OTHER]);
-	mix(f->v.dispatches);
+	mix(f->v.turns);
 	mix(f->v.migrations);
 	mix(f->ran);
 	mix(f->irqs);
