@@ -14,6 +14,7 @@
 #   SECONDS=5             how long `make trace` records
 #   ONLY="wfi caps"       of make bench: only these questions
 #   QUICK=1               of make bench: short runs of the smallest cases
+#   ANEW=1                of make bench: also what an interrupted run had done
 #   A=folder B=folder     of make bench-diff: results before and after
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
@@ -271,7 +272,7 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 # Records from the start; what was taken, and what to open, it says at the end.
 SECONDS ?= 5
 trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
-	@tools/trace run $(SECONDS)
+	@tools/trace run -- $(SECONDS)
 
 # --- tests on the build host ------------------------------------------------
 
@@ -337,6 +338,9 @@ $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 	@tests/run --host
 
+# The report and the sweeps are tested, too.
+test test-all: setup-bench
+
 test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must pass
 	@tests/run --quick
 
@@ -384,9 +388,11 @@ include bench/sim/build.mk
 setup-bench:
 	@SETUP=$(SETUP) tools/setup bench
 
-bench: all guests setup-bench  ## ask the questions of bench/, and report
-	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(ONLY)
-	@/usr/bin/python3 bench/report.py
+# What was answered is reported also if something failed.
+bench: all guests setup-bench $(B)/meter.so  ## ask the questions of bench/, and report
+	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(if $(ANEW),--anew) \
+		$(ONLY); status=$$?; \
+	/usr/bin/python3 bench/report.py && exit $$status
 
 report: setup-bench  ## make build/bench/report.html of the results there are
 	@/usr/bin/python3 bench/report.py

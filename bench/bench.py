@@ -7,9 +7,13 @@ A question is one file:
     cases(b)            [{...}]: machines that don't depend on one another;
                         `policy` (a Policy), `seed` and what else it likes
     measure(b, **case)  runs one and returns rows for the table, or
-                        (rows, whatever its plots need)
+                        (rows, whatever its plots need); all of it as JSON has
+                        it: names are texts
     plots(done)         what to draw (bench/report_plots.py says what there
                         is); done is [(case, rows, whatever), ...]
+    rows(done)          the table's rows, if they are not simply all of those
+    COST_S = 5          roughly what a machine takes, for the first estimate
+    ALONE = True        nothing else may run meanwhile
 
 Policies come from what the hypervisor that was built says of itself
 (`sched list -j`), never from a list of names: b.policies().
@@ -128,14 +132,25 @@ class Bench:
         self.local.machines = set()
         return self.local.machines
 
+    def used(self, machine, harts, shift):
+        """A machine that this thread's question was asked of."""
+        self.local.machines.add((machine, harts, shift))
+
     def memo(self, what, make):
-        """make(), once in this run; the others wait for it."""
+        """make(), once in this run; the others wait for it. Its machines are
+        those of everybody who asks."""
         with self.lock:
             own = self.memos.setdefault(what, threading.Lock())
         with own:
             if what not in self.made:
-                self.made[what] = make()
-            return self.made[what]
+                mine, self.local.machines = self.local.machines, set()
+                try:
+                    self.made[what] = make(), self.local.machines
+                finally:
+                    self.local.machines = mine
+            made, machines = self.made[what]
+            self.local.machines |= machines
+            return made
 
     # -- choices --
 
@@ -203,7 +218,7 @@ class Bench:
             if wrong:
                 raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
                                       f"see {m.log_path}")
-            self.local.machines.add((machine, harts, shift))
+            self.used(machine, harts, shift)
             return Run(m.text)
         finally:
             test.close()

@@ -20,24 +20,16 @@ docs/meter.md says how it counts. Results land in build/bench/results.
 """
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import results  # noqa: E402
-from meter import guard, linux, scaling, table, trace_cost  # noqa: E402
-from meter.figures import Figures  # noqa: E402
+from meter import (  # noqa: E402
+    guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
-from meter.machine import GUEST, MACHINES, TOP, Run  # noqa: E402
-
-LABS = TOP / "guests" / "labs"
-ELF = GUEST.with_suffix(".elf")
-OTHER = ("other_integer", "other_fp", "other_vector")
-FAULT = ("fault_4k", "fault_2m")
-QUEUED = ("ipi_queued", "plic_queued")
-POLICIES = ("rr", "fp", "credit")
+from meter.machine import MACHINES, rows  # noqa: E402
 
 
 def options(argv):
@@ -61,138 +53,69 @@ def options(argv):
     return p.parse_args(argv)
 
 
-def bootargs(opt, names):
-    out = f"rounds={opt.rounds} sleep_us={opt.sleep_us} settle_us=50000"
-    return f"{out} rows={','.join(names)}" if names else out
-
-
-def runs(opt, key):
-    """The machines to start for one kind of host."""
-    wanted = opt.rows.split(",") if opt.rows else []
-    mine = [n for n in wanted if n not in OTHER + FAULT + QUEUED]
-    usual = {"machine": MACHINES[key], "timeout": 150 + opt.rounds * 0.5,
-             "by_symbol": opt.by == "symbol", "memory": opt.memory}
-    if opt.kernel:
-        yield Run(f"{key}-foreign", append=opt.append, **usual).guest(
-            ELF).foreign(opt.kernel, opt.hypervisor, opt.initrd)
-        return
-    if opt.native:
-        yield Run(f"{key}-native", append="far=1", **usual).guest(ELF).native(
-            bootargs(opt, mine))
-        return
-    usual["append"] = opt.append
-    if mine or not wanted:
-        yield Run(key, **usual).guest(ELF).rouse(LABS / "meter.dts",
-                                                 bootargs(opt, mine))
-    if set(QUEUED) & set(wanted) or not wanted:
-        yield Run(f"{key}-queued", **usual).guest(ELF).rouse(
-            LABS / "meter-queued.dts", f"rounds={opt.rounds} settle_us=50000")
-    for name in OTHER:
-        if name in wanted or not wanted:
-            yield Run(f"{key}-{name}", harts=1, **usual).guest(ELF).rouse(
-                LABS / "meter-pair.dts",
-                f"rounds={opt.rounds} dirty={name.partition('_')[2]}")
-    if set(FAULT) & set(wanted) or not wanted:
-        yield Run(f"{key}-fault", harts=1, options=guard.ICOUNT,
-                  **usual).guest(ELF).rouse(LABS / "meter-fault.dts")
-
-
-def measure(opt, key):
-    """{row name: Figures} of a kind of host, and why others are missing."""
-    found, missing = {}, {}
-    for run in runs(opt, key):
-        rounds, skipped = run.rounds()
-        missing.update(skipped)
-        for name, done in rounds.done.items():
-            found[name] = Figures(done, run.map.buckets)
-        for name, reasons in rounds.dropped.items():
-            missing[name] = "; ".join(f"{n} rounds dropped: {why}"
-                                      for why, n in reasons.items())
-    # What one machine skips another does.
-    for name in [n for n in missing if n in found and "dropped" not in
-                 missing[n]]:
-        del missing[name]
-    return found, missing
-
-
-def operations(opt):
+def count(opt):
+    known = [row.name for row in rows()]
+    for name in operations.wanted_rows(opt):
+        if name not in known:
+            raise MeterError(f"no row {name}; there are {', '.join(known)}")
     tables = {}
     what = "native" if opt.native else opt.kernel or opt.append
     for key in opt.machine or MACHINES:
-        tables[key], missing = measure(opt, key)
+        tables[key], missing = operations.measure(opt, key)
         table.show(key, f"{MACHINES[key]} {what}".strip(), tables[key], missing)
     if opt.by == "stage":
         name = "meter_native" if opt.native else \
             "meter_foreign" if opt.kernel else "meter"
-        print(table.store(name, "Instructions of an operation", tables,
-                          results.conditions(harts=2, append=opt.append,
-                                             machine=",".join(tables),
-                                             seed=1)))
+        print(table.store(name, tables, results.conditions(
+            harts=2, append=opt.append, machine=",".join(tables), seed=1)))
+
+
+def write(name, what, lines, append="", machine="virt"):
+    print(results.write(name, what.TITLE, what.QUESTION, what.COLUMNS, lines,
+                        results.conditions(machine=machine, harts=1,
+                                           append=append, seed=1)))
 
 
 def grow(opt):
     """Wake and pick with more and more vCPUs on one hart."""
-    lines, base = [], {}
+    found = {}
     print("scaling: medians of instructions on one hart\n"
           "  policy  vcpus row    n median  p99  of first  per doubling")
-    for policy in opt.scaling or POLICIES:
+    for policy in opt.scaling or scaling.policies():
         for vcpus in scaling.SIZES:
-            for row, f in sorted(scaling.measure(policy, vcpus).items()):
-                first, size = base.setdefault((policy, row),
-                                              (f.median, vcpus))
-                steps = math.log2(vcpus / size) or 1
-                line = [policy, vcpus, row, f.n, f.median, f.p99,
-                        round(100 * f.median / first, 1),
-                        round((f.median - first) / steps, 1)]
-                lines.append(line)
+            found[policy, vcpus] = scaling.measure(policy, vcpus)
+            for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
                     *line), flush=True)
-    c, unit = table.column, "instructions"
-    print(results.write(
-        "meter_scaling", "Wake and pick, by vCPUs on a hart",
-        "What do a wake and a pick cost with 2 to 2,000 vCPUs on a hart?",
-        [c("policy"), c("vcpus"), c("row"), c("n", "rounds"),
-         c("median", unit), c("p99", unit), c("of_first", "%"),
-         c("per_doubling", unit)], lines,
-        results.conditions(machine="virt", harts=1, append="", seed=1)))
+    write("meter_scaling", scaling, scaling.lines_of(found))
 
 
 def boot(opt):
-    lines = []
+    lines, initrd = [], linux.initramfs()
     for key in opt.machine or ["virt"]:
-        native, inside = linux.measure(key, opt.append)
-        ratio = inside / native
+        offsets = linux.before(key, opt.append)
+        pairs = [linux.one(key, opt.append, seed, initrd, offsets)
+                 for seed in linux.SEEDS]
+        native, inside, ratio = linux.ratio_of(pairs)
         print(f"{MACHINES[key]} {opt.append}: Linux to its init: native "
               f"{native / 1e7:.4f} s, under Rouse {inside / 1e7:.4f} s: "
-              f"{ratio:.4f} times, target 1.05, "
-              f"{'reached' if ratio <= 1.05 else 'NOT reached'}")
-        lines.append([MACHINES[key], native / 1e7, inside / 1e7,
-                      round(ratio, 5), 1.05, 1.57])
-    c = table.column
-    print(results.write(
-        "meter_linux", "Linux to its init",
-        "How much longer does Linux take to its init in a guest?",
-        [c("machine"), c("native", "s"), c("inside", "s"), c("ratio"),
-         c("target"), c("peer")], lines,
-        results.conditions(harts=1, append=opt.append, seed=1)))
+              f"{ratio:.4f} times, target {linux.TARGET}, "
+              f"{'reached' if ratio <= linux.TARGET else 'NOT reached'}")
+        lines += [linux.line_of(key, seed, *pair)
+                  for seed, pair in zip(linux.SEEDS, pairs)]
+    write("meter_linux", linux, lines, opt.append,
+          ",".join(opt.machine or ["virt"]))
 
 
 def record():
     """A trace record, on and off."""
-    c, unit, lines = table.column, "instructions", []
+    lines = []
     print("a trace record, with its hook  on (target "
           f"{trace_cost.TARGET_ON})  off (target {trace_cost.TARGET_OFF})")
     for word, row, records, on, off in trace_cost.measure():
         print(f"  {word:7} {records} in {row:10} {on:15.1f} {off:15}")
-        lines.append([word, row, records, round(on, 1), trace_cost.TARGET_ON,
-                      off, trace_cost.TARGET_OFF])
-    print(results.write(
-        "meter_trace", "A trace record, on and off",
-        "What does a record cost while its class is on, and while it is off?",
-        [c("class"), c("row"), c("records", "records", "in a round"),
-         c("on", unit), c("target_on", unit), c("off", unit),
-         c("target_off", unit)], lines,
-        results.conditions(machine="virt", harts=1, append="", seed=1)))
+        lines.append(trace_cost.line_of(word, row, records, on, off))
+    write("meter_trace", trace_cost, lines)
 
 
 def accept():
@@ -215,7 +138,7 @@ def main(argv):
         elif opt.trace:
             record()
         else:
-            operations(opt)
+            count(opt)
     except MeterError as error:
         sys.exit(f"meter: {error}")
 

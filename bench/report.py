@@ -23,6 +23,7 @@ import results  # noqa: E402
 try:
     import report_meter  # noqa: E402
     import report_plots  # noqa: E402
+    import report_targets  # noqa: E402
 except ImportError as error:
     sys.exit(f"report: {error}; it needs python3-matplotlib: "
              "run tools/setup bench")
@@ -31,13 +32,15 @@ HERE = Path(__file__).resolve().parent
 
 # Sections of the page, in this order; what is in none comes last.
 SECTIONS = [
-    ("The way of an interrupt", "meter", ["meter"]),
+    ("The way of an interrupt", "way", ["meter", "meter_scaling",
+                                        "meter_trace", "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
     ("How soon", "latency", ["latency", "wfi", "cyclictest"]),
     ("Many harts", "places", ["conserve", "handover"]),
     ("What it costs", "costs", ["switch", "scaling", "hackbench",
                                 "consolidation"]),
+    ("Simulated", "simulated", ["sim", "sweep"]),
 ]
 
 
@@ -98,15 +101,44 @@ def figures(result, colours):
     return "\n".join(out)
 
 
-def article(result, colours):
+def commits_between(old, new):
+    """How many commits lie between two, or None if nobody knows."""
+    text = results.output(["git", "rev-list", "--count", "--left-right",
+                           f"{old}...{new}"])
+    return sum(map(int, text.split())) if text else None
+
+
+def stale_words(found, tree):
+    """{result: what is old or small about it}, of those that are."""
+    out = {}
+    for name, result in found.items():
+        under, words = result["conditions"], []
+        commit = str(under.get("commit", "unknown"))
+        old, new = commit.removesuffix("-dirty"), tree.removesuffix("-dirty")
+        if old != new:
+            n = commits_between(old, new)
+            words.append(f"measured at {commit}" + (
+                f", {n} commit{'s' * (n != 1)} from the tree's" if n else
+                ", the tree is another"))
+        if under.get("quick"):
+            words.append("a quick run")
+        if under.get("missing"):
+            words.append(f"failed: {under['missing']}")
+        if words:
+            out[name] = "; ".join(words)
+    return out
+
+
+def article(result, colours, stale):
     drawn = report_meter.figures(result) if result["name"] == "meter" \
         else figures(result, colours)
+    badge = f'<p class="old">{esc(stale)}</p>' if stale else ""
     count = len(result["rows"])
     return f"""<article id="{esc(result['name'])}">
 <h3>{esc(result['title'])}</h3>
-<p class="question">{esc(result['question'])}</p>
+{badge}<p class="question">{esc(result['question'])}</p>
 {drawn}
-<details{"" if drawn else " open"}><summary>The table, {count} rows</summary>
+<details{"" if drawn else " open"}><summary>The table, {count} row{"s" * (count != 1)}</summary>
 {table(result)}
 {conditions(result)}
 </details>
@@ -131,14 +163,21 @@ def versions(found):
         values = sorted({str(c[name]) for c in sets if name in c})
         if values:
             words.append(f"{name} {', '.join(values)}")
-    quick = [r["name"] for r in found.values() if r["conditions"].get("quick")]
-    if quick:
-        words.append("quick runs, the smallest cases only: "
-                     + ", ".join(quick))
     return " &middot; ".join(map(esc, words))
 
 
-def page(found):
+def notice(stale, tree):
+    """What a reader has to know before any figure."""
+    if not stale:
+        return f"All of it was measured at commit {esc(tree)}."
+    return (f"The tree is at commit {esc(tree)}. <strong>Not all of this is a "
+            "full measurement of it</strong>: " + "; ".join(
+                f'<a href="#{esc(name)}">{esc(name)}</a> ({esc(words)})'
+                for name, words in stale.items()) + ".")
+
+
+def page(found, tree):
+    stale = stale_words(found, tree)
     policies = list(dict.fromkeys(
         p for r in found.values()
         for p in str(r["conditions"].get("policies", "")).split()))
@@ -147,13 +186,16 @@ def page(found):
     for title, anchor, mine in sections(found):
         links.append(f'<a href="#{anchor}">{esc(title)}</a>')
         parts.append(f'<section id="{anchor}"><h2>{esc(title)}</h2>\n'
-                     + "\n".join(article(r, colours) for r in mine)
+                     + "\n".join(article(r, colours, stale.get(r["name"]))
+                                 for r in mine)
                      + "</section>")
     key = "".join(f'<li><i style="background:var(--c'
                   f'{i % len(report_plots.PALETTE) + 1})"></i>{esc(p)}</li>'
                   for i, p in enumerate(policies))
     text = (HERE / "report.html").read_text()
     for name, value in {"VERSIONS": versions(found), "LINKS": " ".join(links),
+                        "NOTICE": notice(stale, tree),
+                        "TARGETS": report_targets.headline(found, stale),
                         "POLICIES": key, "BODY": "\n".join(parts)}.items():
         text = text.replace(f"@{name}@", value)
     return text
@@ -170,8 +212,11 @@ def main(argv):
     if not found:
         sys.exit(f"report: {folder} holds no results: run make bench first")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(found))
+    tree = results.conditions()["commit"]
+    out.write_text(page(found, tree))
     print(f"report: {out}, {len(found)} results")
+    for name, words in stale_words(found, tree).items():
+        print(f"report: {name}: {words}")
 
 
 main(sys.argv[1:])

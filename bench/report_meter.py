@@ -7,10 +7,10 @@ of its way (columns stage_NAME). Others' figures come from bench/peers.py.
 """
 
 import html
-import re
 
 import peers
 import report_plots as plots
+import report_targets
 import results
 
 SHADES = {"Xvisor": 5, "KVM": 6, "native": 0}
@@ -25,44 +25,58 @@ def operations(result):
     return {(r["row"], str(r.get("machine") or "")): r for r in rows}
 
 
+SHORT = {"virt": "virt", "virt,aclint=on": "ACLINT",
+         "virt,aia=aplic-imsic,aia-guests=3": "AIA"}
+
+
 def compared(rows):
-    """Operations with figures of peers, or a target."""
-    return {key: row for key, row in rows.items()
-            if peers.figures(*key) or row.get("target")}
+    """[(operation, its rows)] of those with figures of peers, or a target.
+    Machines that give the same and are compared with the same are one."""
+    out = {}
+    for (name, machine), row in rows.items():
+        if peers.figures(name, machine) or row.get("target"):
+            out.setdefault(name, []).append(row)
+    for name, some in out.items():
+        if len({(r["median"], r.get("target")) for r in some}) == 1:
+            out[name] = some[:1]
+    return list(out.items())
 
 
-def label(row, many):
-    machine = str(row.get("machine") or "")
-    short = re.match(r"(?:virt,)?(\w*)", machine)[1] or "virt"
-    return (row.get("title") or row["row"]) + (f", {short}" if many else "")
+def title_of(row):
+    return row.get("title") or row["row"]
 
 
-def bars_of(key, row):
-    """[(name, value, colour)]"""
-    bars = [("Rouse", row["median"], plots.PALETTE[3])]
-    return bars + [(name, value, plots.PALETTE[SHADES[name]])
-                   for name, value in peers.figures(*key).items()]
+def bars_of(name, some):
+    """[(label, value, colour, target)] of an operation: ours, machine by
+    machine, and what others take, by doorbell if it matters."""
+    bars = [("Rouse" + (f", {SHORT.get(r['machine'], r['machine'])}"
+                        if len(some) > 1 else ""),
+             r["median"], plots.OURS, r.get("target")) for r in some]
+    for peer, figures in peers.FIGURES.get(name, {}).items():
+        for i, value in enumerate(figures):
+            bars.append((peer + (", AIA" if i else ""), value,
+                         plots.PALETTE[SHADES[peer]], None))
+    return bars
 
 
-def draw_bars(rows):
+def draw_bars(compared_rows):
     """Ours, the peers' and the target's line, on a logarithmic scale."""
-    many = len({machine for _, machine in rows}) > 1
     lines = []
-    for key, row in rows.items():
-        lines.append((label(row, many), None, None, row.get("target")))
-        lines += [(n, v, c, row.get("target")) for n, v, c in bars_of(key, row)]
+    for name, some in compared_rows:
+        lines.append((title_of(some[0]), None, None, None))
+        lines += bars_of(name, some)
     fig, axes = plots.figure(0.5 + 0.19 * len(lines), 7.6)
     for i, (name, value, colour, target) in enumerate(lines):
         if value is None:
             continue
         axes.barh(i, value, 0.78, color=colour, linewidth=0)
-        beyond = max(value, target or 0) if name == "Rouse" else value
-        axes.annotate(f"{value:g}", (beyond, i), va="center", fontsize=8,
-                      xytext=(4, 0), textcoords="offset points",
-                      color=plots.INK if name == "Rouse" else plots.MUTED)
-        if target and name == "Rouse":
-            axes.plot([target, target], [i - 0.6, i + 0.6],
+        ours = colour == plots.OURS
+        if target:
+            axes.plot([target, target], [i - 0.39, i + 0.39],
                       color=plots.INK, linewidth=1.6)
+        axes.annotate(f"{value:g}", (max(value, target or 0), i), va="center",
+                      fontsize=8, xytext=(5, 0), textcoords="offset points",
+                      color=plots.INK if ours else plots.MUTED)
     plots.logarithmic(axes.xaxis, [l[1] for l in lines if l[1]])
     axes.set_yticks(range(len(lines)), [l[0] for l in lines])
     for tick, line in zip(axes.get_yticklabels(), lines):
@@ -73,7 +87,6 @@ def draw_bars(rows):
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_xlabel("instructions, median; the upright line is the target")
     axes.grid(axis="x")
-    axes.margins(x=0.1)
     return fig
 
 
@@ -83,31 +96,50 @@ def stages(row):
             if name.startswith("stage_") and n}
 
 
+def staged(rows):
+    """Rows with stages; of machines that give the same, the first."""
+    out, seen = [], set()
+    for row in rows.values():
+        split = stages(row)
+        key = (row["row"], *split.items())
+        if split and key not in seen:
+            seen.add(key)
+            out.append(row)
+    return out
+
+
 def draw_stages(rows):
-    """Where the instructions of each operation are, of all its stages."""
-    rows = {k: r for k, r in rows.items() if stages(r)}
+    """Which part of each operation each stage is, and how much all is."""
+    rows = staged(rows)
     if not rows:
         return None
-    many = len({machine for _, machine in rows}) > 1
-    names = list(dict.fromkeys(s for r in rows.values() for s in stages(r)))
-    fig, axes = plots.figure(0.6 + 0.24 * len(rows), 7.6)
-    for i, row in enumerate(rows.values()):
-        left = 0
+    names = list(dict.fromkeys(s for r in rows for s in stages(r)))
+    fig, axes = plots.figure(0.6 + 0.21 * len(rows), 7.6)
+    for i, row in enumerate(rows):
+        left, total = 0, sum(stages(row).values())
         for name, n in stages(row).items():
-            axes.barh(i, n, 0.74, left=left, linewidth=0,
+            part = 100 * n / total
+            axes.barh(i, part, 0.78, left=left, linewidth=0,
                       color=plots.PALETTE[names.index(name)
                                           % len(plots.PALETTE)])
-            left += n
+            left += part
+        axes.annotate(f"{total:,.0f}", (100, i), va="center", fontsize=8,
+                      xytext=(5, 0), textcoords="offset points",
+                      color=plots.INK)
     for k, name in enumerate(names):
         axes.barh(0, 0, color=plots.PALETTE[k % len(plots.PALETTE)],
-                  label=name)
-    axes.set_yticks(range(len(rows)), [label(r, many) for r in rows.values()])
+                  label={"c": "hypervisor C"}.get(name, name))
+    many = [r["row"] for r in rows]
+    axes.set_yticks(range(len(rows)), [title_of(r) + (
+        f", {SHORT.get(r['machine'], r['machine'])}"
+        if many.count(r["row"]) > 1 else "") for r in rows])
     axes.tick_params(axis="y", length=0, labelcolor=plots.INK)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel("instructions, by stage")
-    axes.grid(axis="x")
-    plots.legend(fig, axes, columns=min(8, len(names)))
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("% of the instructions of a median round, by stage; at the "
+                    "right, all of them")
+    plots.legend(fig, axes, columns=min(5, len(names)))
     return fig
 
 
@@ -115,7 +147,7 @@ def figures(result):
     rows = operations(result)
     if not rows:
         return ""
-    out, some = [], compared(rows)
+    out, some = [report_targets.every_row(result)], compared(rows)
     if some:
         what = "; ".join(f"{n}: {w}" for n, w in peers.WHAT.items())
         svg = plots.inline(draw_bars(some), "meter-bars-", "instructions")
@@ -125,4 +157,5 @@ def figures(result):
     if fig:
         svg = plots.inline(fig, "meter-stages-", "stages")
         out.append(f'<figure class="wide">{svg}</figure>')
+    out.append(report_targets.outliers(result))
     return '<div class="wide">' + "\n".join(out) + "</div>"

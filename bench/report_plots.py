@@ -13,6 +13,8 @@ A plot is an object in a result's "plots":
     area   stacked: x, series {name: [...]}, lines {name: what is due}
     gantt  rows {name: [[start, end], ...]}, x_title
 
+bars, dots and lines may bring rows of their own: data [{column: value}].
+
 Rows with equal keys and different seeds are drawn as their mean, and as a
 bar from the least to the greatest where there is room.
 
@@ -31,6 +33,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import matplotlib.ticker  # noqa: E402
 
 INK, MUTED, GRID = "#010203", "#040506", "#070809"
+OURS = "#0c0d0e"    # Rouse beside others
 PALETTE = [f"#0a0b{i:02x}" for i in range(1, 11)]
 
 plt.rcParams.update({
@@ -72,13 +75,25 @@ class Colours:
         # What is no policy has colours of its own.
         return PALETTE[(place + 4) % len(PALETTE)]
 
-    def style(self, name):
-        """Variants of a policy differ by their line."""
-        rest = str(name).split(",")[1:]
-        if not rest:
-            return "-"
-        lines = ["--", ":", "-."]
-        return lines[sum(map(ord, rest[0].strip())) % len(lines)]
+
+def styles(names):
+    """{name: line}: what comes behind a comma in names ("rr, alone") differs
+    by its line, as policies do by their colour."""
+    rests = dict.fromkeys(str(n).partition(",")[2] for n in names)
+    kinds = ([""] if "" in rests else []) + [r for r in rests if r]
+    lines = ["-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)),
+             (0, (2.5, 1.2))]
+    return {n: lines[kinds.index(str(n).partition(",")[2]) % len(lines)]
+            for n in names}
+
+
+def widths(names):
+    """{name: width}: the first policy's lines are the widest, so that of equal
+    ones all are seen."""
+    firsts = list(dict.fromkeys(str(n).partition(",")[0] for n in names))
+    step = 1.8 / max(1, len(firsts) - 1)
+    return {n: 1.4 + step * (len(firsts) - 1 - firsts.index(
+        str(n).partition(",")[0])) for n in names}
 
 
 def number(value):
@@ -184,6 +199,9 @@ def draw_bars(result, plot, rows, colours):
     axes.invert_yaxis()
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.14)
+    if not any(v for g in groups.values() for some in g.values()
+               for v in some):
+        axes.set_xlim(0, 1)
     axes.set_xlabel(titles(result, plot)["y"])
     axes.grid(axis="x")
     if plot.get("log"):
@@ -228,14 +246,15 @@ def draw_dots(result, plot, rows, colours):
 def draw_lines(result, plot, rows, colours):
     groups = grouped(plot, rows)
     fig, axes = figure()
-    everything, ticks = [], []
+    everything, ticks, wide = [], [], widths(groups)
     for k, (name, values) in enumerate(groups.items()):
         xs = sorted(values)
         ys = [mean(values[x]) for x in xs]
         everything += ys
         ticks += xs
-        axes.plot(xs, ys, "o-", markersize=3.8, label=short(name),
-                  color=colours.of(name, k))
+        axes.plot(xs, ys, "o-", markersize=2.4 + wide[name], label=short(name),
+                  color=colours.of(name, k), linewidth=wide[name],
+                  markeredgewidth=0)
     if plot.get("log_x"):
         axes.set_xscale("log", base=2)
     if plot.get("log"):
@@ -253,13 +272,15 @@ def draw_lines(result, plot, rows, colours):
 
 def draw_cdf(result, plot, rows, colours):
     fig, axes = figure()
+    line, wide = styles(plot["curves"]), widths(plot["curves"])
     for k, (name, points) in enumerate(plot["curves"].items()):
         if not points:
             continue
         xs = [points[0][0], *(p[0] for p in points)]
         ys = [0, *(p[1] * 100 for p in points)]
         axes.step(xs, ys, where="post", label=name,
-                  color=colours.of(name, k), linestyle=colours.style(name))
+                  color=colours.of(name, k), linestyle=line[name],
+                  linewidth=wide[name])
     values = [p[0] for points in plot["curves"].values() for p in points]
     if plot.get("log"):
         logarithmic(axes.xaxis, values)
@@ -338,7 +359,8 @@ def inline(fig, prefix, label):
     svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"'
                  if m[1] in used else "", svg)
     svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{prefix}", svg)
-    for name, colour in [("ink", INK), ("muted", MUTED), ("grid", GRID)]:
+    for name, colour in [("ink", INK), ("muted", MUTED), ("grid", GRID),
+                         ("ours", OURS)]:
         svg = svg.replace(colour, f"var(--{name})")
     for i, colour in enumerate(PALETTE):
         svg = svg.replace(colour, f"var(--c{i + 1})")
@@ -350,6 +372,7 @@ def inline(fig, prefix, label):
 def draw(result, plot, rows, colours, prefix):
     """A plot's SVG, or None if there is nothing to draw."""
     kind = DRAW.get(plot.get("kind"))
+    rows = plot.get("data", rows)
     if not kind or ("y" in plot and not rows_of(plot, rows)):
         return None
     fig = kind(result, plot, rows, colours)

@@ -44,7 +44,8 @@ def folder():
                                BUILD / "bench" / "results"))
 
 
-def _output(command):
+def output(command):
+    """What a program prints, or "" if it fails."""
     try:
         done = subprocess.run(command, cwd=TOP, text=True, timeout=30,
                               stdout=subprocess.PIPE,
@@ -55,7 +56,7 @@ def _output(command):
 
 
 def _version(command, pattern):
-    found = re.search(pattern, _output(command))
+    found = re.search(pattern, output(command))
     return found.group(1) if found else "unknown"
 
 
@@ -77,7 +78,7 @@ def conditions(**more):
     append, ...)."""
     if not _same_for_all:
         _same_for_all.update(
-            commit=_output(["git", "describe", "--tags", "--always",
+            commit=output(["git", "describe", "--tags", "--always",
                             "--dirty"]) or "unknown",
             qemu=_version(["qemu-system-riscv64", "--version"],
                           r"version (\S+)"),

@@ -147,11 +147,24 @@ void arch_stage2_unmap_all(struct guest *g);
 /*
  * For a panic. regs: the registers of this CPU, as text lines. frame_next: the
  * return address in frame *fp and the frame before it; false if *fp is no frame
- * of this CPU's stacks. cpu_pc: where a CPU's guest was last left, or 0.
+ * of that CPU's stack. cpu_pc: where a CPU's guest was last left, or 0.
  */
 void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx);
-bool arch_frame_next(u64 *fp, u64 *pc);
+bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc);
 u64 arch_cpu_last_pc(struct cpu *c);
+
+/*
+ * Where a CPU is in the hypervisor's code. ask: one that has been silent for
+ * long is interrupted for a moment, interrupts off or not, if the machine has a
+ * way; without waiting. where: what it said since it was asked last; false if
+ * it has said nothing.
+ */
+struct cpu_where {
+	u64 pc, fp; /* and the frame */
+};
+
+void arch_cpu_where_ask(struct cpu *c);
+bool arch_cpu_where(struct cpu *c, struct cpu_where *out);
 
 /* What the machine says of itself: the archive that the firmware left in
  * memory (NULL, 0: none), and what guests are told of the harts. */
@@ -164,9 +177,10 @@ const void *arch_rng_seed(size_t *bytes);
 /* Lets the CPUs that wait since boot enter their loops. Boot CPU, once. */
 void arch_cpus_release(void);
 
-/* The machine ends. status 0 is success; does not return. */
+/* The machine ends. status 0 is success; does not return. reboot returns if
+ * there is no way to do it. */
 _Noreturn void arch_poweroff(u32 status);
-_Noreturn void arch_reboot(void);
+void arch_reboot(void);
 
 /* The host's console: bytes out (may spin, only for logs and panics), one
  * byte in or -1. */

@@ -71,13 +71,14 @@ void ksym_format_return(u64 ra, char *buf, size_t bytes)
 		snprintf(buf, bytes, "0x%lx", ra);
 }
 
-void backtrace(u64 pc, u64 fp, void (*fn)(void *ctx, u64 pc), void *ctx)
+void backtrace(struct cpu *c, u64 pc, u64 fp,
+	       void (*fn)(void *ctx, u64 pc), void *ctx)
 {
 	fn(ctx, pc);
 	for (u32 i = 1; i < FRAMES_MAX; i++) {
 		u64 was = fp;
 
-		if (!arch_frame_next(&fp, &pc))
+		if (!arch_frame_next(c, &fp, &pc))
 			return;
 		fn(ctx, pc);
 		if (fp <= was)

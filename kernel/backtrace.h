@@ -20,11 +20,14 @@ void ksym_format(u64 pc, char *buf, size_t bytes);
  * next function's first. */
 void ksym_format_return(u64 ra, char *buf, size_t bytes);
 
+struct cpu;
+
 /*
  * Calls `fn` for `pc` and then for each caller, from frame pointer `fp` up to
- * the stack's end, 64 at most. Reads nothing but the stack: frames must rise
- * and arch_frame_next must vouch for them.
+ * the end of the stack of CPU `c`, 64 at most. Reads nothing but the stack:
+ * frames must rise and arch_frame_next must vouch for them.
  */
-void backtrace(u64 pc, u64 fp, void (*fn)(void *ctx, u64 pc), void *ctx);
+void backtrace(struct cpu *c, u64 pc, u64 fp,
+	       void (*fn)(void *ctx, u64 pc), void *ctx);
 
 #endif

@@ -27,6 +27,7 @@
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
 #include "kernel/tracer.h"
+#include "kernel/watchdog.h"
 
 static struct cpio images;
 static struct lab_env env;
@@ -123,13 +124,14 @@ static void cmdline_check(void)
 {
 	static const char *const known[] = {
 		"sched", "cmd", "doorbell", "timer", "vmid-bits", "quick",
+		"watchdog", "fail", "sse",
 	};
 	char bad[32];
 
 	if (!cmdline_unknown(known, ARRAY_LEN(known), bad, sizeof(bad)))
 		return;
 	refuse("'%s' on the command line: expected sched=, cmd=, doorbell=, "
-	       "timer=, vmid-bits= or quick=", bad);
+	       "timer=, vmid-bits=, quick=, watchdog=, sse= or fail=", bad);
 }
 
 /* `sched=` of the command line, else the lab's word, else the Makefile's. */
@@ -200,6 +202,7 @@ _Noreturn void kernel_main(struct cpu *boot)
 		 (page_total_count() * PAGE_BYTES / MIB));
 	task_init(&devtimer_task, "devtimer", devtimer_step, boot->index);
 	console_init(boot);
+	watchdog_init();
 	guests_make();
 	scripts_begin();
 	guests_begin();

@@ -51,26 +51,35 @@ static struct free_block *free_list[PAGE_ORDER_MAX + 1];
 static u64 free_blocks[PAGE_ORDER_MAX + 1];
 static u64 free_frames, total_frames;
 
-#if __STDC_HOSTED__
-static u64 fail_in;
+u64 mem_fail_in; /* any CPU, atomic */
 
 void mem_fail_after(u64 n)
 {
-	fail_in = n;
+	ck_pr_store_64(&mem_fail_in, n);
 }
 
-bool mem_must_fail(void)
+u64 mem_fail_left(void)
 {
-	return fail_in && --fail_in == 0;
+	return ck_pr_load_64(&mem_fail_in);
 }
 
+bool mem_fail_now(void)
+{
+	u64 n = mem_fail_left();
+
+	while (n && !ck_pr_cas_64_value(&mem_fail_in, n, n - 1, &n))
+		;
+	return n == 1;
+}
+
+#if __STDC_HOSTED__
 void mem_reset(void)
 {
 	ck_spinlock_fas_init(&page_lock);
 	regions = NULL;
 	memset(free_list, 0, sizeof(free_list));
 	memset(free_blocks, 0, sizeof(free_blocks));
-	free_frames = total_frames = fail_in = 0;
+	free_frames = total_frames = mem_fail_in = 0;
 	obj_reset();
 }
 #endif

@@ -64,10 +64,17 @@ void obj_free(void *obj);
  * class or to frames: for `mem` and for leak tests. */
 u64 obj_live_bytes(void);
 
-#if __STDC_HOSTED__ /* host programs: tests */
-/* The n-th allocation from now on (1 is the next), of frames or of an object,
- * finds no memory, once; 0: none fails. */
+/*
+ * For tests of what happens without memory, also in a real machine (`fail=` on
+ * the command line, `fault alloc` at the console): the n-th allocation from now
+ * on (1 is the next), of frames or of an object, on any CPU, finds none, once;
+ * 0: none fails. mem_fail_left: how many there are until then; 0: none waits.
+ * Off, it is a load and a branch in an allocation.
+ */
 void mem_fail_after(u64 n);
+u64 mem_fail_left(void);
+
+#if __STDC_HOSTED__ /* host programs: tests */
 /* Forgets all memory, so that a test begins with none. */
 void mem_reset(void);
 #endif

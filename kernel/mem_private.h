@@ -37,14 +37,17 @@ u8 *page_meta(struct hpa pa);
 /* Frames back to the lists, whatever blocks they came from. */
 void frames_free(struct hpa pa, u64 count);
 
-#if __STDC_HOSTED__
-bool mem_must_fail(void);
-void obj_reset(void);
-#else
+/* Is this allocation the one that was asked to fail (mem_fail_after)? */
+extern u64 mem_fail_in;
+bool mem_fail_now(void);
+
 static inline bool mem_must_fail(void)
 {
-	return false;
+	return unlikely(ck_pr_load_64(&mem_fail_in)) && mem_fail_now();
 }
+
+#if __STDC_HOSTED__
+void obj_reset(void);
 #endif
 
 #endif

@@ -18,10 +18,9 @@
 
 #include "kernel/arch.h"
 #include "kernel/backtrace.h"
-#include "kernel/guest.h"
 #include "kernel/log.h"
 #include "kernel/percpu/cpu.h"
-#include "kernel/vcpu.h"
+#include "kernel/where.h"
 
 static struct cpu *owner; /* who panicked first; atomic */
 
@@ -60,24 +59,6 @@ static void put_frame(void *ctx, u64 pc)
 	put(text);
 }
 
-static void put_cpu(struct cpu *c)
-{
-	static const char *const modes[] = {
-		[CPU_HYP] = "in the hypervisor", [CPU_GUEST] = "in a guest",
-		[CPU_IDLE] = "idle",
-	};
-	const struct vcpu *v = ck_pr_load_ptr(&c->current);
-	u32 mode = ck_pr_load_32(&c->mode);
-	char text[160];
-
-	snprintf(text, sizeof(text),
-		 "  CPU %u: %s, current %s/%d, last guest pc 0x%lx", c->index,
-		 mode < ARRAY_LEN(modes) ? modes[mode] : "?",
-		 v ? v->guest->cfg.name : "none", v ? (int)v->id : -1,
-		 arch_cpu_last_pc(c));
-	put(text);
-}
-
 _Noreturn static void die(u64 pc, u64 fp, bool exact, const char *fmt,
 			  va_list ap)
 {
@@ -101,10 +82,10 @@ _Noreturn static void die(u64 pc, u64 fp, bool exact, const char *fmt,
 	put("registers:");
 	arch_panic_regs(put_line, NULL);
 	put("called from:");
-	backtrace(pc, fp, put_frame, &exact);
+	backtrace(c, pc, fp, put_frame, &exact);
 	put("CPUs:");
 	for (u32 i = 0; i < cpu_count(); i++)
-		put_cpu(cpu_by_index(i));
+		where_print(cpu_by_index(i), put_line, NULL);
 	arch_poweroff(1);
 }
 
@@ -115,7 +96,7 @@ _Noreturn void panic(const char *fmt, ...)
 	va_list ap;
 
 	/* From our own frame to the caller's, which `pc` belongs to. */
-	(void)arch_frame_next(&fp, &pc);
+	(void)arch_frame_next(cpu_this(), &fp, &pc);
 	va_start(ap, fmt);
 	die(pc, fp, false, fmt, ap);
 }

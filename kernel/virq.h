@@ -16,6 +16,7 @@ struct vcpu;
 #define VIRQ_TIMER (1u << 2)    /* the guest's deadline passed (no Sstc) */
 #define VIRQ_FENCE (1u << 3)    /* address-translation fences are due */
 #define VIRQ_FENCED (1u << 4)   /* a fence this vCPU waits for was done */
+#define VIRQ_SSE (1u << 5)      /* a software event of its firmware */
 
 /*
  * Raises `bits` at `v` and makes sure that its CPU sees them: wakes it if it

@@ -25,6 +25,9 @@ void asm_offsets(void)
 	OFFSET(CPU_RUNNING, riscv_cpu, running);
 	OFFSET(CPU_BOOT_SATP, riscv_cpu, boot_satp);
 	OFFSET(CPU_SELF, riscv_cpu, self);
+	OFFSET(WHERE_ANSWERS, hart_where, answers);
+	OFFSET(WHERE_PC, hart_where, pc);
+	OFFSET(WHERE_FP, hart_where, fp);
 	OFFSET(VEC_VSTART, vector_state, vstart);
 	OFFSET(VEC_VCSR, vector_state, vcsr);
 	OFFSET(VEC_VL, vector_state, vl);

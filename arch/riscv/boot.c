@@ -1,32 +1,28 @@
 /*
  * From the firmware to the CPUs' loops.
  *
- * The boot hart alone finds memory, reads the tree, maps itself, and then asks
- * the firmware to start all other harts at once. Each sets up its own CSRs,
- * says so, and waits; those that came up in time get dense CPU numbers, the
- * rest are reported and left out. Only then is it known what all harts offer,
- * and guests can be made.
+ * The boot hart alone finds memory, reads the tree, maps itself, and then has
+ * all other harts started (harts.c). Only then is it known what all harts
+ * offer, and guests can be made.
  *
  * RAM minus what is taken is found without storing either list: the next hole
  * behind an address is looked for anew each time, so their number has no limit.
  */
-#include <ck_pr.h>
 #include <libfdt.h>
 
 #include "arch/riscv/cpu.h"
-#include "arch/riscv/csr.h"
 #include "arch/riscv/doorbell.h"
-#include "arch/riscv/fpu.h"
 #include "arch/riscv/gstage.h"
+#include "arch/riscv/harts.h"
 #include "arch/riscv/host_irq.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
 #include "arch/riscv/power.h"
 #include "arch/riscv/sbi.h"
+#include "arch/riscv/sse.h"
 #include "arch/riscv/clock.h"
 #include "arch/riscv/uart.h"
-#include "arch/riscv/world.h"
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
 #include "kernel/guest_fdt.h"
@@ -34,24 +30,18 @@
 #include "kernel/main.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
-#include "kernel/sched/sched.h"
-#include "kernel/time.h"
 #include "version.h"
 
-/* A hart that has not come up after this is left out. */
-#define HART_START_NS 2000000000u
 #define PANIC_STACK_BYTES 4096
 
 _Noreturn void boot_main(u64 hartid, u64 fdt_pa, u64 image_pa);
-_Noreturn void secondary_main(void);
 _Noreturn void call_on_stack(u64 stack_top, void (*fn)(void *), void *arg);
-extern char secondary_entry[], _start[], _image_end[];
+extern char _start[], _image_end[];
 
 struct riscv_cpu boot_cpu;
 static char boot_panic_stack[PANIC_STACK_BYTES]
 	__attribute__((aligned(16)));
 static struct guest_fdt_isa guest_isa;
-static struct riscv_cpu **harts; /* all that were asked to start */
 
 /* --- memory ------------------------------------------------------------ */
 
@@ -115,117 +105,6 @@ static void memory_init(const void *fdt, u64 fdt_pa, u64 image_pa)
 	machine_ram(fdt, add_ram);
 }
 
-/* --- CPUs ------------------------------------------------------------------ */
-
-/* What each CPU does for itself, the boot CPU included. */
-static void cpu_local_init(struct riscv_cpu *c)
-{
-	/* Traps may come from here on: FP and vector are off in HS-mode. */
-	csr_clear(CSR_SSTATUS, SSTATUS_FS | SSTATUS_VS | SSTATUS_SIE |
-				       SSTATUS_SUM | SSTATUS_MXR);
-	world_cpu_init(c);
-	clock_cpu_init();
-	gstage_modes_probe();
-	host_irq_local_init(c);
-	fpu_cpu_init();
-}
-
-_Noreturn void secondary_main(void)
-{
-	struct riscv_cpu *c = riscv_this();
-
-	cpu_local_init(c);
-	ck_pr_fence_store();
-	ck_pr_store_32(&c->online, 1);
-	while (!ck_pr_load_32(&c->released))
-		ck_pr_stall();
-	ck_pr_fence_acquire();
-	sched_loop(&c->c);
-}
-
-static struct riscv_cpu *cpu_create(const struct hart *h)
-{
-	struct riscv_cpu *c = h->hartid == boot_cpu.hartid ?
-				      &boot_cpu : obj_alloc(sizeof(*c));
-
-	if (!c)
-		refuse("not enough memory for hart %lu's area",
-		       h->hartid);
-	c->hartid = h->hartid;
-	c->self = c;
-	c->boot_satp = mm_satp();
-	if (c != &boot_cpu) {
-		struct hpa panic = page_alloc(0);
-
-		c->stack_top = mm_stack_alloc();
-		if (hpa_is_none(panic) || !c->stack_top)
-			refuse("not enough memory for hart %lu's stacks",
-			       h->hartid);
-		c->panic_sp = (u64)hpa_ptr(panic) + PAGE_BYTES;
-	}
-	doorbell_cpu_init(c, h->intc);
-	return c;
-}
-
-static bool hart_start(struct riscv_cpu *c)
-{
-	struct sbi_ret r = sbi_call(SBI_EXT_HSM, 0, c->hartid,
-				    mm_image_hpa(secondary_entry).v,
-				    ptr_hpa(c).v);
-
-	if (r.error)
-		log_error("hart %lu: the firmware won't start it (error "
-			  "%ld); left out", c->hartid,
-			  (long)r.error);
-	return r.error == 0;
-}
-
-/* Starts every other hart, then gives those that came up their numbers. The
- * boot hart is CPU 0. */
-static void cpus_start(void)
-{
-	u32 n = machine.hart_count, index = 0;
-	u64 until;
-
-	harts = obj_alloc(sizeof(*harts) * n);
-	if (!harts)
-		refuse("not enough memory for %u harts", n);
-	for (u32 i = 0; i < n; i++)
-		harts[i] = cpu_create(&machine.harts[i]);
-	boot_cpu.online = 1;
-	boot_cpu.c.index = index++;
-	cpu_register(&boot_cpu.c);
-	ck_pr_fence_store();
-	for (u32 i = 0; i < n; i++)
-		if (harts[i] != &boot_cpu && !hart_start(harts[i]))
-			harts[i] = NULL;
-	until = time_now_ticks() + ns_to_ticks(HART_START_NS);
-	for (u32 i = 0; i < n; i++) {
-		struct riscv_cpu *c = harts[i];
-
-		if (!c || c == &boot_cpu)
-			continue;
-		while (!ck_pr_load_32(&c->online) && time_now_ticks() < until)
-			ck_pr_stall();
-		if (!ck_pr_load_32(&c->online) || index >= CPU_MAX) {
-			log_error("hart %lu did not come up; left out",
-				  c->hartid);
-			harts[i] = NULL;
-			continue;
-		}
-		c->c.index = index++;
-		cpu_register(&c->c);
-	}
-}
-
-void arch_cpus_release(void)
-{
-	ck_pr_fence_store();
-	for (u32 i = 0; i < machine.hart_count; i++)
-		if (harts[i])
-			ck_pr_store_32(&harts[i]->released, 1);
-}
-
 /* --- what the kernel asks ---------------------------------------------------- */
 
 const void *arch_initrd(size_t *bytes)
@@ -283,6 +162,18 @@ static void timer_adjust(void)
 		refuse("timer=sstc: these harts have none");
 }
 
+/* `fail=N`: the N-th allocation from here on finds no memory. */
+static void fail_adjust(void)
+{
+	u32 n;
+	int err = cmdline_u32("fail", 1, UINT32_MAX, &n);
+
+	if (err == -EINVAL)
+		refuse("fail=: expected the number of an allocation, from 1");
+	if (!err)
+		mem_fail_after(n);
+}
+
 static void isa_adjust(void)
 {
 	timer_adjust();
@@ -315,13 +206,15 @@ static void boot_rest(void *arg)
 	power_init();
 	log_info("Rouse %s", ROUSE_VERSION);
 	sbi_check_firmware();
+	fail_adjust();
 	isa_adjust();
 	clock_init();
 	vmid_limit_init();
 	host_irq_init();
 	doorbell_init();
-	cpus_start(); /* tells this CPU its place in the controllers, too */
-	cpu_local_init(&boot_cpu);
+	sse_init();
+	harts_start(); /* tells this CPU its place in the controllers, too */
+	hart_local_init(&boot_cpu);
 	for (u32 i = 0; i < cpu_count(); i++) {
 		struct riscv_cpu *c = riscv_cpu(cpu_by_index(i));
 

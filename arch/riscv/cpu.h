@@ -11,6 +11,13 @@
 
 struct riscv_vcpu;
 
+/* Where the hart was when it was asked (sse.c). */
+struct hart_where {
+	bool ready;        /* the firmware can ask it; constant after boot */
+	u64 answers;       /* since it was asked; atomic */
+	u64 pc, fp;
+};
+
 struct riscv_cpu {
 	struct cpu c;
 
@@ -23,8 +30,7 @@ struct riscv_cpu {
 	volatile u32 *ring; /* what rings this hart, and the word that does; */
 	u32 ring_value;     /* NULL: only the firmware can */
 	u32 irq_context;   /* its index in the interrupt controller's list */
-	u32 online;        /* atomic: the hart has come up */
-	u32 released;      /* atomic: it may enter its loop */
+	u32 hart_state;    /* atomic: HART_*, harts.c */
 	u64 boot_satp;     /* what head.S needs to come up with the MMU off */
 	struct riscv_cpu *self;
 
@@ -37,7 +43,11 @@ struct riscv_cpu {
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */
 	u64 htimedelta, henvcfg, hcounteren; /* what the CSRs hold */
 	struct vmid_cpu vmid;
+	void *trigger_page; /* shared with the firmware; triggers.c */
+	u64 triggers;       /* set in this hart, by the firmware's index */
 	u64 last_pc;       /* where the last guest was left, for panics */
+
+	struct hart_where where;
 };
 
 static inline struct riscv_cpu *riscv_cpu(struct cpu *c)

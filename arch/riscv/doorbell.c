@@ -42,6 +42,11 @@ const char *doorbell_name(void)
 	return names[bell];
 }
 
+bool doorbell_is_firmware(void)
+{
+	return bell == BELL_SBI;
+}
+
 void doorbell_init(void)
 {
 	size_t len;
@@ -63,22 +68,23 @@ void doorbell_init(void)
 					  machine.sswi.bytes);
 }
 
-void doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
+const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 {
 	if (bell == BELL_SSWI) {
 		int i = machine_ext_index(machine.fdt, machine.sswi_node,
 					  intc, IRQ_SSI);
 
 		if (i < 0)
-			refuse("hart %lu is not wired to the ACLINT SSWI; "
-			       "try doorbell=sbi",
-			       c->hartid);
+			return "is not wired to the ACLINT SSWI "
+			       "(doorbell=sbi needs none)";
 		c->sswi = sswi_regs + i;
 	}
-	host_irq_cpu_init(c, intc);
+	if (host_irq_cpu_init(c, intc))
+		return "has no S-level interrupt file in the IMSIC's node";
 	c->ring = bell == BELL_IMSIC ? c->imsic :
 		  bell == BELL_SSWI ? c->sswi : NULL;
 	c->ring_value = bell == BELL_IMSIC ? DOORBELL_IMSIC_ID : 1;
+	return NULL;
 }
 
 /* A mask of the one hart at its base: the firmware looks at it bit by bit. No

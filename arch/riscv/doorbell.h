@@ -13,10 +13,14 @@ struct riscv_cpu;
 /* Chooses, and maps what is needed; refuses a forced one that isn't there. */
 void doorbell_init(void);
 
-/* Fills a CPU's own addresses, boot CPU, before the CPU starts. */
-void doorbell_cpu_init(struct riscv_cpu *c, u32 intc);
+/* Fills a CPU's own addresses, boot CPU, before the CPU starts. NULL; or why
+ * the hart can't be rung, as in "hart 3 ...". */
+const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc) __must_check;
 
 const char *doorbell_name(void);
+
+/* Is each ring a call to the firmware? */
+bool doorbell_is_firmware(void);
 
 /* The IMSIC took an interrupt with the doorbell's identity. */
 #define DOORBELL_IMSIC_ID 1

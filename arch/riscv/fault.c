@@ -109,11 +109,11 @@ void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx)
 }
 
 /* A frame lies at fp - 16: the caller's fp, then the return address. Frames
- * are on this CPU's own stack or on the boot stack, which lies in the image;
- * a page that isn't mapped is never one. */
-bool arch_frame_next(u64 *fp, u64 *pc)
+ * are on the CPU's own stack; a page that isn't mapped is never one. */
+bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc)
 {
-	u64 top = riscv_this()->stack_top, at = *fp;
+	u64 top = riscv_cpu(c)->stack_top;
+	u64 at = *fp;
 	const u64 *slot;
 
 	if ((at & 7) || at > top || at < top - STACK_BYTES + 16)

@@ -91,7 +91,7 @@ static void imsic_write(u64 reg, u64 val)
 
 /* A hart's file is the k-th of the regions laid end to end, where k is its
  * place in the IMSIC's `interrupts-extended` (AIA 3.6). */
-static void imsic_cpu_init(struct riscv_cpu *c, u32 intc)
+static int imsic_cpu_init(struct riscv_cpu *c, u32 intc)
 {
 	int k = machine_ext_index(machine.fdt, machine.imsic_node, intc,
 				  IRQ_SEI);
@@ -101,24 +101,24 @@ static void imsic_cpu_init(struct riscv_cpu *c, u32 intc)
 		if (at < imsic[i].bytes) {
 			c->irq_context = (u32)k;
 			c->imsic = imsic[i].base + at / 4;
-			return;
+			return 0;
 		}
 		at -= imsic[i].bytes;
 	}
-	refuse("hart %lu has no S-level interrupt file in the IMSIC's node",
-	       c->hartid);
+	return -ENOENT;
 }
 
-void host_irq_cpu_init(struct riscv_cpu *c, u32 intc)
+int host_irq_cpu_init(struct riscv_cpu *c, u32 intc)
 {
-	if (has_imsic()) {
-		imsic_cpu_init(c, intc);
-	} else if (plic || aplic) {
+	if (has_imsic())
+		return imsic_cpu_init(c, intc);
+	if (plic || aplic) {
 		int node = plic ? machine.plic_node : machine.aplic_node;
 		int i = machine_ext_index(machine.fdt, node, intc, IRQ_SEI);
 
 		c->irq_context = i < 0 ? UINT32_MAX : (u32)i;
 	}
+	return 0;
 }
 
 void host_irq_local_init(struct riscv_cpu *c)

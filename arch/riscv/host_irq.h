@@ -12,8 +12,9 @@ struct riscv_cpu;
 /* Maps the controllers. Boot CPU, once. */
 void host_irq_init(void);
 
-/* A CPU's place in the controllers; boot CPU, before that CPU starts. */
-void host_irq_cpu_init(struct riscv_cpu *c, u32 intc);
+/* A CPU's place in the controllers; boot CPU, before that CPU starts. -ENOENT:
+ * the IMSICs have none for it. */
+int host_irq_cpu_init(struct riscv_cpu *c, u32 intc) __must_check;
 
 /* On each CPU itself, when it comes up: local enables. */
 void host_irq_local_init(struct riscv_cpu *c);

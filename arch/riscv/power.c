@@ -13,6 +13,7 @@
 #include "arch/riscv/mm.h"
 #include "arch/riscv/sbi.h"
 #include "kernel/arch.h"
+#include "kernel/log.h"
 #include "kernel/time.h"
 
 #define FINISHER_PASS 0x5555
@@ -34,8 +35,13 @@ void power_init(void)
 		finisher = mm_map_device(m.base, m.bytes);
 }
 
+/* Nobody has a way to end the machine: it stands still, and says so. */
 _Noreturn static void halt(void)
 {
+	static const char text[] = "rouse: this machine and its firmware have "
+				   "no way to power off; it is halted\n";
+
+	arch_console_write(text, sizeof(text) - 1);
 	for (;;)
 		__asm__ volatile("wfi");
 }
@@ -63,8 +69,9 @@ _Noreturn void arch_poweroff(u32 status)
 	halt();
 }
 
-_Noreturn void arch_reboot(void)
+void arch_reboot(void)
 {
-	sbi_call(SBI_EXT_SRST, 0, SRST_COLD_REBOOT, 0, 0);
-	halt();
+	struct sbi_ret r = sbi_call(SBI_EXT_SRST, 0, SRST_COLD_REBOOT, 0, 0);
+
+	log_error("reboot: the firmware won't (error %ld)", (long)r.error);
 }

@@ -12,6 +12,9 @@
 #define SBI_EXT_HSM 0x48534d
 #define SBI_EXT_SRST 0x53525354
 #define SBI_EXT_DBCN 0x4442434e
+#define SBI_EXT_SSE 0x535345
+#define SBI_EXT_FWFT 0x46574654 /* of version 3.0 */
+#define SBI_EXT_DBTR 0x44425452
 
 struct sbi_ret {
 	s64 error;

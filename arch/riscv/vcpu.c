@@ -9,6 +9,7 @@
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/quick.h"
+#include "arch/riscv/triggers.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
@@ -21,6 +22,11 @@ static size_t vector_bytes(void)
 	return sizeof(struct vector_state) + 32 * isa_vlenb;
 }
 
+static size_t triggers_bytes(void)
+{
+	return triggers_count * sizeof(struct vdbtr_trigger);
+}
+
 struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 {
 	struct riscv_vcpu *v = obj_alloc(sizeof(*v));
@@ -29,14 +35,23 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 		return NULL;
 	if (isa_vlenb) {
 		v->vector = obj_alloc(vector_bytes());
-		if (!v->vector) {
-			obj_free(v);
-			return NULL;
-		}
+		if (!v->vector)
+			goto undo_vcpu;
+	}
+	if (triggers_count) {
+		v->dbtr.trigger = obj_alloc(triggers_bytes());
+		if (!v->dbtr.trigger)
+			goto undo_vector;
 	}
 	v->v.guest = g;
 	v->v.id = id;
 	return &v->v;
+
+undo_vector:
+	obj_free(v->vector);
+undo_vcpu:
+	obj_free(v);
+	return NULL;
 }
 
 void arch_vcpu_free(struct vcpu *vc)
@@ -47,6 +62,9 @@ void arch_vcpu_free(struct vcpu *vc)
 	if (v->vector)
 		memset(v->vector, 0, vector_bytes());
 	obj_free(v->vector);
+	if (v->dbtr.trigger)
+		memset(v->dbtr.trigger, 0, triggers_bytes());
+	obj_free(v->dbtr.trigger);
 	memset(v, 0, sizeof(*v));
 	obj_free(v);
 }

@@ -7,8 +7,10 @@
 #ifndef ROUSE_ARCH_RISCV_VCPU_H
 #define ROUSE_ARCH_RISCV_VCPU_H
 
+#include "arch/riscv/vdbtr.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vpmu.h"
+#include "arch/riscv/vsse.h"
 #include "emul/emul.h"
 #include "kernel/base.h"
 #include "kernel/guest.h"
@@ -40,6 +42,15 @@ struct vector_state {
 #define REGS_STORED 0xf003fcf6
 #define REGS_ALL 0xfffffffe
 
+/*
+ * Bits of our own in v->henvcfg and v->hcounteren, which are compared at a load
+ * and at a save; the registers have none there, and don't get these.
+ */
+#define VCPU_TRIGGERS (1UL << 8)   /* henvcfg: it has debug triggers */
+#define VCPU_MISALIGNED (1UL << 9) /* henvcfg: delegated as it isn't at first */
+#define VCPU_HENVCFG_OURS (VCPU_TRIGGERS | VCPU_MISALIGNED)
+#define VCPU_SAVE_RARE (1UL << 63) /* hcounteren: it has debug triggers */
+
 struct riscv_vcpu {
 	/*
 	 * Guest registers. At an exit those that C may clobber are stored;
@@ -60,8 +71,7 @@ struct riscv_vcpu {
 	/* The owner only. */
 	bool traced;                 /* as arch_vcpu_trace said last */
 	struct vs_csrs vs;
-	u64 henvcfg;
-	u64 hcounteren;
+	u64 henvcfg, hcounteren; /* with bits of our own */
 	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */
 	struct fp_state fp;
 	struct vector_state *vector; /* NULL without V */
@@ -92,6 +102,8 @@ struct riscv_vcpu {
 
 	/* Large, so last: trap.S reaches what is within 2 KiB. */
 	struct vpmu pmu; /* PMU; see vpmu.h */
+	struct vsse sse; /* software events; see vsse.h */
+	struct vdbtr dbtr; /* debug triggers; see vdbtr.h */
 };
 
 static inline struct riscv_vcpu *to_riscv(struct vcpu *v)
@@ -117,6 +129,8 @@ struct arch_guest {
 	u32 *vmid_vcpu_cpu;
 	u64 vmid;
 	u64 serial; /* no two guests ever have the same */
+
+	struct vsse_shared sse; /* global software events; see vsse.h */
 };
 
 #endif

@@ -16,6 +16,9 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/sbi.h"
+#include "arch/riscv/triggers.h"
+#include "arch/riscv/vcpu.h"
 #include "kernel/arch.h"
 
 /* The guest's comparator (Sstc): reads it, sets it, and takes it away. */
@@ -39,6 +42,54 @@ static inline u64 vhw_vsatp(void)
 	return csr_read(CSR_VSATP);
 }
 
+/* Where the guest goes on, in which mode (VS-mode, or VU-mode), and what its own
+ * hart keeps of its last trap. */
+static inline u64 vhw_sepc(void)
+{
+	return csr_read(CSR_SEPC);
+}
+
+static inline void vhw_sepc_set(u64 pc)
+{
+	csr_write(CSR_SEPC, pc);
+}
+
+static inline bool vhw_vs_mode(void)
+{
+	return csr_read(CSR_SSTATUS) & SSTATUS_SPP;
+}
+
+static inline void vhw_vs_mode_set(bool vs)
+{
+	if (vs) {
+		csr_set(CSR_SSTATUS, SSTATUS_SPP);
+		csr_set(CSR_HSTATUS, HSTATUS_SPVP);
+	} else {
+		csr_clear(CSR_SSTATUS, SSTATUS_SPP);
+		csr_clear(CSR_HSTATUS, HSTATUS_SPVP);
+	}
+}
+
+static inline u64 vhw_vsepc(void)
+{
+	return csr_read(CSR_VSEPC);
+}
+
+static inline void vhw_vsepc_set(u64 pc)
+{
+	csr_write(CSR_VSEPC, pc);
+}
+
+static inline u64 vhw_vsstatus(void)
+{
+	return csr_read(CSR_VSSTATUS);
+}
+
+static inline void vhw_vsstatus_set(u64 bits)
+{
+	csr_write(CSR_VSSTATUS, bits);
+}
+
 /* Translation off, supervisor interrupts off: as a hart starts or resumes. */
 static inline void vhw_vs_restart(void)
 {
@@ -60,13 +111,38 @@ static inline u64 vhw_instret(void)
 static inline void vhw_hcounteren_set(u64 bits)
 {
 	riscv_this()->hcounteren = bits;
-	csr_write(CSR_HCOUNTEREN, bits);
+	csr_write(CSR_HCOUNTEREN, bits & ~VCPU_SAVE_RARE);
 }
 
 static inline void vhw_henvcfg_set(u64 bits)
 {
 	riscv_this()->henvcfg = bits;
-	csr_write(CSR_HENVCFG, bits);
+	csr_write(CSR_HENVCFG, bits & ~VCPU_HENVCFG_OURS);
+}
+
+/* Does the firmware delegate misaligned accesses on this hart? < 0: it has
+ * them by no means that can be asked about, or doesn't let them be changed. */
+static inline s64 vhw_misaligned(void)
+{
+	struct sbi_ret r = sbi_call(SBI_EXT_FWFT, 1, 0, 0, 0);
+
+	return r.error ? r.error : (s64)r.value;
+}
+
+static inline s64 vhw_misaligned_set(bool on)
+{
+	return sbi_call(SBI_EXT_FWFT, 0, 0, on, 0).error;
+}
+
+/* This hart's debug triggers; see triggers.h. */
+static inline int vhw_triggers_set(const struct trigger *list, u32 count)
+{
+	return triggers_set(list, count);
+}
+
+static inline void vhw_triggers_gone(void)
+{
+	riscv_this()->henvcfg &= ~VCPU_TRIGGERS;
 }
 
 /* Writes henvcfg and returns what stuck. */
@@ -135,12 +211,25 @@ u64 vhw_vstimecmp(void);
 void vhw_vstimecmp_set(u64 guest_ticks);
 u64 vhw_vsie(void);
 u64 vhw_vsatp(void);
+u64 vhw_sepc(void);
+void vhw_sepc_set(u64 pc);
+bool vhw_vs_mode(void);
+void vhw_vs_mode_set(bool vs);
+u64 vhw_vsepc(void);
+void vhw_vsepc_set(u64 pc);
+u64 vhw_vsstatus(void);
+void vhw_vsstatus_set(u64 bits);
 void vhw_vs_restart(void);
 u64 vhw_cycle(void);
 u64 vhw_instret(void);
 void vhw_hcounteren_set(u64 bits);
 void vhw_henvcfg_set(u64 bits);
 u64 vhw_henvcfg_try(u64 bits);
+s64 vhw_misaligned(void);
+s64 vhw_misaligned_set(bool on);
+struct trigger;
+int vhw_triggers_set(const struct trigger *list, u32 count);
+void vhw_triggers_gone(void);
 u64 vhw_scounteren(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);

@@ -6,7 +6,7 @@
  * NOT_SUPPORTED (chapter 3). Ids are compared in full: a register whose upper
  * half is not the sign of its lower names no extension.
  *
- * Not offered, so probed as 0: CPPC, NACL, SSE, DBTR, and all of the
+ * Not offered, so probed as 0: CPPC, NACL, MPXY, and all of the
  * experimental, vendor's and firmware's spaces.
  *
  * Rejected: a linker section, as for devices and policies. The order of the
@@ -19,7 +19,7 @@
 static const struct vsbi_ext *const exts[] = {
 	&vsbi_base, &vsbi_time, &vsbi_ipi,  &vsbi_rfence,
 	&vsbi_hsm,  &vsbi_dbcn, &vsbi_srst, &vsbi_sta, &vsbi_pmu, &vsbi_fwft,
-	&vsbi_susp, &vsbi_legacy,
+	&vsbi_susp, &vsbi_sse,  &vsbi_dbtr, &vsbi_legacy,
 };
 
 static const struct vsbi_ext *ext_find(u64 eid)
@@ -32,7 +32,9 @@ static const struct vsbi_ext *ext_find(u64 eid)
 
 u64 vsbi_probe(u64 eid)
 {
-	return ext_find(eid) != NULL;
+	const struct vsbi_ext *ext = ext_find(eid);
+
+	return ext && !(ext->absent && ext->absent());
 }
 
 void vsbi_vcpu_reset(struct riscv_vcpu *v)
@@ -40,6 +42,8 @@ void vsbi_vcpu_reset(struct riscv_vcpu *v)
 	v->fwft_locked = 0;
 	vsbi_pmu_reset(v);
 	vsbi_sta_reset(v);
+	vsse_reset(v);
+	vdbtr_reset(v);
 }
 
 static void on_wait(struct vcpu *vc, bool waits)

@@ -23,11 +23,15 @@ struct vsbi_ext {
 	 * vsbi_return (or _legacy). `v` runs on this CPU and is loaded.
 	 */
 	enum exit_next (*call)(struct riscv_vcpu *v, u64 fid);
+
+	/* Is it not offered on this machine? Then `call` says so as well. NULL:
+	 * it is on all. */
+	bool (*absent)(void);
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
 	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_susp,
-	vsbi_legacy;
+	vsbi_sse, vsbi_dbtr, vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];
@@ -154,11 +158,15 @@ void vsbi_pmu_reset(struct riscv_vcpu *v);
 
 /* Which features of FWFT all harts can have. */
 #define FWFT_ADUE (1u << 0)
+#define FWFT_MISALIGNED (1u << 1)
 extern u32 fwft_harts_have;
 
 /* Narrows fwft_harts_have to what this hart has; leaves `henvcfg` in its
  * register. Each hart once, before there are guests. */
 void fwft_probe(u64 henvcfg);
+
+/* This hart delegates misaligned accesses as `v` wants them. */
+void fwft_misaligned_load(const struct riscv_vcpu *v);
 
 /* hcounteren of who has no counters of his own: cycle, time and instret. */
 #define VSBI_COUNTEREN_ALL 7u

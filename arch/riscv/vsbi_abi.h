@@ -18,7 +18,9 @@
 #define VSBI_ALREADY_STARTED -7
 #define VSBI_ALREADY_STOPPED -8
 #define VSBI_NO_SHMEM -9
-#define VSBI_DENIED_LOCKED -14 /* of version 3.0 */
+#define VSBI_INVALID_STATE -10 /* these are of version 3.0 */
+#define VSBI_BAD_RANGE -11
+#define VSBI_DENIED_LOCKED -14
 
 /* Extensions. */
 #define VSBI_EID_LEGACY_LAST 0x0f /* 0x00..0x0f are legacy (chapter 5) */
@@ -33,6 +35,8 @@
 #define VSBI_EID_PMU 0x504d55
 #define VSBI_EID_SUSP 0x53555350
 #define VSBI_EID_FWFT 0x46574654
+#define VSBI_EID_SSE 0x535345
+#define VSBI_EID_DBTR 0x44425452
 
 /* BASE (chapter 4). */
 #define VSBI_BASE_SPEC_VERSION 0
@@ -131,6 +135,28 @@
 /* FWFT (chapter 18 of version 3.0). */
 #define VSBI_FWFT_SET 0
 #define VSBI_FWFT_GET 1
+
+/* SSE (chapter 17 of version 3.0). */
+#define VSBI_SSE_READ 0
+#define VSBI_SSE_WRITE 1
+#define VSBI_SSE_REGISTER 2
+#define VSBI_SSE_UNREGISTER 3
+#define VSBI_SSE_ENABLE 4
+#define VSBI_SSE_DISABLE 5
+#define VSBI_SSE_COMPLETE 6
+#define VSBI_SSE_INJECT 7
+#define VSBI_SSE_UNMASK 8
+#define VSBI_SSE_MASK 9
+
+/* DBTR (chapter 19 of version 3.0). */
+#define VSBI_DBTR_NUM 0
+#define VSBI_DBTR_SHMEM 1
+#define VSBI_DBTR_READ 2
+#define VSBI_DBTR_INSTALL 3
+#define VSBI_DBTR_UPDATE 4
+#define VSBI_DBTR_UNINSTALL 5
+#define VSBI_DBTR_ENABLE 6
+#define VSBI_DBTR_DISABLE 7
 
 /* SUSP (chapter 13): the function, the sleep type. */
 #define VSBI_SUSP_SUSPEND 0

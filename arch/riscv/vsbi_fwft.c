@@ -6,8 +6,12 @@
  * says but what sticks in henvcfg on each of them (fwft_probe), since firmware
  * may have it off: a bit that isn't set in menvcfg can't be set in henvcfg.
  *
- *   MISALIGNED_EXC_DELEG   always 1: hedeleg gives these to VS-mode, and to turn
- *                          that off Rouse would have to emulate them: DENIED
+ *   MISALIGNED_EXC_DELEG   what the firmware does: hedeleg gives to VS-mode what
+ *                          medeleg gives to HS-mode, and if that is nothing the
+ *                          firmware emulates the access, in a guest too. Where
+ *                          it lets that be switched (its own FWFT), a guest can,
+ *                          and a vCPU that has another value than the hart's
+ *                          first costs a call at a switch; else NOT_SUPPORTED
  *   PTE_AD_HW_UPDATING     henvcfg.ADUE
  *   LANDING_PAD, SHADOW_STACK, DOUBLE_TRAP
  *                          their state isn't switched: NOT_SUPPORTED
@@ -39,10 +43,38 @@ enum feature {
 
 #define FLAG_LOCK 1u
 
-u32 fwft_harts_have = FWFT_ADUE;
+u32 fwft_harts_have = FWFT_ADUE | FWFT_MISALIGNED;
+static u32 misaligned_first = 2; /* of all harts; 2: nobody has said it yet */
+
+/* Can it be switched, and is it at first what it is on the others? */
+static bool misaligned_probe(void)
+{
+	s64 value = vhw_misaligned();
+
+	if (value != 0 && value != 1)
+		return false;
+	if (vhw_misaligned_set(!value) || vhw_misaligned() == value ||
+	    vhw_misaligned_set(value))
+		return false;
+	return ck_pr_cas_32(&misaligned_first, 2, (u32)value) ||
+	       ck_pr_load_32(&misaligned_first) == (u32)value;
+}
+
+static bool misaligned_get(const struct riscv_vcpu *v)
+{
+	return misaligned_first ^ ((v->henvcfg & VCPU_MISALIGNED) != 0);
+}
+
+void fwft_misaligned_load(const struct riscv_vcpu *v)
+{
+	/* It did so when it was asked before. */
+	(void)vhw_misaligned_set(misaligned_get(v));
+}
 
 void fwft_probe(u64 henvcfg)
 {
+	if (!misaligned_probe())
+		ck_pr_and_32(&fwft_harts_have, ~FWFT_MISALIGNED);
 	if (!(vhw_henvcfg_try(henvcfg | HENVCFG_ADUE) & HENVCFG_ADUE))
 		ck_pr_and_32(&fwft_harts_have, ~FWFT_ADUE);
 	(void)vhw_henvcfg_try(henvcfg);
@@ -53,10 +85,22 @@ static s64 feature_check(u32 feature)
 {
 	if (feature >= FEATURES)
 		return VSBI_DENIED;
-	if (feature == MISALIGNED_EXC_DELEG ||
+	if ((feature == MISALIGNED_EXC_DELEG &&
+	     (fwft_harts_have & FWFT_MISALIGNED)) ||
 	    (feature == PTE_AD_HW_UPDATING && (fwft_harts_have & FWFT_ADUE)))
 		return 0;
 	return VSBI_NOT_SUPPORTED;
+}
+
+static s64 misaligned_set(struct riscv_vcpu *v, bool on)
+{
+	if (misaligned_get(v) == on)
+		return VSBI_OK;
+	if (vhw_misaligned_set(on))
+		return VSBI_FAILED;
+	v->henvcfg ^= VCPU_MISALIGNED;
+	vhw_henvcfg_set(v->henvcfg);
+	return VSBI_OK;
 }
 
 static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
@@ -66,7 +110,7 @@ static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
 	if (value > 1)
 		return VSBI_INVALID_PARAM;
 	if (feature == MISALIGNED_EXC_DELEG)
-		return value ? VSBI_OK : VSBI_DENIED;
+		return misaligned_set(v, value);
 	henvcfg |= value ? HENVCFG_ADUE : 0;
 	if (henvcfg == v->henvcfg)
 		return VSBI_OK;
@@ -78,7 +122,9 @@ static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
 
 static u64 value_get(const struct riscv_vcpu *v, u32 feature)
 {
-	return feature == MISALIGNED_EXC_DELEG || (v->henvcfg & HENVCFG_ADUE);
+	if (feature == MISALIGNED_EXC_DELEG)
+		return misaligned_get(v);
+	return (v->henvcfg & HENVCFG_ADUE) != 0;
 }
 
 /* Section 18.1. The upper half of the register isn't part of the feature. */

@@ -171,6 +171,8 @@ static enum exit_next hart_stop(struct riscv_vcpu *v)
 {
 	bool last;
 
+	if (!vsse_stop(v))
+		return NEXT_LOOK; /* the call is made again */
 	ask(v, VHSM_STOP_PENDING);
 	/* No order with anything else: the word is all there is. */
 	ck_pr_dec_32_zero(&v->v.guest->arch->harts_on, &last);
@@ -250,6 +252,7 @@ bool vsbi_run_begin(struct riscv_vcpu *v)
 void vsbi_guest_reset(struct guest *g)
 {
 	ck_pr_store_32(&g->arch->harts_on, 1); /* hart 0, which will start */
+	vsse_guest_reset(g);
 	for (u32 i = 0; i < g->cfg.vcpus; i++) {
 		struct riscv_vcpu *v = to_riscv(g->vcpu[i]);
 

@@ -147,7 +147,8 @@ static void hw_apply(struct riscv_vcpu *v)
 	if (used == p->hw_used)
 		return;
 	p->hw_used = used;
-	v->hcounteren = VSBI_COUNTEREN_ALL & ~used;
+	v->hcounteren = (v->hcounteren & VCPU_SAVE_RARE) |
+			(VSBI_COUNTEREN_ALL & ~used);
 	vhw_hcounteren_set(v->hcounteren);
 	vsbi_waits_choose(v);
 	if (used)

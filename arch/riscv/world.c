@@ -23,6 +23,7 @@
 #include "arch/riscv/exit.h"
 #include "arch/riscv/fpu.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/triggers.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vmid.h"
@@ -57,6 +58,7 @@ void world_cpu_init(struct riscv_cpu *c)
 	csr_write(CSR_HTIMEDELTA, 0);
 	c->henvcfg = isa_guest_henvcfg();
 	fwft_probe(c->henvcfg);
+	triggers_probe(c);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_HSTATEEN0, STATEEN0_SENVCFG | STATEEN0_SE0);
 	if (isa_has(ISA_SSAIA))
@@ -99,6 +101,26 @@ static void vs_save(struct vs_csrs *s)
 		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
+/* `v`, or who was here before, has switched a feature, or has triggers. */
+static __attribute__((noinline)) void features_load(struct riscv_vcpu *v,
+						    struct riscv_cpu *c)
+{
+	if ((c->henvcfg ^ v->henvcfg) & VCPU_MISALIGNED)
+		fwft_misaligned_load(v);
+	vhw_henvcfg_set(v->henvcfg);
+	if (v->henvcfg & VCPU_TRIGGERS)
+		vdbtr_load(v);
+}
+
+/* It has counters of its own, or triggers. */
+static __attribute__((noinline)) void rare_save(struct riscv_vcpu *v)
+{
+	if (v->pmu.hw_used)
+		vpmu_pause(v);
+	if (v->hcounteren & VCPU_SAVE_RARE)
+		vdbtr_unload(v);
+}
+
 /* `v`, or who was here before, has counters of its own. */
 static __attribute__((noinline)) void counters_load(struct riscv_vcpu *v)
 {
@@ -139,10 +161,8 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 		c->htimedelta = g->htimedelta;
 		csr_write(CSR_HTIMEDELTA, c->htimedelta);
 	}
-	if (c->henvcfg != v->henvcfg) {
-		c->henvcfg = v->henvcfg;
-		csr_write(CSR_HENVCFG, c->henvcfg);
-	}
+	if (unlikely(c->henvcfg != v->henvcfg))
+		features_load(v, c);
 	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
 		counters_load(v);
 	vtimer_load(v);
@@ -175,7 +195,7 @@ void arch_vcpu_save(struct vcpu *vc)
 	struct riscv_cpu *c = riscv_this();
 
 	if (unlikely(v->hcounteren != GUEST_COUNTERS))
-		vpmu_pause(v);
+		rare_save(v);
 	vs_save(&v->vs);
 	v->hvip = csr_read(CSR_HVIP);
 	vtimer_save(v);
@@ -184,6 +204,15 @@ void arch_vcpu_save(struct vcpu *vc)
 	if (unlikely(fpu_dirty(v->sstatus)))
 		v->sstatus = fpu_save(c, v, v->sstatus);
 	v->loaded = false;
+}
+
+static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
+{
+	if (bits & VIRQ_FENCE)
+		vfence_before_entry(v);
+	/* Last: it may change where the guest goes on. */
+	if (bits & VIRQ_SSE)
+		vsse_deliver(v);
 }
 
 static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
@@ -208,10 +237,10 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 		else
 			csr_clear(CSR_HVIP, IRQ_BIT(IRQ_VSEI));
 	}
-	if (bits & VIRQ_FENCE)
-		vfence_before_entry(v);
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
+	if (unlikely(bits & (VIRQ_FENCE | VIRQ_SSE)))
+		flush_rare(v, bits);
 	return bits;
 }
 
@@ -237,7 +266,8 @@ static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
 {
 	if (ck_pr_load_32(&v->v.virq))
 		world_flush_virq(v);
-	TRACE(ENTRY, v->v.sched.trace_id, v->pc, csr_read(CSR_HVIP));
+	TRACE(ENTRY, v->v.sched.trace_id, csr_read(CSR_SEPC),
+	      csr_read(CSR_HVIP));
 }
 
 static inline u64 turn_hstatus(struct riscv_vcpu *v)
@@ -315,13 +345,13 @@ run(struct riscv_vcpu *v, struct riscv_cpu *c)
 		vfence_run_end(v);
 		return end;
 	}
+	csr_write(CSR_SEPC, v->pc);
+	csr_write(CSR_SSTATUS, v->sstatus);
+	csr_write(CSR_HSTATUS, turn_hstatus(v));
 	if (unlikely(v->traced))
 		enter_traced(v);
 	else if (ck_pr_load_32(&v->v.virq))
 		flush(v);
-	csr_write(CSR_SEPC, v->pc);
-	csr_write(CSR_SSTATUS, v->sstatus);
-	csr_write(CSR_HSTATUS, turn_hstatus(v));
 	next = enter(v);
 	/* Not kept over the turn, in a register that it would have to save. */
 	c = riscv_this();

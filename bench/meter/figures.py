@@ -27,6 +27,10 @@ class Figures:
         # A round that took the median stands for all: its parts add up.
         self.typical = next(r for r in rounds if sum(r) == self.median)
 
+    def plain(self):
+        """What a result of bench/run keeps of it."""
+        return {"n": self.n, "median": self.median, "p99": self.p99}
+
     def modes(self):
         out = dict.fromkeys(list(MODES.values()) + ["?"], 0)
         for (program, _, _), count in zip(self.buckets, self.typical):

@@ -17,9 +17,25 @@ import sys
 from .guard import ICOUNT
 from .images import MeterError
 from .machine import BUILD, HERE, MACHINES, TOP, slow
+from .table import column, key
 
 sys.path.insert(0, str(TOP / "tools"))
 from newc import Archive  # noqa: E402
+
+TITLE = "Linux to its init"
+QUESTION = ("How long does Debian's Linux take from its first instruction to "
+            "the first one of its /init, without a hypervisor and as a guest, "
+            "on one hart on which an instruction takes a nanosecond? Each seed "
+            "is another layout of the kernel; what counts is the medians' "
+            "ratio.")
+TARGET, PEER = 1.05, 1.57
+COLUMNS = [
+    key("machine"),
+    {"name": "seed", "unit": "", "title": "seed", "role": "seed"},
+    column("native", "s", "without a hypervisor"),
+    column("inside", "s", "as a guest", better="less"),
+    column("ratio", "", "as a guest / without", better="less", noise=0.01),
+]
 
 FOLDER = BUILD / "meter" / "linux"
 LINUX = BUILD / "guests" / "linux"
@@ -61,6 +77,7 @@ def run(command):
 
 def initramfs():
     """The small initramfs, with our /init behind it: the last one counts."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
     elf = FOLDER / "init"
     run(["riscv64-unknown-elf-gcc", "-march=rv64imac", "-mabi=lp64",
          "-Wa,-march=rv64imac_zicsr", "-nostdlib", "-nostartfiles", "-static",
@@ -93,28 +110,50 @@ def ticks(text, what):
 
 
 def inside(machine, properties, append, seed=1):
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    source, packed = FOLDER / "lab.dts", FOLDER / "lab.cpio"
+    # Several may run at a time.
+    folder = FOLDER / f"{machine}-{seed}-{'linux' in properties}"
+    folder.mkdir(parents=True, exist_ok=True)
+    source, packed = folder / "lab.dts", folder / "lab.cpio"
     source.write_text(LAB % (seed, properties))
     run([TOP / "tools" / "lab", source, packed])
-    return run(qemu(machine, "1G", BUILD / "rouse.bin", packed, append, seed))
+    try:
+        return run(qemu(machine, "1G", BUILD / "rouse.bin", packed, append,
+                        seed))
+    finally:
+        packed.unlink()
 
 
-def measure(key="virt", append="", seeds=SEEDS):
-    """(ticks natively, ticks under Rouse) from kernel to init: medians over
-    the seeds."""
-    machine, native, guest = MACHINES[key], [], []
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    initrd = initramfs()
+def before(key="virt", append=""):
+    """What comes before the kernel, in ticks: (natively, under Rouse)."""
+    machine = MACHINES[key]
     flat = BUILD / "guests" / "baremetal" / "meter.bin"
-    before = ticks(run(qemu(machine, "256M", flat, None, "role=none")), "meter")
+    native = run(qemu(machine, "256M", flat, None, "role=none"))
     # A guest's time begins with the guest; its images are in place by then.
-    begun = ticks(inside(machine, """kernel = "baremetal/meter.elf";
-			bootargs = "role=none";""", append), "meter")
-    for seed in seeds:
-        native.append(ticks(run(qemu(machine, "256M", LINUX / "Image", initrd,
-                                     KERNEL_ARGS, seed)), "init") - before)
-        guest.append(ticks(inside(machine, f"""kernel = "linux/Image";
+    guest = inside(machine, """kernel = "baremetal/meter.elf";
+			bootargs = "role=none";""", append)
+    return ticks(native, "meter"), ticks(guest, "meter")
+
+
+def one(key, append, seed, initrd, offsets):
+    """(ticks natively, ticks under Rouse) from kernel to init, of one seed."""
+    machine = MACHINES[key]
+    native = run(qemu(machine, "256M", LINUX / "Image", initrd, KERNEL_ARGS,
+                      seed))
+    guest = inside(machine, f"""kernel = "linux/Image";
 			initrd = "{initrd}";
-			bootargs = "{KERNEL_ARGS}";""", append, seed), "init") - begun)
-    return statistics.median(native), statistics.median(guest)
+			bootargs = "{KERNEL_ARGS}";""", append, seed)
+    return (ticks(native, "init") - offsets[0],
+            ticks(guest, "init") - offsets[1])
+
+
+def line_of(key, seed, native, guest):
+    """A row of the result."""
+    return [MACHINES[key], seed, native / 1e7, guest / 1e7,
+            round(guest / native, 5)]
+
+
+def ratio_of(pairs):
+    """(native, inside, ratio): medians over the seeds, in ticks."""
+    native = statistics.median(n for n, _ in pairs)
+    guest = statistics.median(g for _, g in pairs)
+    return native, guest, guest / native

@@ -5,12 +5,38 @@ MOST vCPUs each, all on CPU 0. What is queued there is spread as evenly over the
 guests as it can be.
 """
 
+import math
+import sys
+
 from .figures import Figures
 from .guard import ICOUNT
-from .machine import GUEST, Run
+from .machine import GUEST, TOP, Run
+from .table import UNIT, column, key
+
+sys.path.append(str(TOP / "tests" / "system"))
+import matrix  # noqa: E402
+
+TITLE = "Wake and pick, by vCPUs on a hart"
+QUESTION = ("What do a wake and a pick cost with 2 to 2,000 vCPUs on a hart? "
+            "(A policy with room for one vCPU a hart has nothing that could "
+            "grow.)")
+# What is aimed at: no growth at all, or so much for each doubling.
+LEVEL_PERCENT, PER_DOUBLING = 5, 15
+COLUMNS = [
+    key("policy"), key("vcpus", "", "vCPUs on the hart"),
+    key("row", "", "operation"),
+    column("n", "rounds"), column("median", UNIT, better="less"),
+    column("p99", UNIT), column("of_first", "%", "of the smallest one's"),
+    column("per_doubling", UNIT, "more for each doubling"),
+]
 
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000)
 MOST = 500
+
+
+def policies():
+    """Those that have room for more than one vCPU on a hart."""
+    return [p for p in matrix.policies() if not matrix.rooms(p, 1)]
 
 
 def lab(vcpus, words):
@@ -44,9 +70,23 @@ def lab(vcpus, words):
 def measure(policy, vcpus, rounds=20):
     """{row: Figures} of wake and pick."""
     run = Run(f"scaling-{policy}-{vcpus}", harts=1, options=ICOUNT,
-              memory="2G", append=f"sched={policy}", timeout=160)
+              memory="2G", append=f"sched={policy}", timeout=600)
     run.guest(GUEST.with_suffix(".elf")).rouse(
         lab(vcpus, f"rounds={max(2, min(rounds, 2000 // vcpus))}"))
     found, _ = run.rounds()
     return {row: Figures(done, run.map.buckets)
             for row, done in found.done.items()}
+
+
+def lines_of(found):
+    """Rows of the result. found: {(policy, vcpus): {row: Figures}}, smaller
+    ones first."""
+    first, out = {}, []
+    for (policy, vcpus), rows in found.items():
+        for row, f in sorted(rows.items()):
+            least, size = first.setdefault((policy, row), (f.median, vcpus))
+            steps = math.log2(vcpus / size) or 1
+            out.append([policy, vcpus, row, f.n, f.median, f.p99,
+                        round(100 * f.median / least, 1),
+                        round((f.median - least) / steps, 1)])
+    return out

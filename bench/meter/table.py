@@ -7,10 +7,19 @@ from .images import MODES, Stages
 from .machine import MACHINES, rows
 
 SPREAD = ("min", "q1", "median", "mean", "q3", "p99", "max")
+TITLE = "Instructions of an operation"
+QUESTION = ("How many instructions does an operation take, in all modes and on "
+            "all harts on its way?")
+UNIT = "instructions"
 
 
-def column(name, unit="", title=""):
-    return {"name": name, "unit": unit, "title": title or name}
+def column(name, unit="", title="", **more):
+    """more: role, better, noise; docs/bench.md."""
+    return {"name": name, "unit": unit, "title": title or name, **more}
+
+
+def key(name, unit="", title=""):
+    return column(name, unit, title, role="key")
 
 
 def verdict(row, sbi, median):
@@ -55,18 +64,21 @@ def parts_of(row, f):
 
 def columns(stages):
     c = column
-    return [c("machine"), c("row"), c("title"), c("n", "rounds")] + \
-        [c(s, "instructions") for s in SPREAD] + \
-        [c("target", "instructions"), c("peer", "instructions",
-                                        "best peer's median"),
+    # What waits for another hart moves by a few instructions.
+    judged = {"median": {"better": "less", "noise": 4}}
+    return [key("machine"), key("row"), key("title", "", "operation"),
+            c("n", "rounds")] + \
+        [c(s, UNIT, **judged.get(s, {})) for s in SPREAD] + \
+        [c("target", UNIT),
+         c("peer", UNIT, "best peer's median"),
          c("reached", "", "median within the target"),
          c("outliers", "rounds", "over 1.1 medians")] + \
-        [c(f"mode_{m.lower()}", "instructions", f"in {m}-mode, typical round")
+        [c(f"mode_{m.lower()}", UNIT, f"in {m}-mode, typical round")
          for m in MODES.values()] + \
-        [c(f"stage_{s.lower()}", "instructions", f"{s}, typical round")
+        [c(f"stage_{s.lower()}", UNIT, f"{s}, typical round")
          for s in stages] + \
-        [c(f"outlier_{s.lower()}", "instructions",
-           f"{s}, more in the mean outlier") for s in stages]
+        [c(f"outlier_{s.lower()}", UNIT, f"{s}, more in the mean outlier")
+         for s in stages]
 
 
 def stage_names():
@@ -77,24 +89,37 @@ def stage_names():
     return names + ["elsewhere"]
 
 
-def store(name, title, tables, facts):
-    """tables: {key: {row: Figures}}."""
+def lines_of(key, found):
+    """Rows of the result for one kind of machine: found is {row: Figures}."""
     stages, out = stage_names(), []
-    for key, found in tables.items():
-        for row in rows():
-            if row.name not in found:
-                continue
-            f = found[row.name]
-            target, peer = row.target(key == "virt")
-            late, more = f.outliers()
-            modes, split = f.modes(), f.stages()
-            out.append(
-                [MACHINES[key], row.name, row.title, f.n] +
-                [round(getattr(f, s), 2) for s in SPREAD] +
-                [target, peer, None if target is None else f.median <= target,
-                 late] + [modes[m] for m in MODES.values()] +
-                [split.get(s, 0) for s in stages] +
-                [round(more.get(s, 0), 1) for s in stages])
-    question = ("How many instructions does an operation take, in all modes "
-                "and on all harts on its way?")
-    return results.write(name, title, question, columns(stages), out, facts)
+    for row in rows():
+        if row.name not in found:
+            continue
+        f = found[row.name]
+        target, peer = row.target(key == "virt")
+        late, more = f.outliers()
+        modes, split = f.modes(), f.stages()
+        out.append(
+            [MACHINES[key], row.name, row.title, f.n] +
+            [round(getattr(f, s), 2) for s in SPREAD] +
+            [target, peer, None if target is None else f.median <= target,
+             late] + [modes[m] for m in MODES.values()] +
+            [split.get(s, 0) for s in stages] +
+            [round(more.get(s, 0), 1) for s in stages])
+    return out
+
+
+def in_order(lines):
+    """Rows of lines_of() in the order of rows.tsv, machine by machine."""
+    machines = list(MACHINES.values())
+    names = [row.name for row in rows()]
+    return sorted(lines, key=lambda line: (machines.index(line[0]),
+                                           names.index(line[1])))
+
+
+def store(name, tables, facts):
+    """tables: {key: {row: Figures}}."""
+    out = [line for key, found in tables.items()
+           for line in lines_of(key, found)]
+    return results.write(name, TITLE, QUESTION, columns(stage_names()), out,
+                         facts)

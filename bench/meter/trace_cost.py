@@ -11,9 +11,21 @@ import subprocess
 
 from .guard import alone
 from .machine import BUILD
+from .table import UNIT, column, key
 
 ELF = BUILD / "rouse.elf"
 TARGET_ON, TARGET_OFF = 40, 4
+
+TITLE = "A trace record, on and off"
+QUESTION = ("What does a record cost while its class is on, and while it is "
+            "off?")
+COLUMNS = [
+    key("class"), key("row", "", "operation"),
+    column("records", "records", "in a round"),
+    column("on", UNIT, better="less"), column("target_on", UNIT, "target, on"),
+    column("off", UNIT, better="less"),
+    column("target_off", UNIT, "target, off"),
+]
 
 # Class, the row that is measured, and how many records it writes there.
 PAIRS = (("exit", "sbi_base", 2), ("call", "sbi_base", 1),
@@ -75,3 +87,8 @@ def measure():
         more = _median(row, word) - silent[row]
         out.append((word, row, records, off + more / records, off))
     return out
+
+
+def line_of(word, row, records, on, off):
+    """A row of the result."""
+    return [word, row, records, round(on, 1), TARGET_ON, off, TARGET_OFF]

@@ -52,7 +52,8 @@ def measure(b, policy, seed):
             + [service[n].worst_lag(due[n] * rate, w_ms * 1e6, first, last)
                / 1e6 for w_ms in (10, 100, 1000)]
             for n, w in WEIGHTS.items()]
-    times, area = shares_over_time(service, first, last, 80)
+    times, area = shares_over_time(service, first, last,
+                                   round((last - first) / 200e6))
     middle = first + (last - first) / 2
     return rows, {"t": times, "area": area, "strips": {
         n: strip(t, middle, middle + 300e6) for n, t in turns.items()}}

@@ -40,7 +40,7 @@ def measure(b, policy, slice, seed):
             for s, e in t if s > first and e < last]
     seen = Latency()
     for us in long:
-        seen.add(round(us, 1))
+        seen.add(round(100 * us / slice, 2))
     mean = statistics.mean(long)
     return ([[policy.name, "slice-us" in policy.knobs, slice, seed, len(long),
               mean, statistics.pstdev(long), min(long), max(long),
@@ -48,7 +48,7 @@ def measure(b, policy, slice, seed):
 
 
 def plots(done):
-    return [{"kind": "cdf", "title": "length of turns", "log": True,
-             "x_title": "turn [us]",
+    return [{"kind": "cdf", "title": "length of turns",
+             "x_title": "turn [% of the slice]",
              "curves": {f"{c['policy']}, {c['slice'] / 1000:g} ms": cdf
                         for c, _, cdf in done}}]

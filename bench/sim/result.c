@@ -214,8 +214,9 @@ void result_text(const struct sim_run *r, FILE *out)
 			c_p99(&w), c_max(&w), c_switches(&w), c_migrations(&w),
 			c_done(&w));
 	}
-	fprintf(out, "%s on %u CPUs: %.3f s simulated in %.3f s, %.1f times as "
-		"fast as real time, %lu events\n", sched_policy_name(), r->cpus,
+	fprintf(out, "%s on %u CPUs: %.3f s simulated in %.3f s of one core, "
+		"%.1f times as fast as real time, %lu events\n",
+		sched_policy_name(), r->cpus,
 		seconds, host, seconds / (host > 0 ? host : 1e-9), r->events);
 }
 

@@ -2,8 +2,8 @@
  * SBI conformance (RISC-V SBI specification 2.0), as seen by S-mode.
  *
  * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
- * SUSP and the legacy extensions, with the arguments that specifications are about: all forms of
- * hart masks, harts that don't exist, addresses that aren't RAM, reserved
+ * SUSP, SSE, DBTR and the legacy extensions, with the arguments that specifications
+ * are about: all forms of hart masks, harts that don't exist, addresses that aren't RAM, reserved
  * values, calls that race. Firmware that answers otherwise than the text says
  * is reported as skipped with its answer; Rouse fails.
  *
@@ -85,6 +85,8 @@ int main(void)
 	n = add(all, n, pmu_tests, pmu_test_count);
 	n = add(all, n, fwft_tests, fwft_test_count);
 	n = add(all, n, susp_tests, susp_test_count);
+	n = add(all, n, sse_tests, sse_test_count);
+	n = add(all, n, dbtr_tests, dbtr_test_count);
 	n = add(all, n, legacy_tests, legacy_test_count);
 	failed = tests_run(all, n);
 	arg_str("end", end, sizeof(end));

@@ -261,3 +261,15 @@ void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 	/* Its clock may be a tick or so ahead of ours. */
 	out->host_ticks = used < elapsed ? elapsed - used : 0;
 }
+
+u64 sched_cpu_beat(u32 cpu)
+{
+	const struct cpu *c = cpu_by_index(cpu);
+	const struct sched_core *core = core_of(cpu_by_index(cpu));
+
+	/* Odd factors, lest one grow by what another has lost. */
+	return ck_pr_load_64(&c->stats.mails) +
+	       3 * ck_pr_load_64(&c->turn_since) +
+	       5 * ck_pr_load_64(&core->idle_since) +
+	       7 * ck_pr_load_64(&core->task_since);
+}

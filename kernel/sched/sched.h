@@ -200,4 +200,8 @@ void sched_guest_info(const struct guest *g, struct sched_guest_info *out);
 /* The CPU's counters (torn between, not within), its mode, load, current. */
 void sched_cpu_stats(u32 cpu, struct cpu_stats *out);
 
+/* A number that changes whenever the CPU begins a turn, a wait or a task's
+ * step, or takes mail: if it doesn't, the CPU is in one of these, or stuck. */
+u64 sched_cpu_beat(u32 cpu);
+
 #endif

@@ -188,12 +188,22 @@ static enum cmd_next wish_next(struct cmd_run *run, struct asking *a)
 	return CMD_MORE;
 }
 
+/* It has settled: without having come to run? The state says RUNNING before
+ * the start is counted (guest_life.c), and anything else after it. */
+static bool did_not_start(const struct asking *a, const struct guest *g)
+{
+	if (ck_pr_load_32(&g->state) == GUEST_RUNNING)
+		return false;
+	ck_pr_fence_load();
+	return ck_pr_load_32(&g->boots) == a->boots;
+}
+
 /* Is there nothing more to wait for? */
 static bool wish_look(struct cmd_run *run, const struct asking *a,
 		      const struct guest *g)
 {
 	if (a->wish->granted(g)) {
-		if (a->wish->starts && ck_pr_load_32(&g->boots) == a->boots)
+		if (a->wish->starts && did_not_start(a, g))
 			cmd_fail(run, "%s did not start; 'log' says why",
 				 g->cfg.name);
 		return true;

@@ -303,7 +303,10 @@ static enum cmd_next poweroff_step(struct cmd_run *run)
 
 static enum cmd_next reboot_step(struct cmd_run *run)
 {
-	console_reboot();
+	if (!run->stage++)
+		console_reboot();
+	else if (!console_ending())
+		return CMD_DONE; /* it can't; the log says why */
 	return CMD_WAIT;
 }
 

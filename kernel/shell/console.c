@@ -155,6 +155,11 @@ void console_reboot(void)
 	end_ask(END_REBOOT);
 }
 
+bool console_ending(void)
+{
+	return ck_pr_load_64(&end_wish) != 0;
+}
+
 /* The machine ends when all is out, or when that takes too long. */
 static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 {
@@ -168,9 +173,12 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 		*wake_ticks = MIN(*wake_ticks, con->end_ticks);
 		return;
 	}
-	if (wish & END_REBOOT)
-		arch_reboot();
-	arch_poweroff((u32)wish);
+	if (!(wish & END_REBOOT))
+		arch_poweroff((u32)wish);
+	arch_reboot();
+	/* It can't: things stay as they are. */
+	con->end_ticks = TIME_NEVER;
+	ck_pr_store_64(&end_wish, 0);
 }
 
 /* ---- steps ---- */

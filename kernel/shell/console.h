@@ -39,6 +39,9 @@ void console_wake(void);
 void console_poweroff(u32 status);
 void console_reboot(void);
 
+/* Is an end asked for? No more once a reboot turned out to be impossible. */
+bool console_ending(void);
+
 /* For commands; the task only. */
 struct view;
 

@@ -270,7 +270,9 @@ enum cmd_next shell_step(struct shell *sh, u64 now_ticks, u64 *wake_ticks)
 	if (!sh->running) {
 		if (!sh->todo)
 			return CMD_DONE;
-		run_next(sh);
+		/* If it is none, the prompt may be back. */
+		if (!run_next(sh))
+			ahead_feed(sh);
 		return CMD_MORE;
 	}
 	sh->run.now_ticks = now_ticks;

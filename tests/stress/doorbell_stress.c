@@ -1,7 +1,10 @@
 /*
  * Producers ring, an owner stops to look only when nothing is there: it must
  * never sleep on mail. The "hardware" is a pending bit that the owner waits
- * for; a wait that lasts for seconds is a lost ring.
+ * for; a wait that lasts for seconds is a lost ring. It may be good; or slow, then
+ * a postman delivers rings late; or noisy, then he also brings some twice, and
+ * some that nobody has sent. (Slow alone as well, since noise would hide a ring
+ * that was lost.)
  */
 /* sources: kernel/percpu/cpu.c
  *          tests/unit/fake_trace.c */
@@ -25,6 +28,13 @@
 _Thread_local struct cpu *fake_this_cpu;
 static struct cpu owner;
 static u32 pending; /* atomic: the doorbell in hardware */
+static u32 sent;    /* atomic: rung, and not delivered yet, by bad hardware */
+static enum {
+	GOOD,
+	SLOW,
+	NOISY
+} hardware;
+static u32 over; /* atomic */
 static u32 lost, rings, posted[PRODUCERS], seen[PRODUCERS];
 static struct mbox_node nodes[PRODUCERS];
 
@@ -32,12 +42,40 @@ void arch_doorbell_ring(struct cpu *target)
 {
 	(void)target;
 	ck_pr_faa_32(&rings, 1);
-	ck_pr_store_32(&pending, 1);
+	ck_pr_store_32(hardware == GOOD ? &pending : &sent, 1);
 }
 
+static void *deliver(void *arg)
+{
+	u32 dice = 1;
+
+	(void)arg;
+	while (!ck_pr_load_32(&over)) {
+		u32 times;
+
+		dice = dice * 1664525 + 1013904223;
+		times = ck_pr_fas_32(&sent, 0);
+		/* One of four twice; one each 16 times that there is none. */
+		if (hardware == NOISY)
+			times += dice >> (times ? 30 : 28) == 0;
+		while (times--) {
+			for (u32 i = dice >> 20 & 15; i; i--)
+				sched_yield();
+			ck_pr_store_32(&pending, 1);
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Slow, too: whoever does it too early or too late is found out. */
 void arch_doorbell_ack(void)
 {
+	if (hardware != GOOD)
+		sched_yield();
 	ck_pr_store_32(&pending, 0);
+	if (hardware != GOOD)
+		sched_yield();
 }
 
 void panic(const char *fmt, ...)
@@ -121,30 +159,52 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-static void no_ring_is_lost(void **state)
+static void hunt(int kind)
 {
-	pthread_t t[PRODUCERS + 1];
+	pthread_t t[PRODUCERS + 2];
 
-	(void)state;
-	owner.index = cpu_count();
+	owner = (struct cpu){.index = cpu_count()};
 	cpu_register(&owner);
-	for (u32 i = 0; i < PRODUCERS; i++)
+	hardware = kind;
+	pending = sent = over = rings = lost = 0;
+	for (u32 i = 0; i < PRODUCERS; i++) {
+		posted[i] = seen[i] = 0;
 		mbox_node_init(&nodes[i], look);
+	}
+	pthread_create(&t[PRODUCERS + 1], NULL, deliver, NULL);
 	pthread_create(&t[PRODUCERS], NULL, own, NULL);
 	for (uintptr_t i = 0; i < PRODUCERS; i++)
 		pthread_create(&t[i], NULL, produce, (void *)i);
-	for (u32 i = 0; i < PRODUCERS; i++)
+	for (u32 i = 0; i <= PRODUCERS; i++)
 		pthread_join(t[i], NULL);
-	pthread_join(t[PRODUCERS], NULL);
+	ck_pr_store_32(&over, 1);
+	pthread_join(t[PRODUCERS + 1], NULL);
 	assert_int_equal(lost, 0);
 	/* And they were merged: fewer rings than posts. */
 	assert_in_range(rings, 1, PRODUCERS * POSTS - 1);
+}
+
+static void no_ring_is_lost(void **state)
+{
+	hunt(GOOD);
+}
+
+static void no_ring_that_is_late_is_lost(void **state)
+{
+	hunt(SLOW);
+}
+
+static void rings_that_are_doubled_or_nobodys_do_no_harm(void **state)
+{
+	hunt(NOISY);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_ring_is_lost),
+		cmocka_unit_test(no_ring_that_is_late_is_lost),
+		cmocka_unit_test(rings_that_are_doubled_or_nobodys_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

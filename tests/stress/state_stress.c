@@ -1,7 +1,9 @@
 /*
  * The whole core, a thread for each CPU: vCPUs wait, wake each other across
  * CPUs, are moved, paused, resumed, stopped and started, while the policy
- * changes. No wake may be lost, no vCPU be in two places.
+ * changes. No wake may be lost, no vCPU be in two places. In two of three
+ * rounds the doorbells are bad ones: late, or also doubled, and some rung by
+ * nobody.
  */
 /* sources: SCHED_CORE kernel/heap.c kernel/sched/credit.c kernel/sched/rr.c
  *          kernel/sched/fp.c */
@@ -35,6 +37,7 @@
 struct host_cpu {
 	struct cpu c;
 	u32 pending; /* atomic: the doorbell in hardware */
+	u32 sent;    /* atomic: rung, and not delivered yet, by bad hardware */
 	u64 timer;
 };
 
@@ -53,6 +56,9 @@ static struct host_cpu cpus[CPUS];
 static struct guest guest;
 static struct host_vcpu *vcpus[VCPUS];
 static u32 stopping, quiet, offs;
+static u32 hardware; /* atomic: how good the doorbells are */
+
+enum { GOOD, SLOW, NOISY };
 
 static struct host_vcpu *hv(struct vcpu *v)
 {
@@ -120,7 +126,25 @@ void arch_timer_set(u64 deadline_ticks)
 
 void arch_doorbell_ring(struct cpu *target)
 {
-	ck_pr_store_32(&container_of(target, struct host_cpu, c)->pending, 1);
+	struct host_cpu *c = container_of(target, struct host_cpu, c);
+
+	ck_pr_store_32(ck_pr_load_32(&hardware) ? &c->sent : &c->pending, 1);
+}
+
+/* A step of the postman's: a ring for that CPU that was sent, sooner or later.
+ * Where it is noisy, too: the same once more, and one that wasn't. */
+static void deliver(struct host_cpu *c, u32 *seed)
+{
+	bool noisy = ck_pr_load_32(&hardware) == NOISY;
+	u32 dice = rnd(seed);
+
+	if (!ck_pr_load_32(&c->sent) && (!noisy || dice % 16))
+		return;
+	for (u32 i = dice >> 8 & 7; i; i--)
+		sched_yield();
+	if (!noisy || dice >> 16 & 3)
+		ck_pr_store_32(&c->sent, 0);
+	ck_pr_store_32(&c->pending, 1);
 }
 
 void arch_doorbell_ack(void)
@@ -253,6 +277,19 @@ static void *cpu_thread(void *arg)
 	return NULL;
 }
 
+static void *postman(void *arg)
+{
+	u32 seed = 7;
+
+	(void)arg;
+	while (!ck_pr_load_32(&stopping)) {
+		for (u32 i = 0; i < CPUS; i++)
+			deliver(&cpus[i], &seed);
+		sched_yield();
+	}
+	return NULL;
+}
+
 static void request_at_random(u32 *seed)
 {
 	struct vcpu *v = &vcpus[rnd(seed) % VCPUS]->v;
@@ -351,15 +388,17 @@ static void machine_make(void)
 static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 {
 	bool full = getenv("ROUSE_TEST_FULL") != NULL;
-	pthread_t t[CPUS];
+	pthread_t t[CPUS + 1];
 	u32 seed = 1;
 
 	(void)state;
 	machine_make();
 	for (u32 i = 0; i < CPUS; i++)
 		pthread_create(&t[i], NULL, cpu_thread, &cpus[i]);
+	pthread_create(&t[CPUS], NULL, postman, NULL);
 	all_go_on();
 	for (u32 round = 0; round < (full ? 1000 : 100); round++) {
+		ck_pr_store_32(&hardware, round % 3);
 		ck_pr_store_32(&quiet, 0);
 		for (u32 i = 0; i < 300; i++) {
 			request_at_random(&seed);
@@ -379,6 +418,7 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 		usleep(1000);
 	assert_true(sched_guest_killed(&guest));
 	ck_pr_store_32(&stopping, 1);
+	pthread_join(t[CPUS], NULL);
 	for (u32 i = 0; i < CPUS; i++) {
 		pthread_join(t[i], NULL);
 		assert_int_equal(cpus[i].c.load, 0);

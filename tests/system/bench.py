@@ -9,7 +9,9 @@ Nothing here judges a figure that depends on time; the short runs of
 import os
 import re
 import shutil
+import signal
 import subprocess
+from pathlib import Path
 
 import matrix
 from harness import Case, TOP
@@ -21,7 +23,7 @@ SHARED = ("apt", "ck", "ck-host", "debs", "herd", "libfdt", "opensbi", "zlib",
           "setup.stamp", "setup-bench.stamp", "guests/linux",
           "guests/packages", "guests/uboot")
 # What is compiled already: copied, so that only what is new is compiled.
-COMPILED = ("obj", "gen", "flags", "host/asan", "guests/baremetal")
+COMPILED = ("obj", "gen", "flags", "host/asan", "guests/baremetal", "sim/obj")
 
 
 def run(t, command, folder, status=0, **environment):
@@ -63,8 +65,10 @@ def ask(t):
         rows = results.as_dicts(result)
         t.check(rows, f"{name} has no rows")
         for row in rows:
-            t.equal(row["policy"], policy, f"the policy in a row of {name}")
-        t.check(result["plots"], f"{name} has nothing to draw")
+            t.equal(row.get("policy", policy), policy,
+                    f"the policy in a row of {name}")
+        t.check(result["plots"] or name == "meter",
+                f"{name} has nothing to draw")
         for key in ("commit", "qemu", "opensbi", "machine", "harts", "seed"):
             t.check(key in result["conditions"], f"{name}: no {key}")
         lines = (folder / f"{name}.tsv").read_text().splitlines()
@@ -93,6 +97,108 @@ def refusals(t):
         said = run(t, [TOP / "bench" / "run", "--quick", *words], TOP, 1,
                    ROUSE_BENCH_RESULTS=str(t.folder / "results"))
         t.check(f"bench: {wanted}" in said, f"{words}: {said}")
+
+
+# --- runs that don't come to their end --------------------------------------
+
+# Questions to nobody: each answer is a line in a file, so that one sees what
+# was asked, and how often.
+ASKED = """
+import time
+from pathlib import Path
+from bench import key, value
+
+TITLE, QUESTION = "made up", "What?"
+COLUMNS = [key("case", "case"), value("answer", "", "answer")]
+HERE = Path(__file__).parent
+
+
+def cases(b):
+    return [{{"case": n}} for n in range(3)]
+
+
+def measure(b, case):
+    {before}
+    with open(HERE / "asked", "a") as out:
+        out.write(f"{name} {{case}}\\n")
+    return [[case, 10 * case]]
+
+
+def plots(done):
+    return []
+"""
+
+
+def made_up(t, **before):
+    """A folder of questions, each with what its machines do first."""
+    folder = t.folder / "questions"
+    folder.mkdir(exist_ok=True)
+    for name, text in before.items():
+        (folder / f"{name}.py").write_text(ASKED.format(name=name,
+                                                        before=text))
+    return {"ROUSE_BENCH_QUESTIONS": str(folder), "JOBS": "1",
+            "ROUSE_BENCH_RESULTS": str(t.folder / "bench" / "results")}
+
+
+def asked(t):
+    path = t.folder / "questions" / "asked"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    path.unlink(missing_ok=True)
+    return sorted(lines)
+
+
+ALL = [f"{name} {case}" for name in ("good", "weak") for case in range(3)]
+
+
+def failing(t):
+    """One question fails in part, another one altogether."""
+    mended = t.folder / "mended"
+    where = made_up(t, good="pass", weak=f"assert case != 1 or "
+                    f"Path({str(mended)!r}).exists(), 'broken'", worst="pass")
+    worst = t.folder / "questions" / "worst.py"
+    worst.write_text("raise RuntimeError('worst')\n")
+    said = run(t, [TOP / "bench" / "run"], TOP, 1, **where)
+    t.equal(asked(t), [a for a in ALL if a != "weak 1"], "answers")
+    for wanted in ("failed: weak: case 1", "failed: worst", "broken"):
+        t.check(wanted in said, f"no word of {wanted!r}: {said}")
+    _, found = read(t.folder / "bench" / "results")
+    t.equal({n: r["rows"] for n, r in found.items()},
+            {"good": [[0, 0], [1, 10], [2, 20]], "weak": [[0, 0], [2, 20]]},
+            "rows")
+    t.equal(found["weak"]["conditions"].get("missing"), "1 of 3 machines",
+            "what is said of the missing row")
+    # The next run asks what is left, and the one behind it all again.
+    mended.touch()
+    worst.unlink()
+    run(t, [TOP / "bench" / "run"], TOP, **where)
+    t.equal(asked(t), ["weak 1"], "what is asked after a failure")
+    t.equal(len(read(t.folder / "bench" / "results")[1]["weak"]["rows"]), 3,
+            "rows")
+    run(t, [TOP / "bench" / "run"], TOP, **where)
+    t.equal(asked(t), ALL, "what is asked after all went well")
+
+
+def interrupted(t):
+    """A signal ends it; what was answered is not asked again."""
+    where = made_up(t, good="time.sleep(0.3 if case else 0)",
+                    weak="time.sleep(0.3)")
+    process = subprocess.Popen(
+        [TOP / "bench" / "run"], cwd=TOP, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, **where})
+    first = ""
+    while not first.startswith("ok"):
+        first = process.stdout.readline()
+        t.check(first, "it ended before its first answer")
+    process.send_signal(t.args["by"])
+    rest = process.communicate()[0]
+    t.check(process.returncode == 1 and "the next run goes on" in rest,
+            f"status {process.returncode}: {rest}")
+    before = asked(t)
+    t.check(0 < len(before) < len(ALL), f"asked before the end: {before}")
+    said = run(t, [TOP / "bench" / "run"], TOP, **where)
+    t.check("of an earlier run are kept" in said, said)
+    t.equal(sorted(before + asked(t)), ALL, "all that was asked")
+    t.equal(len(read(t.folder / "bench" / "results")[1]), 2, "results")
 
 
 # --- the document -----------------------------------------------------------
@@ -138,7 +244,8 @@ def afternoon(t):
     t.check(policy not in matrix.policies(), f"{policy} is there already")
     tree = grow(t, policy, source)
     unit = "build/host/tests/unit/policy_test"
-    run(t, ["make", "JOBS=2", "SETUP=0", "all", "guests-baremetal", unit],
+    sim = ["build/sim/rouse-sim", "build/sim/rouse-props"]
+    run(t, ["make", "JOBS=2", "SETUP=0", "all", "guests-baremetal", unit, *sim],
         tree)
     said = run(t, ["tests/run", "--quick", "-k", "unit policy"], tree)
     t.check(re.search(r"^\d+ passed, 0 failed", said, re.M), said)
@@ -156,7 +263,30 @@ def afternoon(t):
         ROUSE_BENCH_RESULTS=str(folder))
     rows = read(folder)[1]["latency"]["rows"]
     t.check(rows and all(row[0] == policy for row in rows), f"rows: {rows}")
+    simulated(t, tree, policy, sim)
+    reported(t, tree, policy, folder)
     shutil.rmtree(tree)
+
+
+def simulated(t, tree, policy, sim):
+    """The simulator has it, and asks it for what all policies promise."""
+    said = run(t, [sim[0], "--policy", policy, "bench/sim/scenarios/shares.sim"],
+               tree)
+    t.check(f"{policy} on 1 CPUs: 11.000 s simulated" in said, said)
+    said = run(t, [sim[1], "--steps", "20000"], tree)
+    t.check(re.search(rf"^ok \d+ - \w*{policy}\b", said, re.M),
+            f"no promise of {policy}: {said}")
+
+
+def reported(t, tree, policy, folder):
+    """Its results are in the report, in a colour of its own."""
+    if not Path("/usr/lib/python3/dist-packages/matplotlib").exists():
+        return      # without which there is no report
+    page = t.folder / "report.html"
+    run(t, ["/usr/bin/python3", "bench/report.py", folder, page], tree)
+    text = page.read_text()
+    t.check(f"</i>{policy}</li>" in text, f"{policy} is not in the key")
+    t.check(f"<td>{policy}</td>" in text, f"{policy} is in no table")
 
 
 def tests(full):
@@ -177,6 +307,12 @@ def tests(full):
         Case("a_seed_gives_the_same_figures_again", repeat, timeout=400,
              policy=policy, ask=["thief", "switch"]),
         Case("what_there_is_not_is_named", refusals),
+        Case("a_question_that_fails_stops_no_other_and_is_asked_again",
+             failing),
+        Case("a_run_that_is_interrupted_is_gone_on_with", interrupted,
+             by=signal.SIGINT),
+        Case("a_run_that_is_killed_is_gone_on_with", interrupted,
+             by=signal.SIGTERM),
         Case("the_scheduler_of_an_afternoon_is_tested_and_measured",
              afternoon, timeout=900, system=system),
     ]

@@ -10,6 +10,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time.h"
+#include "kernel/watchdog.h"
 
 /* ---- paper ---- */
 
@@ -149,15 +150,29 @@ int json_lines(const char *text)
 
 static long alloc_left = -1;
 
+static u64 fail_in;
+
 void fake_alloc_limit(long n)
 {
 	alloc_left = n;
+}
+
+void mem_fail_after(u64 n)
+{
+	fail_in = n;
+}
+
+u64 mem_fail_left(void)
+{
+	return fail_in;
 }
 
 void *obj_alloc(size_t bytes)
 {
 	void *p;
 
+	if (fail_in && --fail_in == 0)
+		return NULL;
 	if (alloc_left == 0)
 		return NULL;
 	if (alloc_left > 0)
@@ -851,9 +866,20 @@ void arch_poweroff(u32 status)
 	longjmp(fake_end, 1);
 }
 
+bool fake_no_reboot;
+
 void arch_reboot(void)
 {
-	longjmp(fake_end, 2);
+	if (!fake_no_reboot)
+		longjmp(fake_end, 2);
+}
+
+int watchdog_stall(u32 cpu, u64 ticks)
+{
+	if (fake_slow)
+		return -EBUSY;
+	did("stall %u %lu; ", cpu, ticks);
+	return 0;
 }
 
 void arch_vcpu_print(struct vcpu *v, void (*line)(void *ctx, const char *text),

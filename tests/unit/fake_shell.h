@@ -20,6 +20,7 @@
 #include "kernel/base.h"
 #include "kernel/gcons.h"
 #include "kernel/guest.h"
+#include "kernel/mem.h"
 #include "kernel/shell/out.h"
 #include "kernel/tracer.h"
 #include "kernel/vcpu.h"
@@ -67,6 +68,7 @@ extern u32 fake_wakes;	    /* of the console's task */
 extern u64 fake_wake_ticks; /* task_wake_at */
 extern jmp_buf fake_end;    /* where poweroff and reboot go */
 extern u32 fake_end_status;
+extern bool fake_no_reboot; /* the machine has no way to */
 
 void fake_log(const char *text); /* a log line */
 

@@ -9,6 +9,7 @@
 struct fake_world w;
 _Thread_local struct cpu *fake_this_cpu;
 bool riscv_has_sstc;
+u32 triggers_count, triggers_sizes;
 u64 timebase_hz = 10000000;
 
 void fake_world_init(u32 vcpus)
@@ -239,6 +240,46 @@ u64 vhw_vsatp(void)
 	return w.hart.vsatp;
 }
 
+u64 vhw_sepc(void)
+{
+	return w.hart.sepc;
+}
+
+void vhw_sepc_set(u64 pc)
+{
+	w.hart.sepc = pc;
+}
+
+bool vhw_vs_mode(void)
+{
+	return w.hart.vs_mode;
+}
+
+void vhw_vs_mode_set(bool vs)
+{
+	w.hart.vs_mode = vs;
+}
+
+u64 vhw_vsepc(void)
+{
+	return w.hart.vsepc;
+}
+
+void vhw_vsepc_set(u64 pc)
+{
+	w.hart.vsepc = pc;
+}
+
+u64 vhw_vsstatus(void)
+{
+	return w.hart.vsstatus;
+}
+
+void vhw_vsstatus_set(u64 bits)
+{
+	w.hart.vsstatus = bits;
+}
+
 void vhw_vs_restart(void)
 {
 	w.hart.vsatp = 0;
@@ -268,6 +309,35 @@ void vhw_henvcfg_set(u64 bits)
 u64 vhw_henvcfg_try(u64 bits)
 {
 	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+}
+
+s64 vhw_misaligned(void)
+{
+	return w.hart.misaligned;
+}
+
+s64 vhw_misaligned_set(bool on)
+{
+	if (!w.hart.misaligned_fails)
+		w.hart.misaligned = on;
+	return w.hart.misaligned_fails;
+}
+
+int vhw_triggers_set(const struct trigger *list, u32 count)
+{
+	w.hart.triggers_sets++;
+	w.hart.triggers_count = 0;
+	if (w.hart.triggers_refused && count)
+		return -EIO;
+	for (; w.hart.triggers_count < count; w.hart.triggers_count++)
+		w.hart.triggers[w.hart.triggers_count] =
+			list[w.hart.triggers_count];
+	return 0;
+}
+
+void vhw_triggers_gone(void)
+{
+	w.hart.henvcfg &= ~VCPU_TRIGGERS;
 }
 
 u64 vhw_scounteren(void)

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "arch/riscv/triggers.h"
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
@@ -30,6 +31,13 @@ struct fake_hart {
 	u32 restarts;    /* vhw_vs_restart */
 	u64 cycle, instret, hcounteren, scounteren;
 	u64 henvcfg, henvcfg_has; /* bits that can be set */
+	u64 sepc, vsepc, vsstatus;
+	bool vs_mode; /* the guest was in it */
+	s64 misaligned; /* what the firmware delegates; < 0: it can't say */
+	s64 misaligned_fails; /* what it answers to a change, unless 0 */
+	struct trigger triggers[32]; /* that are set */
+	u32 triggers_count, triggers_sets;
+	bool triggers_refused;
 };
 
 struct fake_world {

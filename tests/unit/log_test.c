@@ -2,7 +2,7 @@
  * The log, panics and backtraces, with a console that writes down what it is
  * given.
  */
-/* sources: kernel/log.c kernel/panic.c */
+/* sources: kernel/log.c kernel/panic.c kernel/where.c kernel/percpu/trace.c */
 #include "kernel/log.h"
 
 #include <setjmp.h>
@@ -17,8 +17,10 @@
 #include "kernel/guest.h"
 #include "kernel/panic.h"
 #include "kernel/percpu/cpu.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
+#include "kernel/where.h"
 
 /* A table of symbols of the test's own; the text begins at 0x1000. */
 #define _start test_text
@@ -74,7 +76,7 @@ static struct { u64 fp, pc, next; } frames[] = {
 	{ 250, 0x1, 100 },
 };
 
-bool arch_frame_next(u64 *fp, u64 *pc)
+bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc)
 {
 	for (u32 i = 0; i < ARRAY_LEN(frames); i++)
 		if (frames[i].fp == *fp) {
@@ -88,6 +90,14 @@ bool arch_frame_next(u64 *fp, u64 *pc)
 u64 arch_cpu_last_pc(struct cpu *c)
 {
 	return 0xabc0 + c->index;
+}
+
+/* CPU 1 has said that it is in `second`. */
+bool arch_cpu_where(struct cpu *c, struct cpu_where *w)
+{
+	*w = (struct cpu_where){ .pc = (u64)(uintptr_t)test_text + 0x104,
+				 .fp = 200 };
+	return c->index == 1;
 }
 
 static void clear(void)
@@ -284,14 +294,14 @@ static void see(void *ctx, u64 pc)
 static void a_backtrace_ends_where_frames_stop_rising(void **state)
 {
 	seen_len = 0;
-	backtrace((u64)(uintptr_t)test_text + 5, 100, see, NULL);
+	backtrace(NULL, (u64)(uintptr_t)test_text + 5, 100, see, NULL);
 	assert_int_equal(seen_len, 4);
 	assert_int_equal(seen[0], 5);
 	assert_int_equal(seen[1], 0x101);
 	assert_int_equal(seen[2], 0x11);
 	assert_int_equal(seen[3], 0x190);
 	seen_len = 0;
-	backtrace((u64)(uintptr_t)test_text + 5, 7777, see, NULL);
+	backtrace(NULL, (u64)(uintptr_t)test_text + 5, 7777, see, NULL);
 	assert_int_equal(seen_len, 1);
 }
 
@@ -346,6 +356,48 @@ static void a_panic_tells_all_and_ends_with_a_failing_status(void **state)
 	assert_string_equal(out, "");
 }
 
+static void keep(void *ctx, const char *text)
+{
+	(void)ctx;
+	arch_console_write(text, strlen(text));
+	arch_console_write("\n", 1);
+}
+
+static void where_a_cpu_is_is_said_in_lines(void **state)
+{
+	static struct trace_record records[8];
+	struct trace_ring ring;
+	struct cpu cpus[2] = { { .mode = CPU_HYP, .bell = 1 },
+			       { .index = 1, .mode = CPU_GUEST } };
+
+	trace_ring_init(&ring, records, 8, 0, TRACE_FLIGHT);
+	ticks = 0;
+	clear();
+	where_print(&cpus[0], keep, NULL);
+	assert_string_equal(out, "CPU 0: in the hypervisor, current none/-1, "
+			    "last guest pc 0xabc0, was rung\n");
+	clear();
+	where_print(&cpus[1], keep, NULL);
+	assert_non_null(strstr(out, " second+0x4\n"));
+	assert_non_null(strstr(out, " first+0x1\n"));
+	assert_non_null(strstr(out, "CPU 1: in a guest"));
+	/* The last four of its records. */
+	cpus[0].trace = &ring;
+	fake_this_cpu = &cpus[0];
+	for (u64 i = 1; i < 20; i++) {
+		ticks = i * timebase_hz;
+		trace_write(TRACE_EV_WAKE, 3, i, 0);
+	}
+	clear();
+	where_print(&cpus[0], keep, NULL);
+	assert_null(strstr(out, "[   15."));
+	assert_non_null(strstr(out, "  [   16.000000] WAKE, vCPU 3, 0x10, "
+			       "0x0\n"));
+	assert_non_null(strstr(out, "  [   19.000000] WAKE, vCPU 3, 0x13, "
+			       "0x0\n"));
+	fake_this_cpu = NULL;
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -364,6 +416,7 @@ int main(void)
 		T(symbols_are_found_by_where_they_begin),
 		T(a_backtrace_ends_where_frames_stop_rising),
 		T(a_refusal_is_one_line_and_a_failing_end),
+		T(where_a_cpu_is_is_said_in_lines),
 		T(a_panic_tells_all_and_ends_with_a_failing_status),
 	};
 

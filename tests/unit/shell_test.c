@@ -1,5 +1,6 @@
 /* sources: kernel/gcons.c kernel/shell/cmd.c kernel/shell/cmd_console.c
- *	kernel/shell/cmd_guest.c kernel/shell/cmd_misc.c
+ *	kernel/shell/cmd_fault.c kernel/shell/cmd_guest.c
+ *	kernel/shell/cmd_misc.c
  *	kernel/shell/cmd_sched.c kernel/shell/cmd_stats.c
  *	kernel/shell/cmd_trace.c kernel/shell/cmd_vcpu.c
  *	kernel/shell/complete.c kernel/shell/console.c kernel/shell/history.c
@@ -133,7 +134,12 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 		{"gest list",
 		 "gest: no such command; expected guest, set, "
 		 "console, watch, screen, vcpu, sched, top, stats, trace, "
-		 "mem, log, sleep, help, reboot, poweroff, panic\n"},
+		 "fault, mem, log, sleep, help, reboot, poweroff, panic\n"},
+		{"fault stall 2 1", "fault stall: there is no CPU '2'; "
+				    "expected 0 to 1\n"},
+		{"fault stall 0 3601", "fault stall: '3601' seconds; expected "
+				       "0 to 3600\n"},
+		{"fault alloc x", "fault alloc: 'x'; expected a number\n"},
 		{"guest", "guest: expected list, start, stop, pause, resume, "
 			  "reset, destroy, create, wait\n"},
 		{"guest lost", "guest: no 'lost'; expected list, start, stop, "
@@ -350,7 +356,7 @@ static void every_command_that_lists_says_so_in_help(void **state)
 		assert_true(c->max >= c->min);
 		with_json += c->json;
 	}
-	assert_int_equal(with_json, 14);
+	assert_int_equal(with_json, 15);
 	for (const struct cmd *c = NULL; (c = cmd_after(c)) != NULL;) {
 		char line[64];
 
@@ -522,6 +528,20 @@ static void a_guest_that_does_not_start_is_said(void **state)
 			    "says why\n");
 }
 
+/* Its state says so a moment before it is counted. */
+static void a_guest_that_runs_but_is_not_counted_yet_has_started(void **state)
+{
+	u64 wake_ticks;
+
+	fake_slow = true;
+	shell_feed(&sh, "guest start hello\r", 18);
+	assert_int_equal(steps(&wake_ticks), CMD_WAIT);
+	guest("hello")->state = GUEST_RUNNING;
+	assert_int_equal(steps(&wake_ticks), CMD_DONE);
+	assert_null(strstr(text.text, "did not start"));
+	fake_slow = false;
+}
+
 static void sleeps_are_exact_to_a_millisecond(void **state)
 {
 	static const struct {
@@ -582,6 +602,20 @@ static void keys_typed_ahead_come_after_the_command(void **state)
 	assert_int_equal(steps(&wake_ticks), CMD_DONE);
 	assert_string_equal(fake_did, "start linux0; ");
 	assert_string_equal(line_text(&sh.line), "guest st");
+}
+
+static void keys_typed_ahead_of_a_wrong_command_keep_their_order(void **state)
+{
+	static const char keys[] = "gest list\r\rmem -j; help";
+	u64 wake_ticks;
+
+	shell_feed(&sh, keys, strlen(keys));
+	steps(&wake_ticks);
+	shell_feed(&sh, " top\r", 5);
+	steps(&wake_ticks);
+	assert_non_null(strstr(text.text, "gest: no such command"));
+	assert_non_null(strstr(text.text, "{\"type\":\"memory\""));
+	assert_non_null(strstr(text.text, "top [SECONDS [TIMES]]"));
 }
 
 static void scripts_run_in_order_and_are_shown(void **state)
@@ -790,6 +824,51 @@ static void no_memory_is_an_answer_and_no_crash(void **state)
 		}
 	}
 	assert_non_null(strstr(text.text, "no memory"));
+}
+
+/* One after the other of a command's allocations; the first of them is the
+ * line's own. */
+static void any_allocation_may_fail_and_the_next_command_works(void **state)
+{
+	static const char *const lines[] = {
+		"guest start linux0", "guest create x y=1", "guest list",
+		"guest list -j",      "vcpu regs linux0:0", "vcpu list",
+		"top 1 1",	      "log",		    "set linux0",
+		"sched params",	      "stats",		    "trace status",
+		"trace on sched",     "watch all",	    "help; mem",
+		"fault alloc",	      "sched cpus -j",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		u64 n = 0, left;
+
+		do {
+			mem_fail_after(++n);
+			run(lines[i]);
+			left = mem_fail_left();
+			mem_fail_after(0);
+			run("guest lost; mem -j");
+			assert_non_null(strstr(text.text, "no 'lost'"));
+			assert_non_null(strstr(text.text, "{\"type\":\"mem"));
+		} while (!left && n < 1000);
+		assert_in_range(n, 3, 999);
+	}
+}
+
+static void faults_are_asked_for_by_number(void **state)
+{
+	assert_string_equal(run("fault alloc"), "no allocation is to fail\n");
+	assert_string_equal(run("fault alloc 100"), "");
+	run("fault alloc");
+	assert_non_null(strstr(text.text, " from now fails\n"));
+	assert_int_equal(json_lines(run("fault alloc -j")), 1);
+	run("fault alloc 0");
+	assert_int_equal(mem_fail_left(), 0);
+	assert_string_equal(run("fault stall 1 5"), "");
+	assert_non_null(strstr(fake_did, "stall 1 50000000; "));
+	fake_slow = true;
+	assert_non_null(strstr(run("fault stall 0 5"), "another CPU still"));
+	fake_slow = false;
 }
 
 /* ---- completion ---- */
@@ -1056,6 +1135,20 @@ static void the_end_waits_for_the_last_words(void **state)
 	assert_non_null(strstr(fake_screen.text, "[linux0] half a line"));
 }
 
+static void a_machine_that_can_not_be_rebooted_goes_on(void **state)
+{
+	fake_no_reboot = true;
+	fake_keys("reboot\r");
+	screen();
+	for (u32 i = 0; i < 100; i++) {
+		later(100);
+		console_run();
+	}
+	fake_keys("mem -j\r");
+	assert_non_null(strstr(screen(), "{\"type\":\"memory\""));
+	fake_no_reboot = false;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1076,10 +1169,12 @@ int main(void)
 		T(a_command_waits_until_its_wish_came_true),
 		T(a_wish_that_never_comes_true_is_given_up),
 		T(a_guest_that_does_not_start_is_said),
+		T(a_guest_that_runs_but_is_not_counted_yet_has_started),
 		T(sleeps_are_exact_to_a_millisecond),
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
 		T(wait_waits_for_the_stop),
 		T(keys_typed_ahead_come_after_the_command),
+		T(keys_typed_ahead_of_a_wrong_command_keep_their_order),
 		T(scripts_run_in_order_and_are_shown),
 		T(create_takes_knobs_and_autostart),
 		T(a_knob_the_policy_ignores_is_said),
@@ -1092,6 +1187,8 @@ int main(void)
 		T(top_knows_who_came_and_went),
 		T(log_shows_all_or_the_last),
 		T(no_memory_is_an_answer_and_no_crash),
+		T(any_allocation_may_fail_and_the_next_command_works),
+		T(faults_are_asked_for_by_number),
 		T(tab_completes_all_kinds_of_words),
 		T(tab_completes_in_the_middle),
 		T(a_second_tab_lists),
@@ -1103,6 +1200,7 @@ int main(void)
 		T(a_slow_terminal_holds_nobody_up),
 		T(a_step_takes_no_longer_than_it_may),
 		T(watch_chooses_whose_lines_come),
+		T(a_machine_that_can_not_be_rebooted_goes_on),
 		T(the_end_waits_for_the_last_words),
 	};
 

@@ -7,6 +7,7 @@
  * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
  * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
  * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
+ * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
  * arch/riscv/vfence.c
  * tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
@@ -19,8 +20,13 @@
 
 static int setup(void **state)
 {
-	fwft_harts_have = FWFT_ADUE;
-	return fake_setup(state);
+	fwft_harts_have = FWFT_ADUE | FWFT_MISALIGNED;
+	fake_setup(state);
+	/* Of the same value on all harts of all of these tests. */
+	w.hart.henvcfg_has = HENVCFG_ADUE;
+	fwft_probe(0);
+	assert_int_equal(fwft_harts_have, FWFT_ADUE | FWFT_MISALIGNED);
+	return 0;
 }
 
 static s64 set(u64 feature, u64 value, u64 flags)
@@ -68,20 +74,42 @@ static void features_that_are_not_there_say_why(void **state)
 static void harts_without_a_feature_do_not_support_it(void **state)
 {
 	(void)state;
-	fwft_harts_have = 0;
+	fwft_harts_have = FWFT_MISALIGNED;
 	assert_int_equal(set(AD, 1, 0), VSBI_NOT_SUPPORTED);
 	expect_ret(CALL(VSBI_EID_FWFT, 1, AD), VSBI_NOT_SUPPORTED, 0);
-	assert_int_equal(get(MISALIGNED), 1);
+	assert_int_equal(get(MISALIGNED), 0);
+	fwft_harts_have = FWFT_ADUE;
+	assert_int_equal(set(MISALIGNED, 1, 0), VSBI_NOT_SUPPORTED);
+	expect_ret(CALL(VSBI_EID_FWFT, 1, MISALIGNED), VSBI_NOT_SUPPORTED, 0);
+	assert_int_equal(get(AD), 0);
 }
 
-static void misaligned_accesses_stay_delegated(void **state)
+static void misaligned_accesses_are_the_firmwares(void **state)
 {
+	struct riscv_vcpu *v = fake_vcpu(0);
+
 	(void)state;
-	assert_int_equal(get(MISALIGNED), 1);
-	assert_int_equal(set(MISALIGNED, 1, 0), 0);
-	assert_int_equal(set(MISALIGNED, 0, 0), VSBI_DENIED);
+	assert_int_equal(get(MISALIGNED), 0);
+	assert_int_equal(set(MISALIGNED, 0, 0), 0);
 	assert_int_equal(set(MISALIGNED, 2, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(set(MISALIGNED, 1ULL << 32, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(set(MISALIGNED, 0, 1ULL << 32), VSBI_INVALID_PARAM);
+	assert_int_equal(w.hart.misaligned, 0);
+	assert_int_equal(set(MISALIGNED, 1, 0), 0);
+	assert_int_equal(w.hart.misaligned, 1);
 	assert_int_equal(get(MISALIGNED), 1);
+	/* A vCPU's own: another, and this one again. */
+	assert_true(v->henvcfg == w.hart.henvcfg);
+	fwft_misaligned_load(fake_vcpu(1));
+	assert_int_equal(w.hart.misaligned, 0);
+	fwft_misaligned_load(v);
+	assert_int_equal(w.hart.misaligned, 1);
+	w.hart.misaligned_fails = VSBI_FAILED;
+	assert_int_equal(set(MISALIGNED, 0, 0), VSBI_FAILED);
+	assert_int_equal(get(MISALIGNED), 1);
+	w.hart.misaligned_fails = 0;
+	assert_int_equal(set(MISALIGNED, 0, 0), 0);
+	assert_int_equal(v->henvcfg, 0);
 }
 
 static void updating_of_a_and_d_is_adue(void **state)
@@ -124,12 +152,26 @@ static void the_harts_have_what_each_of_them_has(void **state)
 	(void)state;
 	w.hart.henvcfg_has = HENVCFG_STCE | HENVCFG_ADUE;
 	fwft_probe(HENVCFG_STCE);
-	assert_int_equal(fwft_harts_have, FWFT_ADUE);
+	assert_int_equal(fwft_harts_have, FWFT_ADUE | FWFT_MISALIGNED);
 	assert_true(w.hart.henvcfg == HENVCFG_STCE);
+	assert_int_equal(w.hart.misaligned, 0);
 	w.hart.henvcfg_has = HENVCFG_STCE;
 	fwft_probe(HENVCFG_STCE);
 	w.hart.henvcfg_has = HENVCFG_STCE | HENVCFG_ADUE;
 	fwft_probe(HENVCFG_STCE);
+	assert_int_equal(fwft_harts_have, FWFT_MISALIGNED);
+	/* Another value than the other harts', none, or one that stays. */
+	w.hart.misaligned = 1;
+	fwft_probe(0);
+	assert_int_equal(fwft_harts_have, 0);
+	fwft_harts_have = FWFT_MISALIGNED;
+	w.hart.misaligned = VSBI_NOT_SUPPORTED;
+	fwft_probe(0);
+	assert_int_equal(fwft_harts_have, 0);
+	fwft_harts_have = FWFT_MISALIGNED;
+	w.hart.misaligned = 0;
+	w.hart.misaligned_fails = VSBI_DENIED;
+	fwft_probe(0);
 	assert_int_equal(fwft_harts_have, 0);
 }
 
@@ -140,7 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(features_that_are_not_there_say_why),
 		T(harts_without_a_feature_do_not_support_it),
-		T(misaligned_accesses_stay_delegated),
+		T(misaligned_accesses_are_the_firmwares),
 		T(updating_of_a_and_d_is_adue),
 		T(a_locked_value_stays_until_the_hart_starts_anew),
 		T(the_harts_have_what_each_of_them_has),

@@ -19,6 +19,8 @@ from .model import Model, RUNNING, VIRQS, cause_name
 BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
 CPUS_TRACK = 1
 SEQUENCE = 1
+POLICY_SAYS = {NUMBER["BOOST"]: "boosted", NUMBER["PARK"]: "parked: over its "
+               "guest's cap"}
 
 Note = namedtuple("Note", "time order body")
 
@@ -213,6 +215,9 @@ class Writer:
                 self.add(time, 20, event(
                     INSTANT, vcpu_track(vcpu), "LATE", "wake",
                     [("waited_ns", self.trace.ns(a))]))
+            elif number_ in POLICY_SAYS:
+                self.add(time, 20, event(
+                    INSTANT, vcpu_track(vcpu), POLICY_SAYS[number_], "policy"))
             elif number_ == NUMBER["ACCOUNT"]:
                 self.add(time, 20, event(COUNTER, credit_track(vcpu), value=a))
             elif number_ in (NUMBER["ENQUEUE"], NUMBER["CPU_WAIT"],

@@ -21,6 +21,8 @@ struct sbi_ret {
 #define SBI_ERR_ALREADY_STARTED	  (-7)
 #define SBI_ERR_ALREADY_STOPPED	  (-8)
 #define SBI_ERR_NO_SHMEM	  (-9)
+#define SBI_ERR_INVALID_STATE	  (-10)
+#define SBI_ERR_BAD_RANGE	  (-11)
 #define SBI_ERR_DENIED_LOCKED	  (-14)
 
 #define SBI_LEGACY_SET_TIMER   0
@@ -111,6 +113,28 @@ struct sbi_ret {
 #define FWFT_AD		 4
 #define FWFT_PMLEN	 5
 #define FWFT_LOCK	 1
+
+#define SBI_SSE		   0x535345
+#define SBI_SSE_READ	   0
+#define SBI_SSE_WRITE	   1
+#define SBI_SSE_REGISTER   2
+#define SBI_SSE_UNREGISTER 3
+#define SBI_SSE_ENABLE	   4
+#define SBI_SSE_DISABLE	   5
+#define SBI_SSE_COMPLETE   6
+#define SBI_SSE_INJECT	   7
+#define SBI_SSE_UNMASK	   8
+#define SBI_SSE_MASK	   9
+#define SSE_LOCAL_RAS	   0x00000000 /* events */
+#define SSE_DOUBLE_TRAP	   0x00000001
+#define SSE_GLOBAL_RAS	   0x00008000
+#define SSE_PMU		   0x00010000
+#define SSE_LOCAL_RAS_LOW  0x00100000
+#define SSE_GLOBAL_RAS_LOW 0x00108000
+#define SSE_LOCAL_SOFT	   0xffff0000
+#define SSE_GLOBAL_SOFT	   0xffff8000
+
+#define SBI_DBTR 0x44425452
 
 #define SBI_SUSP	 0x53555350
 #define SBI_SUSP_SUSPEND 0

@@ -68,3 +68,62 @@ ecall_raw:
 	bltu	t1, t2, 1b
 	addi	sp, sp, 512
 	ret
+
+/*
+ * Where software events begin. In: a6 hart id, a7 the struct handler of sse.c;
+ * all other registers are what was interrupted's, and tp may be U-mode's. Calls
+ * handler->fn(handler) on the handler's own stack, and completes the event.
+ */
+	.macro	handler_regs op
+	\op	ra, 0(sp)
+	\op	gp, 8(sp)
+	\op	s0, 16(sp)
+	\op	t0, 24(sp)
+	\op	t1, 32(sp)
+	\op	t2, 40(sp)
+	\op	t3, 48(sp)
+	\op	t4, 56(sp)
+	\op	t5, 64(sp)
+	\op	t6, 72(sp)
+	\op	a0, 80(sp)
+	\op	a1, 88(sp)
+	\op	a2, 96(sp)
+	\op	a3, 104(sp)
+	\op	a4, 112(sp)
+	\op	a5, 120(sp)
+	.endm
+
+	.globl	sse_entry
+	.balign	4
+sse_entry:
+	sd	sp, 16(a7)
+	ld	sp, 0(a7)
+	addi	sp, sp, -128
+	handler_regs sd
+	sd	a6, 24(a7)
+	.option	push
+	.option	norelax
+	la	gp, __global_pointer$
+	.option	pop
+	mv	s0, a7
+	mv	a0, a7
+	ld	t0, 8(a7)
+	jalr	t0
+	mv	a7, s0
+	handler_regs ld
+	ld	sp, 16(a7)
+	li	a7, 0x535345
+	li	a6, 6
+	ecall
+1:	j	1b
+
+/* In U-mode: says so in *a0, and waits until it is another number. */
+	.globl	sse_user
+	.balign	4
+sse_user:
+	li	t1, 1
+	fence	rw, rw
+	sd	t1, 0(a0)
+1:	ld	t0, 0(a0)
+	beq	t0, t1, 1b
+	ecall

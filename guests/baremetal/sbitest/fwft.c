@@ -51,12 +51,56 @@ static void refusals(void)
 		      r.value);
 		check_eq(set(absent[i].feature, 0, 0), absent[i].error, "set");
 	}
-	check_eq(get(FWFT_MISALIGNED).value, 1, "misaligned delegation");
-	check_eq(set(FWFT_MISALIGNED, 1, 2), SBI_ERR_INVALID_PARAM, "flags");
-	check_eq(set(FWFT_MISALIGNED, 2, 0), SBI_ERR_INVALID_PARAM, "value");
-	check_eq(set(FWFT_MISALIGNED, 0, 0), SBI_ERR_DENIED, "value 0");
 	check_eq(sbi_call(SBI_FWFT, 2, 0, 0, 0).error, SBI_ERR_NOT_SUPPORTED,
 		 "function 2");
+}
+
+static u64 load_odd(u64 at, u64 unused, u64 unused2)
+{
+	(void)unused;
+	(void)unused2;
+	return *(volatile u32 *)(at + 1);
+}
+
+/* With either value the access is done, or traps as misaligned; none is lost. */
+static void delegates_misaligned(void)
+{
+	static const u64 bad[] = {2, 0xffffffff, 1UL << 32};
+	static u64 word = 0x0807060504030201;
+	u64 first;
+
+	if (!present())
+		return;
+	if (get(FWFT_MISALIGNED).error) {
+		check_eq(get(FWFT_MISALIGNED).error, SBI_ERR_NOT_SUPPORTED,
+			 "error of get");
+		check_eq(set(FWFT_MISALIGNED, 1, 0), SBI_ERR_NOT_SUPPORTED,
+			 "error of set");
+		test_skip("the firmware can't");
+		return;
+	}
+	first = get(FWFT_MISALIGNED).value;
+	check(first <= 1, "value %ld", first);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		check_eq(set(FWFT_MISALIGNED, bad[i], 0), SBI_ERR_INVALID_PARAM,
+			 "value");
+	check_eq(set(FWFT_MISALIGNED, 0, 2), SBI_ERR_INVALID_PARAM, "flags");
+	check_eq(set(FWFT_MISALIGNED, 0, 1UL << 32), SBI_ERR_INVALID_PARAM,
+		 "high flags");
+	for (u64 i = 0; i < 4; i++) {
+		struct probe p;
+
+		check_eq(set(FWFT_MISALIGNED, i & 1, 0), 0, "error");
+		check_eq(get(FWFT_MISALIGNED).value, i & 1, "value");
+		if (probe_call(&p, load_odd, (u64)&word, 0, 0))
+			check_eq(p.value, 0x05040302, "what was loaded");
+		else
+			check_eq(p.scause, CAUSE_LOAD_MISALIGNED, "scause");
+		/* Others, who have it as it was, had the CPU. */
+		sleep_ticks(us_to_ticks(200));
+		check_eq(get(FWFT_MISALIGNED).value, i & 1, "value later");
+	}
+	check_eq(set(FWFT_MISALIGNED, first, 0), 0, "error");
 }
 
 static u64 store(u64 va, u64 val, u64 unused)
@@ -91,7 +135,11 @@ static void updates_a_and_d(void)
 	check(with && frame[0] == 2, "a fault with it");
 	check_eq(*entry & PTE_AD, PTE_AD, "A and D");
 	check_eq(get(FWFT_AD).value, 1, "value");
-	check_eq(set(FWFT_AD, 0, 0), 0, "error of the second set");
+	check_eq(set(FWFT_AD, 2, 0), SBI_ERR_INVALID_PARAM, "value 2");
+	check_eq(set(FWFT_AD, 0, 2), SBI_ERR_INVALID_PARAM, "flags");
+	check_eq(get(FWFT_AD).value, 1, "value after errors");
+	/* The feature is a number of 32 bits. */
+	check_eq(set(1UL << 32 | FWFT_AD, 0, 0), 0, "error of the second set");
 	*(volatile u64 *)entry &= ~PTE_AD;
 	paging_on(root, 0);
 	without = probe_call(&p, store, VA, 3, 0);
@@ -105,15 +153,18 @@ static void lock_it(struct hart *h, void *arg)
 	(void)h;
 	(void)arg;
 	check_eq(set(FWFT_MISALIGNED, 1, FWFT_LOCK), 0, "error of the lock");
-	check_eq(set(FWFT_MISALIGNED, 1, 0), SBI_ERR_DENIED_LOCKED, "error");
+	for (u64 i = 0; i < 4; i++)
+		check_eq(set(FWFT_MISALIGNED, i & 1, i >> 1),
+			 SBI_ERR_DENIED_LOCKED, "error");
 	check_eq(get(FWFT_MISALIGNED).value, 1, "value");
 }
 
 static void locks(void)
 {
+	u64 first = get(FWFT_MISALIGNED).value;
 	struct hart *other;
 
-	if (!present())
+	if (!present() || get(FWFT_MISALIGNED).error)
 		return;
 	for (u32 i = 0; i < 2; i++) {
 		other = other_start(lock_it, NULL);
@@ -121,12 +172,15 @@ static void locks(void)
 			return;
 		hart_join(other);
 	}
-	check_eq(set(FWFT_MISALIGNED, 1, 0), 0, "error of a hart without lock");
+	check_eq(get(FWFT_MISALIGNED).value, first, "value of this hart");
+	check_eq(set(FWFT_MISALIGNED, first, 0), 0,
+		 "error of a hart without lock");
 }
 
 const struct test fwft_tests[] = {
 	{"fwft_refuses_as_specified", refusals},
 	{"fwft_lets_the_hart_update_a_and_d", updates_a_and_d},
+	{"fwft_delegates_misaligned_accesses", delegates_misaligned},
 	{"fwft_locks_until_the_hart_starts_anew", locks},
 };
 TEST_LIST(fwft_tests, fwft_test_count);

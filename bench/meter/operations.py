@@ -1,0 +1,103 @@
+"""The operations of rows.tsv on one kind of host: which machines run for them.
+
+No machine does all rows. What they need of it comes in *parts*, a machine
+each: `main` has two harts and most of the rows, the others are named after
+what they do.
+"""
+
+from types import SimpleNamespace
+
+from . import guard
+from .figures import Figures
+from .machine import GUEST, MACHINES, TOP, Run
+
+LABS = TOP / "guests" / "labs"
+ELF = GUEST.with_suffix(".elf")
+OTHER = ("other_integer", "other_fp", "other_vector")
+# Parts that do not all that there is, and their rows.
+APART = {"queued": ("ipi_queued", "plic_queued"),
+         **{name: (name,) for name in OTHER},
+         "fault": ("fault_4k", "fault_2m")}
+PARTS = ("main", *APART)
+
+
+def options(**more):
+    """What can be wanted, and what is if nothing is said."""
+    return SimpleNamespace(**{
+        "rows": "", "rounds": 1000, "sleep_us": 5000, "append": "",
+        "by": "stage", "native": False, "kernel": None, "initrd": None,
+        "hypervisor": None, "memory": "1G", **more})
+
+
+def wanted_rows(opt):
+    return opt.rows.split(",") if opt.rows else []
+
+
+def main_rows(opt):
+    apart = {name for some in APART.values() for name in some}
+    return [n for n in wanted_rows(opt) if n not in apart]
+
+
+def parts(opt):
+    """The parts that the wanted rows are in."""
+    wanted = wanted_rows(opt)
+    if opt.kernel or opt.native:
+        return ["main"]
+    return [p for p in PARTS if not wanted or set(wanted) & set(
+        APART.get(p, ())) or (p == "main" and main_rows(opt))]
+
+
+def bootargs(opt):
+    out = f"rounds={opt.rounds} sleep_us={opt.sleep_us} settle_us=50000"
+    names = main_rows(opt)
+    return f"{out} rows={','.join(names)}" if names else out
+
+
+def run_of(opt, key, part):
+    """The machine of a part, on one kind of host."""
+    usual = {"machine": MACHINES[key], "timeout": 150 + opt.rounds * 0.5,
+             "by_symbol": opt.by == "symbol", "memory": opt.memory,
+             "append": opt.append}
+    name = key if part == "main" else f"{key}-{part}"
+    if opt.kernel:
+        return Run(f"{name}-foreign", **usual).guest(ELF).foreign(
+            opt.kernel, opt.hypervisor, opt.initrd)
+    if opt.native:
+        usual["append"] = "far=1"
+        return Run(f"{name}-native", **usual).guest(ELF).native(bootargs(opt))
+    if part == "main":
+        return Run(name, **usual).guest(ELF).rouse(LABS / "meter.dts",
+                                                   bootargs(opt))
+    if part == "queued":
+        return Run(name, **usual).guest(ELF).rouse(
+            LABS / "meter-queued.dts", f"rounds={opt.rounds} settle_us=50000")
+    if part == "fault":
+        return Run(name, harts=1, options=guard.ICOUNT, **usual).guest(
+            ELF).rouse(LABS / "meter-fault.dts")
+    return Run(name, harts=1, **usual).guest(ELF).rouse(
+        LABS / "meter-pair.dts",
+        f"rounds={opt.rounds} dirty={part.partition('_')[2]}")
+
+
+def measure_part(opt, key, part):
+    """{row name: Figures} of a part, and why others are missing or fewer."""
+    run = run_of(opt, key, part)
+    rounds, missing = run.rounds()
+    found = {name: Figures(done, run.map.buckets)
+             for name, done in rounds.done.items()}
+    for name, reasons in rounds.dropped.items():
+        missing[name] = "; ".join(f"{n} rounds dropped: {why}"
+                                  for why, n in reasons.items())
+    return found, missing
+
+
+def measure(opt, key):
+    """The same of all parts together."""
+    found, missing = {}, {}
+    for part in parts(opt):
+        more, without = measure_part(opt, key, part)
+        found.update(more)
+        missing.update(without)
+    # What one machine skips another does.
+    return found, {name: why for name, why in missing.items()
+                   if name not in found or "dropped" in why}

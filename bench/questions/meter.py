@@ -1,0 +1,32 @@
+from meter import operations, table
+
+TITLE = table.TITLE
+QUESTION = table.QUESTION
+COLUMNS = table.columns(table.stage_names())
+
+# Harts that wait for one another are real threads of the build host here: what
+# else runs there makes outliers.
+ALONE = True
+COST_S = 8
+
+
+def cases(b):
+    return [{"machine": key, "part": part}
+            for key in b.some(*operations.MACHINES)
+            for part in operations.PARTS]
+
+
+def measure(b, machine, part):
+    b.used(operations.MACHINES[machine], 2 if part in ("main", "queued")
+           else 1, "")
+    opt = operations.options(rounds=50 if b.quick else 1000)
+    found, _ = operations.measure_part(opt, machine, part)
+    return table.lines_of(machine, found)
+
+
+def rows(done):
+    return table.in_order([row for _, some, _ in done for row in some])
+
+
+def plots(done):
+    return []       # bench/report_meter.py draws it

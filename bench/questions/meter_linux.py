@@ -1,0 +1,37 @@
+import statistics
+
+import peers
+from meter import linux
+
+TITLE = linux.TITLE
+QUESTION = linux.QUESTION
+COLUMNS = linux.COLUMNS
+COST_S = 16
+
+
+def cases(b):
+    return [{"machine": "virt", "seed": s}
+            for s in linux.SEEDS[:1 if b.quick else None]]
+
+
+def measure(b, machine, seed):
+    b.used(linux.MACHINES[machine], 1, 0)
+    initrd = b.memo("linux: initramfs", linux.initramfs)
+    offsets = b.memo(("linux: before", machine),
+                     lambda: linux.before(machine))
+    pair = linux.one(machine, "", seed, initrd, offsets)
+    return [linux.line_of(machine, seed, *pair)]
+
+
+def plots(done):
+    measured = [row for _, rows, _ in done for row in rows]
+    bars = {"Rouse": statistics.median(row[3] for row in measured),
+            "no hypervisor": statistics.median(row[2] for row in measured),
+            **{f"{peers.WHAT[p]} (elsewhere)": s
+               for p, s in peers.LINUX_S.items() if p != "native"}}
+    return [{"kind": "bars", "title": "until its init, median [s]",
+             "x": "who", "y": "seconds", "data": [
+                 {"who": who, "seconds": round(s, 3)}
+                 for who, s in bars.items()]},
+            {"kind": "lines", "title": "as a guest / without",
+             "x": "seed", "y": "ratio"}]

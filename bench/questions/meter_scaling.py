@@ -1,0 +1,34 @@
+from types import SimpleNamespace
+
+from meter import scaling
+
+TITLE = scaling.TITLE
+QUESTION = scaling.QUESTION
+COLUMNS = scaling.COLUMNS
+COST_S = 6
+
+
+def cases(b):
+    sizes = (2, 16) if b.quick else scaling.SIZES
+    return [{"policy": p, "vcpus": n} for p in b.policies(2, 1)
+            for n in sizes]
+
+
+def measure(b, policy, vcpus):
+    b.used("virt", 1, 0)
+    found = scaling.measure(policy.name, vcpus)
+    return [], {row: f.plain() for row, f in found.items()}
+
+
+def rows(done):
+    return scaling.lines_of({
+        (case["policy"].name, case["vcpus"]): {
+            name: SimpleNamespace(**f) for name, f in found.items()}
+        for case, _, found in done})
+
+
+def plots(done):
+    return [{"kind": "lines", "title": title, "x": "vcpus", "y": "median",
+             "by": "policy", "log_x": True, "where": {"row": row}}
+            for row, title in (("wake", "a wake"),
+                               ("pick", "giving way to the next"))]

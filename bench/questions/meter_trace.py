@@ -1,0 +1,22 @@
+from meter import trace_cost
+
+TITLE = trace_cost.TITLE
+QUESTION = trace_cost.QUESTION
+COLUMNS = trace_cost.COLUMNS
+COST_S = 5
+
+
+def cases(b):
+    return [{}]
+
+
+def measure(b):
+    b.used("virt", 1, 0)
+    return [trace_cost.line_of(*found) for found in trace_cost.measure()]
+
+
+def plots(done):
+    return [{"kind": "dots", "title": "a record, its class on", "x": "class",
+             "y": "on", "target": "target_on"},
+            {"kind": "dots", "title": "and off", "x": "class", "y": "off",
+             "target": "target_off"}]
