@@ -97,6 +97,7 @@ class Rounds:
         self.mark = marks()
         self.shift = self.mark["MARK_ROW_SHIFT"]
         self.done, self.dropped = {}, {}
+        self.halves = {}        # {row: [(the sender's, the receiver's)]}
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
@@ -219,6 +220,7 @@ class Rounds:
             return self._drop(o.row, "the receiver's hart was asleep")
         mine = self._delta(o.begin, o.bell or o.sent, here)
         theirs = self._delta(o.begin, o.handler, there)
+        self.halves.setdefault(o.row.name, []).append((sum(mine), sum(theirs)))
         return self._add(o.row, [a + b for a, b in zip(mine, theirs)])
 
     def _fence_over(self, r):

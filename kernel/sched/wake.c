@@ -89,8 +89,7 @@ raise_as(struct vcpu *v, u32 bits, bool hooks)
 
 /* Recorded: a copy of all, so that the other asks once, and keeps nothing for
  * this one. */
-static __attribute__((cold, noinline)) void raise_traced(struct vcpu *v,
-							 u32 bits)
+static __attribute__((noinline)) void raise_traced(struct vcpu *v, u32 bits)
 {
 	raise_as(v, bits, true);
 }

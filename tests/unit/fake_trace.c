@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-void trace_write(u64 event, u32 vcpu, u64 a, u64 b)
+void trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 {
 	abort();
 }

@@ -66,6 +66,7 @@ EVENTS = events()
 NUMBER = {e.name: n for n, e in EVENTS.items()}
 WAKE, DISPATCH = NUMBER["WAKE"], NUMBER["DISPATCH"]
 HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
+WRITE = NUMBER["DEVICE_WRITE"]
 
 
 class Cpu:
@@ -162,6 +163,15 @@ def parse_names(data, count):
                        guest.split(b"\0")[0].decode("latin-1"), born, gone)
 
 
+def rows(data):
+    """Records as they were written, but for a write to a device: what is in
+    the register above the access's width is no part of it."""
+    for r in RECORD.iter_unpack(data):
+        if r[1] == WRITE:
+            r = (*r[:5], r[5] & ((1 << 8 * (r[4] >> 56)) - 1))
+        yield r
+
+
 def parse(data, where="trace"):
     """A trace from the bytes of a file."""
     if len(data) < FILE.size or data[:8] != MAGIC:
@@ -193,7 +203,7 @@ def parse(data, where="trace"):
         else:
             c.first = first
         c.flags, c.lost = flags, lost
-        c.records.extend(RECORD.iter_unpack(data[at:end]))
+        c.records.extend(rows(data[at:end]))
         at = end
     return trace
 
