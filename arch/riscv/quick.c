@@ -37,12 +37,10 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/exit.h"
-#include "arch/riscv/isa.h"
 #include "arch/riscv/vsbi_abi.h"
 #include "arch/riscv/world.h"
 #include "emul/emul.h"
 #include "kernel/bits.h"
-#include "kernel/cmdline.h"
 #include "kernel/guest.h"
 #include "kernel/virq.h"
 
@@ -236,24 +234,4 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v)
 		return NULL;
 	id = base + bit_lowest(mask);
 	return id < count ? ipi_send(v, id) : NULL;
-}
-
-void quick_set(struct riscv_vcpu *v, bool on)
-{
-	/* `quick=off` is for comparing the two ways. */
-	on = on && !cmdline_is("quick", "off");
-	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
-	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
-		v->pmu.quick = riscv_has_sstc && on;
-	else
-		v->quick = riscv_has_sstc && on;
-	for (u32 i = 0; i < EMUL_SLOTS; i++)
-		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
-}
-
-void quick_reset(struct riscv_vcpu *v)
-{
-	v->have = REGS_STORED;
-	v->traced = false;
-	quick_set(v, true);
 }
