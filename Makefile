@@ -11,11 +11,14 @@
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options
-#   SECONDS=5             how long `make trace` records
+#   SECONDS=5             how long `make trace` records, or how long `make fuzz`
+#                         tries each target (there, 60 if not said)
+#   TARGET=lab            the only one that `make fuzz` tries
 #   ONLY="wfi caps"       of make bench: only these questions
 #   QUICK=1               of make bench: short runs of the smallest cases
 #   ANEW=1                of make bench: also what an interrupted run had done
 #   A=folder B=folder     of make bench-diff: results before and after
+#   MINUTES=30 SEED=7     of make soak
 #   JOBS=1                commands at a time (default: one a core)
 #   V=1                   show the commands
 #   SETUP=0               install nothing; list what is missing
@@ -120,7 +123,7 @@ $(B)/obj/arch/riscv/quick.o: CFLAGS += $(QUICK_CFLAGS)
 
 # --- all --------------------------------------------------------------------
 
-.PHONY: all help setup run trace test test-all check-host debug debug-server lab \
+.PHONY: all help setup run trace test test-all soak check-host debug debug-server lab \
 	guests guests-baremetal clean distclean disasm format FORCE
 
 all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
@@ -128,7 +131,7 @@ all: $(B)/rouse.bin $(B)/rouse.elf  ## build the hypervisor (the default)
 help:  ## list the targets
 	@echo "Rouse, a hypervisor for RISC-V.  Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile \
-		bench/sim/build.mk | \
+		tests/fuzz/build.mk bench/sim/build.mk | \
 		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo "Variables (LAB, OUT, SMP, MEM, MACHINE, CPU, APPEND, SECONDS, JOBS, V, SETUP):"
 	@sed -n '2,/^$$/s/^#   /  /p' Makefile
@@ -280,16 +283,22 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 #
 #	/* sources: kernel/foo.c emul/plic.c build/libfdt/fdt.c */
 #
-# and is built with them under two sanitizers (tests/unit) or under
-# ThreadSanitizer (tests/stress).  HOST_LINKS becomes words like
-# "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
-# The word POLICIES stands for the files of all policies, SCHED_CORE for the
-# scheduler's core and what it stands on.
-HOST_TESTS := $(wildcard tests/unit/*_test.c tests/stress/*_stress.c)
+# and is built with them under two sanitizers (tests/unit, tests/fuzz), under
+# ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).
+# HOST_LINKS becomes words like "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
+# Words in capitals stand for several files: POLICIES for those of all policies,
+# SCHED_CORE for the scheduler's core and what it stands on, and so on. A fuzz
+# target (tests/fuzz) is built like a unit test, with a main that replays cases.
+HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
+	tests/stress/*_stress.c tests/model/*_model.c)
+HOST_GROUPS := POLICIES $(POLICY_SRCS); \
+	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
+	kernel/percpu/idle.c kernel/percpu/trace.c; \
+	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c); \
+	SHELL $(wildcard kernel/shell/*.c); \
+	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
-	awk -v policies='$(POLICY_SRCS)' -v core='$(SCHED_CORE) kernel/timer.c \
-	kernel/percpu/cpu.c kernel/percpu/idle.c kernel/percpu/trace.c' \
-	-f tests/sources.awk $(HOST_TESTS)))
+	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -pthread
 # arch_inline.h is the fake in tests/unit/include, if there is one, or else
@@ -300,11 +309,16 @@ ASAN := $(HOST_CFLAGS) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -Itests/unit/include $(HOST_INC)
 TSAN := $(HOST_CFLAGS) -fsanitize=thread -Itests/stress/include \
 	-Itests/unit/include $(HOST_INC)
+# Millions of runs; and threads on stacks of their own, which AddressSanitizer
+# would have to be told of.
+MODEL := $(HOST_CFLAGS) -O2 \
+	-Itests/model/include -Itests/unit/include $(HOST_INC)
 # Test programs bring fakes, which need no prototypes.
 HOST_WARNINGS = $(if $(filter tests/%,$<),-Wall -Wextra -Werror \
 	-Wno-unused-parameter,$(WARNINGS))
 $(eval $(call flags_file,asan,$(HOSTCC) $(ASAN) $(WARNINGS)))
 $(eval $(call flags_file,tsan,$(HOSTCC) $(TSAN) $(WARNINGS)))
+$(eval $(call flags_file,model,$(HOSTCC) $(MODEL) $(WARNINGS)))
 
 $(B)/host/asan/$(B)/%.o: $(B)/%.c $(B)/flags/asan | setup
 	@mkdir -p $(@D)
@@ -320,20 +334,31 @@ $(B)/host/tsan/%.o: %.c $(B)/flags/tsan | setup
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(TSAN) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
+$(B)/host/model/%.o: %.c $(B)/flags/model | setup
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(MODEL) $(HOST_WARNINGS) -MMD -MP -c $< -o $@
 
-# $(1) program, $(2) asan or tsan, $(3) the sources it names.
+# $(1) program, $(2) asan, tsan or model, $(3) the sources it names.
 define host_test
 $(B)/host/$(1): $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOSTCC) $$($(if $(filter asan,$(2)),ASAN,TSAN)) $$^ -lcmocka -o $$@
+	$$(Q)$$(HOSTCC) $$($(HOST_FLAGS_$(2))) $$^ -lcmocka -o $$@
 HOST_BINS += $(B)/host/$(1)
 HOST_OBJS += $(patsubst %.c,$(B)/host/$(2)/%.o,$(1).c $(3))
 endef
 HOST_BINS :=
 HOST_OBJS :=
+HOST_KIND_unit := asan
+HOST_KIND_fuzz := asan
+HOST_KIND_stress := tsan
+HOST_KIND_model := model
+HOST_FLAGS_asan := ASAN
+HOST_FLAGS_tsan := TSAN
+HOST_FLAGS_model := MODEL
 $(foreach t,$(HOST_LINKS),$(eval $(call host_test,$(firstword \
-	$(subst |, ,$(t))),$(if $(filter tests/unit/%,$(t)),asan,tsan),$(wordlist \
-	2,999,$(subst |, ,$(t))))))
+	$(subst |, ,$(t))),$(HOST_KIND_$(word 2,$(subst /, ,$(t)))),$(wordlist \
+	2,999,$(subst |, ,$(t))) $(if $(filter tests/fuzz/%,$(t)),tests/fuzz/replay.c))))
 
 check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 	@tests/run --host
@@ -346,6 +371,11 @@ test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must
 
 test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every configuration
 	@tests/run
+
+# MINUTES=2, SEED=1 (or another each time), or REPLAY=a list of its steps.
+soak: all guests  ## twelve guests and a random operator, for MINUTES (SEED=)
+	@ROUSE_SOAK_MINUTES=$(or $(MINUTES),2) ROUSE_SOAK_SEED=$(SEED) \
+		ROUSE_SOAK_REPLAY=$(REPLAY) tests/run -k "soak: "
 
 # --- measuring --------------------------------------------------------------
 
@@ -376,6 +406,10 @@ meter-linux: all guests $(B)/meter.so  ## Linux to its init, inside and outside
 meter-accept: all guests-baremetal $(B)/meter.so  ## accept what they take now
 	@bench/meter.py --accept
 
+# --- fuzzing ----------------------------------------------------------------
+
+include tests/fuzz/build.mk
+
 # --- the simulator ----------------------------------------------------------
 
 include bench/sim/build.mk
@@ -405,13 +439,14 @@ bench-diff:  ## compare two folders of results, A and B
 format:  ## let clang-format decide about white space
 	clang-format -i $(wildcard $(addsuffix /*.[ch],arch/riscv \
 		arch/riscv/include kernel kernel/percpu kernel/sched emul \
-		guests/baremetal guests/baremetal/runtime tests/unit tests/stress))
+		guests/baremetal guests/baremetal/runtime tests/unit tests/stress \
+		tests/fuzz))
 
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
 		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
-		$(B)/sim $(B)/sweep $(B)/afternoon
+		$(B)/sim $(B)/sweep $(B)/afternoon $(B)/fuzz
 
 distclean:  ## remove all of build/; the next make fetches again
 	rm -rf $(B)

@@ -170,10 +170,14 @@ def notice(stale, tree):
     """What a reader has to know before any figure."""
     if not stale:
         return f"All of it was measured at commit {esc(tree)}."
+    groups = {}
+    for name, words in stale.items():
+        groups.setdefault(words, []).append(
+            f'<a href="#{esc(name)}">{esc(name)}</a>')
     return (f"The tree is at commit {esc(tree)}. <strong>Not all of this is a "
             "full measurement of it</strong>: " + "; ".join(
-                f'<a href="#{esc(name)}">{esc(name)}</a> ({esc(words)})'
-                for name, words in stale.items()) + ".")
+                f"{esc(words)}: {', '.join(names)}"
+                for words, names in groups.items()) + ".")
 
 
 def page(found, tree):

@@ -153,14 +153,19 @@ def headline(found, stale):
             what = f'<a href="#{line.result}">{what}</a>'
         if line.result in stale:
             what += f' <em class="old" title="{esc(stale[line.result])}">' \
-                    "not of this tree, or not all</em>"
+                    "†</em>"
+        # What stands above a column is said in the line where it is narrow.
         out.append(f'<tr class="{word}"><td>{what}</td>'
-                   f"<td>{esc(line.target)}</td><td>{esc(line.reached)}</td>"
-                   f"<td>{esc(line.peer)}</td><td>{word}</td></tr>")
+                   f'<td data-is="target">{esc(line.target)}</td>'
+                   f'<td data-is="reached">{esc(line.reached)}</td>'
+                   f'<td data-is="best peer">{esc(line.peer)}</td>'
+                   f"<td>{word}</td></tr>")
+    note = ('<p class="old">† measured on another tree, quickly, or in part: '
+            "see there</p>" if stale else "")
     return ('<table class="targets"><thead><tr><th>instructions, median of '
             "all on the way</th><th>target</th><th>reached</th><th>best peer"
             "</th><th></th></tr></thead>\n<tbody>" + "\n".join(out)
-            + "</tbody></table>")
+            + "</tbody></table>" + note)
 
 
 # --- all rows ---------------------------------------------------------------

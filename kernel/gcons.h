@@ -56,6 +56,9 @@ struct gcons {
 	u64 shown_raw;	/* shown while attached, up to here */
 	u64 shown_line; /* shown as lines with a prefix, up to here */
 	u64 partial_head, partial_since_ticks;
+	u64 pace_ticks; /* `allowance` was right then; 0: it is new */
+	s64 allowance;	/* VIEW_PACE times the ticks that its lines may take */
+	bool paced;	/* waits until it has some again */
 };
 
 /*

@@ -323,6 +323,16 @@ int guest_fdt_write(void *buf, size_t bytes, const struct guest_fdt_args *args)
 	return fdt_result(e);
 }
 
+int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+{
+	int node = fdt_subnode_offset(fdt, 0, "chosen");
+	int e = node < 0 ? node :
+			   fdt_setprop_inplace(fdt, node, "rng-seed", rng_seed,
+					       (int)bytes);
+
+	return e ? -EINVAL : 0;
+}
+
 /*
  * libfdt reads the structure and the reservations in place as words, and takes
  * for granted that the header's offsets are aligned as the Devicetree

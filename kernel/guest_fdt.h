@@ -55,6 +55,13 @@ int guest_fdt_write(void *buf, size_t bytes,
 		    const struct guest_fdt_args *args) __must_check;
 
 /*
+ * Another seed of the same size in a tree that either function made. 0, or
+ * -EINVAL: it has none of that size.
+ */
+int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+	__must_check;
+
+/*
  * Copies the guest's own tree to `buf`, aligned to 8, and corrects memory, cpus
  * and chosen in it. CPUs that the guest doesn't have are removed, missing ones
  * are added.

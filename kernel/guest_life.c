@@ -21,6 +21,10 @@
  * there. Whatever fails on the way ends the guest as a crash does, but is not
  * tried again.
  *
+ * The tree is kept until the guest is STOPPED: nothing that is in it changes
+ * before, but the seed. To write it takes some hundred thousand instructions in
+ * one piece, which a guest that reboots all the time must not cause each time.
+ *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
  * a wake to come.
@@ -46,12 +50,14 @@
 #include "kernel/percpu/trace.h"
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
+#include "kernel/tracer.h"
 #include "kernel/vcpu.h"
 
 #define STEP_US 50
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
 #define QUIET_US 200         /* between two looks at the CPUs */
 #define RNG_SEED_BYTES 64
+#define CRASH_RECORDS 8 /* of a trace, told when a guest can't go on */
 
 /* ---- wishes, from any CPU ---- */
 
@@ -105,9 +111,23 @@ static int end_if_alive(struct guest *g, enum guest_event why)
 	return 0;
 }
 
+/* One that is on its way to a restart is stopped as well: who reboots all the
+ * time would get away by it. */
 int guest_stop(struct guest *g)
 {
-	return end_if_alive(g, EVENT_STOP);
+	u32 state = ck_pr_load_32(&g->state);
+
+	if (state != GUEST_RUNNING && state != GUEST_STARTING &&
+	    state != GUEST_STOPPING)
+		return -EBUSY;
+	ck_pr_store_32(&g->stop_asked, 1);
+	/* Pairs with restart: it sees the word, or we the state after it. */
+	ck_pr_fence_memory();
+	guest_end(g, EVENT_STOP, 0);
+	/* It had ended for good already: the next life is another one. */
+	if (ck_pr_load_32(&g->state) == GUEST_STOPPED)
+		ck_pr_store_32(&g->stop_asked, 0);
+	return 0;
 }
 
 int guest_reset(struct guest *g)
@@ -171,6 +191,13 @@ void guest_vcpu_off(struct guest *g, struct vcpu *v)
 		task_wake(g->task);
 }
 
+static void log_record(void *ctx, const char *text)
+{
+	const struct guest *g = ctx;
+
+	log_error("%s:   %s", g->cfg.name, text);
+}
+
 void guest_crash(struct vcpu *v, const char *fmt, ...)
 {
 	struct guest *g = v->guest;
@@ -182,6 +209,7 @@ void guest_crash(struct vcpu *v, const char *fmt, ...)
 	va_end(ap);
 	log_error("%s: vCPU %u can't go on at pc 0x%lx: %s", g->cfg.name,
 		  v->id, arch_vcpu_pc(v), why);
+	tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record, g);
 	guest_end(g, EVENT_CRASH, 1);
 }
 
@@ -216,9 +244,13 @@ static void unload(struct guest_life *l)
 {
 	if (l->loading)
 		image_load_fini(&l->load);
+	l->loading = false;
+}
+
+static void tree_forget(struct guest_life *l)
+{
 	obj_free(l->fdt);
 	l->fdt = NULL;
-	l->loading = false;
 }
 
 static enum task_result go_on(struct guest_life *l, enum life_phase phase)
@@ -268,6 +300,17 @@ static enum guest_action action_for(const struct guest_life *l, u32 why)
 	return l->failed && action == ACTION_RESTART ? ACTION_STOP : action;
 }
 
+/* Another life; unless somebody has asked in between that there be none. */
+static void restart(struct guest *g)
+{
+	trace_state(g, GUEST_STARTING);
+	ck_pr_store_32(&g->state, GUEST_STARTING);
+	/* Pairs with guest_stop. */
+	ck_pr_fence_memory();
+	if (ck_pr_load_32(&g->stop_asked))
+		guest_end(g, EVENT_STOP, 0);
+}
+
 static u32 status_of(u32 why, u32 code)
 {
 	return why == EVENT_POWEROFF ? code :
@@ -305,7 +348,9 @@ static void life_over(struct guest *g)
 static enum task_result life_ended(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	u32 why = g->event, status = status_of(why, g->event_code);
+	bool stop = ck_pr_fas_32(&g->stop_asked, 0);
+	u32 why = stop ? EVENT_STOP : g->event;
+	u32 status = status_of(why, g->event_code);
 	enum guest_action action = action_for(l, why);
 
 	say_end(g, why, status, action);
@@ -319,11 +364,12 @@ static enum task_result life_ended(struct guest_life *l)
 		console_poweroff(status);
 	l->failed = false;
 	l->phase = LIFE_IDLE;
+	if (action != ACTION_RESTART)
+		tree_forget(l);
 	/* All of that before someone else may start or destroy the guest. */
 	ck_pr_fence_release();
 	if (action == ACTION_RESTART) {
-		trace_state(g, GUEST_STARTING);
-		ck_pr_store_32(&g->state, GUEST_STARTING);
+		restart(g);
 		return TASK_MORE;
 	}
 	guests_status_add(g, status);
@@ -381,24 +427,44 @@ static enum task_result life_populate(struct guest_life *l)
 }
 
 /* The guest's tree into l->fdt, which has `room` bytes. */
-static int write_fdt(struct guest_life *l, const struct image_files *files,
-		     const struct image_plan *plan, u64 room)
+static int tree_write(struct guest_life *l, const struct image_files *files,
+		      const struct image_plan *plan, u64 room, const u8 *seed)
 {
-	u8 seed[RNG_SEED_BYTES];
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),
 		.plan = plan,
 		.timebase_hz = timebase_hz,
 		.rng_seed = seed,
-		.rng_seed_bytes = sizeof(seed),
+		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	rng_bytes(&l->rng, seed, sizeof(seed));
 	return files->dtb.data ?
 		       guest_fdt_fixup(l->fdt, room, files->dtb.data,
 				       files->dtb.bytes, &args) :
 		       guest_fdt_write(l->fdt, room, &args);
+}
+
+/* The tree of the life before with another seed, or one anew. NULL, or what
+ * was wrong. */
+static const char *tree_make(struct guest_life *l,
+			     const struct image_files *files,
+			     const struct image_plan *plan, u64 room)
+{
+	u8 seed[RNG_SEED_BYTES];
+
+	rng_bytes(&l->rng, seed, sizeof(seed));
+	if (l->fdt && !guest_fdt_reseed(l->fdt, seed, sizeof(seed)))
+		return NULL;
+	tree_forget(l);
+	l->fdt = obj_alloc(room);
+	if (!l->fdt)
+		return "not enough host memory";
+	if (!tree_write(l, files, plan, room, seed))
+		return NULL;
+	tree_forget(l);
+	return files->dtb.data ? "dtb: no sound device tree" :
+				 "its device tree could not be written";
 }
 
 static enum task_result life_prepare(struct guest_life *l)
@@ -407,6 +473,7 @@ static enum task_result life_prepare(struct guest_life *l)
 	struct image_files files;
 	struct image_plan plan;
 	struct lab_error err = { .text = "not enough host memory" };
+	const char *why;
 	u64 room;
 	int ret;
 
@@ -418,13 +485,9 @@ static enum task_result life_prepare(struct guest_life *l)
 	room = guest_fdt_room(&g->cfg, arch_guest_isa(), files.dtb.bytes);
 	if (image_plan(&g->cfg, &files, room, &plan, &err))
 		return start_failed(l, err.text);
-	l->fdt = obj_alloc(room);
-	if (!l->fdt)
-		return start_failed(l, "not enough host memory");
-	if (write_fdt(l, &files, &plan, room))
-		return start_failed(l, files.dtb.data ?
-				    "dtb: no sound device tree" :
-				    "its device tree could not be written");
+	why = tree_make(l, &files, &plan, room);
+	if (why)
+		return start_failed(l, why);
 	if (image_load_init(&l->load, g, &files, &plan, l->fdt,
 			    fdt_totalsize(l->fdt)))
 		return start_failed(l, "not enough host memory");
@@ -540,6 +603,7 @@ void life_free(struct guest *g)
 	if (!g->life)
 		return;
 	unload(g->life);
+	tree_forget(g->life);
 	obj_free(g->life);
 	g->life = NULL;
 	g->task = NULL;

@@ -33,8 +33,8 @@ struct guest_life {
 	struct guest *guest;
 	enum life_phase phase;
 	bool failed;   /* this start didn't come as far as RUNNING */
-	bool loading;  /* `load` and `fdt` are there */
-	void *fdt;
+	bool loading;  /* `load` is there */
+	void *fdt;     /* the guest's tree, from its first start on */
 	struct image_load load;
 	struct rng rng;
 	struct sched_quiesce drain;

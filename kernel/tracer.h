@@ -57,6 +57,14 @@ void tracer_status(struct tracer_status *out);
 const struct trace_ring *tracer_ring(u32 cpu);
 
 /*
+ * Tells the last `count` (16 at most) records of that vCPU on this CPU, oldest
+ * first, a line each. Returns how many; 0 as well where nothing was recorded.
+ * Any CPU, a leaf but for `tell`.
+ */
+u32 tracer_tell_last(u32 vcpu, u32 count,
+		     void (*tell)(void *ctx, const char *text), void *ctx);
+
+/*
  * Names: a number for a vCPU that is created, and that it is gone. Numbers of
  * the last ones gone are kept, so that a trace can still be read; TRACE_NOBODY:
  * no memory. Any CPU.

@@ -5,9 +5,21 @@
 #	/* sources: kernel/foo.c emul/plic.c
 #	 *          build/libfdt/fdt.c */
 #
-# The words POLICIES and SCHED_CORE stand for the files in the variables
-# `policies` and `core`.
-# The Makefile makes its rules from these words.
+# Some words stand for several files, such as POLICIES: the variable `groups`
+# has them as "POLICIES a.c b.c; SCHED_CORE c.c". The Makefile, which says what
+# they are, makes its rules from the result.
+
+BEGIN {
+	count = split(groups, group, /;/)
+	for (i = 1; i <= count; i++) {
+		sub(/^ */, "", group[i])
+		name = group[i]
+		sub(/ .*/, "", name)
+		sub(/^[^ ]* */, "", group[i])
+		gsub(/ +/, "|", group[i])
+		files[name] = group[i]
+	}
+}
 
 FNR == 1 {
 	name = FILENAME
@@ -23,12 +35,10 @@ FNR == 1 {
 
 inside {
 	last = sub(/\*\/.*/, "")
-	sub(/POLICIES/, policies)
-	sub(/SCHED_CORE/, core)
 	count = split($0, words, /[ \t*]+/)
 	for (i = 1; i <= count; i++)
 		if (words[i] != "")
-			printf "|%s", words[i]
+			printf "|%s", (words[i] in files) ? files[words[i]] : words[i]
 	if (last)
 		inside = 0
 }

@@ -13,6 +13,8 @@
  */
 #include "arch/riscv/doorbell.h"
 
+#include <ck_pr.h>
+
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/host_irq.h"
@@ -57,9 +59,12 @@ void doorbell_init(void)
 		if (forced ? cmdline_is("doorbell", names[b]) :
 			     available((enum bell)b))
 			break;
+	if (b > BELL_SBI && !forced)
+		refuse("this machine has no doorbell: neither IMSICs nor "
+		       "ACLINT SSWI, and its firmware has no IPI extension");
 	if (b > BELL_SBI)
 		refuse("doorbell=%.*s: expected imsic, sswi or sbi",
-		       forced ? (int)len : 4, forced ? forced : "none");
+		       (int)len, forced);
 	if (!available((enum bell)b))
 		refuse("doorbell=%s: this machine has none", names[b]);
 	bell = (enum bell)b;
@@ -87,6 +92,18 @@ const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 	return NULL;
 }
 
+/* Once: to say it rings a CPU, perhaps the same. What the CPU doesn't hear of is
+ * the watchdog's to tell. */
+static __attribute__((cold, noinline)) void
+ring_failed(const struct riscv_cpu *t, s64 error)
+{
+	static u32 said;
+
+	if (ck_pr_fas_32(&said, 1) == 0)
+		log_error("hart %lu: the firmware won't ring it (error %ld)",
+			  t->hartid, (long)error);
+}
+
 /* A mask of the one hart at its base: the firmware looks at it bit by bit. No
  * more registers than the call has arguments: it is on the way of a wake. */
 static inline void ring_by_sbi(const struct riscv_cpu *t)
@@ -98,6 +115,8 @@ static inline void ring_by_sbi(const struct riscv_cpu *t)
 
 	__asm__ volatile("ecall"
 			 : "+r"(a0), "+r"(a1) : "r"(a6), "r"(a7) : "memory");
+	if (unlikely(a0))
+		ring_failed(t, (s64)a0);
 }
 
 void arch_doorbell_ring(struct cpu *target)

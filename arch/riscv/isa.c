@@ -152,7 +152,7 @@ void isa_init(void)
 
 static u32 mmu_bits_of(const void *fdt, int node)
 {
-	const char *type = fdt_getprop(fdt, node, "mmu-type", NULL);
+	const char *type = fdt_stringlist_get(fdt, node, "mmu-type", 0, NULL);
 
 	if (type && strcmp(type, "riscv,sv57") == 0)
 		return 57;
@@ -161,9 +161,10 @@ static u32 mmu_bits_of(const void *fdt, int node)
 
 static void block_size(const void *fdt, int node, const char *name, u32 *out)
 {
-	const fdt32_t *p = fdt_getprop(fdt, node, name, NULL);
+	int len;
+	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
 
-	if (p)
+	if (p && len >= 4)
 		*out = fdt32_to_cpu(*p);
 }
 
@@ -172,9 +173,9 @@ int isa_add_hart(const void *fdt, int node)
 	bool set[ROWS] = { false };
 	int len = 0;
 	const char *list = fdt_getprop(fdt, node, "riscv,isa-extensions", &len);
-	const char *isa = fdt_getprop(fdt, node, "riscv,isa", NULL);
+	const char *isa = fdt_stringlist_get(fdt, node, "riscv,isa", 0, NULL);
 
-	if (list)
+	if (list && len && !list[len - 1])
 		for (const char *p = list; p < list + len; p += strlen(p) + 1)
 			mark(set, p, strlen(p));
 	else if (isa)

@@ -16,6 +16,7 @@
 
 #include "arch/riscv/isa.h"
 #include "kernel/cmdline.h"
+#include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
@@ -26,6 +27,13 @@
 
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
+
+int machine_check(const void *fdt)
+{
+	if (!IS_ALIGNED((uintptr_t)fdt, 8) || fdt_magic(fdt) != FDT_MAGIC)
+		return -EINVAL;
+	return guest_fdt_check(fdt, fdt_totalsize(fdt));
+}
 
 static u64 cells(const fdt32_t *p, int n)
 {
@@ -44,6 +52,12 @@ static u32 prop_u32(const void *fdt, int node, const char *name, u32 absent)
 	return p && len >= 4 ? fdt32_to_cpu(*p) : absent;
 }
 
+/* A property's first string; NULL: it has none, or no end. */
+static const char *prop_string(const void *fdt, int node, const char *name)
+{
+	return fdt_stringlist_get(fdt, node, name, 0, NULL);
+}
+
 /* One bus level up: the address as the parent's parent sees it. */
 static u64 translate_up(const void *fdt, int bus, u64 addr)
 {
@@ -54,6 +68,9 @@ static u64 translate_up(const void *fdt, int bus, u64 addr)
 	int parent = up < 0 ? 0 : fdt_address_cells(fdt, up);
 	int row = child + parent + sizes;
 
+	/* A bus without addresses, or with a count that is none. */
+	if (child < 0 || parent < 0 || sizes < 0)
+		return addr;
 	for (; p && len >= row * 4; p += row, len -= row * 4) {
 		u64 from = cells(p, child);
 		u64 bytes = cells(p + child + parent, sizes);
@@ -83,7 +100,7 @@ int machine_reg(const void *fdt, int node, u32 n, struct mmio *out)
 
 static bool node_usable(const void *fdt, int node)
 {
-	const char *s = fdt_getprop(fdt, node, "status", NULL);
+	const char *s = prop_string(fdt, node, "status");
 
 	return !s || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
@@ -93,7 +110,7 @@ int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
 	int node, found = -EINVAL;
 
 	fdt_for_each_subnode(node, fdt, 0) {
-		const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+		const char *type = prop_string(fdt, node, "device_type");
 		struct mmio m;
 
 		if (!type || strcmp(type, "memory") != 0)
@@ -156,7 +173,7 @@ static u32 count_cpus(const void *fdt, int cpus)
 
 static void read_hart(const void *fdt, int node)
 {
-	const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+	const char *type = prop_string(fdt, node, "device_type");
 	struct hart *h = &machine.harts[machine.hart_count];
 	struct mmio m;
 	int intc;
@@ -217,7 +234,7 @@ static void read_chosen(const void *fdt)
 	machine.initrd = machine_initrd(fdt);
 	if (node < 0)
 		return;
-	cmdline_init(fdt_getprop(fdt, node, "bootargs", NULL));
+	cmdline_init(prop_string(fdt, node, "bootargs"));
 }
 
 /* The console's node: chosen/stdout-path, which may be an alias and may have
@@ -226,10 +243,19 @@ static int stdout_node(const void *fdt)
 {
 	int node = fdt_path_offset(fdt, "/chosen");
 	const char *path = node < 0 ? NULL :
-		fdt_getprop(fdt, node, "stdout-path", NULL);
+		prop_string(fdt, node, "stdout-path");
 
 	return path ? fdt_path_offset_namelen(fdt, path,
 					      (int)strcspn(path, ":")) : -1;
+}
+
+/* Are its eight registers within its window, and of a width that we have? */
+static bool uart_fits(void)
+{
+	u32 width = machine.uart_width;
+
+	return (width == 1 || width == 4) && machine.uart_shift <= 8 &&
+	       (7ULL << machine.uart_shift) + width <= machine.uart.bytes;
 }
 
 static void read_uart(const void *fdt)
@@ -244,6 +270,11 @@ static void read_uart(const void *fdt)
 	machine.uart_shift = prop_u32(fdt, node, "reg-shift", 0);
 	machine.uart_width = prop_u32(fdt, node, "reg-io-width", 1);
 	machine.uart_irq = prop_u32(fdt, node, "interrupts", 0);
+	if (!uart_fits()) {
+		log_warn("the console's UART is none that we know: the "
+			 "firmware's is used");
+		machine.uart.bytes = 0;
+	}
 }
 
 static int find(const void *fdt, int from, const char *compatible)

@@ -46,6 +46,12 @@ struct machine {
 extern struct machine machine;
 
 /*
+ * Is it a device tree, and sound as a whole? What follows relies on it. 0 or
+ * -EINVAL. Needs nothing but the tree.
+ */
+int machine_check(const void *fdt) __must_check;
+
+/*
  * Finds RAM in the tree: the first step, with nothing but the tree at hand.
  * Calls `fn` for each range. 0, or -EINVAL without a memory node.
  */

@@ -105,6 +105,8 @@ const void *mm_early_init(struct hpa image, struct hpa fdt)
 	boot_root[root_index(DEVICE_VA)] = pte(low, PTE_RO);
 	boot_root[root_index(DEVICE_VA) + 1] = pte(low + GIB, PTE_RO);
 	__asm__ volatile("sfence.vma" ::: "memory");
+	if (machine_check(tree))
+		refuse("the device tree at 0x%lx is damaged", fdt.v);
 	if (machine_ram(tree, lowest_ram) || dmap_from == UINT64_MAX)
 		refuse("the device tree at 0x%lx has no memory node",
 		       fdt.v);

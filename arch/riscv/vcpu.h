@@ -80,7 +80,7 @@ struct riscv_vcpu {
 	struct cpu *csr_on;          /* whose VS CSRs hold it, or did last */
 	bool loaded;                 /* between load and save */
 
-	/* HSM (SBI 2.0, chapter 9): any CPU, atomic; see vsbi_hsm.c. */
+	/* HSM (SBI 3.0, chapter 9): any CPU, atomic; see vsbi_hsm.c. */
 	u32 hsm_state;
 
 	/* The owner only. */

@@ -1,10 +1,10 @@
 /*
- * SBI 2.0 as guests see it: what the files of the extensions share.
+ * SBI 3.0 as guests see it: what the files of the extensions share.
  *
  * An extension is one `const struct vsbi_ext` in one file, and one line in the
  * table of vsbi.c. The numbers are in vsbi_abi.h. Chapters and sections in
  * comments are those of the RISC-V Supervisor Binary Interface Specification,
- * version 2.0.
+ * version 3.0.
  */
 #ifndef ROUSE_ARCH_RISCV_VSBI_H
 #define ROUSE_ARCH_RISCV_VSBI_H
@@ -68,8 +68,9 @@ static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
 					.mask = mask, .base = base };
 	if (harts->all)
 		return true;
+	/* The base itself need not exist unless bit 0 says so. */
 	if (base >= count)
-		return false;
+		return mask == 0;
 	return count - base >= 64 || mask >> (count - base) == 0;
 }
 

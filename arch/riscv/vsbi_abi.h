@@ -1,5 +1,5 @@
 /*
- * Numbers of the Supervisor Binary Interface 2.0 as Rouse offers it to guests.
+ * Numbers of the Supervisor Binary Interface 3.0 as Rouse offers it to guests.
  *
  * Plain constants, for C and for assembly alike: the quick path of the trap
  * entry and the tables of vsbi*.c must give the same answers.
@@ -18,7 +18,7 @@
 #define VSBI_ALREADY_STARTED -7
 #define VSBI_ALREADY_STOPPED -8
 #define VSBI_NO_SHMEM -9
-#define VSBI_INVALID_STATE -10 /* these are of version 3.0 */
+#define VSBI_INVALID_STATE -10
 #define VSBI_BAD_RANGE -11
 #define VSBI_DENIED_LOCKED -14
 
@@ -47,8 +47,8 @@
 #define VSBI_BASE_MARCHID 5
 #define VSBI_BASE_MIMPID 6
 
-/* Version 2.0: major number in bits 30:24, minor in 23:0 (section 4.1). */
-#define VSBI_SPEC_VERSION 0x02000000
+/* Version 3.0: major number in bits 30:24, minor in 23:0 (section 4.1). */
+#define VSBI_SPEC_VERSION 0x03000000
 
 /*
  * Section 4.9 hands out implementation ids in sequence, and Rouse has none.
@@ -58,7 +58,7 @@
 #define VSBI_IMPL_ID 0x526f7573
 
 /* Major number in bits 31:16, minor in 15:0; rises when answers change. */
-#define VSBI_IMPL_VERSION 0x00000001
+#define VSBI_IMPL_VERSION 0x00000002
 
 /*
  * Zero, which is always legal (sections 4.5 to 4.7). The host's own values
@@ -130,13 +130,13 @@
 #define VSBI_PMU_FW_READ 5
 #define VSBI_PMU_FW_READ_HI 6
 #define VSBI_PMU_SET_SHMEM 7
-#define VSBI_PMU_EVENT_INFO 8 /* of version 3.0 */
+#define VSBI_PMU_EVENT_INFO 8
 
-/* FWFT (chapter 18 of version 3.0). */
+/* FWFT (chapter 18). */
 #define VSBI_FWFT_SET 0
 #define VSBI_FWFT_GET 1
 
-/* SSE (chapter 17 of version 3.0). */
+/* SSE (chapter 17). */
 #define VSBI_SSE_READ 0
 #define VSBI_SSE_WRITE 1
 #define VSBI_SSE_REGISTER 2
@@ -148,7 +148,7 @@
 #define VSBI_SSE_UNMASK 8
 #define VSBI_SSE_MASK 9
 
-/* DBTR (chapter 19 of version 3.0). */
+/* DBTR (chapter 19). */
 #define VSBI_DBTR_NUM 0
 #define VSBI_DBTR_SHMEM 1
 #define VSBI_DBTR_READ 2

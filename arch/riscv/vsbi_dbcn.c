@@ -11,7 +11,7 @@
  */
 #include "arch/riscv/vsbi.h"
 
-#define MOVE_MAX 4096u
+#define MOVE_MAX 1024u
 #define CHUNK 256u
 
 /* How much of the range to move now; negative: an SBI error. */

@@ -1,5 +1,5 @@
 /*
- * DBTR (chapter 19 of version 3.0): a guest's breakpoints and watchpoints.
+ * DBTR (chapter 19): a guest's breakpoints and watchpoints.
  *
  * Only M-mode can reach a hart's triggers, so those of a guest are set by the
  * firmware's own DBTR (triggers.c), where the harts have Sdtrig and the firmware

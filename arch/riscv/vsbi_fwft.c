@@ -1,5 +1,5 @@
 /*
- * FWFT (chapter 18 of version 3.0): features of a hart that its guest switches.
+ * FWFT (chapter 18): features of a hart that its guest switches.
  *
  * All that there are is local to a hart, and what can be switched is a bit of
  * henvcfg, which moves with the vCPU. Whether the harts have a feature is not what the tree

@@ -1,5 +1,5 @@
 /*
- * PMU (chapter 11 of version 3.0): counters of a vCPU's own.
+ * PMU (chapter 11): counters of a vCPU's own.
  *
  * Two hardware counters, cycle and instret, and as many firmware counters as
  * make 32 ids; so each firmware event can have one, and some more than one.
@@ -397,14 +397,14 @@ static enum exit_next set_shmem(struct riscv_vcpu *v)
 	return vsbi_return(v, VSBI_OK, 0);
 }
 
-/* Fills one entry in. False: no event can have that index. */
+/* Fills one entry in. False: reserved bits of the index are set. */
 static bool event_info(struct event_info *e)
 {
 	u32 event = ck_pr_load_32(&e->event), type = EVENT_TYPE(event);
 	u64 data = type >= 2 ? ck_pr_load_64(&e->data) : 0;
 	bool there = false;
 
-	if (type > 3 && type != TYPE_FW)
+	if (type > TYPE_FW)
 		return false;
 	for (u32 m = VPMU_IDS; m && !there; m &= m - 1)
 		there = can_count(set_first(m), event, data);

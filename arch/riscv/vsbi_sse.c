@@ -1,5 +1,5 @@
 /*
- * SSE (chapter 17 of version 3.0): what a guest asks of its software events.
+ * SSE (chapter 17): what a guest asks of its software events.
  * How they are signalled, delivered and shared is in vsse.c.
  *
  * Offered are the two that software injects, and the RAS events. The platform

@@ -1,5 +1,5 @@
 /*
- * SBI conformance (RISC-V SBI specification 2.0), as seen by S-mode.
+ * SBI conformance (RISC-V SBI specification 3.0), as seen by S-mode.
  *
  * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
  * SUSP, SSE, DBTR and the legacy extensions, with the arguments that specifications

@@ -62,6 +62,9 @@ void account_knobs(struct sched_account *a, const struct sched_params *p)
 	ck_pr_store_32(&a->priority, p->priority);
 	ck_pr_store_32(&a->slice_us, p->slice_us);
 	ck_pr_store_64(&a->slice_ticks, us_to_ticks(p->slice_us));
+	ck_pr_store_64(&a->slice_vtime,
+		       us_to_ticks(p->slice_us) * (256 * VTIME_PER_TICK) /
+			       MAX(p->weight, 1u));
 }
 
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,

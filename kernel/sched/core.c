@@ -13,10 +13,15 @@
  * the policy is to be asked: the turn's deadline has passed, a better one was
  * queued, or the current has left.
  *
- * A turn is charged from its begin to its end, with the exits it caused. Mail
- * and timers that came in between are the host's time. Every tick of a CPU is
- * its guests', its tasks', idle, or the host's: the first three are measured
- * and never overlap, and what is left is the host's (sched_cpu_stats).
+ * A turn is charged from its begin to its end, with the exits it caused, and
+ * with what its end asks for: a guest that does nothing but go to sleep would
+ * have a third of the CPU for nothing else. So would one that ends its turns
+ * all the time and keeps the CPU; what lies between two turns of one vCPU is its
+ * own as well, and so is mail for vCPUs of its guest's. Only other mail and
+ * timers that came in between are the host's time.
+ * Every tick of a CPU is its guests', its tasks', idle, or the host's: the first
+ * three are measured and never overlap, and what is left is the host's
+ * (sched_cpu_stats).
  */
 #include "kernel/sched/core.h"
 
@@ -39,18 +44,32 @@ void core_init(struct sched_core *core, struct cpu *c)
 	c->sched = &core->sc;
 }
 
-/* Looks at mail that was taken, `n` (or NULL) and what follows it. */
-static void mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
+/* Is it about another vCPU of the current's guest? Most likely sent by it. */
+static bool mail_is_own(const struct sched_core *core, struct mbox_node *n)
+{
+	struct sched_unit *u = core->sc.current;
+
+	return u && n->look == vcpu_look &&
+	       container_of(n, struct vcpu, mail)->guest ==
+		       unit_vcpu(u)->guest;
+}
+
+/* Looks at mail that was taken, `n` (or NULL) and what follows it. True: at
+ * some that the current is not to pay for. */
+static bool mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	struct mbox_node *next;
+	bool others = false;
 
 	for (; n; n = next) {
 		next = mbox_next(n);
+		others |= !mail_is_own(core, n);
 		c->stats.mails++;
 		c->stats.switches--;
 		n->look(c, n, mbox_take(n), now);
 	}
+	return others;
 }
 
 static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -122,7 +141,9 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 {
 	u64 now = arch_ticks();
 
-	charge_current(core, now);
+	/* The others are charged when they are asleep, or off. */
+	if (end != RUN_BLOCK && end != RUN_OFF)
+		charge_current(core, now);
 	switch (end) {
 	case RUN_LOOK:
 		break;
@@ -148,24 +169,22 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 	}
 }
 
-static inline void turn_begin(struct sched_core *core, u64 now)
+/* The current is charged from some moment on already. */
+static inline void turn_begin(struct sched_core *core)
 {
 	u64 until = MIN(core->deadline, core->balance_at);
 
 	if (unlikely(tasks_wait(core)))
 		until = MIN(until, core->guests_until);
 	timer_arm(core, until);
-	core->sc.cpu->turn_since = now;
+	core->sc.cpu->turn_since = core->sc.current->charged_ticks;
 }
 
 /* A turn of the current. */
-static inline void turn(struct sched_core *core, u64 now)
+static inline void turn(struct sched_core *core)
 {
-	struct sched_unit *u = core->sc.current;
-
-	turn_begin(core, now);
-	charge_begin(u, now);
-	turn_end(core, arch_vcpu_run(unit_vcpu(u)));
+	turn_begin(core);
+	turn_end(core, arch_vcpu_run(unit_vcpu(core->sc.current)));
 }
 
 /* A step of a task, if one waits and it isn't the guests' time. The time it
@@ -189,7 +208,9 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 		arch_guest_let_go();
 	task_run_step(core, now);
 	if (u) {
-		unit_runstate(u, RUNSTATE_RUNNING, time_now_ticks());
+		now = time_now_ticks();
+		charge_begin(u, now);
+		unit_runstate(u, RUNSTATE_RUNNING, now);
 		if (unlikely(unit_vcpu(u)->waits))
 			unit_vcpu(u)->waits(unit_vcpu(u), false);
 	}
@@ -203,8 +224,9 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 static __attribute__((noinline)) bool
 look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 {
+	const struct sched_unit *before = core->sc.current;
 	struct cpu *c = core->sc.cpu;
-	bool busy = false, ran = core->sc.current != NULL;
+	bool busy = false;
 
 	if (core->idle_since)
 		idle_end(core, now);
@@ -225,10 +247,7 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	}
 	if (!taken)
 		mail = mbox_take_all(&c->mbox);
-	if (mail) {
-		mail_look(core, mail, now);
-		busy = true;
-	}
+	busy |= mail_look(core, mail, now);
 	if (unlikely(core->polling)) {
 		if (poll_step(core, now))
 			return true;
@@ -249,9 +268,11 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 		return false;
 	}
 	/* Whoever has the CPU already doesn't pay for others' mail. */
-	if (busy && ran)
-		now = arch_ticks();
-	turn(core, now);
+	if (core->sc.current != before)
+		charge_begin(core->sc.current, now);
+	else if (busy)
+		charge_begin(core->sc.current, arch_ticks());
+	turn(core);
 	return true;
 }
 

@@ -49,9 +49,14 @@ struct credit_unit {
 	struct cap_turn cap;
 };
 
+struct credit_here {
+	struct vqueue_group group;
+	struct vtime_here vtime;
+};
+
 struct credit_guest {
 	struct vtime_guest vtime;
-	struct vqueue_group on[]; /* each CPU its own */
+	struct credit_here on[]; /* each CPU its own */
 };
 
 static struct credit_guest *guest_at(struct sched_account *a)
@@ -62,6 +67,12 @@ static struct credit_guest *guest_at(struct sched_account *a)
 static struct credit_guest *guest_of(const struct sched_unit *u)
 {
 	return guest_at(u->account);
+}
+
+static struct credit_here *here(const struct sched_cpu *sc,
+				const struct sched_unit *u)
+{
+	return &guest_of(u)->on[sc->cpu->index];
 }
 
 static struct credit_unit *unit_at(struct vqueue_unit *n)
@@ -90,7 +101,7 @@ static void push(struct sched_cpu *sc, struct credit_unit *cu)
 	struct vqueue_group *g = NULL;
 
 	if (ck_pr_load_32(&cu->unit->account->cap))
-		g = &guest_of(cu->unit)->on[sc->cpu->index];
+		g = &here(sc, cu->unit)->group;
 	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
 					   g));
 }
@@ -128,6 +139,7 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct vqueue_unit *next = vqueue_first(&cc->queue);
 	struct credit_unit *cu = u->part;
 
+	vtime_back(&here(sc, u)->vtime, &cu->vtime);
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
 		   !sc->current && !next, now);
 	if (why == WHY_WOKEN)
@@ -191,6 +203,7 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 			continue;
 		}
 		cu->began_ticks = now;
+		vtime_share(&here(sc, cu->unit)->vtime, &cu->vtime);
 		vtime_turn_begin(&cu->vtime);
 		publish(sc, cu);
 		until = turn_end(cc, cu->unit, ticks, now);
@@ -262,6 +275,7 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_unit *cu = u->part;
 
 	vtime_turn_end(&cc->vtime, &cu->vtime);
+	vtime_leave(&here(sc, u)->vtime, &cu->vtime, u->account);
 	cap_turn_end(&cu->cap, u->account);
 }
 
@@ -311,7 +325,7 @@ static void credit_show(const struct sched_cpu *sc, const struct sched_unit *u,
 
 	if (!cu)
 		return;
-	g = &guest_of(u)->on[sc->cpu->index];
+	g = &here(sc, u)->group;
 	snprintf(buf, len, "lag %ld us%s",
 		 (long)vtime_lag_us(&cc->vtime, &cu->vtime),
 		 ck_pr_load_32(&u->runstate) == RUNSTATE_RUNNABLE &&
@@ -325,7 +339,7 @@ static const struct sched_ops credit_ops = {
 	.cpu_bytes = sizeof(struct credit_cpu),
 	.unit_bytes = sizeof(struct credit_unit),
 	.guest_bytes = sizeof(struct credit_guest),
-	.guest_cpu_bytes = sizeof(struct vqueue_group),
+	.guest_cpu_bytes = sizeof(struct credit_here),
 	.cpu_init = credit_cpu_init,
 	.unit_init = credit_unit_init,
 	.unit_remove = credit_unit_remove,

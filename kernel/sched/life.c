@@ -164,6 +164,9 @@ static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 	if (req & VCPU_REQ_KILL) {
 		u->start = false;
 		unit_off(core, v, now);
+		/* All of its end before that it is over. Pairs with the
+		 * acquire of sched_guest_killed. */
+		ck_pr_fence_release();
 		if (req & REQ_COUNTED)
 			ck_pr_faa_32(&u->account->kills_due, -1u);
 		guest_vcpu_off(v->guest, v);
@@ -291,9 +294,9 @@ void current_block(struct sched_core *core, u64 now)
 	    ck_pr_load_32(&v->requests)) {
 		/* Fails if a waker was faster: RUNNING all the same. */
 		(void)ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_RUNNING);
+		charge_current(core, now);
 		return;
 	}
-	charge_current(core, now);
 	arch_vcpu_save(v);
 	core->loaded = NULL;
 	u->blocked_at_ticks = now;
@@ -308,14 +311,18 @@ void current_block(struct sched_core *core, u64 now)
 		timer_clear(&core->timers, &u->timer);
 		arch_vcpu_load(v);
 		core->loaded = v;
+		charge_current(core, now);
 		return;
 	}
+	core->resched = true;
+	core->last = v;
+	/* Its way to sleep is its own time. */
+	now = arch_ticks();
+	charge_current(core, now);
 	core->sc.current = NULL;
 	core->sc.cpu->current = NULL;
 	if (core->ops->leave)
 		core->ops->leave(&core->sc, u, now);
-	core->resched = true;
-	core->last = v;
 	unit_uncount(core, u, now);
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
 }
@@ -337,6 +344,10 @@ void current_off(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 	struct vcpu *v = unit_vcpu(u);
 
+	arch_vcpu_save(v);
+	core->loaded = NULL;
+	now = arch_ticks();
+	charge_current(core, now);
 	unit_off(core, v, now);
 	guest_vcpu_off(v->guest, v);
 	/* It was started again before it was quite off. */

@@ -36,6 +36,7 @@ struct sched_account {
 	/* Any CPU, atomic: the knobs (kernel/config.h). */
 	u32 weight, cap, priority, slice_us;
 	u64 slice_ticks;
+	u64 slice_vtime; /* that as virtual time, if one vCPU could run alone */
 
 	/* Any CPU, atomic: see account.c. */
 	u64 active;      /* how many of its vCPUs could run, integrated */

@@ -28,7 +28,6 @@ bool poll_begin(struct sched_core *core, u64 now)
 		return false;
 	core->polling = true;
 	core->poll_until = now + u->poll_ticks;
-	core->sc.cpu->turn_since = now;
 	TRACE(POLL, u->trace_id, core->poll_until, 0);
 	return true;
 }

@@ -29,10 +29,20 @@ struct vtime_unit {
 	u64 left_step;
 	bool waited; /* it was in the queue there */
 	bool driven; /* it may not run there any more */
+	u32 heard;   /* vtime_here.sleeps, when it had its part of that lead */
 };
 
 struct vtime_guest {
 	u64 furthest; /* any CPU, atomic: of its units; 0: none */
+};
+
+/* A guest on one CPU, whose owner's it is: the last of its units that went to
+ * sleep there, where it was then, and how many could run, with it. */
+struct vtime_here {
+	const struct vtime_unit *sleeper; /* NULL: it is back. Never followed */
+	u64 at;
+	u32 count;
+	u32 sleeps;
 };
 
 static inline u64 vtime_later(u64 a, u64 b)
@@ -70,16 +80,6 @@ static inline u64 vtime_slice(const struct sched_account *a)
 	return vtime_for_ticks(a, ck_pr_load_64(&a->slice_ticks));
 }
 
-/* Is that no more than a slice, even if nobody else of the guest could run?
- * Without the division; false as well if it is very far. Weights have 31 bits. */
-static inline bool vtime_in_slice(const struct sched_account *a, u64 ahead)
-{
-	u64 slice = ck_pr_load_64(&a->slice_ticks) * (256 * VTIME_PER_TICK);
-
-	return !(ahead >> 40) &&
-	       ahead * (u64)(s32)ck_pr_load_32(&a->weight) <= slice;
-}
-
 /* The unit has run; `active` as in sched_ops.charge. */
 void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
 		  const struct sched_unit *u, u64 active);
@@ -97,6 +97,34 @@ static inline void vtime_turn_begin(struct vtime_unit *vu)
 }
 
 void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu);
+
+/* The unit leaves the CPU: for now, or (then vtime_back comes) to be queued. */
+static inline void vtime_leave(struct vtime_here *h, const struct vtime_unit *vu,
+			       const struct sched_account *a)
+{
+	h->sleeper = vu;
+	h->at = vu->at;
+	h->count = account_runnable(a);
+	h->sleeps++;
+}
+
+static inline void vtime_back(struct vtime_here *h, const struct vtime_unit *vu)
+{
+	if (h->sleeper == vu)
+		h->sleeper = NULL;
+}
+
+/* It waited while that one ran, and is picked: takes its part of the lead. */
+static inline void vtime_share(const struct vtime_here *h, struct vtime_unit *vu)
+{
+	s64 lead = (s64)(h->at - vu->at);
+
+	if (!h->sleeper || vu->heard == h->sleeps)
+		return;
+	vu->heard = h->sleeps;
+	if (lead > 0 && h->count > 1)
+		vu->at += (u64)lead / h->count;
+}
 
 /* The unit is no longer this CPU's. */
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);
@@ -131,7 +159,8 @@ static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 		     now - vc->empty_since >= vc->claim_ticks))
 		return false;
 	if (likely(used && (s64)(used - at) > 0)) {
-		if (unlikely(!vtime_in_slice(a, used - at)))
+		/* A slice is no less, whoever else of the guest can run. */
+		if (unlikely(used - at > ck_pr_load_64(&a->slice_vtime)))
 			used = vtime_earlier(used, at + vtime_slice(a));
 		at = used;
 	}

@@ -10,10 +10,10 @@
  *     trace:1:...
  *     trace-end 2
  *
- * A line has its number, so that the tool can say what is missing. Records are
- * copied while their CPUs go on recording, so the file may have several pieces
- * of a CPU, each with the number of its first record; what is recorded after
- * the command began is not in it.
+ * With -j each of them is an object. A line has its number, so that the tool
+ * can say what is missing. Records are copied while their CPUs go on recording,
+ * so the file may have several pieces of a CPU, each with the number of its
+ * first record; what is recorded after the command began is not in it.
  */
 #include "kernel/shell/cmd.h"
 
@@ -151,12 +151,17 @@ static bool option(struct cmd_run *run, const char *arg, const char *value,
 	return true;
 }
 
-/* Waits until all CPUs have come to it. */
+static void status_json(struct cmd_run *run);
+
+/* Waits until all CPUs have come to it; with -j it says what is so now. */
 static enum cmd_next settle(struct cmd_run *run)
 {
 	run->stage = 1;
-	if (!tracer_changing())
+	if (!tracer_changing()) {
+		if (run->json)
+			status_json(run);
 		return CMD_DONE;
+	}
 	run->wake_ticks = cmd_in_ms(run, 1);
 	return CMD_WAIT;
 }
@@ -229,10 +234,12 @@ static const char *event_name(u32 number)
 	return NULL;
 }
 
-static void status_json(struct cmd_run *run, const struct tracer_status *s)
+static void status_json(struct cmd_run *run)
 {
+	struct tracer_status status, *s = &status;
 	struct json j;
 
+	tracer_status(s);
 	json_open(&j, run->out, "trace");
 	json_bool(&j, "on", s->mask & TRACE_ALL);
 	json_array(&j, "classes");
@@ -251,10 +258,12 @@ static void status_json(struct cmd_run *run, const struct tracer_status *s)
 	json_close(&j);
 }
 
-static void status_text(struct cmd_run *run, const struct tracer_status *s)
+static void status_text(struct cmd_run *run)
 {
+	struct tracer_status status, *s = &status;
 	char mask[128];
 
+	tracer_status(s);
 	mask_show(s->mask & TRACE_ALL, mask, sizeof(mask));
 	out_fmt(run->out, "recording %s%s; %lu KiB on each CPU, the %s "
 		"records are kept; statistics %s\n", mask,
@@ -295,7 +304,6 @@ static void status_cpu(struct cmd_run *run, u32 cpu,
 static enum cmd_next trace_status(struct cmd_run *run)
 {
 	u32 cpu = run->stage++;
-	struct tracer_status s;
 
 	if (cpu) {
 		const struct trace_ring *r;
@@ -306,11 +314,10 @@ static enum cmd_next trace_status(struct cmd_run *run)
 		status_cpu(run, cpu - 1, r);
 		return CMD_MORE;
 	}
-	tracer_status(&s);
 	if (run->json)
-		status_json(run, &s);
+		status_json(run);
 	else
-		status_text(run, &s);
+		status_text(run);
 	return CMD_MORE;
 }
 
@@ -352,6 +359,20 @@ static void base64(const u8 *in, size_t n, char *out)
 	*out = '\0';
 }
 
+static void line(struct cmd_run *run, u64 number, const char *text)
+{
+	struct json j;
+
+	if (!run->json) {
+		out_fmt(run->out, "trace:%lx:%s\n", number, text);
+		return;
+	}
+	json_open(&j, run->out, "trace_line");
+	json_u64(&j, "line", number);
+	json_str(&j, "base64", text);
+	json_close(&j);
+}
+
 /* Full lines, or with `all` what is left as well. */
 static void lines(struct cmd_run *run, struct dump *d, bool all)
 {
@@ -362,7 +383,7 @@ static void lines(struct cmd_run *run, struct dump *d, bool all)
 		size_t n = MIN(LINE_BYTES, d->len - at);
 
 		base64(d->bytes + at, n, text);
-		out_fmt(run->out, "trace:%lx:%s\n", d->lines++, text);
+		line(run, d->lines++, text);
 		at += n;
 	}
 	memmove(d->bytes, d->bytes + at, d->len - at);
@@ -372,10 +393,16 @@ static void lines(struct cmd_run *run, struct dump *d, bool all)
 static void dump_begin(struct cmd_run *run, struct dump *d)
 {
 	struct trace_file f;
+	struct json j;
 
 	tracer_file(&f);
 	d->names = f.names;
-	out_str(run->out, "trace-begin\n");
+	if (run->json) {
+		json_open(&j, run->out, "trace_begin");
+		json_close(&j);
+	} else {
+		out_str(run->out, "trace-begin\n");
+	}
 	add(d, &f, sizeof(f));
 }
 
@@ -404,8 +431,16 @@ static bool dump_piece(struct dump *d, const struct trace_ring *r)
 
 static enum cmd_next dump_end(struct cmd_run *run, struct dump *d)
 {
+	struct json j;
+
 	lines(run, d, true);
-	out_fmt(run->out, "trace-end %lx\n", d->lines);
+	if (!run->json) {
+		out_fmt(run->out, "trace-end %lx\n", d->lines);
+		return CMD_DONE;
+	}
+	json_open(&j, run->out, "trace_end");
+	json_u64(&j, "lines", d->lines);
+	json_close(&j);
 	return CMD_DONE;
 }
 
@@ -457,11 +492,13 @@ const struct cmd cmd_trace_table[] = {
 	 .arg = {ARG_WORD, ARG_WORD},
 	 .words = "all|exit|call|device|memory|virq|sched|bell|timer|policy|"
 		  "life|size=|mode=flight|mode=fill|stop=|after=|late=",
+	 .json = true,
 	 .step = trace_start},
 	{.noun = "trace",
 	 .verb = "off",
 	 .args = "",
 	 .help = "record nothing more; what was recorded stays",
+	 .json = true,
 	 .step = trace_stop},
 	{.noun = "trace",
 	 .verb = "mask",
@@ -472,6 +509,7 @@ const struct cmd cmd_trace_table[] = {
 	 .arg = {ARG_WORD, ARG_WORD},
 	 .words = "all|exit|call|device|memory|virq|sched|bell|timer|policy|"
 		  "life",
+	 .json = true,
 	 .step = trace_mask},
 	{.noun = "trace",
 	 .verb = "status",
@@ -483,6 +521,7 @@ const struct cmd cmd_trace_table[] = {
 	 .verb = "dump",
 	 .args = "",
 	 .help = "print the records, for tools/trace to read from a log",
+	 .json = true,
 	 .step = trace_dump},
 	{.noun = NULL},
 };

@@ -121,6 +121,7 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 	u64 wake;
 	enum cmd_next next;
 
+	con->view.payer = NULL;
 	if (con->view.attached && view_raw(&con->view))
 		return true;
 	next = shell_step(&con->shell, now, &wake);
@@ -141,6 +142,8 @@ static bool produce(struct console *con, u64 now, u64 *wake_ticks)
 
 static void end_ask(u64 wish)
 {
+	/* The log's lines before the wish. Pairs with console_step. */
+	ck_pr_fence_release();
 	ck_pr_cas_64(&end_wish, 0, wish);
 	console_wake();
 }
@@ -161,14 +164,14 @@ bool console_ending(void)
 }
 
 /* The machine ends when all is out, or when that takes too long. */
-static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
+static void end_look(struct console *con, u64 wish, u64 now, bool quiet,
+		     u64 *wake_ticks)
 {
-	u64 wish = ck_pr_load_64(&end_wish);
-
 	if (likely(!wish))
 		return;
 	if (con->end_ticks == TIME_NEVER)
 		con->end_ticks = in_ms(now, END_WAIT_MS);
+	con->view.unpaced = true;
 	if ((!quiet || con->view.count) && now < con->end_ticks) {
 		*wake_ticks = MIN(*wake_ticks, con->end_ticks);
 		return;
@@ -185,19 +188,26 @@ static void end_look(struct console *con, u64 now, bool quiet, u64 *wake_ticks)
 
 bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 {
-	u64 stop = now + us_to_ticks(STEP_US);
+	u64 stop = now + us_to_ticks(STEP_US), before;
+	u64 wish = ck_pr_load_64(&end_wish);
 	bool more = true, full = false;
 
+	/* What was said before the end was asked for is looked for after: the
+	 * last lines of the log may come while this runs. */
+	ck_pr_fence_acquire();
 	*wake_ticks = TIME_NEVER;
 	do {
 		bool key = device_read(con);
+
+		before = now;
 
 		if (con->q.len < OUT_LOW_BYTES)
 			more = produce(con, now, wake_ticks) || key;
 		full = !device_write(con);
 		now = time_now_ticks();
+		view_spent(&con->view, now - before);
 	} while ((more || con->q.len) && !full && now < stop);
-	end_look(con, now, !more && !con->q.len, wake_ticks);
+	end_look(con, wish, now, !more && !con->q.len, wake_ticks);
 	if (full && con->q.len) {
 		*wake_ticks = MIN(*wake_ticks, now + us_to_ticks(RETRY_US));
 		return false;

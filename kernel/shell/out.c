@@ -152,7 +152,7 @@ void outq_fini(struct outq *q)
 
 size_t outq_peek(const struct outq *q, const char **s)
 {
-	*s = q->buf + q->head;
+	*s = q->len ? q->buf + q->head : NULL;
 	return MIN(q->len, q->cap - q->head);
 }
 

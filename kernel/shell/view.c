@@ -11,6 +11,9 @@
  *
  * A round takes one line of each console in turn, so a guest that floods gets
  * as many lines on the screen as its neighbours and loses the rest of its own.
+ * Nor does it get what it likes of the CPU on which they are shown, which is no
+ * guest's time: after a good burst its lines come at a pace (VIEW_PACE), and
+ * more of them are lost. A guest that one is attached to isn't held back.
  * A line is read when its end is there; one that doesn't end (a prompt) is
  * shown after a moment, and what comes later begins a new one.
  *
@@ -163,6 +166,36 @@ static void view_lost(struct view *v, struct gcons *c, u64 lost_bytes)
 			c->name, lost_bytes);
 }
 
+/* ---- at a pace ---- */
+
+/* False: it has used up what its lines may take; *due_ticks is when it has
+ * enough again. */
+static bool pace_allows(struct gcons *c, u64 now_ticks, u64 *due_ticks)
+{
+	s64 most = (s64)us_to_ticks(VIEW_BURST_MS * 1000) * VIEW_PACE;
+	s64 piece = (s64)us_to_ticks(VIEW_PIECE_US) * VIEW_PACE;
+
+	if (!c->pace_ticks)
+		c->allowance = most;
+	else
+		c->allowance = MIN(
+			most, c->allowance + (s64)(now_ticks - c->pace_ticks));
+	c->pace_ticks = now_ticks;
+	if (c->allowance >= (c->paced ? piece : 0)) {
+		c->paced = false;
+		return true;
+	}
+	c->paced = true;
+	*due_ticks = now_ticks + (u64)(piece - c->allowance);
+	return false;
+}
+
+void view_spent(struct view *v, u64 ticks)
+{
+	if (v->payer)
+		v->payer->allowance -= (s64)ticks * VIEW_PACE;
+}
+
 enum view_did {
 	VIEW_NOTHING, /* all of it has been shown */
 	VIEW_LATER,   /* a line without an end, not due yet */
@@ -179,6 +212,12 @@ static enum view_did view_one(struct view *v, struct gcons *c, u64 now_ticks,
 
 	if (!c->watched)
 		return VIEW_NOTHING;
+	/* It stays dirty: no need to be told of more. */
+	if (!pace_allows(c, now_ticks, due_ticks) && !v->unpaced &&
+	    !gcons_orphaned(c))
+		return VIEW_LATER;
+	/* For a look that shows nothing as well: a byte at a time, each tells. */
+	v->payer = c;
 	n = gcons_peek(c, &at, buf, sizeof(buf), &lost_bytes, &head);
 	if (!n) {
 		c->shown_line = at;
@@ -217,6 +256,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 	struct gcons *c;
 	u32 fresh;
 
+	v->payer = NULL;
 	for (fresh = 0; fresh < STEP_CONSOLES; fresh++) {
 		c = gcons_next_dirty();
 		if (!c)
@@ -230,6 +270,7 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 		c = active_take(v);
 		switch (view_one(v, c, now_ticks, &due_ticks)) {
 		case VIEW_NOTHING:
+			v->payer = NULL;
 			gcons_put(c);
 			continue;
 		case VIEW_LATER:
@@ -240,6 +281,8 @@ bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks)
 			break;
 		}
 		active_add(v, c);
+		if (v->payer)
+			break;
 	}
 	if (v->round_left || v->round_more || fresh == STEP_CONSOLES)
 		return true;

@@ -15,6 +15,15 @@
 /* A line without an end is shown after this long. */
 #define VIEW_PARTIAL_MS 300
 
+/*
+ * Showing a guest's lines may take one VIEW_PACE-th of a CPU's time, beside
+ * VIEW_BURST_MS that it can have at once. Once used up it waits until it has
+ * VIEW_PIECE_US.
+ */
+#define VIEW_PACE     200
+#define VIEW_BURST_MS 1000
+#define VIEW_PIECE_US 1000
+
 struct view {
 	struct outq *q;
 	struct line *line;	     /* hidden before anything is shown */
@@ -25,6 +34,8 @@ struct view {
 	u64 round_due_ticks;	     /* when the first of them is due */
 	struct gcons *attached;
 	bool escapes; /* the attached one has sent escape sequences */
+	struct gcons *payer; /* whose output was looked at last, or NULL */
+	bool unpaced;	/* the machine ends: show what there is */
 };
 
 void view_init(struct view *v, struct outq *q, struct line *line);
@@ -44,6 +55,9 @@ void view_line(struct out *o, const char *name, const char *s, size_t n);
  */
 void view_watch(struct view *v, struct gcons *c, bool on);
 bool view_lines(struct view *v, u64 now_ticks, u64 *wake_ticks);
+
+/* What has been done since view_lines took so long: `payer` pays for it. */
+void view_spent(struct view *v, u64 ticks);
 
 /*
  * Attached: everything since the last time is shown again as it was written,

@@ -265,6 +265,7 @@ def afternoon(t):
     t.check(rows and all(row[0] == policy for row in rows), f"rows: {rows}")
     simulated(t, tree, policy, sim)
     reported(t, tree, policy, folder)
+    shrunk(t, tree, policy, source)
     shutil.rmtree(tree)
 
 
@@ -274,8 +275,31 @@ def simulated(t, tree, policy, sim):
                tree)
     t.check(f"{policy} on 1 CPUs: 11.000 s simulated" in said, said)
     said = run(t, [sim[1], "--steps", "20000"], tree)
-    t.check(re.search(rf"^ok \d+ - \w*{policy}\b", said, re.M),
+    t.check(re.search(rf"^ok \d+ - {policy}_keeps_its_promises", said, re.M),
             f"no promise of {policy}: {said}")
+
+
+def shrunk(t, tree, policy, source):
+    """A policy that sometimes doesn't see who waits is found out, by a case that
+    has been made small, is printed with its seed, and fails again."""
+    path = tree / "kernel" / "sched" / f"{policy}.c"
+    faulty = source.replace("\tif (!l)\n", "\tif (!l || now % 5 == 0)\n")
+    t.check(faulty != source, "the document's pick() has changed")
+    path.write_text(faulty)
+    props = "build/sim/rouse-props"
+    run(t, ["make", "JOBS=2", "SETUP=0", props], tree)
+    said = run(t, [props, "--steps", "2000"], tree, 1)
+    found = re.search(rf"^not ok \d+ - {policy}_keeps_its_promises\n"
+                      r"# seed (\d+): .*\n# made smaller:\n# .*\n"
+                      r"((?:# (?:case|after) .*\n)+)", said, re.M)
+    t.check(found, f"no case of {policy}: {said}")
+    case = re.sub("^# ", "", found[2], flags=re.M)
+    t.check(f"policy {policy} " in case and f"seed {found[1]}\n" in case, case)
+    t.check(case.count("\n") <= 10 and " guests 1 " in case,
+            f"it is not small: {case}")
+    (t.folder / "failed.case").write_text(case)
+    run(t, [props, "--case", t.folder / "failed.case"], tree, 1)
+    path.write_text(source)
 
 
 def reported(t, tree, policy, folder):

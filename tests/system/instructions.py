@@ -10,7 +10,7 @@ import sys
 from harness import TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
-from meter import guard  # noqa: E402
+from meter import guard, scaling  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, Run  # noqa: E402
 
@@ -24,6 +24,10 @@ def tests(full):
                  timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
                  timeout=120),
+            *[Case(f"wakes_and_picks_hardly_grow_with_the_vcpus,{policy}",
+                   growth, policy=policy, timeout=900 if full else 300,
+                   sizes=(4, 128, 2000) if full else (4, 128))
+              for policy in scaling.policies()],
             Case("code_of_known_length_counts_exactly_that", known),
             Case("markers_in_a_wrong_order_are_told", broken)]
 
@@ -48,6 +52,21 @@ def slow(t):
         t.check(usual < now < usual + 400,
                 f"{name} takes {now} instructions without the quick path, "
                 f"{usual} with it")
+
+
+# Instructions more for each doubling. Aimed at are 15, where order is kept.
+MOST = 25
+
+
+def growth(t):
+    policy = t.args["policy"]
+    lines = scaling.lines_of({(policy, n): scaling.measure(policy, n)
+                              for n in t.args["sizes"]})
+    t.equal(sorted({line[2] for line in lines}), ["pick", "wake"], "rows")
+    for _, vcpus, row, _, median, _, percent, more in lines:
+        t.check(abs(percent - 100) <= scaling.LEVEL_PERCENT or more <= MOST,
+                f"{row} takes {median} instructions with {vcpus} vCPUs on the "
+                f"hart, {percent} % of what it does with {t.args['sizes'][0]}")
 
 
 def known(t):

@@ -234,6 +234,7 @@ def crashes(t):
     m.expect("^rouse> ")
     shell = Shell(m)
     shell.quiet()
+    shell.run("trace on call,memory size=16")
     before = free_memory(shell)["free_bytes"]
     create_small(shell, ["s0", "s1", "s2", "s3"])
     cost = (before - free_memory(shell)["free_bytes"]) // 4
@@ -261,6 +262,11 @@ def crashes(t):
     t.check(re.search(r"v: vCPU \d+ can't go on at pc 0x[0-9a-f]+: no host "
                       r"memory left for address 0x[0-9a-f]+\n", m.text),
             "no reason is given")
+    # Nor is what led to it missing.
+    t.check(re.search(r"no host memory left for address (0x[0-9a-f]+)\n(?:.*"
+                      r"error: v:   \d+\.\d{6} \w+ .*\n){1,7}.*error: v:   "
+                      r"\d+\.\d{6} PAGE_FAULT address_hex=\1 ", m.text),
+            "the last records are not told")
     shell.run("set v on-crash=restart; guest start v")
     for _ in range(2):
         m.expect(r"v: crashed, status 1; starts again\n", 60)

@@ -13,13 +13,19 @@ therefore, and shares of those who never sleep on two.
 import json
 import re
 import subprocess
+import sys
 
 import matrix
 from fairness import LISTS, SHIFT, Between, counted, readings
 from harness import Case, TOP
 from labs import guest, heard, lab
+from trace import Run
+
+sys.path.insert(0, str(TOP / "tools"))
+from tracelib import form, model  # noqa: E402
 
 SIM = TOP / "build" / "sim" / "rouse-sim"
+REPLAY = TOP / "bench" / "sim" / "replay"
 SLICE_US = 10000
 WARMUP_S, WINDOW_S = 3, 6
 
@@ -85,9 +91,13 @@ def in_simulation(t, guests, smp):
     for n, (w, v, knobs) in guests.items():
         words = "".join(f" {k}={value}" for k, value in knobs.items())
         text += f"guest {n} vcpus={v} {WORK[w][1]}{words}\n"
+    return simulate(t, text, t.args["policy"])
+
+
+def simulate(t, text, policy):
     scenario, result = t.folder / "lab.sim", t.folder / "result.json"
     scenario.write_text(text)
-    subprocess.run([SIM, "--policy", t.args["policy"], "--quiet", "--set",
+    subprocess.run([SIM, "--policy", policy, "--quiet", "--set",
                     f"ns_per_instruction={2 ** SHIFT}", "--json", result,
                     scenario], cwd=TOP, check=True, timeout=60)
     rows = json.loads(result.read_text())
@@ -124,12 +134,67 @@ def agree(t):
                 f"{n}'s waits:\n{both}")
 
 
+# --- what another policy would have done ------------------------------------
+
+RECORDED = {"nap": ("nap", {"priority": 200}), "brief": ("brief",
+                                                         {"priority": 150}),
+            "hog": ("hog", {}), "hog2": ("hog", {})}
+
+
+def recorded(t, policy):
+    """A run in QEMU: {guest: (share, mean wait in us)} by its trace, and the
+    trace in a file."""
+    guests = [guest(n, "shares", autostart=False, **knobs,
+                    bootargs=WORK[w][0] + " ms=100000000")
+              for n, (w, knobs) in RECORDED.items()]
+    trace = Run(t, guests, [
+        "trace on sched,life size=4096", f"guest start {' '.join(RECORDED)}",
+        "sleep 5", "trace off"], policy, 1).trace
+    t.equal([(c.first, c.lost) for c in trace.cpus], [(0, 0)], "records missing")
+    path = t.folder / f"{policy}.trace"
+    form.write(trace, path)
+    told, out = model.Model(trace), {}
+    for vcpu, (_, sums) in told.sums().items():
+        waits = [w.ran - w.woken for w in told.waits if w.vcpu == vcpu]
+        out[trace.names[vcpu].guest] = (
+            100 * sums.get(model.RUNNING, 0) / (told.end - told.begin),
+            trace.ns(sum(waits)) / len(waits) / 1000 if waits else 0)
+    return out, path
+
+
+def replayed(t):
+    """What was recorded under one policy is run again, under it and under
+    another one. The same work is done; who waits for how long is what that
+    policy does."""
+    knobs = [f"{n}:" + ",".join(f"{k}={v}" for k, v in some.items())
+             for n, (_, some) in RECORDED.items() if some]
+    real, path = recorded(t, t.args["policy"])
+    other, _ = recorded(t, t.args["other"])
+    t.check(real["nap"][1] > SLICE_US + other["nap"][1],
+            f"the two policies do the same: {real}, {other}")
+    text = subprocess.run(
+        [REPLAY, *(w for k in knobs for w in ("--knobs", k)), path],
+        check=True, text=True, stdout=subprocess.PIPE, timeout=60).stdout
+    for policy, was in ((t.args["policy"], real), (t.args["other"], other)):
+        got = simulate(t, text, policy)
+        for n, (_, wait) in was.items():
+            # Who never sleeps waits for its start only.
+            late = abs(got[n][1] - wait) if wait else 0
+            t.check(abs(got[n][0] - real[n][0]) <= 2 and late <= SLICE_US,
+                    f"{policy}: {n}: {real[n][0]:.2f} % of work and waits of "
+                    f"{wait:.0f} us, replayed {got[n][0]:.2f} % and "
+                    f"{got[n][1]:.0f} us")
+
+
 def tests(full):
     # Where a policy that doesn't level CPUs puts the last of several vCPUs is
     # a matter of who was first.
     rows = [(name, 1) for name in LABS] + [("weights", 2), ("caps", 2)]
     quick = {("sleepers", 1), ("weights", 2)}
-    return [Case(f"{name}_on_{smp}_harts_are_as_simulated,{p}", agree, lab=name,
+    return [Case("a_recorded_run_tells_what_another_policy_would_have_done",
+                 replayed, policy="rr", other="fp", shift=SHIFT,
+                 timeout=400)] + \
+           [Case(f"{name}_on_{smp}_harts_are_as_simulated,{p}", agree, lab=name,
                  smp=smp, policy=p, timeout=400)
             for p in matrix.policies() for name, smp in rows
             if (full or (name, smp) in quick)

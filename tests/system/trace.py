@@ -218,15 +218,17 @@ def console(t):
     """`trace dump` and the machine's memory say the same."""
     # 512 records a CPU, so that the oldest are overwritten.
     run = Run(t, [pingpong(100)], ["trace on size=16", *ONCE, "trace off",
-                                   "trace dump"])
-    by_console = capture.from_console(run.m.text)
-    for a, b in zip(run.trace.cpus, by_console.cpus):
-        t.check(a.first > 0 and len(a.records) > 500, "nothing overwritten")
-        t.equal((b.first, b.lost, b.records), (a.first, a.lost, a.records),
-                f"CPU {a.cpu}")
-    t.equal(by_console.names, run.trace.names, "names")
+                                   "trace dump", "trace dump -j"])
+    as_text, begin, as_json = run.m.text.partition('{"type":"trace_begin"')
+    for what, text in (("text", as_text), ("-j", begin + as_json)):
+        by_console = capture.from_console(text)
+        for a, b in zip(run.trace.cpus, by_console.cpus):
+            t.check(a.first > 0 and len(a.records) > 500, "nothing overwritten")
+            t.equal((b.first, b.lost, b.records), (a.first, a.lost, a.records),
+                    f"CPU {a.cpu}, {what}")
+        t.equal(by_console.names, run.trace.names, f"names, {what}")
     # A line that got lost is told.
-    text = re.sub(r"^trace:5:.*\n", "", run.m.text, flags=re.M)
+    text = re.sub(r"^trace:5:.*\n", "", as_text, flags=re.M)
     try:
         capture.from_console(text, "log")
         t.check(False, "a line was missing and nobody said so")

@@ -551,11 +551,53 @@ static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
 	fake_halt();
 }
 
+/* Works, wakes its neighbour in arg[2] in the middle of it, goes to sleep. */
+static enum run_end act_wake_other(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = f->arg[0];
+	f->deadline = TIME_NEVER;
+	f->arg[3] ^= 1;
+	if (!f->arg[3])
+		return RUN_BLOCK;
+	virq_raise((struct vcpu *)(uintptr_t)f->arg[2], VIRQ_SOFT);
+	return RUN_LOOK;
+}
+
+static void vcpus_that_wake_each_other_have_one_guests_share(void **state)
+{
+	(void)state;
+	for (u64 us = 20; us <= 2000; us *= 10) {
+		u64 was;
+
+		boot(1);
+		make(2, 256, 0, 0);
+		make(1, 256, 0, 0);
+		for (u32 i = 0; i < 2; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(guests[0], i);
+
+			f->act = act_wake_other;
+			f->left = f->arg[0] = us * FAKE_US;
+			f->arg[2] = (uintptr_t)guests[0]->g.vcpu[!i];
+		}
+		fake_guest_start(guests[0]);
+		fake_guest_start(guests[1]);
+		fake_run_for(200 * FAKE_MS);
+		was = fake_guest_ran(guests[1]);
+		fake_run_for(10000 * FAKE_MS);
+		expect("wake each other", 1, fake_guest_ran(guests[1]) - was,
+		       10000 * FAKE_MS, 500, 20);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
+		cmocka_unit_test(
+			vcpus_that_wake_each_other_have_one_guests_share),
 		cmocka_unit_test(
 			three_equal_hogs_get_two_thirds_of_two_cpus_each),
 		cmocka_unit_test(
@@ -580,6 +622,8 @@ int main(void)
 		cmocka_unit_test(shares_hold_when_guests_come_and_go),
 		cmocka_unit_test(a_cpu_that_idled_for_long_shares_at_once),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
+		cmocka_unit_test(
+			vcpus_that_wake_each_other_have_one_guests_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

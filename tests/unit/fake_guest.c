@@ -442,7 +442,14 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 int guest_fdt_write(void *buf, size_t bytes, const struct guest_fdt_args *args)
 {
 	memcpy(w.seed, args->rng_seed, sizeof(w.seed));
+	w.trees++;
 	return fdt_create_empty_tree(buf, (int)bytes);
+}
+
+int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+{
+	memcpy(w.seed, rng_seed, sizeof(w.seed));
+	return 0;
 }
 
 int guest_fdt_fixup(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,

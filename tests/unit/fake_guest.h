@@ -55,6 +55,7 @@ struct fake_guests {
 	const char *rival; /* is made while another one is being made */
 
 	u32 unmaps, emul_resets, arch_resets, starts, kills, loads, params;
+	u32 trees; /* written, not only given another seed */
 	u32 pauses, resumes, moves;
 	bool end_first; /* before the first FOLLOW is posted */
 	u64 entry, arg;

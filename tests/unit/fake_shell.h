@@ -29,7 +29,7 @@
 struct paper {
 	struct out out;
 	char *text;
-	size_t len;
+	size_t len, room;
 };
 
 void paper_init(struct paper *p);
@@ -67,6 +67,7 @@ void fake_keys(const char *s);	/* to be read by arch_console_read */
 extern u32 fake_wakes;	    /* of the console's task */
 extern u64 fake_wake_ticks; /* task_wake_at */
 extern jmp_buf fake_end;    /* where poweroff and reboot go */
+extern bool fake_panic_ends; /* panic, too; else it ends the test */
 extern u32 fake_end_status;
 extern bool fake_no_reboot; /* the machine has no way to */
 

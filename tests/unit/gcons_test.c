@@ -302,6 +302,58 @@ static void a_flood_leaves_the_neighbour_its_lines(void **state)
 	assert_int_equal(mine, 200);
 }
 
+static void a_flood_gets_a_burst_and_then_its_pace(void **state)
+{
+	u64 us = us_to_ticks(1000) / 1000, now = us, begun = now, due = 0;
+	u32 lines = 0;
+
+	/* A line takes a CPU 100 us. Ten seconds of it. */
+	while (now < begun + 10000000 * us) {
+		put(a, "flood\n");
+		view_lines(&v, now, &due);
+		if (v.payer) {
+			assert_string_equal(shown(), "[a] flood\r\n");
+			lines++;
+			now += 100 * us;
+			view_spent(&v, 100 * us);
+			continue;
+		}
+		/* Who has something to say meanwhile says it. */
+		put(b, "me too\n");
+		view_lines(&v, now, &due);
+		assert_ptr_equal(v.payer, b->console);
+		assert_string_equal(shown(), "[b] me too\r\n");
+		due = look(now);
+		assert_in_range(due, now + 1, now + 1000000 * us);
+		now = due;
+	}
+	/* A second's worth at once, and a pace-th of what time there was. */
+	assert_in_range(lines, 10000, 10000 + 10000000 / 100 / VIEW_PACE + 10);
+	/* At the end all is shown that is left. */
+	v.unpaced = true;
+	now++;
+	look(now);
+	put(a, "last words\n");
+	look(now);
+	assert_true(strstr(shown(), "[a] last words"));
+}
+
+static void looks_at_a_line_without_end_are_paid_for(void **state)
+{
+	u64 us = us_to_ticks(1000) / 1000, now = us, due;
+	u32 looks = 0;
+
+	/* Each byte tells the console, which takes 20 us to see that the line
+	 * isn't complete. For three seconds of a second's worth. */
+	for (; now < 3000000 * us; now += 20 * us) {
+		put(a, "x");
+		view_lines(&v, now, &due);
+		looks += v.payer != NULL;
+		view_spent(&v, 20 * us);
+	}
+	assert_in_range(looks, 50000, 51000);
+}
+
 static void all_of_many_guests_are_shown(void **state)
 {
 	struct guest *g;
@@ -563,6 +615,8 @@ int main(void)
 		T(no_byte_of_any_line_can_move_the_cursor),
 		T(a_long_line_comes_in_pieces),
 		T(a_flood_leaves_the_neighbour_its_lines),
+		T(a_flood_gets_a_burst_and_then_its_pace),
+		T(looks_at_a_line_without_end_are_paid_for),
 		T(all_of_many_guests_are_shown),
 		T(lost_lines_are_said),
 		T(attaching_replays_what_came_meanwhile),

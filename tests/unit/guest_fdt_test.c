@@ -564,6 +564,25 @@ static void a_tree_at_an_odd_address_is_checked_on_a_copy(void **state)
 	free(dtb);
 }
 
+static void a_tree_gets_another_seed_and_stays_as_it_is(void **state)
+{
+	u8 other[sizeof(seed)];
+	u64 buf[2048], was[2048];
+
+	memset(other, 0x5a, sizeof(other));
+	assert_int_equal(guest_fdt_write(buf, sizeof(buf), &args), 0);
+	memcpy(was, buf, sizeof(was));
+	assert_int_equal(guest_fdt_reseed(buf, other, sizeof(other)), 0);
+	has_prop(buf, "/chosen", "rng-seed", other, sizeof(other));
+	assert_int_equal(guest_fdt_reseed(buf, seed, sizeof(seed)), 0);
+	assert_memory_equal(buf, was, fdt_totalsize(buf));
+	assert_int_equal(guest_fdt_reseed(buf, seed, sizeof(seed) - 1),
+			 -EINVAL);
+	args.rng_seed = NULL;
+	assert_int_equal(guest_fdt_write(buf, sizeof(buf), &args), 0);
+	assert_int_equal(guest_fdt_reseed(buf, other, sizeof(other)), -EINVAL);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
 
 int main(void)
@@ -575,6 +594,7 @@ int main(void)
 		TEST(the_plic_has_an_absent_m_and_an_s_context_per_vcpu),
 		TEST(chosen_says_what_was_handed_over),
 		TEST(what_is_not_there_is_not_mentioned),
+		TEST(a_tree_gets_another_seed_and_stays_as_it_is),
 		TEST(a_syscon_gets_poweroff_and_reboot),
 		TEST(phandles_are_unique),
 		TEST(dtc_has_nothing_to_complain_of),

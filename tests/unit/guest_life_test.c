@@ -11,15 +11,11 @@
 static void hart_0_starts_where_the_plan_says(void **state)
 {
 	struct guest *g;
-	u64 bytes;
 
 	begin(false);
 	g = create(config("one"));
-	bytes = obj_live_bytes();
 	assert_int_equal(guest_start(g), 0);
 	run_all();
-	/* The loader and its tree are gone. */
-	assert_int_equal(obj_live_bytes(), bytes);
 	assert_int_equal(w.starts, 1);
 	assert_int_equal(w.entry, ENTRY);
 	assert_int_equal(w.arg, TREE);
@@ -27,6 +23,60 @@ static void hart_0_starts_where_the_plan_says(void **state)
 	assert_int_equal(w.emul_resets, 1);
 	assert_int_equal(w.arch_resets, 1);
 	end();
+}
+
+static void the_tree_is_written_once_for_all_in_a_row(void **state)
+{
+	struct guest *g;
+	u64 bytes;
+
+	begin(false);
+	g = create(config("one"));
+	bytes = obj_live_bytes();
+	for (u32 n = 1; n <= 2; n++) {
+		assert_int_equal(guest_start(g), 0);
+		run_all();
+		for (u32 i = 0; i < 3; i++) {
+			guest_end(g, EVENT_REBOOT, 0);
+			run_all();
+		}
+		assert_int_equal(w.trees, n);
+		assert_int_equal(w.loads, 4 * n);
+		/* Stopped, it may get other knobs, and has no tree. */
+		guest_end(g, EVENT_STOP, 0);
+		run_all();
+		assert_int_equal(obj_live_bytes(), bytes);
+	}
+	end();
+}
+
+static void one_that_is_about_to_start_again_can_be_stopped(void **state)
+{
+	/* In the middle of its end, and in each step of the start after it. */
+	for (u32 steps = 0; steps < 30; steps++) {
+		struct guest *g;
+		u32 loads;
+
+		begin(false);
+		g = running("one");
+		guest_end(g, EVENT_REBOOT, 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		assert_int_equal(guest_stop(g), 0);
+		loads = w.loads;
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		assert_int_equal(g->last_event, EVENT_STOP);
+		assert_int_equal(w.loads, loads);
+		assert_int_equal(guest_stop(g), -EBUSY);
+		/* That was for this life. */
+		assert_int_equal(guest_start(g), 0);
+		run_all();
+		guest_end(g, EVENT_REBOOT, 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+		end();
+	}
 }
 
 static void poweroff_stops_and_keeps_the_status(void **state)
@@ -426,6 +476,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
+		T(the_tree_is_written_once_for_all_in_a_row),
+		T(one_that_is_about_to_start_again_can_be_stopped),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
 		T(nothing_is_done_before_all_kills_are_asked_for),

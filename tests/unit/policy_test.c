@@ -615,9 +615,64 @@ static int long_way(void **state)
 	return 0;
 }
 
+static void a_guest_that_finds_no_memory_leaves_nothing(void **state)
+{
+	struct guest_config cfg = { .name = "late", .vcpus = 3,
+				    .sched = SCHED_PARAMS_DEFAULT };
+
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g, *late;
+		u64 n = 0;
+
+		fake_boot(4, name);
+		g = fake_guest_make(1, NULL, 0);
+		fake_guest_start(g);
+		do {
+			late = fake_guest_try(&cfg, ++n);
+			fake_run_for(10 * FAKE_MS);
+		} while (!late && n < 100);
+		/* An account, and a part for each vCPU; then none fails. */
+		assert_int_equal(n, 5);
+		expect_share(fake_guest_ran(g), n * 10 * FAKE_MS, 1000, 5);
+		fake_guest_start(late);
+		fake_run_for(100 * FAKE_MS);
+		assert_true(fake_guest_ran(late) > 0);
+		fake_guest_free(late);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
+static void a_change_of_policy_needs_no_memory(void **state)
+{
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g;
+
+		fake_boot(2, name);
+		g = fake_guest_make(2, NULL, 0);
+		fake_guest_start(g);
+		fake_run_for(10 * FAKE_MS);
+		fake_fail_in = 1;
+		for (u32 i = 0; sched_policy_list(i); i++) {
+			assert_int_equal(sched_policy_set(sched_policy_list(i),
+							  NULL), 0);
+			fake_run_for(10 * FAKE_MS);
+			assert_false(sched_policy_changing());
+		}
+		assert_int_equal(fake_fail_in, 1);
+		fake_fail_in = 0;
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_that_finds_no_memory_leaves_nothing),
+		cmocka_unit_test(a_change_of_policy_needs_no_memory),
 		cmocka_unit_test(every_policy_runs_one_hog_all_the_time),
 		cmocka_unit_test(
 			every_policy_wakes_a_sleeper_when_its_timer_is_due),

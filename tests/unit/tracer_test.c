@@ -1,7 +1,8 @@
 /*
  * The tracer: how rings come to CPUs and go, and who is who.
  */
-/* sources: kernel/tracer.c kernel/tracer_name.c kernel/percpu/trace.c
+/* sources: kernel/tracer.c kernel/tracer_last.c kernel/tracer_name.c
+ *	kernel/percpu/trace.c
  *	kernel/percpu/cpu.c kernel/mem.c kernel/obj.c tests/unit/fake_mem.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -245,6 +246,46 @@ static void names_can_be_walked_in_memory(void **state)
 	assert_int_equal(id, trace_memory.names - 1);
 }
 
+static char told[32][160];
+static u32 told_count;
+
+static void tell(void *ctx, const char *text)
+{
+	assert_ptr_equal(ctx, told);
+	snprintf(told[told_count++], sizeof(told[0]), "%s", text);
+}
+
+static void the_last_records_of_a_vcpu_are_told(void **state)
+{
+	struct tracer_config cfg = { .mask = TRACE_ALL, .flags = TRACE_FLIGHT,
+				     .records = 64 };
+
+	told_count = 0;
+	assert_int_equal(tracer_start(&cfg), 0);
+	settle();
+	fake_this_cpu = &cpus[1];
+	assert_int_equal(tracer_tell_last(7, 8, tell, told), 0);
+	for (u64 i = 0; i < 100; i++) {
+		trace_write(TRACE_EV_CALL, 7, 0x10, i);
+		trace_write(TRACE_EV_BLOCK, 8, i, 0);
+	}
+	trace_write(TRACE_EV_PAGE_FAULT, 7, 0x80001000, 23);
+	assert_int_equal(tracer_tell_last(7, 3, tell, told), 3);
+	assert_non_null(strstr(told[0], " CALL extension_hex=0x10 "
+					"function=0x62"));
+	assert_non_null(strstr(told[1], "function=0x63"));
+	assert_non_null(strstr(told[2], " PAGE_FAULT address_hex=0x80001000 "
+					"cause_hex=0x17"));
+	/* No more than there are, nor than fit. */
+	assert_int_equal(tracer_tell_last(7, 1000, tell, told), 16);
+	assert_int_equal(tracer_tell_last(9, 8, tell, told), 0);
+	told_count = 0;
+	assert_int_equal(tracer_tell_last(8, 1, tell, told), 1);
+	assert_non_null(strstr(told[0], " BLOCK deadline_ticks=0x63"));
+	assert_null(strchr(strchr(told[0], '=') + 1, '='));
+	fake_this_cpu = &cpus[0];
+}
+
 int main(void)
 {
 	/* In this order: each goes on where the one before it ended. */
@@ -255,6 +296,7 @@ int main(void)
 		cmocka_unit_test(statistics_go_beside_what_is_recorded),
 		cmocka_unit_test(names_stay_until_many_have_gone),
 		cmocka_unit_test(names_can_be_walked_in_memory),
+		cmocka_unit_test(the_last_records_of_a_vcpu_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

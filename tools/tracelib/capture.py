@@ -145,10 +145,22 @@ def from_qemu(qmp, elf, base=IMAGE_PA):
 
 LINE = re.compile(r"trace:([0-9a-f]+):([A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 END = re.compile(r"trace-end ([0-9a-f]+)\s*$", re.MULTILINE)
+# With -j each is an object.
+JSON = re.compile(r'^.*?(\{"type":"trace_(begin|line|end)".*\})\s*$',
+                  re.MULTILINE)
+
+
+def plain(match):
+    """The line without -j of one with it."""
+    got = json.loads(match[1])
+    return {"begin": lambda: "trace-begin",
+            "line": lambda: f"trace:{got['line']:x}:{got['base64']}",
+            "end": lambda: f"trace-end {got['lines']:x}"}[match[2]]()
 
 
 def from_console(text, where="log"):
     """The last dump in the log of a console."""
+    text = JSON.sub(plain, text)
     begin = text.rfind("trace-begin")
     if begin < 0:
         raise Error(f"{where}: no output of 'trace dump' "
@@ -159,9 +171,13 @@ def from_console(text, where="log"):
     parts = {int(m[1], 16): m[2]
              for m in LINE.finditer(text, begin, end.end())}
     count = int(end[1], 16)
-    missing = [n for n in range(count) if n not in parts]
-    if missing:
-        raise Error(f"{where}: {len(missing)} of {count} lines are missing, "
-                    f"the first is trace:{missing[0]:x}:")
-    return form.parse(b"".join(base64.b64decode(parts[n])
-                               for n in range(count)), where)
+    have = sum(n < count for n in parts)
+    if have < count:
+        first = next(n for n in range(count) if n not in parts)
+        raise Error(f"{where}: {count - have} of {count} lines are missing, "
+                    f"the first is trace:{first:x}:")
+    try:
+        data = b"".join(base64.b64decode(parts[n]) for n in range(count))
+    except ValueError as error:
+        raise Error(f"{where}: a line of the dump is damaged: {error}")
+    return form.parse(data, where)

@@ -26,6 +26,11 @@ NAME = struct.Struct("<IIIIQQ32s")
 CPU = struct.Struct("<IIQQQ")
 RECORD = struct.Struct("<QHHIQQ")
 assert (FILE.size, NAME.size, CPU.size, RECORD.size) == (64, 64, 32, 32)
+CPUS_MAX = 1 << 16  # a record has 16 bits for its CPU
+
+# What a guest's name has none of, but a damaged file may: it would change the
+# terminal, or end a string in what is written.
+ODD = re.compile(r'[^!-~]|["\\]')
 
 Event = namedtuple("Event", "number name cls a b text")
 Name = namedtuple("Name", "vcpu guest_id index guest born gone")
@@ -106,10 +111,7 @@ class Trace:
         some = [c.records for c in self.cpus if c.records]
         if not some:
             return 0, 0
-        begin = max((c.records[0][0] for c in self.cpus
-                     if c.records and c.first), default=0)
-        return (max(begin, min(r[0][0] for r in some)),
-                max(r[-1][0] for r in some))
+        return max(r[0][0] for r in some), max(r[-1][0] for r in some)
 
     def merged(self):
         """All records in an order in which they can have happened: by time,
@@ -159,8 +161,27 @@ def parse_names(data, count):
         vcpu, guest_id, index, flags, born, gone, guest = NAME.unpack_from(
             data, i * NAME.size)
         if flags & 1:
-            yield Name(vcpu, guest_id, index,
-                       guest.split(b"\0")[0].decode("latin-1"), born, gone)
+            name = ODD.sub("?", guest.split(b"\0")[0].decode("latin-1"))
+            yield Name(vcpu, guest_id, index, name, born, gone)
+
+
+def records_add(c, first, rows, where):
+    """Appends rows, the first of which has that number, to a CPU's."""
+    if c.records:
+        missing = first - (c.first + len(c.records) + c.gaps)
+        if missing < 0:
+            raise Error(f"{where}: damaged: records of CPU {c.cpu} are there "
+                        "twice")
+        c.gaps += missing
+    else:
+        c.first = first
+    now = c.records[-1][0] if c.records else 0
+    for r in rows:
+        if r[0] < now or r[2] != c.cpu:
+            raise Error(f"{where}: damaged: a record of CPU {r[2]} at tick "
+                        f"{r[0]} follows one of CPU {c.cpu} at tick {now}")
+        now = r[0]
+    c.records.extend(rows)
 
 
 def rows(data):
@@ -184,6 +205,8 @@ def parse(data, where="trace"):
     if (record_bytes, name_bytes, cpu_bytes) != (32, 64, 32) or head < 64:
         raise Error(f"{where}: damaged: sizes {record_bytes}, {name_bytes}, "
                     f"{cpu_bytes} in its head; expected 32, 64, 32")
+    if not hz or cpus > CPUS_MAX:
+        raise Error(f"{where}: damaged: {hz} ticks a second, {cpus} CPUs")
     at = head + names * NAME.size
     if len(data) < at:
         raise Error(f"{where}: ends within its names, at {len(data)} bytes")
@@ -198,12 +221,8 @@ def parse(data, where="trace"):
             raise Error(f"{where}: damaged at {at}: {records} records of CPU "
                         f"{cpu}, but {len(data) - at} bytes are left")
         c = trace.cpus[cpu]
-        if c.records:
-            c.gaps += first - (c.first + len(c.records) + c.gaps)
-        else:
-            c.first = first
         c.flags, c.lost = flags, lost
-        c.records.extend(rows(data[at:end]))
+        records_add(c, first, list(rows(data[at:end])), where)
         at = end
     return trace
 

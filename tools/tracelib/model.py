@@ -140,6 +140,13 @@ class Model:
         if old and old[0] == "run" and old[2] != vcpu:
             self.problem(time, f"CPU {cpu} dispatches {self.trace.who(vcpu)} "
                          f"while {self.trace.who(old[2])} has it")
+        state, _, at = self.state.get(vcpu, (None, 0, cpu))
+        if state == OFFLINE:
+            self.problem(time, f"CPU {cpu} dispatches {self.trace.who(vcpu)}, "
+                         "which is paused or off")
+        if state == RUNNING and at != cpu:
+            self.problem(time, f"CPU {cpu} dispatches {self.trace.who(vcpu)}, "
+                         f"which runs on CPU {at}")
         self.become(vcpu, RUNNING, time, cpu)
         self.occupy(cpu, "run", time, vcpu)
 
@@ -161,6 +168,16 @@ class Model:
         if self.state.get(vcpu, ("",))[0] == RUNNING:
             self.leave(vcpu, self.state[vcpu][2], time)
         self.become(vcpu, RUNNABLE, time, cpu)
+
+    def on_handover(self, time, _, cpu, vcpu, to, state):
+        if self.state.get(vcpu, ("",))[0] == RUNNING:
+            self.put_back(time, _, cpu, vcpu, 0, 0)
+
+    def on_policy_is(self, time, _, cpu, vcpu, name, b):
+        """Who had the CPU under the old one is queued anew."""
+        old = self.turn.get(cpu)
+        if old and old[0] == "run":
+            self.put_back(time, _, cpu, old[2], 0, 0)
 
     def on_wake(self, time, _, cpu, vcpu, wake, by):
         if vcpu in self.wakes:

@@ -31,9 +31,9 @@ def collect(trace, longest=10):
         raised[r.vcpu, r.virq].append(r.handled - r.raised)
     for e in m.exits:
         what = e.detail or cause_name(e.cause)
-        access, _, at = what.partition(" 0x")
-        if at:
+        if what.startswith(("read ", "write ")):
             # One row for a page of a device, not one for each register.
+            access, at = what.split()
             what = f"{access} in {int(at, 16) & ~0xfff:#x}"
         exits[what].append(e.end - e.begin)
     span = max(1, m.end - m.begin)

@@ -12,6 +12,21 @@
 
 #define VLENB_MAX 256
 
+/* What entry.S found when the hart began, and whose hart it is (struct hart). */
+struct seen {
+	struct hart *hart;
+	u64 x[31]; /* x1 to x31 */
+	u64 sstatus, sie, stvec, sscratch, satp, sepc, scause, stval;
+};
+
+/* A register test of entry.S's: what was found in x1 to x31 at its end. */
+struct keep {
+	u64 spins, x[31];
+};
+
+void seen_entry(void);
+void keep_all(struct keep *k, u64 pattern);
+
 void fp_load(const u64 *regs, u64 fcsr);
 u64 fp_store(u64 *regs);
 u64 vec_lenb(void);
@@ -231,11 +246,148 @@ static void csr_state(void)
 	harts_run(machine.hart_count, csr_hart, &rounds);
 }
 
+static struct seen seen[MAX_HARTS];
+
+/* Zero, or what firmware and runtime are known to have put there. */
+static void seen_judge(struct hart *h, const struct seen *n)
+{
+	for (u32 i = 0; i < 31; i++) {
+		u64 want = i == 9 ? h->id : i == 10 ? (u64)n : 0;
+
+		if (n->x[i] != want)
+			test_fail("x%u of hart %ld begins as 0x%lx", i + 1,
+				  h->id, n->x[i]);
+	}
+	check_eq(n->sstatus &
+			 ~(3UL << 32 | SSTATUS_FS | SSTATUS_VS | 1UL << 63),
+		 0, "sstatus at the beginning");
+	check_eq(n->sie | n->stvec | n->sscratch | n->satp | n->sepc |
+			 n->scause | n->stval,
+		 0, "CSRs at the beginning");
+}
+
+static u64 csr_at_start(u64 csr, u64 b, u64 c)
+{
+	(void)b;
+	(void)c;
+	code_begin();
+	code_add(INSN_CSRR(10, (u32)csr));
+	code_add(INSN_RET);
+	__asm__ volatile("fence.i" ::: "memory");
+	return ((u64(*)(void))code)();
+}
+
+/* Those that the runtime has not written yet on this hart. */
+static void seen_csrs(void)
+{
+	static const struct {
+		const char *name;
+		u32 csr;
+		u64 want;
+	} csrs[] = {
+		{"scounteren", 0x106, 7}, {"senvcfg", 0x10a, 0},
+		{"sstateen0", 0x10c, 0},  {"stimecmp", 0x14d, UINT64_MAX},
+		{"siselect", 0x150, 0},
+	};
+	struct probe p;
+
+	for (size_t i = 0; i < ARRAY_LEN(csrs); i++)
+		if (probe_call(&p, csr_at_start, csrs[i].csr, 0, 0) &&
+		    p.value != csrs[i].want)
+			test_fail("%s begins as 0x%lx", csrs[i].name, p.value);
+}
+
+static void seen_fp_and_vector(struct hart *h)
+{
+	u8 *v = vec_got[h->index];
+	u64 f[32], csrs[3], bits = 0;
+
+	if (isa_has("d")) {
+		set_fs(2);
+		bits = fp_store(f);
+		for (u32 i = 0; i < 32; i++)
+			bits |= f[i];
+		set_fs(0);
+		check_eq(bits, 0, "FP registers at the beginning");
+	}
+	if (!isa_has("v"))
+		return;
+	set_vs(2);
+	if (vec_lenb() <= VLENB_MAX) {
+		vec_store(v, csrs);
+		for (u64 i = 0; i < 32 * vec_lenb(); i++)
+			bits |= v[i];
+		check_eq(bits | csrs[0] | csrs[2], 0,
+			 "vector registers at the beginning");
+	}
+	set_vs(0);
+}
+
+static void seen_hart(struct hart *h, void *arg)
+{
+	(void)arg;
+	seen_judge(h, &seen[h->index]);
+	seen_csrs();
+	seen_fp_and_vector(h);
+}
+
+/* A hart that starts has nothing that was here before, neither its own last
+ * life's nor another guest's. */
+static void begins_clean(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	if (!machine.rouse || machine.hart_count < 2) {
+		test_skip(machine.rouse ? "needs two harts"
+					: "firmware leaves what it likes");
+		return;
+	}
+	for (u64 n = 0; n < rounds && !test_failed(); n++) {
+		struct hart *h = &harts[1 + n % (machine.hart_count - 1)];
+		struct seen *s = &seen[h->index];
+
+		s->hart = h;
+		hart_prepare(h, seen_hart, NULL);
+		check_eq(sbi_hart_start(h->id, (u64)seen_entry, (u64)s).error,
+			 0, "start");
+		hart_join(h);
+	}
+}
+
+/* All registers at once, for as long as it takes to be interrupted by others. */
+static void kept_hart(struct hart *h, void *arg)
+{
+	u64 rounds = *(u64 *)arg;
+	struct keep k;
+	struct rand r;
+
+	rand_seed(&r, h->id + 200);
+	for (u64 n = 0; n < rounds && !test_failed(); n++) {
+		u64 pattern = rand_next(&r);
+
+		k.spins = rand_below(&r, 200000);
+		keep_all(&k, pattern);
+		for (u32 i = 0; i < 31; i++)
+			if (k.x[i] != pattern + i + 1)
+				test_fail("x%u was 0x%lx and is 0x%lx", i + 1,
+					  pattern + i + 1, k.x[i]);
+	}
+}
+
+static void x_state(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	harts_run(machine.hart_count, kept_hart, &rounds);
+}
+
 const struct test state_tests[] = {
 	{"state_floating_point_is_kept", fp_state},
 	{"state_floating_point_off_is_illegal", fp_off},
 	{"state_vector_is_kept", vec_state},
 	{"state_vector_off_is_illegal", vec_off},
 	{"state_csrs_are_kept", csr_state},
+	{"state_integer_registers_are_kept", x_state},
+	{"state_of_a_hart_that_starts_is_clean", begins_clean},
 };
 TEST_LIST(state_tests, state_test_count);

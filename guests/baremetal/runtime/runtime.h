@@ -160,6 +160,11 @@ long harts_run(u32 n, void (*fn)(struct hart *h, void *arg), void *arg);
 /* Where HSM starts a hart: a1 is its struct hart, whose fn runs. */
 void hart_entry(void);
 
+/* All of hart_start but the call, for who starts it somewhere else, where its
+ * first instructions lead to hart_entry with a1 = h. */
+void hart_prepare(struct hart *h, void (*fn)(struct hart *h, void *arg),
+		  void *arg);
+
 /* Starts one hart with fn, and waits until it is stopped again. */
 long hart_start(struct hart *h, void (*fn)(struct hart *h, void *arg),
 		void *arg);

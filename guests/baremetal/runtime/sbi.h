@@ -1,5 +1,5 @@
 /*
- * The SBI as its callers see it (RISC-V SBI specification 2.0).
+ * The SBI as its callers see it (RISC-V SBI specification 3.0).
  */
 #ifndef ROUSE_GUESTS_BAREMETAL_SBI_H
 #define ROUSE_GUESTS_BAREMETAL_SBI_H
@@ -214,9 +214,9 @@ struct suspend {
  * with WFI. Interrupts must be off; sie is put back. Returns 1 if the hart
  * came back at the resume address, else the SBI error (0: retentive).
  */
-long hart_suspend(struct suspend *s, u32 type);
+long hart_suspend(struct suspend *s, u64 type);
 
 /* The same for the machine (SUSP), to RAM. */
-long system_suspend(struct suspend *s);
+long system_suspend(struct suspend *s, u64 type);
 
 #endif

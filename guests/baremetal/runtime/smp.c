@@ -11,7 +11,7 @@
 
 #include "guests/baremetal/runtime/sbi.h"
 
-long suspend_raw(struct suspend *s, u32 type, u64 fid, u64 ext);
+long suspend_raw(struct suspend *s, u64 type, u64 fid, u64 ext);
 _Noreturn void hart_main(u64 hartid, struct hart *h);
 _Noreturn void runtime_main(u64 hartid, const void *dtb);
 int main(void);
@@ -55,15 +55,21 @@ struct hart *hart_by_id(u64 id)
 	return NULL;
 }
 
+void hart_prepare(struct hart *h, void (*fn)(struct hart *h, void *arg),
+		  void *arg)
+{
+	h->stack_top = (u64)stacks + (h->index + 1) * STACK_BYTES;
+	h->fn = fn;
+	h->arg = arg;
+	__atomic_store_n(&h->running, 1, __ATOMIC_RELEASE);
+}
+
 long hart_start(struct hart *h, void (*fn)(struct hart *h, void *arg),
 		void *arg)
 {
 	struct sbi_ret r;
 
-	h->stack_top = (u64)stacks + (h->index + 1) * STACK_BYTES;
-	h->fn = fn;
-	h->arg = arg;
-	__atomic_store_n(&h->running, 1, __ATOMIC_RELEASE);
+	hart_prepare(h, fn, arg);
 	r = sbi_hart_start(h->id, (u64)hart_entry, (u64)h);
 	if (r.error)
 		h->running = 0;
@@ -78,7 +84,7 @@ void hart_join(struct hart *h)
 		cpu_relax();
 }
 
-long hart_suspend(struct suspend *s, u32 type)
+long hart_suspend(struct suspend *s, u64 type)
 {
 	u64 sie = csr_read(sie);
 	long ret = suspend_raw(s, type, SBI_HSM_SUSPEND, SBI_HSM);
@@ -87,10 +93,10 @@ long hart_suspend(struct suspend *s, u32 type)
 	return ret;
 }
 
-long system_suspend(struct suspend *s)
+long system_suspend(struct suspend *s, u64 type)
 {
 	u64 sie = csr_read(sie);
-	long ret = suspend_raw(s, 0, SBI_SUSP_SUSPEND, SBI_SUSP);
+	long ret = suspend_raw(s, type, SBI_SUSP_SUSPEND, SBI_SUSP);
 
 	csr_write(sie, sie);
 	return ret;

@@ -41,6 +41,8 @@ static void spec_version(void)
 
 	check_eq(r.error, 0, "error");
 	check(r.value >> 24 >= 2, "version 0x%lx is below 2.0", r.value);
+	check(!machine.rouse || r.value == 0x03000000, "version 0x%lx",
+	      r.value);
 	check_eq(r.value >> 31, 0, "reserved bits");
 }
 
@@ -70,6 +72,10 @@ static void probe_known(void)
 }
 
 static const u64 unknown[] = {0x09,
+			      0x0b000000,
+			      0x4d505859, /* MPXY */
+			      0x43505043, /* CPPC */
+			      0x4e41434c, /* NACL */
 			      0x0f,
 			      0x11,
 			      0x12345678,
@@ -102,7 +108,9 @@ static void unknown_functions(void)
 		u64 ext, fid;
 	} calls[] = {
 		{SBI_BASE, 7}, {SBI_TIME, 1}, {SBI_IPI, 1},  {SBI_RFENCE, 7},
-		{SBI_HSM, 4},  {SBI_SRST, 1}, {SBI_DBCN, 3},
+		{SBI_HSM, 4},  {SBI_SRST, 1}, {SBI_DBCN, 3}, {SBI_STA, 1},
+		{SBI_PMU, 9},  {SBI_FWFT, 2}, {SBI_SUSP, 1}, {SBI_SSE, 10},
+		{SBI_DBTR, 8},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {

@@ -173,7 +173,7 @@ static void bad_types(void)
 	}
 }
 
-static void suspend_for(u32 type, long want)
+static void suspend_for(u64 type, long want)
 {
 	struct suspend s;
 	u64 start = time_now(), ticks = machine.hz / 100;
@@ -202,6 +202,13 @@ static void suspend_retentive(void)
 static void suspend_non_retentive(void)
 {
 	suspend_for(HSM_SUSPEND_NON_RETENTIVE, 1);
+}
+
+/* The type is a number of 32 bits. */
+static void suspend_upper_half(void)
+{
+	suspend_for(1UL << 63 | HSM_SUSPEND_RETENTIVE, 0);
+	suspend_for(1UL << 63 | HSM_SUSPEND_NON_RETENTIVE, 1);
 }
 
 static void suspend_pending(void)
@@ -288,6 +295,7 @@ const struct test hsm_tests[] = {
 	{"hsm_suspend_refuses_reserved_types", bad_types},
 	{"hsm_suspend_retentive_returns", suspend_retentive},
 	{"hsm_suspend_non_retentive_resumes", suspend_non_retentive},
+	{"hsm_suspend_ignores_the_type's_upper_half", suspend_upper_half},
 	{"hsm_suspend_with_a_pending_interrupt_returns", suspend_pending},
 	{"hsm_suspended_is_seen_and_woken_by_ipi", suspended_is_seen},
 	{"hsm_start_and_stop_many_times", churn},

@@ -85,6 +85,7 @@ static void masks(void)
 	}
 	send_and_check(all, 0, everyone);
 	send_and_check(0, 0, 0);
+	send_and_check(0, 1, 0);
 	counters_stop();
 }
 

@@ -49,9 +49,15 @@ static struct fake_vcpu *fv(struct vcpu *v)
 
 /* ---- The rest of the kernel ---- */
 
+u64 fake_fail_in;
+
 void *obj_alloc(size_t bytes)
 {
-	void *p = aligned_alloc(64, ALIGN_UP(bytes ? bytes : 1, (size_t)64));
+	void *p;
+
+	if (fake_fail_in && --fake_fail_in == 0)
+		return NULL;
+	p = aligned_alloc(64, ALIGN_UP(bytes ? bytes : 1, (size_t)64));
 
 	CHECK(p);
 	memset(p, 0, ALIGN_UP(bytes ? bytes : 1, (size_t)64));
@@ -396,10 +402,19 @@ void fake_halt(void)
 	cpu_table_len = 0;
 }
 
-struct fake_guest *fake_guest_make_as(const struct guest_config *cfg)
+static void guest_free(struct fake_guest *fg)
+{
+	for (u32 i = 0; i < fg->g.cfg.vcpus; i++)
+		obj_free(fv(fg->g.vcpu[i]));
+	obj_free(fg->g.vcpu);
+	obj_free(fg);
+}
+
+struct fake_guest *fake_guest_try(const struct guest_config *cfg, u64 fails)
 {
 	struct fake_guest *fg = obj_alloc(sizeof(*fg));
 	struct guest *g = &fg->g;
+	int err;
 
 	g->id = next_guest++;
 	g->cfg = *cfg;
@@ -414,7 +429,21 @@ struct fake_guest *fake_guest_make_as(const struct guest_config *cfg)
 		f->v.id = i;
 		g->vcpu[i] = &f->v;
 	}
-	CHECK(sched_guest_add(g) == 0);
+	fake_fail_in = fails;
+	err = sched_guest_add(g);
+	fake_fail_in = 0;
+	if (!err)
+		return fg;
+	CHECK(err == -ENOMEM && !g->account);
+	guest_free(fg);
+	return NULL;
+}
+
+struct fake_guest *fake_guest_make_as(const struct guest_config *cfg)
+{
+	struct fake_guest *fg = fake_guest_try(cfg, 0);
+
+	CHECK(fg);
 	return fg;
 }
 
@@ -458,12 +487,9 @@ void fake_guest_free(struct fake_guest *fg)
 		fake_run_for(FAKE_MS);
 	}
 	sched_guest_remove(&fg->g);
-	for (u32 i = 0; i < fg->g.cfg.vcpus; i++) {
+	for (u32 i = 0; i < fg->g.cfg.vcpus; i++)
 		CHECK(fv(fg->g.vcpu[i])->loaded == NULL);
-		obj_free(fv(fg->g.vcpu[i]));
-	}
-	obj_free(fg->g.vcpu);
-	obj_free(fg);
+	guest_free(fg);
 }
 
 u64 fake_now(void)
@@ -508,6 +534,7 @@ bool fake_step(u32 cpu)
 	/* A step takes time even if it did nothing. */
 	if (f->now == before) {
 		f->now++;
+		f->stepped++;
 		f->waited += f->stopped == CPU_IDLE;
 	}
 	return ran;

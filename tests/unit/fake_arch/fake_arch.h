@@ -67,8 +67,9 @@ struct fake_cpu {
 	u64 rings;
 	u32 loaded; /* vCPUs whose state is in it */
 	bool hold;  /* of a guest's second stage, which it is asked to end */
-	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend. */
-	u64 waited, ran, spent;
+	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend; and those of
+	 * steps in which no time would have passed. */
+	u64 waited, ran, spent, stepped;
 };
 
 /* What a CPU does that takes it time. */
@@ -119,6 +120,11 @@ struct fake_guest *fake_guest_make(u32 vcpus, const struct sched_params *params,
 /* The same from a whole configuration, of which name, vcpus, scheduling and
  * WFI count; a host program keeps what it points to. */
 struct fake_guest *fake_guest_make_as(const struct guest_config *cfg);
+/* The same; the n-th allocation that the scheduler makes for it fails, 0: none.
+ * NULL: it could not be made, and nothing is left of it. */
+struct fake_guest *fake_guest_try(const struct guest_config *cfg, u64 fails);
+/* So does the n-th allocation from now on, whoever makes it. */
+extern u64 fake_fail_in;
 struct fake_vcpu *fake_vcpu_of(struct fake_guest *fg, u32 id);
 void fake_guest_start(struct fake_guest *fg);
 /* Kills it, waits until no CPU knows it, and frees it. */

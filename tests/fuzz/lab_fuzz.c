@@ -1,0 +1,275 @@
+/*
+ * The lab file. An input that begins as a device tree does is one; any other is
+ * a list of steps by which a tree is built, so that properties of all names and
+ * lengths come through without a fuzzer that knows libfdt's offsets.
+ *
+ * Then: a lab that is refused has left nothing allocated, and one line that
+ * says why; one that is taken has configurations that pass the check again,
+ * that can be copied, and whose knobs, shown, set what they show.
+ */
+/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
+ *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
+ *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
+ *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
+ *	LIBFDT ZLIB
+ */
+#include "kernel/lab.h"
+
+#include <libfdt.h>
+
+#include "kernel/mem.h"
+#include "tests/fuzz/fuzz.h"
+#include "fake_lab.h"
+
+#define TREE_BYTES (32 * KIB)
+
+static bool policy_exists(const char *name)
+{
+	return !strcmp(name, "credit") || !strcmp(name, "rr");
+}
+
+static bool device_exists(const char *name)
+{
+	return !strcmp(name, "uart") || !strcmp(name, "rtc");
+}
+
+static struct archive images;
+static struct cpio images_cpio;
+static struct lab_env env = {
+	.cpu_count = 4,
+	.images = &images_cpio,
+	.policy_exists = policy_exists,
+	.device_exists = device_exists,
+};
+
+static void env_make(void)
+{
+	static const u8 elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+
+	if (images.data)
+		return;
+	archive_add(&images, "k", "flat kernel", 11);
+	archive_add(&images, "i", "initrd", 6);
+	archive_add(&images, "elf", elf, sizeof(elf));
+	images_cpio = archive_end(&images);
+}
+
+/* --- a tree from steps ------------------------------------------------------ */
+
+static const char *const words[] = {
+	"compatible", "scheduler",   "poweroff",  "seed",
+	"boot",	      "guests",	     "devices",	  "vcpus",
+	"memory",     "ram-base",    "kernel",	  "initrd",
+	"dtb",	      "bootargs",    "load",	  "entry",
+	"weight",     "cap",	     "priority",  "slice-us",
+	"affinity",   "pin",	     "wfi",	  "wfi-poll-us",
+	"populate",   "on-poweroff", "on-reboot", "on-crash",
+	"autostart",  "absent",	     "reg-base",  "irq",
+	"uart",	      "rtc",	     "g",	  "h",
+	"status",     "when-done",   "credit",	  "rr",
+	"k",	      "i",	     "elf",	  "8M",
+	"16777216",   "1G",	     "0-3",	  "0,2",
+	"trap",	      "native",	     "poll",	  "eager",
+	"lazy",	      "stop",	     "restart",	  "host-poweroff",
+	"never",      "rouse,lab",   "",	  "linux,phandle",
+};
+
+static const char *word(struct fuzz_in *in)
+{
+	return words[fuzz_below(in, ARRAY_LEN(words))];
+}
+
+/* Cells, words of ours, or bytes of the input. */
+static void prop_add(void *fdt, struct fuzz_in *in)
+{
+	const char *name = word(in);
+	u32 how = fuzz_below(in, 8);
+	u8 val[64] = {0};
+	u32 bytes = 0;
+
+	if (how < 3) {
+		for (u32 i = 0; i < how; i++, bytes += 4) {
+			u32 cell = cpu_to_fdt32((u32)fuzz_take(in, 4));
+
+			memcpy(val + bytes, &cell, 4);
+		}
+	} else if (how < 6) {
+		for (u32 i = 3; i <= how; i++) {
+			const char *w = word(in);
+
+			strcpy((char *)val + bytes, w);
+			bytes += (u32)strlen(w) + 1;
+		}
+	} else {
+		bytes = fuzz_below(in, sizeof(val));
+		for (u32 i = 0; i < bytes; i++)
+			val[i] = (u8)fuzz_take(in, 1);
+	}
+	(void)fdt_property(fdt, name, val, (int)bytes);
+}
+
+static const char lab_word[] = "rouse,lab";
+
+/* The start of a lab that would be good, so that few steps reach far. */
+static void tree_head(void *fdt, u32 *depth)
+{
+	(void)fdt_begin_node(fdt, "");
+	(void)fdt_property(fdt, "compatible", lab_word, sizeof(lab_word));
+	(void)fdt_begin_node(fdt, "guests");
+	(void)fdt_begin_node(fdt, "one");
+	(void)fdt_property_string(fdt, "memory", "16M");
+	(void)fdt_property_string(fdt, "kernel", "k");
+	*depth = 3;
+}
+
+static void tree_steps(void *fdt, struct fuzz_in *in)
+{
+	u32 depth = 0;
+
+	if (fuzz_below(in, 4)) {
+		tree_head(fdt, &depth);
+	} else {
+		(void)fdt_begin_node(fdt, "");
+		depth = 1;
+	}
+	while (in->left) {
+		u32 step = fuzz_below(in, 8);
+
+		if (step == 0 && depth > 1) {
+			(void)fdt_end_node(fdt);
+			depth--;
+		} else if (step == 1) {
+			(void)fdt_begin_node(fdt, word(in));
+			depth++;
+		} else {
+			prop_add(fdt, in);
+		}
+	}
+	for (; depth; depth--)
+		(void)fdt_end_node(fdt);
+}
+
+/* NULL: the steps are more than there is room for. */
+static void *tree_build(struct fuzz_in *in, size_t *bytes)
+{
+	void *fdt = calloc(1, TREE_BYTES);
+
+	if (!fdt)
+		abort();
+	if (!fdt_create(fdt, TREE_BYTES) && !fdt_finish_reservemap(fdt)) {
+		tree_steps(fdt, in);
+		if (!fdt_finish(fdt)) {
+			*bytes = fdt_totalsize(fdt);
+			return realloc(fdt, *bytes);
+		}
+	}
+	free(fdt);
+	return NULL;
+}
+
+/* --- what must be true ------------------------------------------------------ */
+
+static struct guest_config *now;
+
+/* Shown, it can be set, and shows the same again. */
+static void knob_again(const char *name)
+{
+	char shown[256], text[300], again[256];
+	struct lab_error err = {""};
+
+	MUST(lab_knob_show(now, name, shown, sizeof(shown)) == 0);
+	/* Not all knobs are texts of one line, and what was cut is no value. */
+	if (!*shown || strlen(shown) == sizeof(shown) - 1)
+		return;
+	snprintf(text, sizeof(text), "%s=%s", name, shown);
+	if (lab_config_set(now, text, false, &env, &err)) {
+		MUST(fuzz_is_line(err.text, sizeof(err.text)));
+		return;
+	}
+	MUST(lab_knob_show(now, name, again, sizeof(again)) == 0);
+	MUST(strcmp(shown, again) == 0);
+}
+
+static void row_try(void *arg, const char *name, bool live, const char *takes)
+{
+	const char *knob = strchr(name, '.');
+	char text[64];
+
+	if (!knob)
+		knob_again(name);
+	/* A device's; the list may change under our hands. */
+	for (u32 i = 0; knob && i < 2; i++) {
+		const struct device_config *d = now->devices;
+
+		for (u32 n = 0; d && n < i; n++)
+			d = d->next;
+		snprintf(text, sizeof(text), "%s%s", d ? d->name : "", knob);
+		if (d)
+			knob_again(text);
+	}
+}
+
+static void config_try(const struct guest_config *cfg)
+{
+	struct guest_config copy;
+	struct lab_error err = {""};
+
+	MUST(lab_config_check(cfg, &env, &err) == 0);
+	MUST(lab_config_copy(&copy, cfg) == 0);
+	MUST(lab_config_check(&copy, &env, &err) == 0);
+	now = &copy;
+	lab_knob_each(row_try, NULL);
+	MUST(lab_config_check(&copy, &env, &err) == 0);
+	lab_config_fini(&copy);
+}
+
+static void lab_try(const void *dtb, size_t bytes, long allocs)
+{
+	struct lab_error err = {""};
+	struct lab *lab = NULL;
+	u64 live = obj_live_bytes();
+	u32 count = 0;
+	int ret;
+
+	fake_alloc_limit(allocs);
+	ret = lab_parse(dtb, bytes, &env, &lab, &err);
+	if (ret) {
+		MUST(ret == -EINVAL || (ret == -ENOMEM && fake_alloc_failed()));
+		MUST(lab == NULL && fuzz_is_line(err.text, sizeof(err.text)));
+		MUST(obj_live_bytes() == live);
+		fake_alloc_limit(-1);
+		return;
+	}
+	fake_alloc_limit(-1);
+	for (struct guest_config *g = lab->guests; g; g = g->next, count++)
+		config_try(g);
+	MUST(count == lab->guest_count);
+	lab_free(lab);
+	MUST(obj_live_bytes() == live);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
+{
+	struct fuzz_in in = {data, bytes};
+	size_t tree_bytes = bytes;
+	void *tree;
+
+	env_make();
+	if (bytes >= 4 && fdt32_ld((const fdt32_t *)data) == FDT_MAGIC) {
+		tree = malloc(bytes);
+		if (!tree)
+			abort();
+		memcpy(tree, data, bytes);
+		lab_try(tree, bytes, -1);
+	} else {
+		long allocs = (long)fuzz_take(&in, 1);
+
+		tree = tree_build(&in, &tree_bytes);
+		/* A tree of steps is sound, so all memory that a lab takes can
+		 * be refused it, one after another. */
+		if (tree)
+			lab_try(tree, tree_bytes, allocs < 100 ? allocs : -1);
+	}
+	free(tree);
+	return 0;
+}

@@ -1,0 +1,391 @@
+/*
+ * SBI calls: several harts of a guest, each on a CPU of its own, that make
+ * calls with whatever registers, run and wait as the run loop has them, and
+ * reset their guest. The extensions are those of vsbi.c's table; ids of all
+ * that the specification has are tried, so a new one is met without a word
+ * here.
+ *
+ * Whatever is called: the answer is one of the specification's, no register but
+ * a0 and a1 changes, the harts that are on are counted right, a probe says what
+ * a call finds, and no hart waits for ever for the fences of others.
+ */
+/* sources: tests/unit/fake_vsbi.c SBI arch/riscv/vtimer.c arch/riscv/vfence.c
+ *	arch/riscv/vsse.c
+ *	tests/unit/fake_trace.c */
+#include "tests/unit/fake_vsbi.h"
+
+#include "arch/riscv/isa.h"
+#include "kernel/time.h"
+#include "tests/fuzz/fuzz.h"
+
+#define HARTS_MAX  130u
+#define STEPS_MAX  2000
+#define ROUNDS_MAX 1000
+
+/* Errors that SBI 3.0 has: 0 to -14. */
+#define ERROR_LAST -14
+
+static struct fake_hart harts[HARTS_MAX];
+static u32 count;
+
+/* One of a vCPU's CPU is before us: its registers are the hart's. */
+static struct riscv_vcpu *hart_take(u32 n)
+{
+	w.hart = harts[n];
+	return fake_vcpu(n);
+}
+
+static void hart_put(u32 n)
+{
+	harts[n] = w.hart;
+}
+
+/* ---- the scheduler and the loop, as far as a vCPU sees of them ---- */
+
+void virq_raise(struct vcpu *v, u32 bits)
+{
+	v->virq |= bits;
+	if (v->state == VCPU_BLOCKED)
+		v->state = VCPU_QUEUED;
+}
+
+static bool ready(const struct riscv_vcpu *v)
+{
+	if (vfence_waits(v))
+		return v->v.virq & VIRQ_FENCED;
+	return v->v.virq != 0;
+}
+
+static void leave(u32 n, enum vcpu_state state)
+{
+	struct riscv_vcpu *v = fake_vcpu(n);
+
+	vfence_run_end(v);
+	if (state == VCPU_BLOCKED) {
+		v->v.state = VCPU_BLOCKING;
+		state = ready(v) ? VCPU_QUEUED : VCPU_BLOCKED;
+	}
+	if (state == VCPU_QUEUED && v->v.waits)
+		v->v.waits(&v->v, true);
+	vtimer_save(v);
+	v->loaded = false;
+	v->v.state = state;
+}
+
+static void enter(u32 n)
+{
+	struct riscv_vcpu *v = hart_take(n);
+
+	v->v.state = VCPU_RUNNING;
+	v->loaded = true;
+	vtimer_load(v);
+	v->v.sched.ticks[RUNSTATE_RUNNABLE] += w.now_ticks & 0xff;
+	if (v->v.waits)
+		v->v.waits(&v->v, false);
+	if (!vsbi_run_begin(v)) {
+		leave(n, vfence_waits(v) ? VCPU_BLOCKED : VCPU_QUEUED);
+	} else if (v->v.virq & VIRQ_FENCE) {
+		v->v.virq = 0;
+		vfence_before_entry(v);
+	} else {
+		v->v.virq = 0;
+	}
+	hart_put(n);
+}
+
+static void reset_guest(void)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct vcpu *v = &fake_vcpu(i)->v;
+
+		if (v->state == VCPU_RUNNING) {
+			(void)hart_take(i);
+			leave(i, VCPU_OFF);
+			hart_put(i);
+		}
+		v->state = VCPU_OFF;
+		v->virq = 0;
+	}
+	vsbi_guest_reset(&w.guest);
+	w.ends = 0;
+	fake_started(0, VCPU_QUEUED);
+}
+
+/* ---- what must be true ---- */
+
+static u32 asked(u32 n)
+{
+	return fake_vcpu(n)->hsm_state & ((1u << VHSM_ASKED_BITS) - 1);
+}
+
+static void harts_check(void)
+{
+	u32 on = 0;
+
+	for (u32 i = 0; i < count; i++) {
+		u32 status = vsbi_hsm_status(fake_vcpu(i));
+
+		MUST(status <= VHSM_RESUME_PENDING);
+		if (fake_vcpu(i)->v.state == VCPU_OFF)
+			MUST(status == VHSM_STOPPED);
+		else
+			MUST(status != VHSM_STOPPED);
+		on += asked(i) != VHSM_STOPPED && asked(i) != VHSM_STOP_PENDING;
+	}
+	MUST(w.arch.harts_on == on);
+	MUST(on || w.ends);
+}
+
+static void answer_check(u64 eid, u64 probed, const struct riscv_vcpu *v)
+{
+	s64 error = (s64)v->x[10];
+
+	if (eid == VSBI_LEGACY_GETCHAR) {
+		MUST(error >= -1 && error <= 255);
+		return;
+	}
+	if (eid == VSBI_LEGACY_CLEAR_IPI) {
+		MUST(error == 0 || error == 1);
+		return;
+	}
+	MUST(error <= 0 && error >= ERROR_LAST);
+	if (!probed)
+		MUST(error == VSBI_NOT_SUPPORTED);
+	if (eid >= VSBI_EID_BASE && error == VSBI_NOT_SUPPORTED)
+		MUST(v->x[11] == 0);
+}
+
+/* ---- calls ---- */
+
+static const u64 eids[] = {
+	VSBI_EID_BASE, VSBI_EID_TIME, VSBI_EID_IPI,  VSBI_EID_RFENCE,
+	VSBI_EID_HSM,  VSBI_EID_SRST, VSBI_EID_DBCN, VSBI_EID_STA,
+	VSBI_EID_PMU,  VSBI_EID_SUSP, VSBI_EID_FWFT, 0x535345, /* SSE */
+	0x44425452,					       /* DBTR */
+	0x4d505859,					       /* MPXY */
+	0x43505043,					       /* CPPC */
+	0x4e41434c,					       /* NACL */
+};
+
+static u64 eid_take(struct fuzz_in *in)
+{
+	u32 n = fuzz_below(in, 64);
+
+	if (n == 0)
+		return fuzz_take(in, 8);
+	return n < 16 ? n - 1 : eids[n % ARRAY_LEN(eids)];
+}
+
+static u64 arg_take(struct fuzz_in *in)
+{
+	u64 near = FAKE_RAM_BASE;
+
+	switch (fuzz_below(in, 16)) {
+	case 0:
+		return fuzz_take(in, 8);
+	case 1:
+		return UINT64_MAX - fuzz_take(in, 1);
+	case 2:
+		near += FAKE_RAM_BYTES;
+		return near + fuzz_take(in, 1) - 128;
+	case 3:
+		return FAKE_RAM_BASE + fuzz_take(in, 2);
+	case 4:
+		return ALIGN_DOWN(FAKE_RAM_BASE + fuzz_take(in, 2), PAGE_BYTES);
+	case 5:
+		return 1ull << fuzz_below(in, 64);
+	case 6:
+		return UINT64_MAX;
+	case 7:
+	case 8:
+		return fuzz_take(in, 1);
+	case 9:
+	case 10:
+		return fuzz_below(in, 8);
+	default:
+		return 0;
+	}
+}
+
+static void args_take(struct fuzz_in *in, u64 *args)
+{
+	bool set = fuzz_below(in, 4) == 0;
+
+	for (u32 i = 0; i < 6; i++)
+		args[i] = arg_take(in);
+	/* A base, a mask, flags, an event, data: by chance they never fit. */
+	if (set) {
+		args[0] = 0;
+		args[2] &= 7;
+		args[3] = (u64)(args[3] & 64 ? 15 : 0) << 16 | (args[3] & 3);
+		args[4] = 0;
+	}
+}
+
+static void after(u32 n, enum exit_next next)
+{
+	switch (next) {
+	case NEXT_ADVANCE:
+	case NEXT_RETRY:
+		break;
+	case NEXT_BLOCK:
+		leave(n, VCPU_BLOCKED);
+		break;
+	case NEXT_YIELD:
+	case NEXT_LOOK:
+		leave(n, VCPU_QUEUED);
+		break;
+	case NEXT_OFF:
+		leave(n, VCPU_OFF);
+		break;
+	default:
+		MUST(next == NEXT_DEAD);
+		MUST(w.ends > 0);
+		leave(n, VCPU_OFF);
+	}
+}
+
+static void call(struct fuzz_in *in, u32 n)
+{
+	struct riscv_vcpu *v = hart_take(n);
+	u64 eid = eid_take(in), before[32], probed;
+	u32 starts = w.starts;
+	enum exit_next next;
+
+	for (u32 i = 1; i < 32; i++)
+		v->x[i] = 0xabc00000 + i;
+	args_take(in, v->x + 10);
+	v->x[16] = fuzz_below(in, 64) & 15;
+	if (v->x[16] == 15)
+		v->x[16] = fuzz_take(in, 8);
+	v->x[17] = eid;
+	memcpy(before, v->x, sizeof(before));
+	w.console_len = 0;
+	w.start_result = fuzz_below(in, 8) ? 0 : -EBUSY;
+	probed = vsbi_probe(eid);
+	next = vsbi_call(v);
+	for (u32 i = 1; i < 32; i++)
+		if (i != 10 && (i != 11 || eid <= VSBI_EID_LEGACY_LAST))
+			MUST(v->x[i] == before[i]);
+	if (next == NEXT_ADVANCE)
+		answer_check(eid, probed, v);
+	if (w.starts != starts && w.start_result == 0)
+		w.started->state = VCPU_QUEUED;
+	after(n, next);
+	hart_put(n);
+}
+
+static void time_passes(u64 ticks)
+{
+	w.now_ticks += ticks;
+	w.hart.cycle += ticks;
+	for (u32 i = 0; i < count; i++)
+		if (fake_vcpu(i)->v.state == VCPU_BLOCKED &&
+		    vtimer_passed(fake_vcpu(i)))
+			fake_vcpu(i)->v.state = VCPU_QUEUED;
+}
+
+/* What else PMU is told of: exceptions, and reads of counters that trap. */
+static void trap(struct fuzz_in *in, struct riscv_vcpu *v)
+{
+	u32 csr = 0xc00 + fuzz_below(in, 4);
+	u64 val;
+
+	vpmu_trap(v, fuzz_take(in, 1));
+	w.hart.scounteren = fuzz_take(in, 1);
+	(void)vpmu_csr_read(v, csr << 20 | 0x2073, w.hart.scounteren & 8, &val);
+}
+
+static void step(struct fuzz_in *in)
+{
+	u32 what = fuzz_below(in, 16),
+	    n = fuzz_below(in, (u32)MIN(count, 256u));
+	struct riscv_vcpu *v = fake_vcpu(n);
+
+	if (what == 0) {
+		time_passes(fuzz_take(in, 2));
+	} else if (what == 1) {
+		memset(w.ram + fuzz_take(in, 2) % (FAKE_RAM_BYTES - 256),
+		       (int)fuzz_take(in, 1), 256);
+	} else if (what == 2 && v->v.state != VCPU_OFF) {
+		virq_raise(&v->v, VIRQ_EXTERNAL);
+	} else if (what == 3 && v->v.state == VCPU_RUNNING) {
+		(void)hart_take(n);
+		leave(n, VCPU_QUEUED);
+		hart_put(n);
+	} else if (v->v.state == VCPU_QUEUED) {
+		enter(n);
+	} else if (what == 4 && v->v.state == VCPU_RUNNING) {
+		(void)hart_take(n);
+		trap(in, v);
+		hart_put(n);
+	} else if (v->v.state == VCPU_RUNNING) {
+		if (v->v.virq & VIRQ_FENCE)
+			vfence_before_entry(v);
+		call(in, n);
+	}
+}
+
+/* Harts that wait for fences alone go on, if all others do as the loop does. */
+static void fences_end(void)
+{
+	for (u32 round = 0; round < ROUNDS_MAX; round++) {
+		bool waits = false;
+
+		for (u32 i = 0; i < count; i++) {
+			struct riscv_vcpu *v = fake_vcpu(i);
+
+			if (v->v.state == VCPU_RUNNING) {
+				(void)hart_take(i);
+				leave(i, VCPU_QUEUED);
+				hart_put(i);
+			} else if (v->v.state == VCPU_QUEUED) {
+				enter(i);
+			}
+			waits |= v->v.state != VCPU_OFF &&
+				 (vfence_waits(v) || v->ipi_next);
+		}
+		if (!waits)
+			return;
+	}
+	MUST(!"a hart waits for ever");
+}
+
+static void harts_make(u32 how, u32 n)
+{
+	count = n;
+	fake_world_init(n);
+	riscv_has_sstc = how & 1;
+	w.hart.henvcfg_has = how & 2 ? UINT64_MAX : 0;
+	memset(harts, 0, sizeof(harts));
+	for (u32 i = 0; i < n; i++) {
+		harts[i] = w.hart;
+		harts[i].vstimecmp = TIME_NEVER;
+	}
+	fwft_harts_have = UINT32_MAX;
+	fwft_probe(0);
+	/* Half of them run from the start. */
+	for (u32 i = 1; i < n && how & 4; i += 2)
+		fake_started(i, VCPU_QUEUED);
+	w.typed = "typed";
+	w.va_base = 0x1000;
+	w.va_len = ARRAY_LEN(w.va_words);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
+{
+	static const u32 counts[] = {1, 2, 4, HARTS_MAX};
+	struct fuzz_in in = {data, bytes};
+	u32 how = (u32)fuzz_take(&in, 1);
+
+	harts_make(how, counts[how >> 3 & 3]);
+	w.va_words[0] = w.va_words[1] = fuzz_take(&in, 8);
+	for (u32 i = 0; in.left && i < STEPS_MAX; i++) {
+		step(&in);
+		harts_check();
+		if (w.ends)
+			reset_guest();
+	}
+	fences_end();
+	return 0;
+}

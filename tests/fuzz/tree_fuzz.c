@@ -1,0 +1,125 @@
+/*
+ * The device tree that a guest brings along, corrected for its machine.
+ *
+ * One that is taken comes out sound, with the guest's memory, its harts and its
+ * initrd, within its room; corrected again, it stays so. One that is refused has
+ * left nothing allocated.
+ */
+/* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
+ *	kernel/guest_fdt_fixup.c tests/unit/fake_lab.c LIBFDT
+ *	build/zlib/crc32.c */
+#include "kernel/guest_fdt.h"
+
+#include <libfdt.h>
+
+#include "fake_lab.h"
+#include "kernel/guest.h"
+#include "kernel/image.h"
+#include "kernel/mem.h"
+#include "tests/fuzz/fuzz.h"
+
+#define HARTS 3u
+#define RAM   0x80000000ULL
+
+static const char *const extensions[] = {"i", "m", "a", "zicbom", "sstc"};
+static const struct guest_fdt_isa isa = {
+	.isa = "rv64ima_zicbom_sstc",
+	.extensions = extensions,
+	.count = ARRAY_LEN(extensions),
+	.mmu_type = "riscv,sv48",
+	.cbom_block_bytes = 64,
+};
+static const struct image_plan plan = {
+	.initrd = {0x88000000},
+	.initrd_bytes = 0x1234,
+};
+static const u8 seed[32] = {1, 2, 3};
+static struct guest guest;
+static const struct guest_fdt_args args = {
+	.guest = &guest,
+	.isa = &isa,
+	.plan = &plan,
+	.timebase_hz = 10000000,
+	.rng_seed = seed,
+	.rng_seed_bytes = sizeof(seed),
+};
+
+static u32 nodes_of_type(const void *fdt, int parent, const char *type)
+{
+	u32 count = 0;
+	int node;
+
+	fdt_for_each_subnode(node, fdt, parent)
+	{
+		const char *is =
+			fdt_stringlist_get(fdt, node, "device_type", 0, NULL);
+
+		count += is && strcmp(is, type) == 0;
+	}
+	return count;
+}
+
+static void result_check(const void *fdt, size_t room)
+{
+	int chosen;
+
+	MUST(fdt_totalsize(fdt) <= room);
+	MUST(guest_fdt_check(fdt, fdt_totalsize(fdt)) == 0);
+	MUST(nodes_of_type(fdt, 0, "memory") == 1);
+	MUST(nodes_of_type(fdt, fdt_path_offset(fdt, "/cpus"), "cpu") == HARTS);
+	chosen = fdt_path_offset(fdt, "/chosen");
+	MUST(chosen > 0);
+	MUST(fdt_getprop(fdt, chosen, "linux,initrd-start", NULL));
+	MUST(fdt_stringlist_get(fdt, chosen, "bootargs", 0, NULL));
+}
+
+static void *fixup(const void *dtb, size_t bytes, size_t *room)
+{
+	void *out;
+
+	*room = guest_fdt_room(&guest.cfg, &isa, bytes);
+	out = malloc(*room);
+	if (!out)
+		abort();
+	if (guest_fdt_fixup(out, *room, dtb, bytes, &args) == 0)
+		return out;
+	free(out);
+	return NULL;
+}
+
+/* Corrected again, a tree stays good, and as large. `fdt` is freed. */
+static void *again(void *fdt)
+{
+	size_t room;
+	void *next = fixup(fdt, fdt_totalsize(fdt), &room);
+
+	MUST(next);
+	result_check(next, room);
+	free(fdt);
+	return next;
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
+{
+	size_t room, tree_bytes;
+	void *fdt;
+
+	guest.cfg.vcpus = HARTS;
+	guest.cfg.ram_base.v = RAM;
+	guest.cfg.memory_bytes = 6 * GIB;
+	guest.cfg.bootargs = "console=ttyS0";
+	fdt = fixup(data, bytes, &room);
+	MUST(obj_live_bytes() == 0);
+	if (!fdt)
+		return 0;
+	MUST(guest_fdt_check(data, bytes) == 0);
+	result_check(fdt, room);
+	/* What a memory node had beside what it must have goes the first time. */
+	fdt = again(fdt);
+	tree_bytes = fdt_totalsize(fdt);
+	fdt = again(fdt);
+	MUST(fdt_totalsize(fdt) == tree_bytes);
+	free(fdt);
+	MUST(obj_live_bytes() == 0);
+	return 0;
+}

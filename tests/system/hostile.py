@@ -1,0 +1,323 @@
+"""Hostile guests: whatever one does, its neighbours get what is due to them, at
+once, and the console answers.
+
+Beside an attacker (guests/baremetal/hostile, one attack after the other) run
+two honest guests that say all the time how they fare: one works, one sleeps and
+wakes (guests/baremetal/neighbour). What they have beside a guest that only
+works, `calm`, is what they must have beside each attack: work by their own
+count, and no later wake-ups than the policy's knobs explain. Time is counted
+instructions (-icount), so a run depends on nothing but code.
+
+Which promise is asked depends on the policy: `credit` promises a share, `fp`
+that a higher priority doesn't wait, `rr` turns.
+"""
+
+import re
+
+from fairness import LISTS, SHIFT, Between, counted, readings
+from harness import Case
+from labs import Shell, guest, lab, said
+
+SLICE_US = 1000
+SECONDS = 0.5
+
+# Attack: how much less work than beside `calm` is no fault of the attack.
+# Slices are not whole in half a second, hence the most of NEAR.
+NEAR = 0.03
+ATTACKS = {
+    "plic-line": NEAR, "plic-unclaimed": NEAR, "plic-toggle": NEAR,
+    "timer-past": NEAR, "timer-sbi": NEAR, "timer-short": NEAR,
+    "ipi-all": NEAR,
+    # At 32 ns an instruction a switch takes 50 us, and there are thousands.
+    "ipi-wake": 0.08,
+    "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
+    "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
+    "calls-wild": NEAR, "calls-unknown": NEAR, "devices": NEAR,
+    # To load an image again and again is a task's work, which no policy weighs.
+    "touch-and-reboot": 0.08, "reboot": 0.08, "reboot-all": 0.08,
+    "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
+    "nested-traps": NEAR, "illegal": NEAR, "wait-for-nothing": NEAR,
+    "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
+}
+# Not with counted instructions: its faults are none, so no time would pass.
+ENDLESS = "satp-circle"
+
+FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
+
+# What a guest looks like that can't go on but holds on to its memory, and one
+# that has let go of its last hart.
+STATES = {"wait-for-nothing": ("running", 0), "all-off": ("stopped", 0)}
+
+# A wake-up waits for a turn that has just begun, a step of a task, and what the
+# hypervisor does meanwhile.
+LATE_US = {"credit": 3 * SLICE_US, "fp": 2 * SLICE_US,
+           "rr": 12 * SLICE_US}
+
+
+def neighbour(name, mode, **knobs):
+    return guest(name, "neighbour", bootargs=f"mode={mode}", memory="4M",
+                 slice_us=SLICE_US, **knobs)
+
+
+def attacker(**knobs):
+    return guest("bad", "hostile", autostart=False, slice_us=SLICE_US,
+                 **{"vcpus": 4, "priority": 60, **knobs})
+
+
+def phase(attack, seconds):
+    """Commands that run one attack for so long, between two readings."""
+    return [f"help phase-{attack}", f'set bad "bootargs=attack={attack}"',
+            "guest start bad", "sleep 0.3", LISTS, f"sleep {seconds}", LISTS,
+            "guest stop bad"]
+
+
+def phases(text):
+    """{attack: what the console showed meanwhile}"""
+    parts = re.split(r"^help: no command 'phase-([\w-]+)'.*\n", text,
+                     flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+class Fared:
+    """How the neighbours fared between the two readings of a phase."""
+
+    def __init__(self, t, attack, text, smp):
+        both = readings(text)
+        t.equal(len(both), 2, f"{attack}: readings")
+        self.between = Between(*both)
+        last = [m.end() for m in re.finditer(
+            rf'^\{{"type":"cpu","cpu":{smp - 1},.*\n', text, re.M)]
+        lines = text[last[0]:last[1]]
+        work = self.numbers(lines, "hog", r"t (\d+) loops (\d+)")
+        wakes = self.numbers(lines, "waker", r"t \d+ wakes \d+ late_us (\d+) "
+                             r"most_us (\d+)")
+        self.rate = ((work[-1][1] - work[0][1]) / (work[-1][0] - work[0][0])
+                     if len(work) > 1 else 0)
+        t.check(len(wakes) > 1, f"{attack}: the sleeper is not heard of")
+        self.late = sum(mean for mean, _ in wakes) / len(wakes)
+        self.most = max(most for _, most in wakes)
+
+    @staticmethod
+    def numbers(text, name, pattern):
+        return [tuple(map(int, found)) for found in
+                re.findall(said(name, "neighbour: " + pattern), text, re.M)]
+
+
+def judge(t, attack, fared, calm, policy, seconds, more=0):
+    elapsed = fared.between.elapsed() / 1e9
+    t.check(seconds <= elapsed < seconds * 1.15, f"{attack}: the console took "
+            f"{elapsed:.3f} s for a sleep of {seconds}")
+    t.check(fared.most <= LATE_US[policy], f"{attack}: the sleeper woke "
+            f"{fared.most} us late (beside calm {calm.most})")
+    t.check(fared.late <= calm.late + SLICE_US / 2, f"{attack}: the sleeper "
+            f"woke {fared.late:.0f} us late in the mean, beside calm "
+            f"{calm.late:.0f}")
+    # The lower priority is promised nothing; a turn may be longer than the
+    # slice by one exit, which is long at this speed.
+    if policy == "fp":
+        return
+    near = max(ATTACKS[attack], more) + (0.04 if policy == "rr" else 0)
+    t.check(fared.rate >= calm.rate * (1 - near),
+            f"{attack}: the neighbour does {100 * fared.rate / calm.rate:.1f} "
+            "% of what it does beside calm")
+
+
+def say(t, name, fared, calm):
+    with open(t.folder / "fared.tsv", "a") as out:
+        parts = "\t".join(f"{k} {v:.4f}" for k, v in
+                          fared.between.parts().items())
+        host = sum(fared.between.cpus("host_ns")) / fared.between.elapsed()
+        task = sum(fared.between.cpus("task_ns")) / fared.between.elapsed()
+        rate = fared.rate / calm.rate if calm.rate else 0
+        out.write(f"{name}\t{rate:.3f}\t{fared.late:.0f}\t"
+                  f"{fared.most}\t{parts}\thost {host:.4f}\ttask {task:.4f}\n")
+
+
+def run(t, steps, smp=1, **knobs):
+    policy = t.args["policy"]
+    m = t.boot(lab=lab(attacker(**knobs), neighbour("hog", "work", priority=50),
+                       neighbour("waker", "wake", priority=70),
+                       scheduler=policy,
+                       boot=["watch off", "watch hog waker", "sleep 0.5",
+                             *steps, "help phase-end", "poweroff"]),
+               smp=smp, mem="256M", options=counted(SHIFT))
+    t.equal(m.wait(t.args.get("limit", 300)), 0, "QEMU's status")
+    return m
+
+
+def attacks(t):
+    policy, seconds = t.args["policy"], t.args["seconds"]
+    steps = phase("calm", seconds)
+    for attack in ATTACKS:
+        steps += phase(attack, seconds)
+    text = phases(run(t, steps).text)
+    t.check(not re.search(r"^guest stop: bad is (?!stopped)", "".join(
+        text.values()), re.M), "it was not to be stopped")
+    calm = Fared(t, "calm", text["calm"], 1)
+    for attack in ATTACKS:
+        fared = Fared(t, attack, text[attack], 1)
+        say(t, attack, fared, calm)
+        judge(t, attack, fared, calm, policy, seconds)
+        bad = fared.between.after["guest", "bad"]
+        if attack in STATES:
+            t.equal((bad["state"], bad["vcpus_runnable"]), STATES[attack],
+                    f"{attack}: what it looks like")
+        if attack == "all-off":
+            t.equal((bad["last_event"], bad["last_code"]), ("poweroff", 1),
+                    "how a guest without harts ended")
+
+
+def floods(t):
+    """The same while all that is written is shown, once the burst is over."""
+    seconds = t.args["seconds"]
+    steps = phase("calm", seconds) + ["watch all"] + phase("uart-flood", 0)[:3]
+    steps += ["sleep 7", "guest stop bad"]
+    for attack in FLOODS:
+        steps += phase(attack, seconds)
+    m = run(t, steps)
+    # The flood that uses up the burst is the first of that name.
+    text = phases(m.text)
+    calm = Fared(t, "calm", text["calm"], 1)
+    for attack in FLOODS:
+        fared = Fared(t, attack, text[attack], 1)
+        say(t, attack, fared, calm)
+        # Half a per cent of the CPU is for what is shown.
+        judge(t, attack, fared, calm, t.args["policy"], seconds, more=0.05)
+    t.check(re.search(r"^\[bad\] \.\.\. \d+ bytes lost", m.text, re.M),
+            "no byte of a flood was lost")
+
+
+def listed(t):
+    """Each attack that the guest has is looked at here."""
+    m = t.boot(lab=lab(guest("bad", "hostile", bootargs="attack=list"),
+                       poweroff=True), mem="256M", smp=1)
+    t.equal(m.wait(), 0, "QEMU's status")
+    has = set(re.findall(said("bad", r"hostile: attack (\S+)"), m.text, re.M))
+    t.equal(has, {*ATTACKS, ENDLESS}, "the attacks there are")
+
+
+def endless(t):
+    """Faults that never leave the guest and never end. Without -icount no
+    clock can be trusted, so only the hypervisor's accounts are compared."""
+    m = t.boot(lab=lab(attacker(vcpus=2, bootargs=f"attack={ENDLESS}"),
+                       neighbour("hog", "work"), scheduler="credit"),
+               smp=1, mem="256M")
+    m.expect("^rouse> ", 60)
+    shell = Shell(m)
+    shell.quiet()
+    shell.run("guest start bad; sleep 1")
+    before = shell.running_ns()
+    shell.run("sleep 2")
+    after = shell.running_ns()
+    got = {name: after[name] - before[name] for name in after}
+    t.check(0.4 < got["hog"] / sum(got.values()) < 0.6, f"they got {got}")
+    t.equal(shell.run("guest stop bad"), [], "stopping it")
+    t.equal(shell.guests()["bad"]["state"], "stopped", "its state")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def leaks(t):
+    """One guest leaves its mark in all RAM, registers and CSRs that it has, is
+    switched against, killed and freed; others look for it in theirs."""
+    state = "only=state state_rounds=20"
+    make = ("guest create {} memory={} vcpus=3 slice-us=1000 "
+            'kernel=baremetal/{}.elf "bootargs={}"')
+    rounds = ["guest start hunter; guest wait hunter",
+              "guest stop bad; guest destroy bad",
+              make.format("last", "16M", "archtest", state),
+              "guest start last; guest wait last; guest destroy last",
+              # Nearly all that the machine has, what was bad's included.
+              make.format("taker", "98M", "toucher", ""),
+              "guest start taker; guest wait taker; guest destroy taker",
+              make.format("bad", "16M", "hostile", "attack=plant"),
+              "guest start bad; sleep 0.5"]
+    m = t.boot(lab=lab(guest("bad", "hostile", vcpus=3, slice_us=SLICE_US,
+                             bootargs="attack=plant"),
+                       guest("hunter", "archtest", autostart=False, vcpus=3,
+                             slice_us=SLICE_US, bootargs=state),
+                       guest("for-its-image", "toucher", memory="8M",
+                             autostart=False),
+                       boot=["sleep 0.5", *rounds * t.args["rounds"],
+                             "guest stop bad", "mem -j",
+                             "guest list -j; poweroff"]),
+               smp=t.args["smp"], mem="128M", cpu=t.args["cpu"])
+    t.equal(m.wait(250), 0, "QEMU's status")
+    for name in ("hunter", "last"):
+        t.equal(len(re.findall(said(name, r"[1-9]\d* passed, 0 failed"),
+                               m.text, re.M)), t.args["rounds"],
+                f"rounds in which {name} found nothing")
+    t.equal(len(re.findall(said("taker", r"toucher: \d+ pages first touched in "
+                                r"\d+ us, 0 were not zero"), m.text, re.M)),
+            t.args["rounds"], "rounds in which all RAM was zero")
+    t.equal(re.findall(said("(?:hunter|last|taker)", "(FAIL .*)"), m.text,
+                       re.M), [], "what was found")
+
+
+def ignored_input(t):
+    """Who never reads is typed at: some is kept, the rest is refused, and the
+    console has its Ctrl-] all the same."""
+    m = t.boot(lab=lab(guest("bad", "hostile", bootargs="attack=calm",
+                             vcpus=2),
+                       neighbour("hog", "work"),
+                       boot=["watch off"]), smp=1, mem="256M")
+    m.expect("^rouse> ", 60)
+    shell = Shell(m)
+    m.line("console bad")
+    m.expect(r"\[rouse: console of bad")
+    for _ in range(40):
+        m.send("x" * 256)
+    m.send("\x1d")
+    m.expect(r"\[rouse: left bad\]", 60)
+    t.equal(shell.guests()["bad"]["state"], "running", "its state")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def on_harts(t):
+    """On several harts, by the hypervisor's accounts: with -icount harts take
+    turns, and what guests count is of the moments when theirs was on."""
+    smp, seconds = t.args["smp"], t.args["seconds"]
+    hogs = [neighbour(f"hog{i}", "work", pin=[i]) for i in range(smp)]
+    steps = []
+    for attack in ATTACKS:
+        steps += phase(attack, seconds)
+    m = t.boot(lab=lab(attacker(vcpus=2 * smp), *hogs, scheduler="credit",
+                       boot=["watch off", "sleep 0.5", *steps,
+                             "help phase-end", "poweroff"]),
+               smp=smp, mem="256M", options=counted(SHIFT))
+    t.equal(m.wait(600), 0, "QEMU's status")
+    # All weigh the same, and each may have a hart at most.
+    due = smp / (smp + 1)
+    for attack, text in phases(m.text).items():
+        if attack == "end":
+            continue
+        got = Between(*readings(text)).parts()
+        for i in range(smp):
+            t.check(got[f"hog{i}"] >= due * 0.85,
+                    f"{attack}: hog{i} had {got[f'hog{i}']:.3f} of a hart, "
+                    f"due are {due:.3f}")
+
+
+def tests(full):
+    cases = [Case("every_attack_is_looked_at", listed, timeout=60)]
+    for policy in ("credit", "rr", "fp") if full else ("credit",):
+        cases.append(Case(f"no_attack_costs_a_neighbour_its_due,{policy}",
+                          attacks, timeout=900, policy=policy,
+                          seconds=2 if full else SECONDS, limit=800))
+    cases.append(Case("no_flood_costs_a_neighbour_its_due_while_shown", floods,
+                      timeout=300, policy="credit",
+                      seconds=2 if full else SECONDS))
+    cases += [Case(f"no_attack_costs_a_neighbour_its_due,{smp}_harts",
+                   on_harts, timeout=900, smp=smp, seconds=2)
+              for smp in ((2, 4) if full else ())]
+    for smp in (1, 2) if full else (1,):
+        for cpu in (("rv64,v=on", "rv64,v=on,vlen=1024", "rv64,v=off",
+                     "rv64,v=off,d=off,f=off") if full else ("rv64,v=on",)):
+            cases.append(Case(f"no_guest_finds_anothers_mark,{smp}_harts,"
+                              f"{cpu.partition(',')[2]}", leaks, timeout=300,
+                              smp=smp, cpu=cpu, rounds=4 if full else 2))
+    return cases + [
+        Case("faults_without_end_are_the_guests_own_time", endless,
+             timeout=200),
+        Case("who_never_reads_is_left_by_a_key", ignored_input, timeout=120)]

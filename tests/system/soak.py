@@ -1,0 +1,277 @@
+"""The soak: twelve guests on four harts, and an operator who does everything
+at random, for as long as one likes.
+
+Every few seconds what can be known is checked: the trace, out of the machine's
+memory, and the listings (invariants.py). Then all guests are given what they
+need, and each of their vCPUs must be seen to go on: so a wake-up that was lost
+is found soon after the commands that lost it. At the end no page is missing.
+
+    make soak MINUTES=30 SEED=7           all by itself
+    make soak REPLAY=path/to/steps.txt    the steps of a run, or some of them
+
+What was done is in steps.txt beside the console's log. Times are the host's;
+nothing is judged by them.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import invariants
+import matrix
+import soak_plan
+from harness import BUILD, SLOW, TOP, Case, Failure
+from labs import Shell, guest, lab
+
+sys.path.insert(0, str(TOP / "tools"))
+from tracelib import capture, form  # noqa: E402
+
+ESCAPE, CTRL_C = "\x1d", "\x03"
+PATIENCE = 150      # s, for what hangs
+
+# What a command may answer: the guest is not in the state that it needs, or
+# there is no room under a policy that has little.
+ANSWERS = re.compile(
+    r"guest: \w+ is (still )?\w+; (expected|it goes on)|"
+    r"guest: \w+ did not start|guest: no guest 'visitor'|"
+    r"(guest|vcpu|set): \w+: .*|guest: visitor|"
+    r"sched: (another change is on its way|\w+ has no room)|"
+    r"trace: (a change is on its way|nothing (is|was) recorded)")
+ERROR = re.compile(r"^(guest|vcpu|set|sched|trace|stats|watch|console|mem|top|"
+                   r"log): ")
+# Of the log: no guest of ours does anything that it may not.
+FORBIDDEN = re.compile(r"^\[ *\d+\.\d+\] .*(can't go on|can't be started|"
+                       r"not enough).*$", re.M)
+
+
+class Soak:
+    def __init__(self, t, row):
+        self.t = t
+        # One for each machine, short enough for a socket.
+        path = f"/tmp/rouse-soak-{os.getpid()}-{id(self):x}"
+        images = [guest(k.name, autostart=False,
+                        **{n.replace("-", "_"): v for n, v in k.knobs.items()
+                           if n in ("kernel", "initrd", "memory")})
+                  for k in soak_plan.KINDS]
+        self.m = t.boot(lab=lab(*images), mem="1G",
+                        options=["-qmp", f"unix:{path},server=on,wait=off"],
+                        **matrix.options(row))
+        self.m.expect("rouse> ", 60)
+        self.qmp = capture.Qmp(path, 60)
+        os.unlink(path)
+        self.shell = Shell(self.m)
+        self.done = open(t.folder / "steps.txt", "w")
+        self.last = None
+        self.traces = self.settled = self.steps = 0
+
+    # --- steps ---
+
+    def do(self, step):
+        self.done.write(step + "\n")
+        self.done.flush()
+        self.steps += 1
+        word, _, rest = step.partition(" ")
+        own = {"@attach": self.attach, "@break": self.interrupt,
+               "@check": self.check, "@settle": self.settle}
+        if word in own:
+            own[word](rest)
+        else:
+            self.answered(step, self.shell.run(step, PATIENCE))
+        self.log_is_clean()
+
+    def answered(self, step, lines):
+        for line in lines:
+            if ERROR.match(line) and not ANSWERS.match(line):
+                raise Failure(f"{step!r} is answered {line!r}")
+
+    def log_is_clean(self):
+        bad = FORBIDDEN.search(self.m.text, max(0, self.m.seen - 4000))
+        if bad:
+            raise Failure(bad.group(0))
+
+    def attach(self, rest):
+        name, _, keys = rest.partition(" ")
+        self.m.line(f"console {name}")
+        self.m.expect(rf"\[rouse: console of {name}", PATIENCE)
+        self.m.send(keys.encode().decode("unicode_escape"))
+        self.m.send(ESCAPE)
+        self.m.expect(rf"\[rouse: left {name}\]", PATIENCE)
+
+    def interrupt(self, command):
+        self.m.line(command)
+        self.m.send(CTRL_C)
+        self.shell.run("", PATIENCE)
+
+    # --- checks ---
+
+    def check(self, _=""):
+        trace = capture.from_qemu(self.qmp, BUILD / "rouse.elf")
+        needed = (1 << 5) | (1 << 9)    # sched, life
+        if trace.mask & needed == needed and trace.count():
+            self.judge(invariants.of_trace(trace), trace)
+            self.traces += 1
+        self.listing()
+
+    def judge(self, bad, trace=None):
+        if not bad:
+            return
+        if trace:
+            form.write(trace, self.t.folder / "trace.bin")
+        raise Failure("\n".join(bad[:10]))
+
+    def listing(self):
+        lines = self.shell.run(invariants.Listing.COMMAND + " -j", PATIENCE)
+        now = invariants.Listing([json.loads(line) for line in lines
+                                  if line.startswith("{")])
+        self.judge(invariants.problems(self.last, now))
+        self.last = now
+        return now
+
+    def settle(self, _=""):
+        """Everybody may run; who does not go on now never will."""
+        commands = ["sched set credit"]
+        for k in soak_plan.KINDS:
+            commands += [
+                f"set {k.name} pin=none affinity=all weight=256 "
+                f"cap={k.knobs.get('cap', 0)} priority=100 slice-us=10000 "
+                "wfi=trap", f"guest resume {k.name}"]
+        self.answered("@settle", self.shell.run("; ".join(commands), PATIENCE))
+        self.until("all guests run", self.all_run)
+        then = self.listing()
+        self.until("all vCPUs go on", lambda: self.not_gone_on(then))
+        self.settled += 1
+
+    def until(self, what, left):
+        """`left` says what is not so yet."""
+        end = time.monotonic() + PATIENCE * SLOW
+        while True:
+            missing = left()
+            if not missing:
+                return
+            if time.monotonic() > end:
+                trace = capture.from_qemu(self.qmp, BUILD / "rouse.elf")
+                form.write(trace, self.t.folder / "trace.bin")
+                self.shell.run("vcpu list; sched cpus; log 50", PATIENCE)
+                self.m.dump()
+                raise Failure(f"not so within its time: {what}: {missing}")
+            time.sleep(0.5)
+
+    def all_run(self):
+        guests = self.shell.guests()
+        off = [n for n in soak_plan.NAMES if guests[n]["state"] == "stopped"]
+        if off:
+            self.shell.run(f"guest start {' '.join(off)}", PATIENCE)
+        return [f"{n} is {guests[n]['state']}" for n in soak_plan.NAMES
+                if guests[n]["state"] != "running"
+                and not soak_plan.BY_NAME[n].lives]
+
+    def not_gone_on(self, then):
+        """Who has not run since then, in the life that it had or a new one."""
+        now = self.listing()
+        missing = []
+        for k in soak_plan.KINDS:
+            reborn = (now.guests[k.name]["boots"]
+                      > then.guests[k.name]["boots"])
+            still = [i for i in range(k.vcpus)
+                     if now.vcpus[k.name, i]["running_ns"]
+                     == then.vcpus[k.name, i]["running_ns"]]
+            if k.each and still:
+                missing.append(f"{k.name}: vCPUs {still}")
+            elif not k.each and len(still) == k.vcpus and not reborn:
+                missing.append(k.name)
+        return missing
+
+    # --- from the first page to the last ---
+
+    def memory(self):
+        return self.shell.json("mem")[0]
+
+    def begin(self):
+        """Whatever is ever recorded has its memory before the first look."""
+        self.shell.run("watch off")
+        self.shell.run(f"trace on size={soak_plan.TRACE_KIB}; trace off; "
+                       "sleep 0.5; trace on size=1; trace off", PATIENCE)
+        self.shell.run("guest destroy " + " ".join(soak_plan.NAMES), PATIENCE)
+        self.first = self.memory()
+        for k in soak_plan.KINDS:
+            self.t.equal(self.shell.run(k.create(), PATIENCE), [], k.name)
+        self.settle()
+
+    def end(self):
+        self.do("@settle")
+        # Some end and begin by themselves: until all have been caught.
+        self.shell.run("; ".join(f"set {k.name} on-poweroff=stop "
+                                 "on-reboot=stop" for k in soak_plan.KINDS))
+        self.until("all are stopped", lambda: [
+            n for n, g in self.shell.guests().items()
+            if g["state"] != "stopped"
+            and self.shell.run(f"guest resume {n}; guest stop {n}", PATIENCE)])
+        names = " ".join(self.shell.guests())
+        self.shell.run(f"trace on size=1; trace off; guest destroy {names}",
+                       PATIENCE)
+        self.t.equal(self.shell.json("guest list"), [], "guests at the end")
+        self.until("all memory is back", self.pages_lost)
+        self.m.line("poweroff")
+        self.t.equal(self.m.wait(), 0, "QEMU's status")
+
+    def pages_lost(self):
+        """What the console itself remembers lies in objects."""
+        now = self.memory()
+        gone = self.first["free_bytes"] - now["free_bytes"]
+        kept = now["object_bytes"] - self.first["object_bytes"]
+        if gone > max(kept, 0) + 8192 * 4 or kept > 65536:
+            return f"{gone} bytes are gone: first {self.first}, now {now}"
+        return None
+
+    def story(self):
+        return (f"{self.steps} steps, {self.traces} traces, {self.settled} "
+                "times all were seen to go on")
+
+
+def soak(t):
+    args = t.args
+    run = Soak(t, args["row"])
+    limit = time.monotonic() + args["seconds"] * SLOW
+    try:
+        run.begin()
+        for step in args["steps"]:
+            run.do(step)
+            if time.monotonic() > limit:
+                break
+        run.end()
+    except Failure as why:
+        raise Failure(f"{why}\nseed {args['seed']}, after {run.story()}; to "
+                      "see it again: make soak REPLAY="
+                      f"{(t.folder / 'steps.txt').relative_to(TOP)}") from None
+    print(f"      soak, seed {args['seed']}: {run.story()}", flush=True)
+
+
+def case(name, seconds, seed, steps=None, **row):
+    row = {"smp": soak_plan.CPUS, "sstc": True, "host": "aclint", **row}
+    return Case(name, soak, timeout=seconds + 900, seconds=seconds, seed=seed,
+                steps=steps or soak_plan.Plan(seed).steps(), row=row)
+
+
+def tests(full):
+    minutes = os.environ.get("ROUSE_SOAK_MINUTES")
+    seed = os.environ.get("ROUSE_SOAK_SEED")
+    replay = os.environ.get("ROUSE_SOAK_REPLAY")
+    if replay:
+        steps = Path(replay).read_text().splitlines()
+        return [case("the_same_again", 1e6, "of that list", steps)]
+    seed = int(seed) if seed else int(time.time()) if full or minutes else 1
+    if minutes:
+        return [case(f"nothing_is_stuck_nothing_is_lost,seed_{seed}",
+                     60 * float(minutes), seed)]
+    if not full:
+        return [case("nothing_is_stuck_and_nothing_is_lost", 80, seed)]
+    return [case(f"nothing_is_stuck_and_nothing_is_lost,{matrix.label(row)}",
+                 450, seed + n, **row)
+            for n, row in enumerate((
+                {"host": "aclint", "sstc": True},
+                {"host": "aia", "sstc": True},
+                {"host": "plic", "sstc": False},
+                {"host": "aclint-sbi", "sstc": True, "vmid": 2}))]
