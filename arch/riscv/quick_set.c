@@ -8,6 +8,7 @@
  */
 #include "arch/riscv/quick.h"
 
+#include "arch/riscv/exit.h"
 #include "arch/riscv/isa.h"
 #include "emul/emul.h"
 #include "kernel/arch.h"
@@ -15,8 +16,9 @@
 
 void quick_set(struct riscv_vcpu *v, bool on)
 {
-	/* `quick=off` is for comparing the two ways. */
-	on = on && !cmdline_is("quick", "off");
+	/* `quick=off` is for comparing the two ways; the quick one knows an
+	 * access by htinst alone. */
+	on = on && !cmdline_is("quick", "off") && !mmio_htinst_off;
 	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
 	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
 		v->pmu.quick = riscv_has_sstc && on;

@@ -31,6 +31,7 @@
 #include "arch/riscv/vtimer.h"
 #include "emul/emul.h"
 #include "kernel/arch.h"
+#include "kernel/cmdline.h"
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
@@ -47,6 +48,7 @@
 
 void world_cpu_init(struct riscv_cpu *c)
 {
+	mmio_htinst_off = cmdline_is("htinst", "off");
 	csr_write(CSR_HEDELEG, DELEGATED);
 	csr_write(CSR_HIDELEG, IRQ_BIT(IRQ_VSSI) | IRQ_BIT(IRQ_VSTI) |
 				       IRQ_BIT(IRQ_VSEI));

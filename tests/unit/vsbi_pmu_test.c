@@ -340,6 +340,7 @@ static void firmware_events_are_counted_while_somebody_counts(void **state)
 }
 
 /* What quick_set asks for. */
+bool mmio_htinst_off;
 struct emul_dev emul_nowhere;
 static struct emul_dev device;
 
