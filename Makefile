@@ -179,7 +179,7 @@ KERNEL_DEPS := $(B)/flags/kernel | $(B)/gen/version.h setup
 $(B)/obj/%.o: %.c $(KERNEL_DEPS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MD -MP -c $< -o $@
 
 $(B)/obj/%.S.o: %.S $(B)/gen/asm-offsets.h $(KERNEL_DEPS)
 	$(call say,AS,$<)
