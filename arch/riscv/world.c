@@ -69,6 +69,23 @@ void world_cpu_init(struct riscv_cpu *c)
 				   IRQ_BIT(IRQ_SEI));
 }
 
+/*
+ * State of what guests aren't told of, but that nothing keeps them from where
+ * there is no Smstateen: no vCPU finds another one's. Ssctr has records of
+ * control transfers, and a VS copy only of what turns them on; Zcmt has jvt.
+ */
+static __attribute__((noinline)) void untold_forget(void)
+{
+	if (isa_has(ISA_ZCMT))
+		csr_write(CSR_JVT, 0);
+	if (!isa_has(ISA_SSCTR))
+		return;
+	csr_write(CSR_VSCTRCTL, 0);
+	csr_write(CSR_SCTRCTL, 0);
+	csr_write(CSR_SCTRSTATUS, 0);
+	__asm__ volatile(".4byte 0x10400073"); /* sctrclr */
+}
+
 static void vs_load(const struct vs_csrs *s)
 {
 	csr_write(CSR_VSSTATUS, s->vsstatus);
@@ -81,8 +98,10 @@ static void vs_load(const struct vs_csrs *s)
 	csr_write(CSR_SENVCFG, s->senvcfg);
 	if (isa_has(ISA_SMSTATEEN))
 		csr_write(CSR_SSTATEEN0, s->sstateen0);
-	if (isa_has(ISA_SSAIA))
+	if (isa_has(ISA_SSCSRIND))
 		csr_write(CSR_VSISELECT, s->vsiselect);
+	if (unlikely(isa_untold))
+		untold_forget();
 }
 
 static void vs_save(struct vs_csrs *s)
@@ -99,7 +118,7 @@ static void vs_save(struct vs_csrs *s)
 	s->senvcfg = csr_read(CSR_SENVCFG);
 	if (isa_has(ISA_SMSTATEEN))
 		s->sstateen0 = csr_read(CSR_SSTATEEN0);
-	if (isa_has(ISA_SSAIA))
+	if (isa_has(ISA_SSCSRIND))
 		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 

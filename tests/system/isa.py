@@ -76,8 +76,28 @@ def content(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+# Extensions with state that guests aren't told of, where no Smstateen keeps it
+# from them; and harts without double floats.
+UNTOLD = {
+    "ssctr": "rv64,smctr=on,ssctr=on,sscsrind=on,smcsrind=on",
+    "zcmt": "rv64,d=off,v=off,zcmt=on,zcmp=on",
+}
+
+
+def untold(t):
+    """Nor can they leave a message there."""
+    m = t.boot(lab=lab(guest("a", "archtest", vcpus=2, bootargs="only=state_ "
+                             "state_rounds=8"), poweroff=True), smp=1,
+               mem="256M", cpu=t.args["cpu"])
+    t.equal(m.wait(), 0, "QEMU's status")
+    t.check(re.search(said("a", r"[1-9]\d* passed, 0 failed\n"), m.text, re.M),
+            "the guest is not content")
+
+
 def tests(full):
-    return [Case(f"guests_are_content_with_harts_with_{label(r)}", content,
+    cases = [Case(f"state_of_{name}_is_nobodys", untold, timeout=90, cpu=cpu)
+             for name, cpu in UNTOLD.items()]
+    return cases + [Case(f"guests_are_content_with_harts_with_{label(r)}", content,
                  timeout=600 if full else 200, row=r,
                  guests=("archtest", "sbitest") if full else ("archtest",))
             for r in (many() if full else few()[1:])]
