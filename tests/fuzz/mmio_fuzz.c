@@ -74,7 +74,7 @@ static void look(u32 id)
 	if (!(v->virq & VIRQ_EXTERNAL))
 		return;
 	v->virq &= ~VIRQ_EXTERNAL;
-	level[id] = emul_eval(&fake.guest, v);
+	level[id] = emul_eval(v);
 }
 
 /* ---- steps ---- */
