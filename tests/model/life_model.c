@@ -166,7 +166,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 
 	/* Nor behind this but how it ends. */
 	explore_forget();
-	explore_check(m->loaded == c && v->cpu == c->index);
+	explore_check(m->loaded == c && v->cpu == c);
 	explore_check(!v->sched.paused && v->sched.on);
 	if (!cpu_enter_guest(c, v))
 		return RUN_LOOK;
@@ -184,7 +184,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	explore_check(!mv(v)->loaded && v->cpu == cpu_this()->index);
+	explore_check(!mv(v)->loaded && v->cpu == cpu_this());
 	mv(v)->loaded = cpu_this();
 }
 
@@ -456,7 +456,7 @@ static void cpu_is_content(const struct model_cpu *m)
 static void vcpu_is_content(const struct model_vcpu *m)
 {
 	const struct sched_unit *u = &m->v.sched;
-	const struct model_cpu *c = cpu[m->v.cpu];
+	const struct model_cpu *c = cpu[m->v.cpu->index];
 
 	explore_check(!m->v.requests);
 	if (m->killed || m->v.state == VCPU_OFF) {
@@ -471,7 +471,7 @@ static void vcpu_is_content(const struct model_vcpu *m)
 		explore_check(!m->loaded && c->c.current != &m->v);
 	} else {
 		explore_check(!m->v.virq && m->seen == m->raised);
-		explore_check(unit_may_run(u, m->v.cpu) || !u->counted);
+		explore_check(unit_may_run(u, m->v.cpu->index) || !u->counted);
 		explore_check(m->v.state ==
 			      (m->stays ? VCPU_RUNNING : VCPU_BLOCKED));
 		explore_check(u->runstate ==
