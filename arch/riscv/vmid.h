@@ -15,10 +15,11 @@
 #ifndef ROUSE_ARCH_RISCV_VMID_H
 #define ROUSE_ARCH_RISCV_VMID_H
 
+#include "arch/riscv/gstage_hw.h"
+#include "arch/riscv/vcpu.h"
 #include "kernel/base.h"
 
 struct cpu;
-struct arch_guest;
 
 /* A CPU's part, in struct riscv_cpu. */
 struct vmid_cpu {
@@ -71,6 +72,25 @@ void vmid_guest_fini(struct arch_guest *g);
  * (section 15.2.10). Interrupts off.
  */
 void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu);
+
+/*
+ * The same and the write of vsatp, from a vCPU that is loaded to another of its
+ * guest that ran on this CPU last as well. Returns what vsatp was.
+ *
+ * The VMID stays, even if another generation has begun meanwhile (vmid.c). The
+ * fence comes last: what was cached before it, by either vsatp, goes, and what is
+ * cached after it is by the new one.
+ */
+static inline u64 vmid_next(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu,
+			    u64 vsatp)
+{
+	u64 old;
+
+	g->vmid_last[c->index].vcpu = vcpu;
+	old = hw_vsatp_swap(vsatp);
+	hw_hfence_vvma_all();
+	return old;
+}
 
 /*
  * This CPU lets go of whatever guest its hgatp holds: vsatp = 0, hgatp = 0. No
