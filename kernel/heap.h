@@ -28,17 +28,16 @@ void heap_remove(struct heap *h, struct heap_node *n);
 
 /* heap_push of `n`, and heap_remove of the root of before, which is not empty
  * and whose key is not above n's. */
+void heap_exchange_more(struct heap *h, struct heap_node *n);
+
 static inline void heap_exchange(struct heap *h, struct heap_node *n)
 {
-	struct heap_node *root = h->root;
-
-	if (likely(!root->child)) {
-		n->child = n->next = n->prev = NULL;
-		h->root = n;
+	if (likely(h->root->child)) {
+		heap_exchange_more(h, n);
 		return;
 	}
-	heap_push(h, n);
-	heap_remove(h, root);
+	n->child = n->next = n->prev = NULL;
+	h->root = n;
 }
 
 /* For a walk over all nodes, in no order: the one after `n`, or NULL; begins

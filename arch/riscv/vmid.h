@@ -19,6 +19,8 @@
 #include "arch/riscv/vcpu.h"
 #include "kernel/base.h"
 
+#define VMID_GENERATION_SHIFT 16
+
 struct cpu;
 
 /* A CPU's part, in struct riscv_cpu. */
@@ -40,6 +42,7 @@ struct vmid_cpu {
 /* What a CPU last did for a guest; one for each CPU, that CPU's own. */
 struct vmid_last {
 	u64 vmid; /* generation and id */
+	u64 hgatp; /* with that */
 	u32 vcpu; /* whose VS-stage entries are there */
 } __cacheline;
 
@@ -90,6 +93,27 @@ static inline u64 vmid_next(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu,
 	old = hw_vsatp_swap(vsatp);
 	hw_hfence_vvma_all();
 	return old;
+}
+
+/*
+ * vmid_enter for a vCPU that ran on this CPU last as well, where vsatp is 0 and
+ * nothing is to be fenced. False: it isn't so, and nothing was done.
+ */
+static inline bool vmid_return(struct vmid_cpu *c, struct arch_guest *g,
+			       u32 vcpu)
+{
+	const struct vmid_last *last = &g->vmid_last[c->index];
+
+	if (unlikely(last->vcpu != vcpu ||
+		     last->vmid != ck_pr_load_64(&g->vmid) ||
+		     last->vmid >> VMID_GENERATION_SHIFT != c->generation))
+		return false;
+	hw_hgatp_write(last->hgatp);
+	ck_pr_store_64(&c->hgatp, last->hgatp);
+	/* As in vmid_enter. */
+	ck_pr_fence_memory();
+	ck_pr_store_ptr(&c->guest, g);
+	return true;
 }
 
 /*

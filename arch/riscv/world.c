@@ -277,7 +277,8 @@ swap(struct riscv_vcpu *from, struct riscv_vcpu *to)
 		return;
 	}
 	SWAP(CSR_VSATP, from->vs.vsatp, 0);
-	vmid_enter(&here->vmid, to->g, to->v.id);
+	if (unlikely(!vmid_return(&here->vmid, to->g, to->v.id)))
+		vmid_enter(&here->vmid, to->g, to->v.id);
 	csr_write(CSR_VSATP, to->vs.vsatp);
 	htimedelta_load(to->g, here);
 }

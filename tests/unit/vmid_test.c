@@ -248,16 +248,24 @@ static void turn_over(u32 cpu, u32 g, u32 v)
 {
 	struct hart *h = &harts[cpu];
 	u64 was = vsatp_of(h->guest, h->vcpu);
-	bool near = h->guest == g && guests[g].last[v] == cpu;
+	bool same = h->guest == g;
 
-	save(cpu);
-	if (!near) {
+	if (h->guest == NONE || guests[g].last[v] != cpu) {
+		save(cpu);
 		load(cpu, g, v);
 		return;
 	}
+	save(cpu);
 	cpu_is(cpu);
-	assert_int_equal(vmid_next(&h->vmid, guests[g].arch, v,
-				   vsatp_of(g, v)), was);
+	if (same) {
+		assert_int_equal(vmid_next(&h->vmid, guests[g].arch, v,
+					   vsatp_of(g, v)), was);
+	} else {
+		assert_int_equal(hw_vsatp_swap(0), was);
+		if (!vmid_return(&h->vmid, guests[g].arch, v))
+			vmid_enter(&h->vmid, guests[g].arch, v);
+		(void)hw_vsatp_swap(vsatp_of(g, v));
+	}
 	h->guest = g;
 	h->vcpu = v;
 	guests[g].on[v] = cpu;
