@@ -75,7 +75,10 @@ MAKEFLAGS += --no-builtin-rules -j$(JOBS)
 WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wundef \
 	-Wvla -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wcast-qual \
-	-Wimplicit-fallthrough -Wformat=2 -Wdate-time -Wredundant-decls
+	-Wimplicit-fallthrough -Wformat=2 -Wdate-time -Wredundant-decls \
+	-Wmissing-declarations -Wnested-externs -Wlogical-op -Wduplicated-cond \
+	-Walloca -Wunused-macros -Wformat-signedness -Winit-self -Wtrampolines \
+	-Wshift-overflow=2 -Wfloat-equal -Wdouble-promotion
 
 # The compiler is told rv64imac, exactly: with a longer name gcc 12 picks the
 # C library of another ABI, and 'h' it does not know at all.  The assembler
@@ -154,6 +157,10 @@ $(B)/flags/$(1): FORCE
 endef
 $(eval $(call flags_file,kernel,$(CC) $(CFLAGS) $(WARNINGS) $(LDFLAGS) \
 	$(FRAMELESS) $(FRAMELESS_CFLAGS) $(QUICK_CFLAGS)))
+
+# What tests/check/analysis looks at, and how it is compiled.
+$(eval $(call flags_file,analysis-kernel,$(CC) $(CFLAGS) SOURCES $(SRCS)))
+test test-all check-host: $(addprefix $(B)/flags/analysis-,kernel sim meter)
 
 # The version that the boot log shows, likewise new only when it changes.
 $(B)/gen/version.h: FORCE
@@ -294,7 +301,8 @@ HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
 HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
-	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c); \
+	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
+		arch/riscv/vsse.c; \
 	SHELL $(wildcard kernel/shell/*.c); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
@@ -389,6 +397,8 @@ $(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
 		-D_GNU_SOURCE -pthread $(WARNINGS) $< -o $@
 
 meter-plugin: $(B)/meter.so
+$(eval $(call flags_file,analysis-meter,$(HOSTCC) -std=gnu11 -O2 \
+	-D_GNU_SOURCE SOURCES bench/meter/plugin.c))
 
 # METER="..." gives it options, such as METER="--machine aia --rows ipi_asleep".
 meter: all guests-baremetal $(B)/meter.so  ## count what operations take

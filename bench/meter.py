@@ -64,8 +64,10 @@ def count(opt):
         tables[key], missing = operations.measure(opt, key)
         table.show(key, f"{MACHINES[key]} {what}".strip(), tables[key], missing)
     if opt.by == "stage":
+        # The table of all rows stays as it was when only some are asked.
         name = "meter_native" if opt.native else \
-            "meter_foreign" if opt.kernel else "meter"
+            "meter_foreign" if opt.kernel else \
+            "meter_part" if opt.rows or opt.machine or opt.append else "meter"
         print(table.store(name, tables, results.conditions(
             harts=2, append=opt.append, machine=",".join(tables), seed=1)))
 

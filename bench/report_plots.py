@@ -25,6 +25,7 @@ the dark. A policy has one colour on the whole page.
 
 import io
 import re
+import textwrap
 
 import matplotlib
 
@@ -260,11 +261,11 @@ def draw_lines(result, plot, rows, colours):
     if plot.get("log"):
         logarithmic(axes.yaxis, everything)
     else:
-        axes.set_ylim(bottom=min(0, *everything) if everything else 0)
+        axes.set_ylim(min(0, *everything), max(everything) * 1.06 or 1)
     axes.set_xticks(sorted(set(ticks)), [short(x) for x in sorted(set(ticks))])
     axes.minorticks_off()
     axes.set_xlabel(titles(result, plot)["x"])
-    axes.set_ylabel(titles(result, plot)["y"])
+    axes.set_ylabel(textwrap.fill(titles(result, plot)["y"], 36))
     axes.grid(axis="y")
     legend(fig, axes)
     return fig

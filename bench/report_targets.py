@@ -83,6 +83,10 @@ def tail_line(found):
 def growth_lines(found):
     table = results.as_dicts(found["meter_scaling"]) \
         if "meter_scaling" in found else []
+    # Policies that others were measured with, and this was not.
+    others = {p: 0 for r in found.values()
+              for p in str(r["conditions"].get("policies", "")).split()}
+    others = [p for p in others if p not in {r["policy"] for r in table}]
     for row, what in (("wake", "a wake"), ("pick", "a pick")):
         mine = [r for r in table if r["row"] == row]
         words, good = [], True
@@ -94,6 +98,7 @@ def growth_lines(found):
             words.append(f"{policy} {last['of_first'] - 100:+.1f} %" if level
                          else f"{policy} {last['per_doubling']:+.1f} each "
                          "doubling")
+        words += [f"{p}: no room for two" for p in others if mine]
         most = max((r["vcpus"] for r in mine), default=0)
         yield Line(f"cost of {what}, 2 to {most or 2000:,} vCPUs on a hart",
                    "meter_scaling", f"±{LEVEL_PERCENT} %, or ≤ {PER_DOUBLING} "

@@ -124,14 +124,15 @@ static void cmdline_check(void)
 {
 	static const char *const known[] = {
 		"sched", "cmd", "doorbell", "timer", "vmid-bits", "quick",
-		"watchdog", "fail", "sse",
+		"watchdog", "fail", "sse", "htinst",
 	};
 	char bad[32];
 
 	if (!cmdline_unknown(known, ARRAY_LEN(known), bad, sizeof(bad)))
 		return;
 	refuse("'%s' on the command line: expected sched=, cmd=, doorbell=, "
-	       "timer=, vmid-bits=, quick=, watchdog=, sse= or fail=", bad);
+	       "timer=, vmid-bits=, quick=, htinst=, watchdog=, sse= or fail=",
+	       bad);
 }
 
 /* `sched=` of the command line, else the lab's word, else the Makefile's. */

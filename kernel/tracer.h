@@ -64,6 +64,11 @@ const struct trace_ring *tracer_ring(u32 cpu);
 u32 tracer_tell_last(u32 vcpu, u32 count,
 		     void (*tell)(void *ctx, const char *text), void *ctx);
 
+/* A record as text, as in the above: time, event, its words by name. */
+#define TRACER_RECORD_BYTES 160
+void tracer_record_format(const struct trace_record *r,
+			  char text[TRACER_RECORD_BYTES]);
+
 /*
  * Names: a number for a vCPU that is created, and that it is gone. Numbers of
  * the last ones gone are kept, so that a trace can still be read; TRACE_NOBODY:

@@ -39,18 +39,17 @@ static int word(char *buf, size_t bytes, const char *name, u64 val)
 			       0;
 }
 
-static void tell_record(const struct trace_record *r,
-			void (*tell)(void *ctx, const char *text), void *ctx)
+void tracer_record_format(const struct trace_record *r,
+			  char text[TRACER_RECORD_BYTES])
 {
 	const struct event *e = event_find(r->event);
 	u64 us = ticks_to_ns(r->time_ticks) / 1000;
-	char text[160];
-	int n = snprintf(text, sizeof(text), "%lu.%06lu %s", us / 1000000,
+	size_t room = TRACER_RECORD_BYTES;
+	int n = snprintf(text, room, "%lu.%06lu %s", us / 1000000,
 			 us % 1000000, e ? e->name : "?");
 
-	n += word(text + n, sizeof(text) - (size_t)n, e ? e->a : "a", r->a);
-	word(text + n, sizeof(text) - (size_t)n, e ? e->b : "b", r->b);
-	tell(ctx, text);
+	n += word(text + n, room - (size_t)n, e ? e->a : "a", r->a);
+	word(text + n, room - (size_t)n, e ? e->b : "b", r->b);
 }
 
 u32 tracer_tell_last(u32 vcpu, u32 count,
@@ -69,7 +68,11 @@ u32 tracer_tell_last(u32 vcpu, u32 count,
 		if (one.vcpu == vcpu)
 			last[n++] = one;
 	}
-	for (u32 i = n; i-- > 0;)
-		tell_record(&last[i], tell, ctx);
+	for (u32 i = n; i-- > 0;) {
+		char text[TRACER_RECORD_BYTES];
+
+		tracer_record_format(&last[i], text);
+		tell(ctx, text);
+	}
 	return n;
 }

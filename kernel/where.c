@@ -16,7 +16,7 @@
 #include "kernel/guest.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/percpu/trace.h"
-#include "kernel/time.h"
+#include "kernel/tracer.h"
 #include "kernel/vcpu.h"
 
 #define RECORDS 4u /* the last ones */
@@ -89,39 +89,22 @@ static void print_place(struct cpu *c, struct printer *p)
 	backtrace(c, w.pc, w.fp, print_frame, p);
 }
 
-static const char *event_name(u32 event)
-{
-	switch (event) {
-#define X(number, NAME, CLASS, a, b, text) \
-	case TRACE_EV_##NAME: \
-		return #NAME;
-		TRACE_EVENTS(X)
-#undef X
-	default:
-		return "?";
-	}
-}
-
 static void print_records(struct cpu *c, struct printer *p)
 {
 	const struct trace_ring *r = ck_pr_load_ptr(&c->trace);
 	struct trace_record last[RECORDS];
 	u64 head, first, n;
-	char text[128];
+	char record[TRACER_RECORD_BYTES], text[TRACER_RECORD_BYTES + 32];
 
 	if (!r)
 		return;
 	head = ck_pr_load_64(&r->head);
 	n = trace_copy(r, head - MIN(head, RECORDS), RECORDS, last, &first);
 	for (u64 i = 0; i < n; i++) {
-		u64 us = ticks_to_ns(last[i].time_ticks) / 1000;
-
-		/* As in records: nobody is -1. */
-		snprintf(text, sizeof(text),
-			 "  [%5u.%06u] %s, vCPU %d, 0x%lx, 0x%lx",
-			 (u32)(us / 1000000), (u32)(us % 1000000),
-			 event_name(last[i].event), (int)last[i].vcpu,
-			 last[i].a, last[i].b);
+		tracer_record_format(&last[i], record);
+		/* Nobody is -1. */
+		snprintf(text, sizeof(text), "  %s, vCPU %d", record,
+			 (int)last[i].vcpu);
 		p->line(p->ctx, text);
 	}
 }

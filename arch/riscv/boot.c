@@ -22,6 +22,7 @@
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/sse.h"
 #include "arch/riscv/clock.h"
+#include "arch/riscv/triggers.h"
 #include "arch/riscv/uart.h"
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
@@ -142,7 +143,7 @@ static void vmid_limit_init(void)
 }
 
 /* `timer=` forces one. */
-static void timer_adjust(void)
+static void timer_choose(void)
 {
 	size_t len;
 	const char *forced = cmdline_get("timer", &len);
@@ -160,6 +161,14 @@ static void timer_adjust(void)
 		refuse("timer=%.*s: expected sstc or sbi", (int)len, forced);
 	if (!isa_has(ISA_SSTC))
 		refuse("timer=sstc: these harts have none");
+}
+
+static void timer_adjust(void)
+{
+	timer_choose();
+	if (!isa_has(ISA_SSTC) && !sbi_probe(SBI_EXT_TIME))
+		refuse("this machine has no timer: its harts have no Sstc, and "
+		       "its firmware has no TIME extension");
 }
 
 /* `fail=N`: the N-th allocation from here on finds no memory. */
@@ -197,6 +206,7 @@ static void boot_log(void)
 	log_info("host: console %s", uart_name());
 	log_info("guests: G-stage up to %s, %u VMID bits",
 		 gstage_widest_name(), vmid_bits());
+	log_info("guests: %u debug triggers a hart", triggers_count);
 }
 
 static void boot_rest(void *arg)

@@ -51,6 +51,10 @@
 #define CSR_VSIP 0x244
 #define CSR_VSTIMECMP 0x24d
 #define CSR_VSISELECT 0x250
+#define CSR_JVT 0x017
+#define CSR_SCTRCTL 0x14e
+#define CSR_SCTRSTATUS 0x14f
+#define CSR_VSCTRCTL 0x24e
 #define CSR_VSATP 0x280
 
 #define CSR_CYCLE 0xc00

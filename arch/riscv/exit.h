@@ -34,6 +34,9 @@ enum exit_next exit_handle(struct riscv_vcpu *v, u64 cause);
  */
 enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval);
 
+/* `htinst=off`: as if the harts never described an access. Set at boot. */
+extern bool mmio_htinst_off;
+
 /* A guest page fault at `gpa` outside the guest's RAM: mmio.c. */
 enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at);
 

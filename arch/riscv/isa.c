@@ -27,6 +27,8 @@ struct isa_row {
  *   sstc     vstimecmp            vtimer.c
  *   zicbo*   senvcfg              world.c
  *   zicntr   scounteren           world.c; time through htimedelta
+ *   ssctr    control transfers    world.c: forgotten, guests aren't told
+ *   zcmt     jvt                  likewise
  * svadu is enabled through SBI FWFT by the rules of the specification; until a
  * guest asks, ADUE stays clear and it manages A and D itself, so it isn't told.
  */
@@ -46,7 +48,10 @@ static const struct isa_row rows[] = {
 	[ISA_SVPBMT] = { "svpbmt", true, HENVCFG_PBMTE },
 	[ISA_SMSTATEEN] = { "smstateen", false, 0 },
 	[ISA_SSAIA] = { "ssaia", false, 0 },
+	[ISA_SSCSRIND] = { "sscsrind", false, 0 },
+	[ISA_SSCTR] = { "ssctr", false, 0 },
 	[ISA_ZAWRS] = { "zawrs", true, 0 },
+	[ISA_ZCMT] = { "zcmt", false, 0 },
 	[ISA_ZICBOM] = { "zicbom", true, HENVCFG_CBCFE | HENVCFG_CBIE_FLUSH },
 	[ISA_ZICBOZ] = { "zicboz", true, HENVCFG_CBZE },
 	[ISA_OTHER] =
@@ -101,6 +106,7 @@ static const struct isa_row rows[] = {
 #define LOG_COLUMNS 60
 
 bool riscv_has_sstc;
+bool isa_untold;
 u64 isa_vlenb;
 u32 isa_cbom_bytes, isa_cboz_bytes;
 
@@ -208,7 +214,13 @@ void isa_finish(void)
 	/* A block size nobody stated can't be told to a guest either. */
 	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && isa_cbom_bytes;
 	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && isa_cboz_bytes;
+	/* vsiselect is there with either. */
+	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
+	/* fp.S moves registers of D; with F alone, FP stays off for all. */
+	isa_have[ISA_F] = isa_have[ISA_F] && isa_have[ISA_D];
 	riscv_has_sstc = isa_have[ISA_SSTC];
+	isa_untold = (isa_have[ISA_SSCTR] || isa_have[ISA_ZCMT]) &&
+		     !isa_have[ISA_SMSTATEEN];
 	guest_count = 0;
 	strcpy(guest_string, "rv64");
 	for (u32 i = 0; i < ROWS; i++) {

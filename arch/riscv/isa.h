@@ -12,12 +12,17 @@
 enum isa_ext {
 	ISA_I, ISA_M, ISA_A, ISA_F, ISA_D, ISA_C, ISA_V, ISA_H,
 	ISA_SSTC, ISA_SVADU, ISA_SVINVAL, ISA_SVNAPOT, ISA_SVPBMT,
-	ISA_SMSTATEEN, ISA_SSAIA, ISA_ZAWRS, ISA_ZICBOM, ISA_ZICBOZ,
+	ISA_SMSTATEEN, ISA_SSAIA, ISA_SSCSRIND, ISA_SSCTR,
+	ISA_ZAWRS, ISA_ZCMT, ISA_ZICBOM, ISA_ZICBOZ,
 	ISA_OTHER, /* extensions without a name in the code follow */
 };
 
 /* Set by isa_init from every hart's node: what all harts have. */
 extern bool riscv_has_sstc;
+
+/* Harts have state that guests aren't told of, and that Smstateen doesn't keep
+ * from them. */
+extern bool isa_untold;
 
 /* By isa_ext and, behind those, by the rows of isa.c's table. */
 extern bool isa_have[];

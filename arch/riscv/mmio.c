@@ -197,12 +197,14 @@ static __attribute__((noinline)) struct access fetched(struct riscv_vcpu *v)
 	return a;
 }
 
+bool mmio_htinst_off;
+
 enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
 {
 	u64 htinst = csr_read(CSR_HTINST);
 	struct access a;
 
-	if (likely(htinst & 1)) {
+	if (likely((htinst & 1) && !mmio_htinst_off)) {
 		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
 	} else {
 		a = fetched(v);

@@ -219,8 +219,9 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v)
 
 void quick_set(struct riscv_vcpu *v, bool on)
 {
-	/* `quick=off` is for comparing the two ways. */
-	on = on && !cmdline_is("quick", "off");
+	/* `quick=off` is for comparing the two ways; the quick one knows an
+	 * access by htinst alone. */
+	on = on && !cmdline_is("quick", "off") && !mmio_htinst_off;
 	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
 	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
 		v->pmu.quick = riscv_has_sstc && on;

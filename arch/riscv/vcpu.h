@@ -24,7 +24,7 @@ struct vs_csrs {
 	u64 vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp;
 	u64 vstimecmp; /* guest ticks; all ones: never */
 	u64 scounteren, senvcfg, sstateen0;
-	u64 vsiselect; /* with Ssaia */
+	u64 vsiselect; /* with Ssaia or Sscsrind */
 };
 
 struct fp_state {

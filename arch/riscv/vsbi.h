@@ -69,7 +69,7 @@ static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
 	if (harts->all)
 		return true;
 	/* The base itself need not exist unless bit 0 says so. */
-	if (base >= count)
+	if (unlikely(base >= count))
 		return mask == 0;
 	return count - base >= 64 || mask >> (count - base) == 0;
 }

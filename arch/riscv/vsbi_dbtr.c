@@ -10,7 +10,9 @@
  * in the hart only while their vCPU is loaded. The exception is delegated to
  * VS-mode and never seen here.
  *
- * Loading and saving a vCPU has nothing to ask for that. Who has installed one
+ * That is a call of the firmware for each trigger at a load, some 930
+ * instructions with OpenSBI 1.6 on QEMU, and 700 for one at a save. Loading and
+ * saving any other vCPU has nothing to ask for it. Who has installed one
  * differs from all others in a bit of our own in henvcfg (VCPU_TRIGGERS), whose
  * change is looked for anyway, and in one of hcounteren (VCPU_SAVE_RARE).
  *
@@ -186,41 +188,59 @@ static enum exit_next read_triggers(struct riscv_vcpu *v)
 	return vsbi_return(v, VSBI_OK, 0);
 }
 
-/* Section 19.4. The lowest index that is free. */
+/* Installs entry `i` at the lowest index that is free. */
+static s64 install_one(struct riscv_vcpu *v, u64 i, u64 *index)
+{
+	u32 n = (u32)__builtin_ctzll(~(u64)v->dbtr.installed);
+	struct entry e;
+	s64 error;
+
+	if (entry_read(v, i, &e))
+		return VSBI_FAILED;
+	error = config_check(e.tdata1, e.tdata3);
+	if (error)
+		return error;
+	if (n >= triggers_count)
+		return VSBI_FAILED;
+	config_set(&v->dbtr.trigger[n], &e);
+	v->dbtr.installed |= 1u << n;
+	*index = n;
+	return 0;
+}
+
+static s64 indices_write(const struct riscv_vcpu *v, const u64 *index,
+			 u64 count)
+{
+	for (u64 i = 0; i < count; i++)
+		if (guest_write(v->v.guest, entry_at(v, i), &index[i],
+				sizeof(index[i])))
+			return VSBI_FAILED;
+	return 0;
+}
+
+/* Section 19.4. */
 static enum exit_next install(struct riscv_vcpu *v, u64 count)
 {
-	struct vdbtr *d = &v->dbtr;
+	size_t bytes = triggers_count * sizeof(struct vdbtr_trigger);
 	struct vdbtr_trigger was[VDBTR_MAX];
-	u32 before = d->installed;
-	u64 i = 0, index[VDBTR_MAX];
+	u32 before = v->dbtr.installed;
+	u64 index[VDBTR_MAX], i = 0;
 	s64 error = 0;
 
-	memcpy(was, d->trigger, triggers_count * sizeof(was[0]));
-	for (; i < count && !error; i++) {
-		u32 n = (u32)__builtin_ctzll(~(u64)d->installed);
-		struct entry e;
-
-		error = entry_read(v, i, &e) ? VSBI_FAILED
-					     : config_check(e.tdata1, e.tdata3);
-		if (!error && n >= triggers_count)
-			error = VSBI_FAILED;
-		if (error)
-			break;
-		config_set(&d->trigger[n], &e);
-		d->installed |= 1u << n;
-		index[i] = n;
+	memcpy(was, v->dbtr.trigger, bytes);
+	while (i < count && !error) {
+		error = install_one(v, i, &index[i]);
+		i += !error;
 	}
 	if (!error) {
 		i = 0;
 		error = apply(v);
 	}
-	for (u64 n = 0; n < count && !error; n++)
-		if (guest_write(v->v.guest, entry_at(v, n), &index[n],
-				sizeof(index[n])))
-			error = VSBI_FAILED;
+	if (!error)
+		error = indices_write(v, index, count);
 	if (error) {
-		memcpy(d->trigger, was, triggers_count * sizeof(was[0]));
-		d->installed = before;
+		memcpy(v->dbtr.trigger, was, bytes);
+		v->dbtr.installed = before;
 		(void)apply(v);
 	}
 	return vsbi_return(v, error, i);

@@ -38,6 +38,7 @@ register struct riscv_cpu *here __asm__("tp");
 #include "arch/riscv/vtimer.h"
 #include "emul/emul.h"
 #include "kernel/arch.h"
+#include "kernel/cmdline.h"
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
@@ -54,6 +55,7 @@ register struct riscv_cpu *here __asm__("tp");
 
 void world_cpu_init(struct riscv_cpu *c)
 {
+	mmio_htinst_off = cmdline_is("htinst", "off");
 	csr_write(CSR_HEDELEG, DELEGATED);
 	csr_write(CSR_HIDELEG, IRQ_BIT(IRQ_VSSI) | IRQ_BIT(IRQ_VSTI) |
 				       IRQ_BIT(IRQ_VSEI));
@@ -64,7 +66,8 @@ void world_cpu_init(struct riscv_cpu *c)
 	c->htimedelta = 0;
 	csr_write(CSR_HTIMEDELTA, 0);
 	c->vs_more = (isa_has(ISA_SMSTATEEN) ? MORE_SSTATEEN0 : 0) |
-		     (isa_has(ISA_SSAIA) ? MORE_VSISELECT : 0);
+		     (isa_has(ISA_SSCSRIND) ? MORE_VSISELECT : 0) |
+		     (isa_untold ? MORE_UNTOLD : 0);
 	c->henvcfg = isa_guest_henvcfg();
 	fwft_probe(c->henvcfg);
 	triggers_probe(c);

@@ -17,6 +17,8 @@ COLUMNS = [
     value("jain", "", "Jain's index of the guests", "more", 0.01),
 ]
 
+COST_S = 25
+
 
 def cases(b):
     return [{"policy": p, "guests": k, "seed": s}

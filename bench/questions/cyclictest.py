@@ -20,6 +20,8 @@ COLUMNS = [
 SHIFT = 1
 KNOBS = {"alike": {}, "preferred": {"weight": 512, "priority": 200}}
 
+COST_S = 15
+
 
 def cases(b):
     kinds = [("nobody", "alike", 1), ("stress-ng", "alike", 3),

@@ -16,6 +16,8 @@ COLUMNS = [
           "more", 2),
 ]
 
+COST_S = 20
+
 
 def cases(b):
     return [{"policy": p, "guests": k, "seed": s}

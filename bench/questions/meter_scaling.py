@@ -5,7 +5,7 @@ from meter import scaling
 TITLE = scaling.TITLE
 QUESTION = scaling.QUESTION
 COLUMNS = scaling.COLUMNS
-COST_S = 6
+COST_S = 9
 
 
 def cases(b):

@@ -19,6 +19,8 @@ SIM_CFLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -U_FORTIFY_SOURCE \
 	-DCPU_MAX=4096 -Itests/unit/include $(HOST_INC)
 # Fakes need no prototypes, and a simulator may know the host's printf.
 SIM_WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wvla
+$(eval $(call flags_file,analysis-sim,$(HOSTCC) $(SIM_CFLAGS) SOURCES \
+	$(sort $(filter bench/%,$(SIM_SRCS) $(PROPS_SRCS)))))
 $(eval $(call flags_file,sim,$(HOSTCC) $(SIM_CFLAGS) $(SIM_WARNINGS)))
 
 $(B)/sim/obj/%.o: %.c $(B)/flags/sim | setup

@@ -50,6 +50,7 @@ void code_run_user(struct probe *p, u64 a0)
 
 	paging_map(root, USER_CODE, (u64)code, PTE_RX | PTE_U);
 	paging_map(root, USER_DATA, (u64)user_data, PTE_RW | PTE_U);
+	paging_map(root, USER_HOLE, HOLE, PTE_RW | PTE_U);
 	__asm__ volatile("fence.i" ::: "memory");
 	paging_on(root, 0);
 	probe_user(p, USER_CODE, USER_DATA + PAGE_BYTES, a0);
@@ -86,6 +87,7 @@ int main(void)
 	time_at_start = time_now();
 	n = add(all, n, trap_tests, trap_test_count);
 	n = add(all, n, csr_tests, csr_test_count);
+	n = add(all, n, isa_tests, isa_test_count);
 	n = add(all, n, page_tests, page_test_count);
 	n = add(all, n, mmio_tests, mmio_test_count);
 	n = add(all, n, state_tests, state_test_count);

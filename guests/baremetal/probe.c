@@ -249,20 +249,6 @@ static void run(struct hart *h, void *arg)
 
 /* ---- all ------------------------------------------------------------ */
 
-/* When to begin, by this guest's time; zero_ns is the clock's when it was 0. */
-static u64 begin_at(u64 at_ms, u64 zero_ns)
-{
-	u64 now = time_now(), at;
-
-	if (!at_ms)
-		return now;
-	at = at_ms * 1000000 > zero_ns ? ns_to_ticks(at_ms * 1000000 - zero_ns)
-				       : 0;
-	if (at < now)
-		die("started %ld ms too late", ticks_to_ns(now - at) / 1000000);
-	return at;
-}
-
 static const struct mode *find_mode(void)
 {
 	char name[16] = "turns";
@@ -278,11 +264,11 @@ int main(void)
 {
 	const struct mode *mode = find_mode();
 	u32 n = mode->harts ? mode->harts : machine.hart_count;
-	u64 zero_ns = machine.rtc.bytes ? rtc_now_ns() - ticks_to_ns(time_now())
-					: 0;
+	u64 zero_ns = machine.rtc.bytes ? rtc_zero_ns() : 0, at_ms;
 
 	window = us_to_ticks(arg_u64("ms", 1000) * 1000);
-	begin = begin_at(arg_u64("at_ms", 0), zero_ns);
+	at_ms = arg_u64("at_ms", 0);
+	begin = at_ms ? rtc_ticks_at(at_ms) : time_now();
 	cooldown = us_to_ticks(arg_u64("cooldown_ms", 0) * 1000);
 	gap = us_to_ticks(arg_u64("gap_us", 20));
 	period = us_to_ticks(arg_u64("period_us", 2000));

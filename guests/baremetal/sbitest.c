@@ -86,6 +86,7 @@ int main(void)
 	n = add(all, n, fwft_tests, fwft_test_count);
 	n = add(all, n, susp_tests, susp_test_count);
 	n = add(all, n, sse_tests, sse_test_count);
+	n = add(all, n, sse_harts_tests, sse_harts_test_count);
 	n = add(all, n, dbtr_tests, dbtr_test_count);
 	n = add(all, n, legacy_tests, legacy_test_count);
 	failed = tests_run(all, n);

@@ -6,7 +6,9 @@
  * time, which goes on while a vCPU waits, is this hart's share. Before the
  * window the harts behave the same for `warmup_ms=` (0) and after it for
  * `cooldown_ms=` (0), so that guests started at slightly different moments
- * compete during the whole window.
+ * compete during the whole window. Or the window is the same for all: from the
+ * moment when the real-time clock says `at_ms=` on, whoever has the CPU then; the
+ * harts sleep until the warm-up before it.
  *
  * mode=hog      works all the time
  *      sleeper  works, but sleeps from just before each tick of `tick_us=`
@@ -28,6 +30,7 @@ struct result {
 static struct result results[MAX_HARTS];
 static struct barrier barrier;
 static u32 hart_count;
+static u64 begin; /* 0: after the warm-up */
 static u64 warmup, window, cooldown, tick, phase, run_ticks, sleep_length;
 
 static void work_once(struct result *r)
@@ -107,6 +110,12 @@ static void run_for(struct result *r, const struct mode *mode, u64 ticks)
 	r->ticks = time_now() - start;
 }
 
+static void run_until(struct result *r, const struct mode *mode, u64 when)
+{
+	while ((s64)(when - time_now()) > 0)
+		mode->step(r);
+}
+
 static void run(struct hart *h, void *arg)
 {
 	struct result *r = &results[h->index], unused = {0};
@@ -119,9 +128,18 @@ static void run(struct hart *h, void *arg)
 		csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
 	}
 	barrier_wait(&barrier, hart_count);
-	if (warmup)
-		run_for(&unused, mode, warmup);
-	run_for(r, mode, window);
+	if (begin && time_now() >= begin - warmup)
+		die("a hart started too late");
+	if (begin) {
+		nap_until(&unused, begin - warmup);
+		run_until(&unused, mode, begin);
+		run_until(r, mode, begin + window);
+		r->ticks = window;
+	} else {
+		if (warmup)
+			run_for(&unused, mode, warmup);
+		run_for(r, mode, window);
+	}
 	if (cooldown)
 		run_for(&unused, mode, cooldown);
 	csr_write(sie, 0);
@@ -156,6 +174,8 @@ int main(void)
 	phase = arg_ticks("phase_us", 1, 0);
 	run_ticks = arg_ticks("run_us", 1, 100);
 	sleep_length = arg_ticks("sleep_us", 1, 50);
+	if (arg_u64("at_ms", 0))
+		begin = rtc_ticks_at(arg_u64("at_ms", 0));
 	hart_count = (u32)arg_u64("harts", machine.hart_count);
 	if (!tick || !hart_count || hart_count > machine.hart_count)
 		die("tick_us= must not be 0, harts= from 1 to %u",

@@ -7,7 +7,9 @@
  *
  * Whatever is called: the answer is one of the specification's, no register but
  * a0 and a1 changes, the harts that are on are counted right, a probe says what
- * a call finds, and no hart waits for ever for the fences of others.
+ * a call finds, no hart waits for ever for the fences of others, software events
+ * that would be delivered are told of, global ones run on one hart, and a hart's
+ * triggers are its vCPU's and fire in guests alone.
  */
 /* sources: tests/unit/fake_vsbi.c SBI arch/riscv/vtimer.c arch/riscv/vfence.c
  *	arch/riscv/vsse.c
@@ -26,7 +28,9 @@
 #define ERROR_LAST -14
 
 static struct fake_hart harts[HARTS_MAX];
+static struct vdbtr_trigger trigger_memory[HARTS_MAX][3];
 static u32 count;
+static bool mostly_events;
 
 /* One of a vCPU's CPU is before us: its registers are the hart's. */
 static struct riscv_vcpu *hart_take(u32 n)
@@ -61,6 +65,9 @@ static void leave(u32 n, enum vcpu_state state)
 	struct riscv_vcpu *v = fake_vcpu(n);
 
 	vfence_run_end(v);
+	if (v->hcounteren & VCPU_SAVE_RARE)
+		vdbtr_unload(v);
+	MUST(w.hart.triggers_count == 0);
 	if (state == VCPU_BLOCKED) {
 		v->v.state = VCPU_BLOCKING;
 		state = ready(v) ? VCPU_QUEUED : VCPU_BLOCKED;
@@ -72,6 +79,18 @@ static void leave(u32 n, enum vcpu_state state)
 	v->v.state = state;
 }
 
+/* What is raised is looked at on the way into the guest. */
+static void flush(struct riscv_vcpu *v)
+{
+	u32 bits = v->v.virq;
+
+	v->v.virq = 0;
+	if (bits & VIRQ_FENCE)
+		vfence_before_entry(v);
+	if (bits & VIRQ_SSE)
+		vsse_deliver(v);
+}
+
 static void enter(u32 n)
 {
 	struct riscv_vcpu *v = hart_take(n);
@@ -79,16 +98,15 @@ static void enter(u32 n)
 	v->v.state = VCPU_RUNNING;
 	v->loaded = true;
 	vtimer_load(v);
+	if (v->henvcfg & VCPU_TRIGGERS)
+		vdbtr_load(v);
 	v->v.sched.ticks[RUNSTATE_RUNNABLE] += w.now_ticks & 0xff;
 	if (v->v.waits)
 		v->v.waits(&v->v, false);
 	if (!vsbi_run_begin(v)) {
 		leave(n, vfence_waits(v) ? VCPU_BLOCKED : VCPU_QUEUED);
-	} else if (v->v.virq & VIRQ_FENCE) {
-		v->v.virq = 0;
-		vfence_before_entry(v);
 	} else {
-		v->v.virq = 0;
+		flush(v);
 	}
 	hart_put(n);
 }
@@ -136,6 +154,80 @@ static void harts_check(void)
 	MUST(on || w.ends);
 }
 
+static struct vsse_event *event_of(struct riscv_vcpu *v, u32 i)
+{
+	return vsse_global(i) ? &w.arch.sse.event[i / 2] : &v->sse.local[i / 2];
+}
+
+static bool unmasked(u32 n)
+{
+	return fake_vcpu(n)->sse.ready & VSSE_UNMASKED;
+}
+
+/* The hart that a global event goes to, or `count`. */
+static u32 hart_of(u32 i)
+{
+	u32 n = w.arch.sse.event[i / 2].hart;
+
+	if (unmasked(n))
+		return n;
+	for (n = 0; n < count && !unmasked(n); n++)
+		;
+	return n;
+}
+
+/* Of those that vCPU n would be given, the most urgent; VSSE_EVENTS: none. */
+static u32 event_due(u32 n, u32 set)
+{
+	struct riscv_vcpu *v = fake_vcpu(n);
+	u32 best = VSSE_EVENTS;
+
+	for (u32 i = 0; i < VSSE_EVENTS; i++)
+		if ((set >> i & 1) &&
+		    (best == VSSE_EVENTS ||
+		     event_of(v, i)->priority < event_of(v, best)->priority))
+			best = i;
+	return best;
+}
+
+static void events_check(void)
+{
+	u32 globals = w.arch.sse.pending & w.arch.sse.enabled, on = 0;
+
+	MUST(!w.arch.sse.busy);
+	for (u32 n = 0; n < count; n++) {
+		struct riscv_vcpu *v = fake_vcpu(n);
+		u32 running = v->sse.running, set, i;
+
+		if (v->v.state == VCPU_OFF) {
+			MUST(!unmasked(n) && !(running & VSSE_GLOBALS));
+			continue;
+		}
+		MUST(!(on & running & VSSE_GLOBALS));
+		on |= running & VSSE_GLOBALS;
+		for (i = 0; i < VSSE_EVENTS; i++)
+			if (running >> i & 1)
+				MUST(event_of(v, i)->state == VSSE_RUNNING);
+		set = v->sse.pending & v->sse.ready;
+		for (i = 0; i < VSSE_EVENTS; i++)
+			if ((globals >> i & 1) && hart_of(i) == n)
+				set |= 1u << i;
+		i = event_due(n, set | running);
+		if (set >> i & 1)
+			MUST(v->v.virq & VIRQ_SSE);
+	}
+	for (u32 i = 1; i < VSSE_EVENTS; i += 2)
+		MUST((event_of(NULL, i)->state == VSSE_RUNNING) ==
+		     (on >> i & 1));
+}
+
+static void triggers_check(void)
+{
+	for (u32 i = 0; i < w.hart.triggers_count; i++)
+		MUST(!(w.hart.triggers[i].control &
+		       (MC6_DMODE | MC6_M | MC6_S | MC6_U)));
+}
+
 static void answer_check(u64 eid, u64 probed, const struct riscv_vcpu *v)
 {
 	s64 error = (s64)v->x[10];
@@ -160,17 +252,19 @@ static void answer_check(u64 eid, u64 probed, const struct riscv_vcpu *v)
 static const u64 eids[] = {
 	VSBI_EID_BASE, VSBI_EID_TIME, VSBI_EID_IPI,  VSBI_EID_RFENCE,
 	VSBI_EID_HSM,  VSBI_EID_SRST, VSBI_EID_DBCN, VSBI_EID_STA,
-	VSBI_EID_PMU,  VSBI_EID_SUSP, VSBI_EID_FWFT, 0x535345, /* SSE */
-	0x44425452,					       /* DBTR */
-	0x4d505859,					       /* MPXY */
-	0x43505043,					       /* CPPC */
-	0x4e41434c,					       /* NACL */
+	VSBI_EID_PMU,  VSBI_EID_SUSP, VSBI_EID_FWFT, VSBI_EID_SSE,
+	VSBI_EID_DBTR, 0x4d505859, /* MPXY */
+	0x43505043,		   /* CPPC */
+	0x4e41434c,		   /* NACL */
 };
 
 static u64 eid_take(struct fuzz_in *in)
 {
 	u32 n = fuzz_below(in, 64);
 
+	/* Their states take many calls to come to. */
+	if (mostly_events && n & 3)
+		return VSBI_EID_SSE;
 	if (n == 0)
 		return fuzz_take(in, 8);
 	return n < 16 ? n - 1 : eids[n % ARRAY_LEN(eids)];
@@ -207,7 +301,9 @@ static u64 arg_take(struct fuzz_in *in)
 	}
 }
 
-static void args_take(struct fuzz_in *in, u64 *args)
+static const u32 events[] = {0, 0x8000, 0x100000, 0xffff0000, 0xffff8000};
+
+static void args_take(struct fuzz_in *in, u64 eid, u64 *args)
 {
 	bool set = fuzz_below(in, 4) == 0;
 
@@ -220,6 +316,8 @@ static void args_take(struct fuzz_in *in, u64 *args)
 		args[3] = (u64)(args[3] & 64 ? 15 : 0) << 16 | (args[3] & 3);
 		args[4] = 0;
 	}
+	if (eid == VSBI_EID_SSE && !set)
+		args[0] = events[fuzz_below(in, ARRAY_LEN(events))];
 }
 
 static void after(u32 n, enum exit_next next)
@@ -254,7 +352,7 @@ static void call(struct fuzz_in *in, u32 n)
 
 	for (u32 i = 1; i < 32; i++)
 		v->x[i] = 0xabc00000 + i;
-	args_take(in, v->x + 10);
+	args_take(in, eid, v->x + 10);
 	v->x[16] = fuzz_below(in, 64) & 15;
 	if (v->x[16] == 15)
 		v->x[16] = fuzz_take(in, 8);
@@ -264,9 +362,16 @@ static void call(struct fuzz_in *in, u32 n)
 	w.start_result = fuzz_below(in, 8) ? 0 : -EBUSY;
 	probed = vsbi_probe(eid);
 	next = vsbi_call(v);
+	/* An event that is completed gives back what it has interrupted. */
+	if (eid == VSBI_EID_SSE && next == NEXT_RETRY)
+		MUST(v->x[10] == before[10] && v->x[11] == before[11]);
+	else
+		MUST(v->x[16] == before[16] && v->x[17] == before[17]);
 	for (u32 i = 1; i < 32; i++)
-		if (i != 10 && (i != 11 || eid <= VSBI_EID_LEGACY_LAST))
+		if (i != 10 && (i != 11 || eid <= VSBI_EID_LEGACY_LAST) &&
+		    i != 16 && i != 17)
 			MUST(v->x[i] == before[i]);
+	triggers_check();
 	if (next == NEXT_ADVANCE)
 		answer_check(eid, probed, v);
 	if (w.starts != starts && w.start_result == 0)
@@ -320,8 +425,9 @@ static void step(struct fuzz_in *in)
 		trap(in, v);
 		hart_put(n);
 	} else if (v->v.state == VCPU_RUNNING) {
-		if (v->v.virq & VIRQ_FENCE)
-			vfence_before_entry(v);
+		(void)hart_take(n);
+		flush(v);
+		hart_put(n);
 		call(in, n);
 	}
 }
@@ -364,6 +470,13 @@ static void harts_make(u32 how, u32 n)
 	}
 	fwft_harts_have = UINT32_MAX;
 	fwft_probe(0);
+	triggers_count = how & 32 ? 0 : ARRAY_LEN(trigger_memory[0]);
+	triggers_sizes = how;
+	mostly_events = how & 64;
+	for (u32 i = 0; i < n && triggers_count; i++) {
+		fake_vcpu(i)->dbtr.trigger = trigger_memory[i];
+		vdbtr_reset(fake_vcpu(i));
+	}
 	/* Half of them run from the start. */
 	for (u32 i = 1; i < n && how & 4; i += 2)
 		fake_started(i, VCPU_QUEUED);
@@ -385,6 +498,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 		harts_check();
 		if (w.ends)
 			reset_guest();
+		else
+			events_check();
 	}
 	fences_end();
 	return 0;

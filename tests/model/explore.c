@@ -47,6 +47,7 @@ struct thread {
 	jmp_buf at;
 	char *sp; /* its stack is in use from here on */
 	bool begun, done;
+	bool rests; /* has done nothing since explore_rest */
 	bool (*until)(const void *arg); /* waits for that; NULL: doesn't */
 	const void *until_arg;
 	uint64_t seen;	/* hash of what it has read */
@@ -70,6 +71,7 @@ struct way {
 struct decision {
 	struct way way[WAYS_MAX];
 	uint32_t ways, taken;
+	uint32_t id; /* of the state */
 	struct thread threads[THREADS_MAX];
 	struct thread *last;
 	uint32_t switches;
@@ -90,42 +92,106 @@ static struct range states[RANGES_MAX], ignored[RANGES_MAX],
 static uint32_t state_count, ignored_count, watched_count;
 static struct decision decisions[DEPTH_MAX];
 static uint32_t depth;
-static uint32_t alone; /* steps since there was a choice */
+static uint32_t alone;	 /* steps since there was a choice */
+static uint32_t stop_at; /* as a failure, at this state; 0: none */
 static jmp_buf explorer;
 static const char *failure;
 
 extern _Thread_local struct cpu *fake_this_cpu;
 
-/* ---- the set of states ---- */
+/* ---- the set of states, and how they hang together ---- */
 
-static uint64_t *set;
-static size_t set_size, set_used;
+struct known {
+	uint64_t hash; /* 0: none */
+	uint32_t id;   /* from 1, as they were found */
+};
 
-static bool set_add(uint64_t h)
+struct edge {
+	uint32_t from, to; /* to 0: an end */
+};
+
+static struct known *set;
+static size_t set_size;
+static uint32_t state_ids;
+static struct edge *edges;
+static size_t edge_count, edges_size;
+
+static void *grown(void *old, size_t bytes)
 {
-	size_t i;
+	void *p = realloc(old, bytes);
 
-	if (set_used * 2 >= set_size) {
-		uint64_t *old = set;
-		size_t n = set_size;
+	if (!p)
+		abort();
+	return p;
+}
 
-		set_size = n ? 2 * n : 1 << 16;
-		set = calloc(set_size, sizeof(*set));
-		if (!set)
-			abort();
-		set_used = 0;
-		for (i = 0; i < n; i++)
-			if (old[i])
-				set_add(old[i]);
-		free(old);
-	}
+static struct known *set_find(uint64_t h)
+{
+	size_t i = h % set_size;
+
+	while (set[i].hash && set[i].hash != h)
+		i = (i + 1) % set_size;
+	return &set[i];
+}
+
+static void set_grow(void)
+{
+	struct known *old = set;
+	size_t n = set_size;
+
+	set_size = n ? 2 * n : 1 << 16;
+	set = grown(NULL, set_size * sizeof(*set));
+	memset(set, 0, set_size * sizeof(*set));
+	for (size_t i = 0; i < n; i++)
+		if (old[i].hash)
+			*set_find(old[i].hash) = old[i];
+	free(old);
+}
+
+/* The state's number, and whether it is new. */
+static uint32_t set_add(uint64_t h, bool *is_new)
+{
+	struct known *k;
+
+	if ((size_t)state_ids * 2 >= set_size)
+		set_grow();
 	h += !h;
-	for (i = h % set_size; set[i]; i = (i + 1) % set_size)
-		if (set[i] == h)
-			return false;
-	set[i] = h;
-	set_used++;
-	return true;
+	k = set_find(h);
+	*is_new = !k->hash;
+	if (*is_new)
+		*k = (struct known){h, ++state_ids};
+	return k->id;
+}
+
+static void edge_add(uint32_t from, uint32_t to)
+{
+	if (edge_count == edges_size) {
+		edges_size = edges_size ? 2 * edges_size : 1 << 16;
+		edges = grown(edges, edges_size * sizeof(*edges));
+	}
+	edges[edge_count++] = (struct edge){from, to};
+}
+
+/* The first state from which no end can be come to; 0: there is none. */
+static uint32_t state_without_end(void)
+{
+	bool *ends = calloc(state_ids + 1, sizeof(*ends)), more = true;
+	uint32_t id = 1;
+
+	if (!ends)
+		abort();
+	ends[0] = true;
+	while (more) {
+		more = false;
+		for (size_t i = edge_count; i-- > 0;) {
+			if (ends[edges[i].to] && !ends[edges[i].from])
+				more = ends[edges[i].from] = true;
+		}
+	}
+	while (id <= state_ids && ends[id])
+		id++;
+	free(ends);
+	return id <= state_ids ? id : 0;
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -176,7 +242,8 @@ static uint64_t state_hash(void)
 		if (t->done)
 			h = mix(h, 1);
 		else
-			h = mix(mix(mix(h, t->seen), (uintptr_t)t->until),
+			h = mix(mix(mix(h, t->seen + t->rests),
+				    (uintptr_t)t->until),
 				(uintptr_t)t->op);
 		for (uint32_t k = 0; k < t->lates; k++) {
 			h = mix(h, (uintptr_t)t->late[k].p + t->late[k].how);
@@ -238,6 +305,7 @@ static void yield(void)
 	self->sp = (char *)__builtin_frame_address(0) - SAVED_BYTES;
 	if (_setjmp(self->at) == 0)
 		_longjmp(explorer, 1);
+	self->rests = false;
 }
 
 /* Others may come in before this. */
@@ -264,6 +332,12 @@ void explore_wait(bool (*until)(const void *arg), const void *arg)
 void explore_forget(void)
 {
 	self->seen = 0;
+}
+
+void explore_rest(void)
+{
+	self->rests = true;
+	explore_forget();
 }
 
 static bool none_late(const void *arg)
@@ -519,11 +593,19 @@ static bool can_go(const struct thread *t)
 	return !t->done && (!t->until || t->until(t->until_arg));
 }
 
+static bool used_up(void)
+{
+	return ex->switches && switches == ex->switches;
+}
+
 /* What a way takes of the switches that are allowed: one to leave a thread that
  * could go on, one to let a thread go on before its stores are seen. */
 static uint32_t cost(const struct thread *t)
 {
 	bool leaves = last && last != t && (can_go(last) || last->lates);
+
+	if (used_up() && last && last->rests)
+		leaves = false;
 
 	return leaves + (t->lates && !t->until);
 }
@@ -547,10 +629,32 @@ static void ways_of_lates(struct decision *d, const struct thread *t)
 	}
 }
 
+/* All switches are used up, and who went last goes round: the next one's turn,
+ * so that nobody is waited for who never comes. */
+static bool way_of_next(struct decision *d)
+{
+	uint32_t i = (uint32_t)(last - threads), n;
+
+	for (n = 0; n < thread_count; n++)
+		if (threads[n].lates)
+			return false;
+	for (n = 1; n < thread_count; n++) {
+		struct thread *t = &threads[(i + n) % thread_count];
+
+		if (can_go(t)) {
+			way_add(d, t, 0);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The plain one first: who went last goes on, and its stores are seen. */
 static void ways_find(struct decision *d)
 {
 	d->ways = d->taken = 0;
+	if (used_up() && last && last->rests && way_of_next(d))
+		return;
 	if (last)
 		ways_of_lates(d, last);
 	if (last && can_go(last))
@@ -623,9 +727,32 @@ static bool turn_back(void)
 static void look_at_end(void)
 {
 	result.ends++;
+	if (depth)
+		edge_add(decisions[depth - 1].id, 0);
 	self = NULL;
 	if (_setjmp(explorer) == 0)
 		ex->end();
+}
+
+/* False: its state is known. */
+static bool decision_add(struct decision *d)
+{
+	bool is_new;
+
+	alone = 0;
+	d->id = set_add(state_hash(), &is_new);
+	if (depth)
+		edge_add(decisions[depth - 1].id, d->id);
+	if (!is_new)
+		return false;
+	if (++depth == DEPTH_MAX)
+		abort();
+	if (depth > result.deepest)
+		result.deepest = depth;
+	decision_keep(d);
+	if (d->id == stop_at)
+		failure = "from here on nothing comes to an end";
+	return true;
 }
 
 static bool go_on(void)
@@ -640,17 +767,11 @@ static bool go_on(void)
 	if (d->ways == 1) {
 		if (++alone == ALONE_MAX)
 			failure = "one thread goes round and round";
-	} else {
-		alone = 0;
-		if (!set_add(state_hash()))
-			return false;
-		if (++depth == DEPTH_MAX)
-			abort();
-		if (depth > result.deepest)
-			result.deepest = depth;
-		decision_keep(d);
+	} else if (!decision_add(d)) {
+		return false;
 	}
-	way_take(&d->way[0], false);
+	if (!failure)
+		way_take(&d->way[0], false);
 	return true;
 }
 
@@ -674,20 +795,33 @@ static void tell_failure(void)
 	}
 }
 
-struct explore_result explore_run(const struct explore *e)
+static void explore_all(void)
 {
-	ex = e;
 	result = (struct explore_result){.runs = 1};
-	set_used = 0;
 	if (set)
 		memset(set, 0, set_size * sizeof(*set));
+	state_ids = 0;
+	edge_count = 0;
 	failure = NULL;
-	depth = 0;
+	alone = depth = 0;
 	world_begin();
 	while (!failure && (go_on() || (!failure && turn_back())))
 		;
+	result.states = state_ids;
+}
+
+struct explore_result explore_run(const struct explore *e)
+{
+	ex = e;
+	stop_at = 0;
+	explore_all();
+	if (!failure) {
+		stop_at = state_without_end();
+		/* Once more, to see how it comes to that. */
+		if (stop_at)
+			explore_all();
+	}
 	result.failed = failure != NULL;
-	result.states = set_used;
 	if (failure)
 		tell_failure();
 	return result;

@@ -8,7 +8,9 @@
  * on, and depth-first takes one decision after the other the other way. What a
  * state was reached by does not matter: one that was there before, with every
  * thread at the same place, is not followed again. So loops end, and the
- * numbers of states and runs say how much there was to see.
+ * numbers of states and runs say how much there was to see. From every state an
+ * end must be within reach, where nobody can go on: else something goes round
+ * for ever.
  *
  * Stores may be late (`weak`): a store, or an atomic operation whose result
  * nobody wants, to a watched word waits in a buffer of its thread until the
@@ -77,9 +79,11 @@ void explore_thread(const char *name, struct cpu *cpu, void (*run)(void *arg),
 
 /* Goes on when that is so; for ever not, if never. */
 void explore_wait(bool (*until)(const void *arg), const void *arg);
-/* What this thread has seen so far no longer matters: it is at the top of a
- * loop that keeps nothing. */
+/* What this thread has seen so far no longer matters: nothing of it is kept. */
 void explore_forget(void);
+/* The same at the top of a loop that goes round while it waits for others: when
+ * no switches are left these have their turns there. */
+void explore_rest(void);
 #define explore_check(cond) \
 	do { \
 		if (!(cond)) \

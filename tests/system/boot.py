@@ -218,6 +218,9 @@ def tests(full):
               for name in ("sbitest", "devtest", "archtest")
               for word, append in ((("on", ""), ("off", "quick=off")) if full
                                    else (("off", "quick=off"),))]
+    cases += [Case(f"{name}_is_content_without_htinst", judged, timeout=180,
+                   guest=name, append="htinst=off")
+              for name in ("archtest", "devtest")]
     cases += [Case("the_readme's_lab_and_command_work", readme, timeout=120),
               Case("reboot_starts_the_machine_anew", starts_anew, timeout=120)]
     return cases

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import GUESTS, TOP, Case
+from harness import BUILD, GUESTS, TOP, Case
 from labs import Shell, guest, lab, said
 from stub import Gone, Stub
 
@@ -295,6 +295,22 @@ def hart_that_comes_late(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def hart_that_hangs_early(t):
+    """It has come, and stands still before it can say that it is ready. What
+    it would do when it goes on is known to nobody: Rouse doesn't go on."""
+    stub = Stub(t, stopped=True)
+    m = t.boot(lab=lab(guest("hello", "hello")), smp=3, mem="256M",
+               options=stub.options)
+    names = subprocess.run(["nm", BUILD / "rouse.elf"], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout
+    at = re.search(r"^([0-9a-f]+) \w world_cpu_init$", names, re.M).group(1)
+    stub.attach()
+    hart = stub.run_until(int(at, 16))
+    stub.run_all_but(hart)
+    m.expect(rf"^rouse: hart {hart} hangs in its first instructions\n", 120)
+    t.equal(m.wait(), 1, "QEMU's status")
+
+
 # --- the watchdog -----------------------------------------------------------
 
 ALARM = r"error: watchdog: CPU {} has not answered for \d+ s; CPUs:\n"
@@ -316,7 +332,7 @@ def stalled(t):
         if other == cpu:
             m.expect(r"in the hypervisor, current \S+, .*has mail")
             m.expect(r"error:   f[0-9a-f]{15} look_round\+0x")
-            m.expect(r"error:   \[ *\d+\.\d{6}\] [A-Z_]+, vCPU -?\d+, 0x")
+            m.expect(r"error:   \d+\.\d{6} [A-Z_]+ .*, vCPU -?\d+\n")
     m.expect(BACK.format(cpu), 120)
     for name in ("near", "far"):
         m.expect(said(name, r"tick: \d+ s"))
@@ -442,6 +458,8 @@ def tests(full):
     cases += [Case(f"a_hart_that_comes_late_is_sent_back,{machine}",
                    hart_that_comes_late, timeout=240, machine=machine)
               for machine in (("virt", ACLINT, AIA) if full else (ACLINT,))]
+    cases += [Case("a_hart_that_hangs_while_it_starts_ends_the_start",
+                   hart_that_hangs_early, timeout=240)]
     cases += [Case(f"a_cpu_that_stops_answering_is_named,{cpu}", stalled,
                    timeout=240, cpu=cpu) for cpu in ((0, 1) if full else (0,))]
     cases += [Case("a_cpu_that_stops_answering_is_a_panic_if_asked_for",

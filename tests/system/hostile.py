@@ -159,6 +159,9 @@ def attacks(t):
         say(t, attack, fared, calm)
         judge(t, attack, fared, calm, policy, seconds)
         bad = fared.between.after["guest", "bad"]
+        t.check(attack in STATES or bad["state"] in ("running", "starting",
+                                                     "stopping"),
+                f"{attack}: it has come to an end")
         if attack in STATES:
             t.equal((bad["state"], bad["vcpus_runnable"]), STATES[attack],
                     f"{attack}: what it looks like")

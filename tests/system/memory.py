@@ -117,6 +117,45 @@ def nothing_piles_up(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+# Five short lives in a row: ended by themselves, from outside, by a reboot into
+# a stop, by their last hart, and never begun.
+SHORT_LIVES = [
+    ("hello", "vcpus=2", "guest start {0}; guest wait {0}"),
+    ("spin", "vcpus=4", "guest start {0}; sleep 0; guest stop {0}"),
+    ("hello", "on-reboot=stop bootargs=reboot=1",
+     "guest start {0}; guest wait {0}"),
+    ("hostile", "vcpus=2 bootargs=attack=all-off",
+     "guest start {0}; guest wait {0}"),
+    ("tick", "vcpus=3", "sleep 0"),
+]
+
+
+def many_lives(t):
+    """Made, run, ended and destroyed, over and over: memory is as it was, and
+    a neighbour has noticed nothing."""
+    m, shell = begin(t, *[guest(f"image-{name}", name, autostart=False,
+                                memory="8M")
+                          for name in {life[0] for life in SHORT_LIVES}],
+                     guest("other", "tick", bootargs="seconds=0"), smp=2)
+    line = "; ".join(
+        f"guest create g{i} memory=8M kernel=baremetal/{image}.elf {knobs}; "
+        f"{life.format(f'g{i}')}; guest destroy g{i}"
+        for i, (image, knobs, life) in enumerate(SHORT_LIVES))
+    times = t.args["lives"] // len(SHORT_LIVES)
+    # A trace's reader is told the names of the last 256 vCPUs that are gone:
+    # with 12 in a row, that many there are after 22.
+    seen = again(m, f"{line}; mem -j", times)[22:]
+    t.equal({row[0] for row in seen}, {seen[0][0]},
+            "(free bytes, bytes of objects)")
+    # None was refused.
+    t.check("error" not in m.text and "expected" not in m.text.replace(
+        "help: no command", ""), "a command was refused")
+    other = shell.guests()["other"]
+    t.equal((other["state"], other["boots"]), ("running", 1), "its neighbour")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 # --- statuses -----------------------------------------------------------------
 
 
@@ -292,6 +331,9 @@ def tests(full):
                   append=f"sched={policy}", smp=smp)
              for policy in (("credit", "rr", "fp") if full else ("credit",))
              for smp in ((1, 2, 4) if full else (2,))]
+    lives = 10000 if full else 150
+    cases += [Case(f"{lives}_lives_leave_memory_as_it_was", many_lives,
+                   timeout=3000 if full else 200, lives=lives)]
     cases += [Case("restarts_pile_nothing_up", nothing_piles_up, timeout=300,
                    rounds=30 if full else 3)]
     cases += [Case(f"the_status_is_{name}", status, timeout=60, guests=guests,

@@ -106,6 +106,19 @@ class Stub:
     def run_all(self):
         self._go(self.threads)
 
+    def run_until(self, address):
+        """All run until one is about to execute what's there; then all stand
+        still. Which hart it is."""
+        self.ask(f"Z1,{address:x},2")
+        self.run_all()
+        stopped = self._receive()
+        self.running = False
+        self.ask(f"z1,{address:x},2")
+        thread = re.search(r"thread:([0-9a-f]+);", stopped)
+        if not thread:
+            raise Failure(f"no hart came by {address:#x}: {stopped!r}")
+        return self.threads.index(int(thread.group(1), 16))
+
     def write32(self, address, value):
         """Only while it stands still."""
         reply = self.ask(f"M{address:x},4:{value.to_bytes(4, 'little').hex()}")

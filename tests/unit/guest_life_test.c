@@ -25,7 +25,7 @@ static void hart_0_starts_where_the_plan_says(void **state)
 	end();
 }
 
-static void the_tree_is_written_once_for_all_in_a_row(void **state)
+static void the_tree_is_written_once_for_all_lives_in_a_row(void **state)
 {
 	struct guest *g;
 	u64 bytes;
@@ -476,7 +476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
-		T(the_tree_is_written_once_for_all_in_a_row),
+		T(the_tree_is_written_once_for_all_lives_in_a_row),
 		T(one_that_is_about_to_start_again_can_be_stopped),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),

@@ -2,7 +2,8 @@
  * The log, panics and backtraces, with a console that writes down what it is
  * given.
  */
-/* sources: kernel/log.c kernel/panic.c kernel/where.c kernel/percpu/trace.c */
+/* sources: kernel/log.c kernel/panic.c kernel/where.c kernel/tracer_last.c
+ *	kernel/percpu/trace.c */
 #include "kernel/log.h"
 
 #include <setjmp.h>
@@ -390,11 +391,11 @@ static void where_a_cpu_is_is_said_in_lines(void **state)
 	}
 	clear();
 	where_print(&cpus[0], keep, NULL);
-	assert_null(strstr(out, "[   15."));
-	assert_non_null(strstr(out, "  [   16.000000] WAKE, vCPU 3, 0x10, "
-			       "0x0\n"));
-	assert_non_null(strstr(out, "  [   19.000000] WAKE, vCPU 3, 0x13, "
-			       "0x0\n"));
+	assert_null(strstr(out, " 15.0"));
+	assert_non_null(strstr(out, "  16.000000 WAKE wake_id=0x10 "
+			       "by_vcpu=0x0, vCPU 3\n"));
+	assert_non_null(strstr(out, "  19.000000 WAKE wake_id=0x13 "
+			       "by_vcpu=0x0, vCPU 3\n"));
 	fake_this_cpu = NULL;
 }
 

@@ -9,9 +9,9 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test trap_tests[], csr_tests[], page_tests[], mmio_tests[],
-	state_tests[];
+	state_tests[], isa_tests[];
 extern const size_t trap_test_count, csr_test_count, page_test_count,
-	mmio_test_count, state_test_count;
+	mmio_test_count, state_test_count, isa_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
@@ -35,6 +35,8 @@ void code_run_user(struct probe *p, u64 a0);
 /* Where code[] is in U-mode, and one page of data that U-mode may use. */
 #define USER_CODE (PAGING_FREE_VA + 0x10000)
 #define USER_DATA (PAGING_FREE_VA + 0x20000)
+/* And a page for U-mode below which nothing is. */
+#define USER_HOLE (PAGING_FREE_VA + 0x30000)
 extern u64 user_data[512];
 
 #define INSN_RET	0x00008067u

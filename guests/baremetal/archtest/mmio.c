@@ -294,8 +294,8 @@ static void straddling(void)
 		paging_off();
 		check(p.scause == cause || p.scause == cause - 1,
 		      "insn 0x%x: scause %ld", insn, p.scause);
-		check(p.stval - va - 0xffd <= 3, "insn 0x%x: stval 0x%lx",
-		      insn, p.stval);
+		check(p.stval - va - 0xffd <= 3, "insn 0x%x: stval 0x%lx", insn,
+		      p.stval);
 	}
 	check_eq(read32(first), 0, "the register afterwards");
 }
@@ -321,6 +321,63 @@ static void atomics(void)
 	if (one(&p, 0x18b5252f, false, at, 1) != 1)
 		check_eq(p.scause, CAUSE_STORE_ACCESS, "sc.w: scause");
 	check_eq(read32(word_at), 0, "the register afterwards");
+}
+
+/* Of FP and vector registers: no device of a guest's takes them. */
+static void other_registers(void)
+{
+	u64 at;
+
+	if (!find())
+		return;
+	if (!machine.rouse) {
+		test_skip("QEMU's devices take such accesses");
+		return;
+	}
+	at = word_at & ~7UL;
+	if (isa_has("d")) {
+		csr_set(sstatus, SSTATUS_FS);
+		faults("flw", 0x00052507, false, at, CAUSE_LOAD_ACCESS);
+		faults("fld", 0x00053507, false, at, CAUSE_LOAD_ACCESS);
+		faults("fsw", 0x00a52027, false, at, CAUSE_STORE_ACCESS);
+		faults("fsd", 0x00a53027, false, at, CAUSE_STORE_ACCESS);
+		faults("c.fld", 0x2108, true, at, CAUSE_LOAD_ACCESS);
+		faults("c.fsd", 0xa108, true, at, CAUSE_STORE_ACCESS);
+		csr_clear(sstatus, SSTATUS_FS);
+	}
+	if (isa_has("v")) {
+		struct probe p;
+
+		csr_set(sstatus, SSTATUS_VS);
+
+		run_insn(&p, 0xcc047057); /* vsetivli x0, 8, e8, m1, ta, ma */
+		faults("vle8.v", 0x02050407, false, at, CAUSE_LOAD_ACCESS);
+		faults("vse8.v", 0x02050427, false, at, CAUSE_STORE_ACCESS);
+		csr_clear(sstatus, SSTATUS_VS);
+	}
+	check_eq(read32(word_at), 0, "the register afterwards");
+}
+
+/* Zcb's forms of a byte do what they say, those of half a word have nothing
+ * that takes them. */
+static void short_forms(void)
+{
+	struct probe p;
+
+	if (!find())
+		return;
+	if (!isa_has("zcb")) {
+		test_skip("no Zcb");
+		return;
+	}
+	write8(byte_at, 0x9c);
+	check_eq(one(&p, 0x8108, true, byte_at, 0), 0x9c, "c.lbu");
+	check_eq(one(&p, 0x8128, true, byte_at - 2, 0), 0x9c, "c.lbu 2");
+	one(&p, 0x890c, true, byte_at, 0x12345678);
+	check_eq(read8(byte_at), 0x78, "c.sb");
+	faults("c.lhu", 0x8508, true, word_at, CAUSE_LOAD_ACCESS);
+	faults("c.lh", 0x8548, true, word_at, CAUSE_LOAD_ACCESS);
+	faults("c.sh", 0x8d0c, true, word_at, CAUSE_STORE_ACCESS);
 }
 
 static u64 jump(u64 to, u64 b, u64 c)
@@ -365,6 +422,8 @@ const struct test mmio_tests[] = {
 	{"mmio_misaligned_traps", misaligned},
 	{"mmio_that_begins_in_ram_is_an_access_fault", straddling},
 	{"mmio_atomics_are_access_faults", atomics},
+	{"mmio_of_other_registers_is_an_access_fault", other_registers},
+	{"mmio_short_forms_of_zcb", short_forms},
 	{"mmio_fetch_is_an_access_fault", fetches},
 };
 TEST_LIST(mmio_tests, mmio_test_count);

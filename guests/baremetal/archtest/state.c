@@ -277,6 +277,17 @@ static u64 csr_at_start(u64 csr, u64 b, u64 c)
 	return ((u64(*)(void))code)();
 }
 
+static u64 csr_change(u64 csr, u64 val, u64 c)
+{
+	(void)c;
+	code_begin();
+	code_add(INSN_CSRW(csr, 10));
+	code_add(INSN_CSRR(10, (u32)csr));
+	code_add(INSN_RET);
+	__asm__ volatile("fence.i" ::: "memory");
+	return ((u64(*)(u64))code)(val);
+}
+
 /* Those that the runtime has not written yet on this hart. */
 static void seen_csrs(void)
 {
@@ -285,16 +296,26 @@ static void seen_csrs(void)
 		u32 csr;
 		u64 want;
 	} csrs[] = {
-		{"scounteren", 0x106, 7}, {"senvcfg", 0x10a, 0},
-		{"sstateen0", 0x10c, 0},  {"stimecmp", 0x14d, UINT64_MAX},
+		{"scounteren", 0x106, 7},
+		{"senvcfg", 0x10a, 0},
+		{"sstateen0", 0x10c, 0},
+		{"stimecmp", 0x14d, UINT64_MAX},
 		{"siselect", 0x150, 0},
+		{"jvt", 0x017, 0},
+		/* What turns records on is the last. */
+		{"sctrstatus", 0x14f, 0},
+		{"sctrctl", 0x14e, 0},
 	};
 	struct probe p;
 
-	for (size_t i = 0; i < ARRAY_LEN(csrs); i++)
-		if (probe_call(&p, csr_at_start, csrs[i].csr, 0, 0) &&
-		    p.value != csrs[i].want)
+	for (size_t i = 0; i < ARRAY_LEN(csrs); i++) {
+		if (!probe_call(&p, csr_at_start, csrs[i].csr, 0, 0))
+			continue;
+		if (p.value != csrs[i].want)
 			test_fail("%s begins as 0x%lx", csrs[i].name, p.value);
+		/* For the next life. */
+		probe_call(&p, csr_change, csrs[i].csr, 0x0123456789abcdef, 0);
+	}
 }
 
 static void seen_fp_and_vector(struct hart *h)
@@ -381,6 +402,57 @@ static void x_state(void)
 	harts_run(machine.hart_count, kept_hart, &rounds);
 }
 
+/* What all CSRs of user and supervisor level are that keep what is written, by
+ * what is known to switch them. */
+static const struct {
+	u32 first, last;
+} switched[] = {
+	{0x001, 0x003}, /* floating point */
+	{0x008, 0x00f}, /* vectors */
+	{0x017, 0x017}, {0x100, 0x100}, {0x104, 0x106},
+	{0x10a, 0x10a}, {0x10c, 0x10c}, {0x140, 0x144},
+	{0x14d, 0x14f}, {0x150, 0x150}, {0x180, 0x180},
+};
+
+static bool is_switched(u32 csr)
+{
+	for (size_t i = 0; i < ARRAY_LEN(switched); i++)
+		if (csr >= switched[i].first && csr <= switched[i].last)
+			return true;
+	return false;
+}
+
+/* A CSR that keeps what is written and that nobody switches is a message to the
+ * next guest on this hart. */
+static void no_other_csr(void)
+{
+	struct probe p;
+
+	if (!machine.rouse) {
+		test_skip("it's for who shares harts");
+		return;
+	}
+	set_fs(1);
+	set_vs(1);
+	for (u32 csr = 0; csr < 0xc00; csr++) {
+		u64 old;
+
+		/* User and supervisor level, not read-only. */
+		if ((csr >> 8 & 3) > 1 || is_switched(csr) ||
+		    !probe_call(&p, csr_at_start, csr, 0, 0))
+			continue;
+		old = p.value;
+		if (!probe_call(&p, csr_change, csr, ~old, 0))
+			continue;
+		if (p.value != old)
+			test_fail("CSR 0x%x was 0x%lx and keeps 0x%lx", csr,
+				  old, p.value);
+		probe_call(&p, csr_change, csr, old, 0);
+	}
+	set_fs(0);
+	set_vs(0);
+}
+
 const struct test state_tests[] = {
 	{"state_floating_point_is_kept", fp_state},
 	{"state_floating_point_off_is_illegal", fp_off},
@@ -389,5 +461,6 @@ const struct test state_tests[] = {
 	{"state_csrs_are_kept", csr_state},
 	{"state_integer_registers_are_kept", x_state},
 	{"state_of_a_hart_that_starts_is_clean", begins_clean},
+	{"state_is_in_no_csr_that_is_not_switched", no_other_csr},
 };
 TEST_LIST(state_tests, state_test_count);

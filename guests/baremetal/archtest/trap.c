@@ -169,6 +169,49 @@ static void supervisor_illegal(void)
 	}
 }
 
+/*
+ * Faults that the hardware can't give a guest, since they are the second
+ * stage's or the hypervisor's: they look as all others do.
+ */
+static void access_insn(u32 insn, u64 cause, u64 at, bool irqs)
+{
+	struct probe p;
+
+	code_begin();
+	code_add(insn);
+	code_add(INSN_RET);
+	if (irqs)
+		irq_on();
+	code_run(&p, at, 0);
+	irq_off();
+	expect(&p, cause, (u64)code, irqs);
+	check(p.stval == at || cause == CAUSE_ILLEGAL, "stval is 0x%lx",
+	      p.stval);
+}
+
+static void reflected(void)
+{
+	struct probe p;
+
+	for (u32 irqs = 0; irqs < 2; irqs++) {
+		access_insn(0x00053503, CAUSE_LOAD_ACCESS, HOLE, irqs);
+		access_insn(0x00b53023, CAUSE_STORE_ACCESS, HOLE + 8, irqs);
+		if (!isa_has("h"))
+			access_insn(INSN_CSRR(10, 0x600), CAUSE_ILLEGAL, 0,
+				    irqs);
+	}
+	/* From U-mode: SPP is clear, and what was enabled comes back. */
+	code_begin();
+	code_add(0x00053583); /* ld a1, 0(a0) */
+	code_add(INSN_ECALL);
+	code_run_user(&p, USER_HOLE);
+	check_eq(p.scause, CAUSE_LOAD_ACCESS, "scause");
+	check_eq(p.stval, USER_HOLE, "stval");
+	check_eq(p.sepc, USER_CODE, "sepc");
+	check_eq(p.sstatus & SPP_SPIE_SIE, SSTATUS_SPIE,
+		 "sstatus.SPP, SPIE, SIE");
+}
+
 /* With an interrupt pending and enabled WFI is a nop, whatever SIE says. */
 static void wfi_pending(void)
 {
@@ -282,6 +325,7 @@ const struct test trap_tests[] = {
 	{"trap_ecall_from_user_mode", user_ecall},
 	{"trap_user_mode_may_not_what_supervisors_may", user_illegal},
 	{"trap_supervisors_may_not_what_is_above_them", supervisor_illegal},
+	{"trap_reflected_by_a_hypervisor_looks_like_any", reflected},
 	{"trap_wfi_with_a_pending_interrupt_returns", wfi_pending},
 	{"trap_user_mode_is_interrupted_and_goes_on", user_interrupted},
 	{"trap_vectored_interrupts", vectored},

@@ -95,6 +95,14 @@ static u64 wild(struct hart *h)
 	return dice(h) & 1 ? at : machine.ram[0].base + (at & 0xffffff);
 }
 
+/* No answer is anything like an address of the hypervisor's own, which is in the
+ * upper half. */
+static void look(struct sbi_ret r)
+{
+	if (!r.error && (s64)r.value < -4096)
+		die("an answer of 0x%lx", r.value);
+}
+
 static void wild_hart(struct hart *h)
 {
 	static const struct {
@@ -120,22 +128,26 @@ static void wild_hart(struct hart *h)
 	u32 i = (u32)(dice(h) % ARRAY_LEN(calls));
 	/* Nothing may be written over this code, or start a hart in it. */
 	u64 at = wild(h), spare_bytes, spare = ram_spare(&spare_bytes);
+	struct sbi_ret r;
 
 	if (at >= machine.ram[0].base && at < spare)
 		at = spare + at % spare_bytes;
 	if (calls[i].ext == SBI_PMU && calls[i].fid == SBI_PMU_SHMEM)
-		sbi_call(SBI_PMU, SBI_PMU_SHMEM, at & ~0xfffUL, dice(h) & 1, 0);
+		r = sbi_call(SBI_PMU, SBI_PMU_SHMEM, at & ~0xfffUL, dice(h) & 1,
+			     0);
 	else if (calls[i].ext == SBI_DBCN)
-		sbi_call(SBI_DBCN, calls[i].fid, dice(h) >> dice(h) % 64, at,
-			 dice(h) & 1);
+		r = sbi_call(SBI_DBCN, calls[i].fid, dice(h) >> dice(h) % 64,
+			     at, dice(h) & 1);
 	else if (calls[i].ext == SBI_STA)
-		sbi_call(SBI_STA, 0, dice(h) & 1 ? at & ~63UL : at, dice(h) & 1,
-			 0);
+		r = sbi_call(SBI_STA, 0, dice(h) & 1 ? at & ~63UL : at,
+			     dice(h) & 1, 0);
 	else if (calls[i].ext == SBI_HSM)
-		sbi_call(SBI_HSM, calls[i].fid, dice(h), at | 1, wild(h));
+		r = sbi_call(SBI_HSM, calls[i].fid, dice(h), at | 1, wild(h));
 	else
-		sbi_call6(calls[i].ext, calls[i].fid, dice(h) >> dice(h) % 64,
-			  dice(h) % 3 - 1, wild(h), wild(h), dice(h), 0);
+		r = sbi_call6(calls[i].ext, calls[i].fid,
+			      dice(h) >> dice(h) % 64, dice(h) % 3 - 1, wild(h),
+			      wild(h), dice(h), 0);
+	look(r);
 }
 
 static void calls_wild(void)
@@ -146,7 +158,7 @@ static void calls_wild(void)
 /* What nobody has, nor ever will. */
 static void unknown_hart(struct hart *h)
 {
-	sbi_call(dice(h), dice(h), dice(h), dice(h), dice(h));
+	look(sbi_call(dice(h), dice(h), dice(h), dice(h), dice(h)));
 }
 
 static void calls_unknown(void)

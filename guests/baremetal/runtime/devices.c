@@ -132,6 +132,22 @@ u64 rtc_now_ns(void)
 	return (u64)read32(machine.rtc.base + RTC_TIME_HIGH) << 32 | low;
 }
 
+u64 rtc_zero_ns(void)
+{
+	return rtc_now_ns() - ticks_to_ns(time_now());
+}
+
+u64 rtc_ticks_at(u64 at_ms)
+{
+	u64 zero_ns = rtc_zero_ns(), now = time_now(), at = 0;
+
+	if (at_ms * 1000000 > zero_ns)
+		at = ns_to_ticks(at_ms * 1000000 - zero_ns);
+	if (at < now)
+		die("started %ld ms too late", ticks_to_ns(now - at) / 1000000);
+	return at;
+}
+
 /* Writing the low half sets the alarm. */
 void rtc_alarm(u64 when_ns)
 {

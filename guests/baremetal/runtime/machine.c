@@ -101,6 +101,15 @@ bool isa_has(const char *ext)
 	return true;
 }
 
+static u32 mmu_bits(const void *fdt, int cpu)
+{
+	const char *type = fdt_getprop(fdt, cpu, "mmu-type", NULL);
+
+	return type && !strcmp(type, "riscv,sv57")   ? 57
+	       : type && !strcmp(type, "riscv,sv48") ? 48
+						     : 39;
+}
+
 static void find_harts(const void *fdt)
 {
 	int cpus = fdt_path_offset(fdt, "/cpus"), cpu;
@@ -114,6 +123,8 @@ static void find_harts(const void *fdt)
 			continue;
 		if (!*machine.isa && fdt_getprop(fdt, cpu, "riscv,isa", NULL))
 			machine.isa = fdt_getprop(fdt, cpu, "riscv,isa", NULL);
+		if (!machine.mmu_bits)
+			machine.mmu_bits = mmu_bits(fdt, cpu);
 		if (r.base == harts[0].id || machine.hart_count == MAX_HARTS)
 			continue;
 		harts[machine.hart_count].id = r.base;

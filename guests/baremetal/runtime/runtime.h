@@ -200,6 +200,7 @@ struct machine {
 	const char *model;
 	const char *bootargs; /* "" if there are none */
 	const char *isa;      /* riscv,isa of the first hart, or "" */
+	u32 mmu_bits;	      /* 39, 48 or 57, of the first hart */
 	bool rouse;	      /* the tree's model is "rouse,virt" */
 	bool sstc;
 	u64 hz;
@@ -358,6 +359,11 @@ void uart_put(char c);
 #define RTC_CLEAR_INTERRUPT 0x1c
 
 u64 rtc_now_ns(void);
+/* What the clock said when this guest's time was 0. */
+u64 rtc_zero_ns(void);
+/* When the clock will say so many ms, in the guest's own time; dies if it has
+ * said that already. */
+u64 rtc_ticks_at(u64 at_ms);
 /* An alarm at that RTC time, with its interrupt enabled. */
 void rtc_alarm(u64 when_ns);
 void rtc_quiet(void);

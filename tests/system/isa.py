@@ -1,0 +1,103 @@
+"""Both sides of each choice that QEMU's harts offer: with an extension and
+without, each depth of page tables, few VMID bits. A guest that tests all of the
+architecture must be content with what the tree says; in a full run one that
+tests the SBI, and Linux, with what they are given.
+"""
+
+import itertools
+import re
+
+import matrix
+from harness import Case
+from labs import guest, lab, linux, said, says
+
+# What may be there or not, as words of -cpu.
+SWITCHES = ("sstc", "svadu", "svinval", "svnapot", "svpbmt", "zawrs", "zicbom",
+            "zicboz", "zcb", "v", "smstateen")
+DEPTHS = {"sv39": "sv48=off,sv57=off", "sv48": "sv57=off", "sv57": ""}
+VMID_BITS = (14, 2, 0)
+
+
+def row(on, depth, vmid):
+    """A configuration: the set of switches that are on."""
+    return {"on": frozenset(on), "depth": depth, "vmid": vmid}
+
+
+def cpu_of(r):
+    words = [f"{s}={'on' if s in r['on'] else 'off'}" for s in SWITCHES]
+    return ",".join(["rv64", *words, DEPTHS[r["depth"]]]).rstrip(",")
+
+
+def label(r):
+    off = [s for s in SWITCHES if s not in r["on"]]
+    what = ("all" if not off else "none" if len(off) == len(SWITCHES)
+            else "without_" + "+".join(off))
+    return f"{what},{r['depth']},vmid_{r['vmid']}"
+
+
+def few():
+    """Each choice's values at least twice, each with different company."""
+    return [row(SWITCHES, "sv57", 14), row((), "sv39", 0),
+            row(SWITCHES[::2], "sv48", 2)]
+
+
+def many():
+    """All pairs of values, and each switch alone turned the other way."""
+    choices = {s: (True, False) for s in SWITCHES}
+    rows = [row([s for s in SWITCHES if r[s]], depth, vmid)
+            for r, depth, vmid in zip(
+                matrix.pairs(choices), itertools.cycle(DEPTHS),
+                itertools.cycle(VMID_BITS[::-1]))]
+    rows += [row(set(SWITCHES) - {s}, "sv57", 14) for s in SWITCHES]
+    rows += [row({s}, "sv39", 0) for s in SWITCHES]
+    rows += [row(SWITCHES, depth, vmid) for depth in DEPTHS
+             for vmid in VMID_BITS]
+    found = {label(r): r for r in few() + rows}
+    return list(found.values())
+
+
+def content(t):
+    r = t.args["row"]
+    tests = t.args["guests"]
+    guests = [guest(n, n, vcpus=2, slice_us=2000) for n in tests]
+    if "sbitest" in tests:
+        guests.append(linux("debian", on_poweroff="stop"))
+    m = t.boot(lab=lab(*guests), smp=2, mem="512M", cpu=cpu_of(r),
+               append=f"vmid-bits={r['vmid']}")
+    m.expect(rf"G-stage up to Sv\d+x4, {r['vmid']} VMID bits\n", 60)
+    m.expect_all([said(n, r"[1-9]\d* passed, 0 failed\n") for n in tests], 150)
+    if "sbitest" in tests:
+        m.expect(says("debian", "rouse-guest: up"), 300)
+    t.equal(re.findall(said("(?:archtest|sbitest)", "(FAIL .*)"), m.text,
+                       re.M), [], "what failed")
+    isa = re.search(r"isa: guests see (\w+) and", m.text)
+    t.equal(isa.group(1), r["depth"], "page tables")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+# Extensions with state that guests aren't told of, where no Smstateen keeps it
+# from them; and harts without double floats.
+UNTOLD = {
+    "ssctr": "rv64,smctr=on,ssctr=on,sscsrind=on,smcsrind=on",
+    "zcmt": "rv64,d=off,v=off,zcmt=on,zcmp=on",
+}
+
+
+def untold(t):
+    """Nor can they leave a message there."""
+    m = t.boot(lab=lab(guest("a", "archtest", vcpus=2, bootargs="only=state_ "
+                             "state_rounds=8"), poweroff=True), smp=1,
+               mem="256M", cpu=t.args["cpu"])
+    t.equal(m.wait(), 0, "QEMU's status")
+    t.check(re.search(said("a", r"[1-9]\d* passed, 0 failed\n"), m.text, re.M),
+            "the guest is not content")
+
+
+def tests(full):
+    cases = [Case(f"state_of_{name}_is_nobodys", untold, timeout=90, cpu=cpu)
+             for name, cpu in UNTOLD.items()]
+    return cases + [Case(f"guests_are_content_with_harts_with_{label(r)}", content,
+                 timeout=600 if full else 200, row=r,
+                 guests=("archtest", "sbitest") if full else ("archtest",))
+            for r in (many() if full else few()[1:])]
