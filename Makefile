@@ -179,7 +179,7 @@ KERNEL_DEPS := $(B)/flags/kernel | $(B)/gen/version.h setup
 $(B)/obj/%.o: %.c $(KERNEL_DEPS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(WARNINGS) -MD -MP -c $< -o $@
 
 $(B)/obj/%.S.o: %.S $(B)/gen/asm-offsets.h $(KERNEL_DEPS)
 	$(call say,AS,$<)
@@ -302,8 +302,8 @@ HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
 	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
-		arch/riscv/vsse.c; \
-	SHELL $(wildcard kernel/shell/*.c); \
+	$(addprefix arch/riscv/,vfence.c vsse.c vtimer.c); \
+	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))

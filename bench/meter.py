@@ -6,6 +6,8 @@
     bench/meter.py --rows a,b           only these rows (bench/meter/rows.tsv)
     bench/meter.py --rounds N           of each row (1000)
     bench/meter.py --append "WORDS"     Rouse's command line, such as sched=rr
+    bench/meter.py --explain            the outliers of rows with a vCPU asleep
+                                        on another hart, with their traces
     bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
@@ -27,7 +29,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import results  # noqa: E402
 from meter import (  # noqa: E402
-    guard, linux, operations, scaling, table, trace_cost)
+    explain, guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
 
@@ -45,6 +47,7 @@ def options(argv):
     p.add_argument("--scaling", nargs="*")
     p.add_argument("--linux", action="store_true")
     p.add_argument("--trace", action="store_true")
+    p.add_argument("--explain", action="store_true")
     p.add_argument("--kernel")
     p.add_argument("--initrd")
     p.add_argument("--hypervisor")
@@ -120,6 +123,14 @@ def record():
     write("meter_trace", trace_cost, lines)
 
 
+def explain_rows(opt):
+    names = operations.wanted_rows(opt) or ["ipi_asleep", "plic_asleep"]
+    for key in opt.machine or MACHINES:
+        for row in rows():
+            if row.name in names:
+                explain.explain(opt, key, row)
+
+
 def accept():
     found = guard.measure()
     was = guard.accepted() if guard.FILE.exists() else {}
@@ -139,6 +150,8 @@ def main(argv):
             boot(opt)
         elif opt.trace:
             record()
+        elif opt.explain:
+            explain_rows(opt)
         else:
             count(opt)
     except MeterError as error:

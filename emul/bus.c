@@ -121,39 +121,29 @@ struct emul_dev *emul_slot(const struct guest *g, u32 slot)
 	return found;
 }
 
-static inline void irq_set(struct emul_dev *dev, bool level)
+static void nobody_set(struct emul_line *line, bool level)
 {
-	struct emul_dev *chip = dev->guest->irqchip;
-
-	/* Without a controller no device has a line (place_irq). */
-	if (likely(dev->irq))
-		chip->ops->irq_set(chip, dev->irq, level);
+	(void)line;
+	(void)level;
 }
 
-/* Recorded: a copy, so that the other keeps nothing for this one. */
-static __attribute__((cold, noinline)) void irq_set_traced(struct emul_dev *dev,
-							   bool level)
+static bool nobody_eval(struct emul_pin *pin)
+{
+	(void)pin;
+	return false;
+}
+
+struct emul_line emul_no_line = { nobody_set };
+struct emul_pin emul_no_pin = { nobody_eval };
+
+/* Recorded: apart, so that the other keeps nothing for this one. */
+void emul_irq_set_traced(struct emul_dev *dev, bool level)
 {
 	if (dev->irq)
 		trace_write(TRACE_EV_VIRQ_LINE,
 			    dev->guest->vcpu[0]->sched.trace_id, dev->irq,
 			    level);
-	irq_set(dev, level);
-}
-
-void emul_irq_set(struct emul_dev *dev, bool level)
-{
-	if (trace_on(TRACE_VIRQ))
-		irq_set_traced(dev, level);
-	else
-		irq_set(dev, level);
-}
-
-bool emul_eval(struct guest *g, struct vcpu *v)
-{
-	struct emul_dev *chip = g->irqchip;
-
-	return chip && chip->ops->eval(chip, v);
+	dev->line->set(dev->line, level);
 }
 
 bool emul_exists(const char *name)
@@ -217,6 +207,7 @@ static void dev_insert(struct guest *g, const struct emul_ops *ops)
 		.write = ops->write,
 		.ops = ops,
 		.guest = g,
+		.line = &emul_no_line,
 		.irq = c && c->has_irq ? c->irq : ops->irq,
 	};
 	u32 i = g->device_count++;
@@ -284,7 +275,7 @@ static int find_irqchip(struct guest *g, struct lab_error *why)
 	for (u32 i = 0; i < g->device_count; i++) {
 		struct emul_dev *d = &g->devices[i];
 
-		if (!d->ops->irq_set)
+		if (!d->ops->line)
 			continue;
 		if (g->irqchip) {
 			return config_error(why, "%s: devices: %s and %s are "
@@ -357,6 +348,22 @@ static int init_devices(struct guest *g)
 	return 0;
 }
 
+/* Lines from the devices to the controller, and from there to the vCPUs. */
+static void connect(struct guest *g)
+{
+	struct emul_dev *chip = g->irqchip;
+
+	for (u32 i = 0; i < g->device_count; i++) {
+		struct emul_dev *d = &g->devices[i];
+
+		if (d->irq)
+			d->line = chip->ops->line(chip, d);
+	}
+	for (u32 i = 0; i < g->cfg.vcpus; i++)
+		g->vcpu[i]->pin = chip ? chip->ops->pin(chip, g->vcpu[i]) :
+					 &emul_no_pin;
+}
+
 static void free_devices(struct guest *g)
 {
 	for (u32 i = 0; i < g->device_count; i++)
@@ -411,6 +418,7 @@ int emul_create(struct guest *g, struct lab_error *why)
 	err = init_devices(g);
 	if (err)
 		goto undo_make;
+	connect(g);
 	emul_reset(g);
 	return 0;
 

@@ -14,11 +14,32 @@
 #define ROUSE_EMUL_EMUL_H
 
 #include "kernel/base.h"
+#include "kernel/percpu/trace.h"
+#include "kernel/vcpu.h"
 
 struct guest;
 struct lab_error;
-struct vcpu;
 struct emul_dev;
+
+/*
+ * A line of the interrupt controller, as the device at its other end has it;
+ * the controller's own begins with it. set: it changes its level; any CPU, a
+ * leaf, takes no lock.
+ */
+struct emul_line {
+	void (*set)(struct emul_line *line, bool level);
+};
+
+/*
+ * Where external interrupts come into a vCPU; likewise the controller's. eval:
+ * is one asserted now? On the CPU that runs the vCPU, before it enters the
+ * guest, after VIRQ_EXTERNAL was taken out of `virq`: the answer is to be kept
+ * until that bit is raised again, since what happens after eval raises it only
+ * if it changes the answer. A vCPU that starts (HSM, reset) is evaluated anew.
+ */
+struct emul_pin {
+	bool (*eval)(struct emul_pin *pin);
+};
 
 /* Access widths a device has, one bit each: the width in bytes. */
 #define EMUL_W8 1u
@@ -59,16 +80,11 @@ struct emul_ops {
 		      u64 val);
 
 	/*
-	 * Interrupt controllers only. irq_set: a line of the controller changes
-	 * its level; any CPU, a leaf, takes no lock. eval: is an interrupt
-	 * asserted to this vCPU's S-mode external input now? On the CPU that
-	 * runs `v`, before it enters the guest, after VIRQ_EXTERNAL was taken
-	 * out of `virq`: the answer is to be kept until that bit is raised
-	 * again, since what happens after eval raises it only if it changes
-	 * the answer. A vCPU that starts (HSM, reset) is evaluated afresh.
+	 * Interrupt controllers only, after init, constant: the line of a
+	 * device of the guest that has one, and the pin of a vCPU.
 	 */
-	void (*irq_set)(struct emul_dev *dev, u32 line, bool level);
-	bool (*eval)(struct emul_dev *dev, struct vcpu *v);
+	struct emul_line *(*line)(struct emul_dev *dev, struct emul_dev *of);
+	struct emul_pin *(*pin)(struct emul_dev *dev, struct vcpu *v);
 
 	/*
 	 * Consoles only: the host has input. Takes as many of `len` bytes as
@@ -128,7 +144,8 @@ struct emul_dev {
 	void *state;
 	struct guest *guest;
 	struct emul_dev *next; /* next device of the guest, by address */
-	u32 irq;               /* line at guest->irqchip; 0: none */
+	struct emul_line *line; /* at guest->irqchip; nobody's if it has none */
+	u32 irq;               /* that line's number; 0: none */
 
 	/* The tree's writer only: of the device's node. */
 	u32 phandle;
@@ -211,14 +228,31 @@ bool emul_exists(const char *name);
 /* The guest's device of that name, or NULL. */
 struct emul_dev *emul_find(struct guest *g, const char *name);
 
+/* Nobody's: what a device sets is lost, and nothing is ever asserted. */
+extern struct emul_line emul_no_line;
+extern struct emul_pin emul_no_pin;
+
+void emul_irq_set_traced(struct emul_dev *dev, bool level)
+	__attribute__((cold, noinline));
+
 /* A device changes the level of its own line. Any CPU; a leaf. */
-void emul_irq_set(struct emul_dev *dev, bool level);
+static inline __attribute__((always_inline)) void
+emul_irq_set(struct emul_dev *dev, bool level)
+{
+	if (trace_on(TRACE_VIRQ))
+		emul_irq_set_traced(dev, level);
+	else
+		dev->line->set(dev->line, level);
+}
 
 /*
  * Is an external interrupt asserted to this vCPU now? Runs `v`, which has just
  * swapped VIRQ_EXTERNAL out of v->virq; the fence that orders the swap before
  * the look at the controller is in here.
  */
-bool emul_eval(struct guest *g, struct vcpu *v);
+static inline bool emul_eval(struct vcpu *v)
+{
+	return v->pin->eval(v->pin);
+}
 
 #endif

@@ -72,11 +72,11 @@ static u64 plic_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 		if (reg == CONTEXT_CLAIM)
 			return claim(p, v, ctx);
 		if (reg == CONTEXT_THRESHOLD)
-			return ck_pr_load_32(&p->context[ctx].threshold);
+			return ck_pr_load_64(&p->context[ctx].threshold);
 		return 0;
 	}
 	if (off < PRIORITY_END)
-		return ck_pr_load_32(&p->source[off / 4].priority);
+		return ck_pr_load_64(&p->source[off / 4].priority);
 	if (off < PENDING_END)
 		return plic_pending_word(p, (off - PENDING_BASE) / 4);
 	if (off < ENABLE_BASE)
@@ -114,14 +114,14 @@ static void plic_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 	}
 }
 
-static void plic_irq_set(struct emul_dev *dev, u32 line, bool level)
+static struct emul_line *plic_line(struct emul_dev *dev, struct emul_dev *of)
 {
-	plic_core_set(dev->state, line, level);
+	return plic_core_line(dev->state, of);
 }
 
-static bool plic_eval(struct emul_dev *dev, struct vcpu *v)
+static struct emul_pin *plic_pin(struct emul_dev *dev, struct vcpu *v)
 {
-	return plic_core_eval(dev->state, v);
+	return plic_core_pin(dev->state, v);
 }
 
 static int plic_init(struct emul_dev *dev)
@@ -181,8 +181,8 @@ static const struct emul_ops plic_ops = {
 	.reset = plic_reset,
 	.read = plic_read,
 	.write = plic_write,
-	.irq_set = plic_irq_set,
-	.eval = plic_eval,
+	.line = plic_line,
+	.pin = plic_pin,
 	.describe = plic_describe,
 };
 

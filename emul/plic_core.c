@@ -21,13 +21,16 @@
  * So PENDING and INFLIGHT exclude each other, and which of two claims wins is
  * decided by the CAS alone. Scans read these very words: 16 sources at a time,
  * and only the groups in which the guest's devices have lines (`wired`), since
- * nothing but a line can make a source pending.
+ * nothing but a line can make a source pending. Priorities are kept once more,
+ * turned round: for each threshold a bit of each source says whether it is
+ * above (`above`). So a level is an AND of three words, whatever is pending.
  *
  * Nobody computes another vCPU's level. Who changes something looks for S-mode
  * contexts that it may concern (`targets`, the enables turned round: a set of
- * vCPUs for each source) and kicks them with VIRQ_EXTERNAL; each vCPU's own CPU
- * computes its level when it enters (plic_core_eval). `eip` says what it found,
- * so that nobody is kicked for what doesn't change his level:
+ * vCPUs for each source; a source with one target names it itself) and kicks
+ * them with VIRQ_EXTERNAL; each vCPU's own CPU computes its level when it enters
+ * (plic_core_eval). `eip` says what it found, so that nobody is kicked for what
+ * doesn't change his level:
  *
  *     eval (the vCPU's CPU)         whoever changes state (any CPU)
  *     eip = LOOKING                 change PENDING, priority, enable, ...
@@ -61,11 +64,15 @@
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
 
-enum {
-	EIP_LOW,
-	EIP_HIGH,
-	EIP_LOOKING,
-};
+/* HIGH is told by its sign alone: that a line goes up is looked at most. */
+#define EIP_LOW 0u
+#define EIP_LOOKING 1u
+#define EIP_HIGH UINT32_MAX
+
+static inline bool eip_is_high(u32 eip)
+{
+	return (s32)eip < 0;
+}
 
 /* Which of group g's sources a context enables. */
 static inline u32 group_enabled(struct plic_context *c, u64 g)
@@ -73,58 +80,78 @@ static inline u32 group_enabled(struct plic_context *c, u64 g)
 	return ck_pr_load_32(&c->enable[g / 2]) >> (g % 2 * 16);
 }
 
+/* Which of group g's sources have a priority above `threshold`. */
+static inline u32 group_above(struct plic *p, u64 g, u64 threshold)
+{
+	return ck_pr_load_32(&p->above[g / 2][threshold]) >> (g % 2 * 16);
+}
+
+/* Does any of group g's sources interrupt that context? */
+static inline bool group_asserts(struct plic *p, struct plic_context *c, u64 g,
+				 u64 threshold)
+{
+	u32 pending = plic_group_pending(p, g);
+
+	return pending & group_enabled(c, g) & group_above(p, g, threshold);
+}
+
+/* The next group in which there are lines; false: that was the last. */
+static inline bool next_wired(u64 *wired, u64 *g)
+{
+	u64 skip;
+
+	if (!*wired)
+		return false;
+	/* Most guests have all of their lines in the first group. */
+	skip = likely(*wired & 1) ? 0 : bit_lowest(*wired);
+	*g += skip;
+	*wired >>= skip;
+	return true;
+}
+
 /*
- * The context's pending and enabled source of the highest priority above
- * `floor`, the lowest number among equals; 0: none. With `any`: any such.
+ * The context's pending and enabled source of the highest priority but 0, the
+ * lowest number among equals; 0: none.
  */
 static inline __attribute__((always_inline)) u32
-best_source(struct plic *p, struct plic_context *c, u32 floor, bool any)
+best_source(struct plic *p, struct plic_context *c)
 {
 	u64 wired = p->wired;
+	u64 floor = 0;
 	u32 best = 0;
 
-	for (u64 g = 0; wired; g++, wired >>= 1) {
-		u64 cand;
+	for (u64 g = 0; next_wired(&wired, &g); g++, wired >>= 1) {
+		u64 cand = plic_group_pending(p, g) & group_enabled(c, g);
 
-		/* Most guests have all of their lines in the first group. */
-		if (unlikely(!(wired & 1))) {
-			g += bit_lowest(wired);
-			wired >>= bit_lowest(wired);
-		}
-		cand = plic_group_pending(p, g) & group_enabled(c, g);
 		for (; cand; cand &= cand - 1) {
 			u64 src = g * PLIC_GROUP_SOURCES + bit_lowest(cand);
-			u32 priority = ck_pr_load_32(&p->source[src].priority);
+			u64 priority = ck_pr_load_64(&p->source[src].priority);
 
 			if (priority <= floor)
 				continue;
 			best = src;
 			floor = priority;
-			if (any)
-				return best;
 		}
 	}
 	return best;
 }
 
-/* Is any of the first group above `floor`? Most guests have but these. */
-static inline bool first_group_above(struct plic *p, struct plic_context *c,
-				     u32 floor)
+static bool any_asserts(struct plic *p, struct plic_context *c, u64 threshold)
 {
-	u64 cand = plic_group_pending(p, 0) & group_enabled(c, 0);
+	u64 wired = p->wired;
 
-	for (; cand; cand &= cand - 1) {
-		u64 src = bit_lowest(cand);
-
-		if (likely(ck_pr_load_32(&p->source[src].priority) > floor))
+	for (u64 g = 0; next_wired(&wired, &g); g++, wired >>= 1) {
+		if (group_asserts(p, c, g, threshold))
 			return true;
 	}
 	return false;
 }
 
-bool plic_core_eval(struct plic *p, const struct vcpu *v)
+bool plic_core_eval(struct emul_pin *pin)
 {
-	struct plic_context *c = &p->context[2ull * v->id + 1];
+	struct plic_context *c = container_of(pin, struct plic_context, pin);
+	struct plic *p = c->plic;
+	u64 threshold;
 	bool high;
 
 	ck_pr_store_32(&c->eip, EIP_LOOKING);
@@ -134,31 +161,31 @@ bool plic_core_eval(struct plic *p, const struct vcpu *v)
 	 * is again (C), which stands between a change and its virq_raise.
 	 */
 	ck_pr_fence_memory();
+	threshold = ck_pr_load_64(&c->threshold);
 	if (likely(p->wired == 1))
-		high = first_group_above(p, c, ck_pr_load_32(&c->threshold));
+		high = group_asserts(p, c, 0, threshold);
 	else
-		high = best_source(p, c, ck_pr_load_32(&c->threshold), true) !=
-		       0;
+		high = any_asserts(p, c, threshold);
 	/* No fence after it: LOOKING seen for longer costs a kick at most. */
 	ck_pr_store_32(&c->eip, high ? EIP_HIGH : EIP_LOW);
 	return high;
 }
 
-/* May the level of vCPU `id` change, now that the source went up or down? */
-static inline bool concerned(struct plic *p, u64 id, u64 src, bool up)
+/* May the context's level change, now that the source went up or down? */
+static inline bool concerned(struct plic_context *c, struct plic_source *s,
+			     bool up)
 {
-	struct plic_context *c = &p->context[2 * id + 1];
-	u32 *priority = &p->source[src].priority;
 	u32 eip = ck_pr_load_32(&c->eip);
 
 	if (!up)
 		return eip != EIP_LOW;
-	return eip != EIP_HIGH &&
-	       ck_pr_load_32(priority) > ck_pr_load_32(&c->threshold);
+	return !eip_is_high(eip) &&
+	       ck_pr_load_64(&s->priority) > ck_pr_load_64(&c->threshold);
 }
 
-/* The same as notify, for more than one target. */
-static void notify_many(struct plic *p, u64 src, bool up)
+/* The same as notify, for any number of targets. */
+static __attribute__((noinline)) void notify_many(struct plic *p, u64 src,
+						  bool up)
 {
 	u64 *targets = &p->targets[src * p->target_words];
 
@@ -167,9 +194,10 @@ static void notify_many(struct plic *p, u64 src, bool up)
 
 		for (; set; set &= set - 1) {
 			u64 id = w * 64 + bit_lowest(set);
+			struct plic_context *c = &p->context[2 * id + 1];
 
-			if (concerned(p, id, src, up))
-				virq_raise(p->guest->vcpu[id], VIRQ_EXTERNAL);
+			if (concerned(c, &p->source[src], up))
+				virq_raise(c->vcpu, VIRQ_EXTERNAL);
 		}
 	}
 }
@@ -178,9 +206,10 @@ static void notify_many(struct plic *p, u64 src, bool up)
  * Kicks the vCPUs whose level may change with the source's: up, it became
  * pending or its priority rose; down, it was claimed or its priority fell.
  */
-static inline void notify(struct plic *p, u64 src, bool up)
+static inline __attribute__((always_inline)) bool
+notify_one(struct plic_source *s, bool up)
 {
-	s64 id;
+	struct plic_context *c;
 
 	/*
 	 * (C) pairs with (E) in plic_core_eval, and with (C) of a register's
@@ -188,14 +217,19 @@ static inline void notify(struct plic *p, u64 src, bool up)
 	 * wrote.
 	 */
 	ck_pr_fence_memory();
-	id = (s32)ck_pr_load_32(&p->source[src].target);
-	if (likely(id >= 0)) {
-		/* The usual case, one target, needs no loop and no frame. */
-		if (concerned(p, id, src, up))
-			virq_raise(p->guest->vcpu[id], VIRQ_EXTERNAL);
-	} else if (id == PLIC_TARGET_MANY) {
+	c = ck_pr_load_ptr(&s->target);
+	if (unlikely(!c))
+		return false;
+	if (concerned(c, s, up)) /* the usual case: no loop, no frame */
+		virq_raise(c->vcpu, VIRQ_EXTERNAL);
+	return true;
+}
+
+static inline __attribute__((always_inline)) void notify(struct plic *p,
+							  u64 src, bool up)
+{
+	if (!notify_one(&p->source[src], up))
 		notify_many(p, src, up);
-	}
 }
 
 static __attribute__((noinline)) void notify_up(struct plic *p, u64 src)
@@ -215,34 +249,47 @@ static __attribute__((noinline)) void notify_down(struct plic *p, u64 src)
  */
 static void kick(struct plic *p, u32 ctx, bool up, bool down)
 {
-	u32 eip = ck_pr_load_32(&p->context[ctx].eip);
+	struct plic_context *c = &p->context[ctx];
+	u32 eip = ck_pr_load_32(&c->eip);
 
-	if (ctx % 2 && ((up && eip != EIP_HIGH) || (down && eip != EIP_LOW)))
-		virq_raise(p->guest->vcpu[ctx / 2], VIRQ_EXTERNAL);
+	if (ctx % 2 && ((up && !eip_is_high(eip)) || (down && eip != EIP_LOW)))
+		virq_raise(c->vcpu, VIRQ_EXTERNAL);
 }
 
-void plic_core_set(struct plic *p, u64 src, bool level)
+/* The line goes up, whatever state its source is in. */
+static __attribute__((noinline)) void line_up(struct plic_line *l)
 {
-	u64 bit = 1ull << src % PLIC_GROUP_SOURCES;
-	u64 busy = bit << PLIC_PENDING_SHIFT | bit << PLIC_INFLIGHT_SHIFT;
-	u64 *word = &p->group[src / PLIC_GROUP_SOURCES];
-	u64 old, new;
+	u64 busy = l->up << PLIC_NEXT_SHIFT;
+	u64 old = ck_pr_load_64(l->group), new;
+
+	do {
+		new = old | (l->up & PLIC_GROUP_MASK);
+		if (!(old & busy))
+			new = old | l->up;
+	} while (!ck_pr_cas_64_value(l->group, old, new, &old));
+	if (!(old & busy))
+		notify(l->plic, l->number, true);
+}
+
+void plic_core_set(struct emul_line *line, bool level)
+{
+	struct plic_line *l = container_of(line, struct plic_line, line);
+	u64 *word = l->group, old;
 
 	/* Down is an AND, which tells nobody: a request can't be retracted. */
 	if (!level) {
-		ck_pr_and_64(word, ~(bit << PLIC_LEVEL_SHIFT));
+		ck_pr_and_64(word, ~(l->up & PLIC_GROUP_MASK));
 		return;
 	}
+	/* Mostly it is neither pending nor in flight, and nobody disturbs. */
 	old = ck_pr_load_64(word);
-	do {
-		new = old | bit << PLIC_LEVEL_SHIFT;
-		if (!(old & busy))
-			new |= bit << PLIC_PENDING_SHIFT;
-		if (new == old)
-			return;
-	} while (!ck_pr_cas_64_value(word, old, new, &old));
-	if (!(old & busy))
-		notify(p, src, true);
+	if (likely(!(old & l->up << PLIC_NEXT_SHIFT) &&
+		   ck_pr_cas_64(word, old, old | l->up))) {
+		if (!notify_one(l->source, true))
+			notify_many(l->plic, l->number, true);
+	} else {
+		line_up(l);
+	}
 }
 
 /* PENDING -> INFLIGHT; false if somebody else was faster. */
@@ -268,7 +315,7 @@ u32 plic_core_claim(struct plic *p, u64 ctx)
 	u32 src;
 
 	do {
-		src = best_source(p, &p->context[ctx], 0, false);
+		src = best_source(p, &p->context[ctx]);
 		if (!src)
 			return 0;
 	} while (!source_take(p, src));
@@ -297,38 +344,69 @@ void plic_core_complete(struct plic *p, u64 ctx, u32 src)
 		notify_up(p, src);
 }
 
+/* Makes `above` say what that priority is. */
+static void above_set(struct plic *p, u32 src, u32 priority)
+{
+	u32 *above = p->above[src / 32], bit = 1u << src % 32;
+
+	for (u32 threshold = 0; threshold < PLIC_PRIORITIES; threshold++) {
+		if (priority > threshold)
+			ck_pr_or_32(&above[threshold], bit);
+		else
+			ck_pr_and_32(&above[threshold], ~bit);
+	}
+}
+
+/*
+ * Two may write the same priority at once, and the slower one's bits of `above`
+ * may be those of the older value. So each looks again after its last bit: the
+ * last one of all finds what it has written, whoever finds something else
+ * writes that. It can't say then in which direction the bits went, and kicks
+ * for both.
+ */
 void plic_core_priority(struct plic *p, u32 src, u32 priority)
 {
-	u32 old;
+	u64 *word = &p->source[src].priority;
+	u64 old, now = priority;
+	bool met = false;
 
 	if (!src)
 		return;
-	old = ck_pr_fas_32(&p->source[src].priority, priority);
+	old = ck_pr_fas_64(word, priority);
 	if (old == priority)
 		return;
-	/* (C) pairs with (C) in notify: a line goes up meanwhile. */
-	ck_pr_fence_memory();
+	for (;;) {
+		above_set(p, src, now);
+		/* (C) pairs with (E) in plic_core_eval; with (C) in notify, as
+		 * a line goes up meanwhile; and with itself in the other. */
+		ck_pr_fence_memory();
+		if (likely(ck_pr_load_64(word) == now))
+			break;
+		now = ck_pr_load_64(word);
+		met = true;
+	}
 	if (!(plic_pending_word(p, src / 32) >> src % 32 & 1))
 		return;
-	if (priority > old)
+	if (met || priority > old)
 		notify_up(p, src);
-	else
+	if (met || priority < old)
 		notify_down(p, src);
 }
 
 void plic_core_threshold(struct plic *p, u32 ctx, u32 threshold)
 {
-	u32 old = ck_pr_fas_32(&p->context[ctx].threshold, threshold);
+	u64 old = ck_pr_fas_64(&p->context[ctx].threshold, threshold);
 
 	/* (C) pairs with (E) in plic_core_eval and (C) in notify. */
 	ck_pr_fence_memory();
 	kick(p, ctx, threshold < old, threshold > old);
 }
 
-/* Says in short which vCPUs are a source's targets: none, one or many. */
+/* Says which vCPU is a source's only target, if one is. */
 static void target_update_locked(struct plic *p, u64 src)
 {
-	s32 target = PLIC_TARGET_NONE;
+	struct plic_context *target = NULL;
+	u32 found = 0;
 
 	for (u32 w = 0; w < p->target_words; w++) {
 		u64 set = ck_pr_load_64(
@@ -336,13 +414,12 @@ static void target_update_locked(struct plic *p, u64 src)
 
 		if (!set)
 			continue;
-		if (target != PLIC_TARGET_NONE || (set & (set - 1)))
-			target = PLIC_TARGET_MANY;
-		else
-			target = w * 64 + bit_lowest(set);
+		found += set & (set - 1) ? 2 : 1;
+		target = &p->context[2 * (w * 64 + bit_lowest(set)) + 1];
 	}
-	/* MANY finds fewer in a set that is about to change: no harm. */
-	ck_pr_store_32(&p->source[src].target, (u32)target);
+	/* NULL finds another number in a set that is about to change: no
+	 * harm. */
+	ck_pr_store_ptr(&p->source[src].target, found == 1 ? target : NULL);
 }
 
 /* Adds vCPU `id` to, or takes it from, the targets of 32w plus each bit. */
@@ -384,38 +461,81 @@ void plic_core_enable(struct plic *p, u32 ctx, u32 w, u32 val)
 	kick(p, ctx, changed & val & plic_pending_word(p, w), changed & ~val);
 }
 
+static void line_init(struct plic *p, struct plic_line *l, u32 number)
+{
+	u64 bit = 1ull << number % PLIC_GROUP_SOURCES;
+
+	l->line.set = plic_core_set;
+	l->group = &p->group[number / PLIC_GROUP_SOURCES];
+	l->up = bit << PLIC_LEVEL_SHIFT | bit << PLIC_PENDING_SHIFT;
+	l->source = &p->source[number];
+	l->plic = p;
+	l->number = number;
+	p->wired |= 1ull << number / PLIC_GROUP_SOURCES;
+}
+
+static void context_init(struct plic *p, u32 ctx)
+{
+	struct plic_context *c = &p->context[ctx];
+
+	c->pin.eval = plic_core_eval;
+	c->plic = p;
+	c->vcpu = p->guest->vcpu[ctx / 2];
+}
+
 int plic_core_init(struct plic *p, struct guest *g, u32 vcpus)
 {
 	ck_spinlock_init(&p->enable_lock);
 	p->guest = g;
 	p->contexts = 2 * vcpus;
 	p->target_words = (vcpus + 63) / 64;
-	for (u32 i = 0; i < g->device_count; i++)
-		p->wired |= 1ull << g->devices[i].irq / PLIC_GROUP_SOURCES;
 	p->context = obj_alloc(p->contexts * sizeof(*p->context));
-	if (!p->context)
-		return -ENOMEM;
 	p->targets = obj_alloc(PLIC_SOURCES * p->target_words * sizeof(u64));
-	if (!p->targets) {
-		obj_free(p->context);
+	p->line = obj_alloc(g->device_count * sizeof(*p->line));
+	if (!p->context || !p->targets || !p->line) {
+		plic_core_fini(p);
 		return -ENOMEM;
 	}
+	for (u32 i = 0; i < g->device_count; i++)
+		line_init(p, &p->line[i], g->devices[i].irq);
+	for (u32 ctx = 0; ctx < p->contexts; ctx++)
+		context_init(p, ctx);
 	return 0;
 }
 
 void plic_core_fini(struct plic *p)
 {
+	obj_free(p->line);
 	obj_free(p->targets);
 	obj_free(p->context);
 }
 
+struct emul_line *plic_core_line(struct plic *p, const struct emul_dev *of)
+{
+	return &p->line[of - p->guest->devices].line;
+}
+
+struct emul_pin *plic_core_pin(struct plic *p, const struct vcpu *v)
+{
+	return &p->context[2ull * v->id + 1].pin;
+}
+
+static void context_reset(struct plic_context *c)
+{
+	ck_pr_store_64(&c->threshold, 0);
+	ck_pr_store_32(&c->eip, EIP_LOW);
+	memset(c->enable, 0, sizeof(c->enable));
+}
+
 void plic_core_reset(struct plic *p)
 {
-	memset(p->context, 0, p->contexts * sizeof(*p->context));
+	for (u32 ctx = 0; ctx < p->contexts; ctx++)
+		context_reset(&p->context[ctx]);
 	memset(p->targets, 0, PLIC_SOURCES * p->target_words * sizeof(u64));
+	memset(p->above, 0, sizeof(p->above));
 	for (u32 src = 0; src < PLIC_SOURCES; src++) {
-		ck_pr_store_32(&p->source[src].priority, 0);
-		ck_pr_store_32(&p->source[src].target, (u32)PLIC_TARGET_NONE);
+		ck_pr_store_64(&p->source[src].priority, 0);
+		ck_pr_store_ptr(&p->source[src].target, NULL);
 	}
 	for (u32 g = 0; g < PLIC_GROUPS; g++) {
 		u64 old = ck_pr_load_64(&p->group[g]), new;

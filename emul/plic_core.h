@@ -10,9 +10,11 @@
 #include <ck_pr.h>
 #include <ck_spinlock.h>
 
+#include "emul/emul.h"
 #include "kernel/base.h"
 
 struct guest;
+struct plic;
 struct vcpu;
 
 #define PLIC_SOURCES 1024u /* source 0 does not exist */
@@ -23,22 +25,37 @@ struct vcpu;
 #define PLIC_LEVEL_SHIFT 0     /* the line is high now */
 #define PLIC_PENDING_SHIFT 16  /* a request was forwarded: the IP bit */
 #define PLIC_INFLIGHT_SHIFT 32 /* it was claimed and is not completed */
+#define PLIC_NEXT_SHIFT 16     /* from each to the next */
 #define PLIC_GROUP_MASK 0xffffull
 
+#define PLIC_PRIORITIES 8u
+
 struct plic_context {
-	u32 threshold;
+	/* Constant after creation. */
+	struct emul_pin pin; /* of an S-mode context */
+	struct plic *plic;
+	struct vcpu *vcpu;
+
+	u64 threshold; /* as wide as an index */
 	u32 eip; /* S-mode contexts: written by the vCPU's own CPU */
 	u32 enable[PLIC_SOURCES / 32];
-	u32 unused[30]; /* up to 256 bytes: finding one is a shift */
+	u32 unused[23]; /* up to 256 bytes: finding one is a shift */
 } __cacheline;
 
-/* Of plic_source.target; 0 and up is the only vCPU that enables it. */
-#define PLIC_TARGET_NONE (-1)
-#define PLIC_TARGET_MANY (-2)
-
 struct plic_source {
-	u32 priority;
-	u32 target; /* what `targets` says, in short */
+	/* What `targets` says, if that is one: its S-mode context; or NULL. */
+	struct plic_context *target;
+	u64 priority;
+};
+
+/* A device's line: all that it takes to raise it. Constant after creation. */
+struct plic_line {
+	struct emul_line line;
+	u64 *group;
+	u64 up; /* LEVEL and PENDING of its source */
+	struct plic_source *source;
+	struct plic *plic;
+	u32 number; /* of its source */
 };
 
 struct plic {
@@ -48,10 +65,14 @@ struct plic {
 	u32 target_words; /* of 64 vCPUs each */
 	struct plic_context *context;
 	u64 *targets; /* [source][word]: vCPUs whose S context enables it */
+	struct plic_line *line; /* one for each of the guest's devices */
 	u64 wired;    /* groups in which a device of the guest has a line */
 
 	/* Any CPU, atomic. */
 	u64 group[PLIC_GROUPS] __cacheline;
+	/* [word][threshold]: which of 32 sources have a priority above it. It
+	 * follows source.priority, see plic_core_priority. */
+	u32 above[PLIC_SOURCES / 32][PLIC_PRIORITIES];
 	struct plic_source source[PLIC_SOURCES];
 
 	/* Writers of enables, so that targets follow them exactly. */
@@ -84,11 +105,14 @@ void plic_core_fini(struct plic *p);
  */
 void plic_core_reset(struct plic *p);
 
-/* A line that a device has, as plic_core_init saw it, changes its level. */
-void plic_core_set(struct plic *p, u64 src, bool level);
+/* The line of a device of p->guest, and the pin of one of its vCPUs. */
+struct emul_line *plic_core_line(struct plic *p, const struct emul_dev *of);
+struct emul_pin *plic_core_pin(struct plic *p, const struct vcpu *v);
 
-/* The level of the vCPU's S-mode context. On the CPU that runs `v`. */
-bool plic_core_eval(struct plic *p, const struct vcpu *v);
+/* What line->set and pin->eval do (emul.h): the pin's is the level of the
+ * vCPU's S-mode context. */
+void plic_core_set(struct emul_line *line, bool level);
+bool plic_core_eval(struct emul_pin *pin);
 
 /*
  * The spec, "Interrupt Claim Process": the best source for that context, now in

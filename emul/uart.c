@@ -22,6 +22,10 @@
  * counts as starved too: the console may have been giving input to SBI till
  * then.
  *
+ * What interrupts there could be is kept in a byte with IER's bits, so the line
+ * is up if the two have a bit in common. The two writes that a driver makes for
+ * each interrupt of the transmitter, of THR and IER, have a short way.
+ *
  * Invariants. All state is under one lock, held for a few dozen instructions,
  * and the line changes under it, so levels reach the controller in the order in
  * which they were computed. guest_console_put and guest_console_ready are
@@ -98,15 +102,15 @@ enum {
 #define CLOCK_HZ 3686400u
 
 struct uart {
+	ck_spinlock_t lock;
 	u32 lsr; /* written under the lock, read without */
 
 	/* Under the lock. */
-	ck_spinlock_t lock;
 	u32 rx_head, rx_count;
 	u8 rx[FIFO_BYTES];
 	u8 rbr; /* the last character read */
 	u8 ier, fcr, lcr, mcr, msr, scr, dll, dlm;
-	bool thre;    /* the transmitter interrupt is due */
+	u8 due;       /* interrupts there are, enabled or not, as in IER */
 	bool starved; /* the console is to be asked for input when empty */
 	bool level;   /* as told to the interrupt controller */
 };
@@ -120,7 +124,23 @@ enum {
 
 static void lsr_set(struct uart *u, u32 clear, u32 set)
 {
-	ck_pr_store_32(&u->lsr, (ck_pr_load_32(&u->lsr) & ~clear) | set);
+	u32 lsr = (ck_pr_load_32(&u->lsr) & ~clear) | set;
+	u32 due = u->due & ~(IER_RX | IER_LINE);
+
+	if (lsr & LSR_READY)
+		due |= IER_RX;
+	if (lsr & LSR_ERRORS)
+		due |= IER_LINE;
+	u->due = due;
+	ck_pr_store_32(&u->lsr, lsr);
+}
+
+static void msr_set(struct uart *u, u32 msr)
+{
+	u->msr = msr;
+	u->due &= ~IER_MODEM;
+	if (msr & MSR_DELTAS)
+		u->due |= IER_MODEM;
 }
 
 static u32 rx_room(const struct uart *u)
@@ -138,22 +158,23 @@ static u32 rx_trigger(const struct uart *u)
 }
 
 /* The interrupt of the highest priority (table 5 of the data sheet). */
-static inline __attribute__((always_inline)) u32 iir_of(const struct uart *u)
+static u32 iir_of(const struct uart *u)
 {
-	if ((u->ier & IER_LINE) && (ck_pr_load_32(&u->lsr) & LSR_ERRORS))
+	u32 on = u->ier & u->due;
+
+	if (on & IER_LINE)
 		return IIR_LINE;
-	if ((u->ier & IER_RX) && u->rx_count)
+	if (on & IER_RX)
 		return u->rx_count >= rx_trigger(u) ? IIR_RX : IIR_TIMEOUT;
-	if ((u->ier & IER_THRE) && u->thre)
+	if (on & IER_THRE)
 		return IIR_THRE;
-	if ((u->ier & IER_MODEM) && (u->msr & MSR_DELTAS))
-		return IIR_MODEM;
-	return IIR_NONE;
+	return on & IER_MODEM ? IIR_MODEM : IIR_NONE;
 }
 
-static void level_update(struct emul_dev *dev, struct uart *u)
+static inline __attribute__((always_inline)) void
+level_update(struct emul_dev *dev, struct uart *u)
 {
-	bool level = iir_of(u) != IIR_NONE;
+	bool level = u->ier & u->due;
 
 	if (level == u->level)
 		return;
@@ -222,7 +243,7 @@ static void modem_update(struct uart *u)
 	changed = (old ^ now) >> 4 & MSR_DELTAS;
 	if (now & MSR_RI)
 		changed &= ~MSR_DELTA_RI; /* its trailing edge only */
-	u->msr = now | (old & MSR_DELTAS) | changed;
+	msr_set(u, now | (old & MSR_DELTAS) | changed);
 }
 
 static void fcr_write(struct uart *u, u8 val)
@@ -239,8 +260,7 @@ static void fcr_write(struct uart *u, u8 val)
 
 static void ier_write(struct uart *u, u8 val)
 {
-	if (val & ~u->ier & IER_THRE)
-		u->thre = true; /* enabled while empty, as always */
+	u->due |= val & ~u->ier & IER_THRE; /* enabled while empty, as always */
 	if (val & ~u->ier & IER_RX)
 		u->starved = true;
 	u->ier = val & IER_MASK;
@@ -248,7 +268,7 @@ static void ier_write(struct uart *u, u8 val)
 
 static u32 thr_write(struct uart *u, u8 ch)
 {
-	u->thre = true;
+	u->due |= IER_THRE;
 	if (!(u->mcr & MCR_LOOP))
 		return AFTER_PUT;
 	rx_loop(u, ch);
@@ -260,7 +280,7 @@ static u32 iir_read(struct uart *u)
 	u32 iir = iir_of(u);
 
 	if (iir == IIR_THRE)
-		u->thre = false;
+		u->due &= ~IER_THRE;
 	return iir | (u->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
@@ -286,7 +306,7 @@ static u32 reg_read(struct uart *u, u64 reg)
 		return val;
 	case REG_MSR:
 		val = u->msr;
-		u->msr &= ~MSR_DELTAS;
+		msr_set(u, val & ~MSR_DELTAS);
 		return val;
 	default:
 		return u->scr;
@@ -364,24 +384,69 @@ static __attribute__((noinline)) void put(struct emul_dev *dev, char ch)
 	guest_console_put(dev->guest, &ch, 1);
 }
 
-static void uart_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
-		       u64 val)
+static __attribute__((noinline)) void write_locked(struct emul_dev *dev,
+						    u64 off, u64 val)
 {
 	struct uart *u = dev->state;
 	u32 after;
 
-	(void)v;
-	(void)width;
-	if (unlikely(off > REG_SCR))
-		return;
 	ck_spinlock_lock(&u->lock);
 	after = reg_write(u, off, (u8)val);
 	level_update(dev, u);
 	ck_spinlock_unlock(&u->lock);
-	if (likely(after == AFTER_PUT))
+	if (after == AFTER_PUT)
 		put(dev, (char)val);
 	else if (after == AFTER_READY)
 		guest_console_ready(dev->guest);
+}
+
+/* A character that goes out. */
+static __attribute__((noinline)) void write_thr(struct emul_dev *dev, u64 val)
+{
+	struct uart *u = dev->state;
+
+	ck_spinlock_lock(&u->lock);
+	if (unlikely(u->lcr & LCR_DLAB || u->mcr & MCR_LOOP || u->starved)) {
+		ck_spinlock_unlock(&u->lock);
+		write_locked(dev, REG_DATA, val);
+		return;
+	}
+	u->due |= IER_THRE;
+	level_update(dev, u);
+	ck_spinlock_unlock(&u->lock);
+	put(dev, (char)val);
+}
+
+/* IER, unless the receiver is taken into use. */
+static inline void write_ier(struct emul_dev *dev, u64 val)
+{
+	struct uart *u = dev->state;
+	u64 on;
+
+	ck_spinlock_lock(&u->lock);
+	on = val & ~(u64)u->ier;
+	if (unlikely(u->lcr & LCR_DLAB || on & IER_RX)) {
+		ck_spinlock_unlock(&u->lock);
+		write_locked(dev, REG_IER, val);
+		return;
+	}
+	u->due |= on & IER_THRE;
+	u->ier = val & IER_MASK;
+	level_update(dev, u);
+	ck_spinlock_unlock(&u->lock);
+}
+
+static void uart_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
+		       u64 val)
+{
+	(void)v;
+	(void)width;
+	if (off == REG_IER)
+		write_ier(dev, val);
+	else if (off == REG_DATA)
+		write_thr(dev, val);
+	else if (off <= REG_SCR)
+		write_locked(dev, off, val);
 }
 
 static size_t uart_input(struct emul_dev *dev, const char *buf, size_t len)
@@ -428,7 +493,7 @@ static void uart_reset(struct emul_dev *dev)
 	u->scr = 0;
 	u->dll = CLOCK_HZ / 16 / 9600;
 	u->dlm = 0;
-	u->thre = false;
+	u->due = 0;
 	level_update(dev, u);
 	after = after_room(u);
 	ck_spinlock_unlock(&u->lock);

@@ -243,14 +243,21 @@ struct guest *guest_find(const char *name)
 }
 
 /* The first guest whose id is at least `id`. */
+static struct guest *find_from_locked(u32 id)
+{
+	struct guest *g = guests;
+
+	while (g && g->id < id)
+		g = g->next;
+	return g;
+}
+
 static struct guest *find_from(u32 id)
 {
 	struct guest *g;
 
 	ck_spinlock_fas_lock(&list_lock);
-	g = guests;
-	while (g && g->id < id)
-		g = g->next;
+	g = find_from_locked(id);
 	if (g)
 		guest_get(g);
 	ck_spinlock_fas_unlock(&list_lock);
@@ -270,8 +277,19 @@ struct guest *guest_find_id(u32 id)
 
 struct guest *guest_next(struct guest *g)
 {
-	struct guest *next = find_from(g ? g->id + 1 : 0);
+	struct guest *next;
 
+	ck_spinlock_fas_lock(&list_lock);
+	/* Who has left the list points to himself. */
+	if (!g)
+		next = guests;
+	else if (g->next != g)
+		next = g->next;
+	else
+		next = find_from_locked(g->id + 1);
+	if (next)
+		guest_get(next);
+	ck_spinlock_fas_unlock(&list_lock);
 	guest_put(g);
 	return next;
 }
@@ -290,6 +308,7 @@ void guest_unlist(struct guest *g)
 		at = &(*at)->next;
 	if (*at) {
 		*at = g->next;
+		g->next = g;
 		count--;
 	}
 	ck_spinlock_fas_unlock(&list_lock);
@@ -309,7 +328,7 @@ void guests_status_add(const struct guest *g, u32 status)
 
 void guests_look_done(void)
 {
-	bool any = false, busy = false;
+	bool any = false;
 
 	if (!poweroff_when_done)
 		return;
@@ -317,10 +336,13 @@ void guests_look_done(void)
 		u32 state = ck_pr_load_32(&g->state);
 
 		any |= g->cfg.autostart;
-		busy |= g->cfg.autostart && state != GUEST_STOPPED &&
-			state != GUEST_BUSY;
+		if (g->cfg.autostart && state != GUEST_STOPPED &&
+		    state != GUEST_BUSY) {
+			guest_put(g);
+			return;
+		}
 	}
-	if (!any || busy)
+	if (!any)
 		return;
 	log_info("all autostarted guests have stopped; status %u",
 		 ck_pr_load_32(&worst_status));

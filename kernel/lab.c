@@ -127,6 +127,17 @@ static int name_once(struct reader *r, int parent, int node,
 	return 0;
 }
 
+/* The same of a guest: the ones before it are the lab's already, and to walk
+ * over a thousand nodes for each of a thousand takes seconds. */
+static int guest_once(const struct reader *r, const char *name,
+		      const struct lab_where *w)
+{
+	for (const struct guest_config *c = r->lab->guests; c; c = c->next)
+		if (!strcmp(c->name, name))
+			return lab_fail(w, "is there twice");
+	return 0;
+}
+
 static int device_read(struct reader *r, int devices, int node,
 		       struct guest_config *cfg)
 {
@@ -206,7 +217,7 @@ static int guest_read_node(struct reader *r, int guests, int node,
 	snprintf(path, sizeof(path), "lab: /guests/%.40s", name);
 	ret = lab_name_check(&w, name);
 	if (!ret)
-		ret = name_once(r, guests, node, &w);
+		ret = guest_once(r, name, &w);
 	if (ret)
 		return ret;
 	cfg = obj_alloc(sizeof(*cfg));

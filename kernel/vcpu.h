@@ -28,6 +28,7 @@
 #include "kernel/percpu/mbox.h"
 #include "kernel/sched/unit.h"
 
+struct emul_pin;
 struct guest;
 
 enum vcpu_state {
@@ -75,12 +76,13 @@ struct vcpu {
 	/* Constant after creation. */
 	struct guest *guest;
 	u32 id; /* index in its guest: the guest's hart id */
+	struct emul_pin *pin; /* by which external interrupts come: emul.h */
 
 	/* Any CPU, atomic. */
 	u32 state __cacheline; /* enum vcpu_state */
 	u32 virq;              /* VIRQ_*: raised, not yet seen by its CPU */
 	u32 requests;          /* VCPU_REQ_*: asked, not yet done by the owner */
-	u32 cpu;               /* the owner; only the owner changes it */
+	struct cpu *cpu;       /* the owner; only the owner changes it */
 	struct mbox_node mail;
 
 	/* The owner only (readable by listings, each word by itself). */
@@ -90,10 +92,17 @@ struct vcpu {
 	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
 		* CPU, or has one again (its runstate says so already); NULL:
 		* its guest doesn't want to know */
-	u64 wakes;      /* from BLOCKED */
-	u64 dispatches; /* turns that began after another's, or after a wait */
+	u64 wakes; /* from BLOCKED */
+	u64 turns; /* that began after another's, or after a wait, less `wakes`:
+		    * so a wake that leads straight to one is counted once */
 	u64 migrations; /* changes of CPU */
 };
+
+/* Its owner at some moment: may be out of date. Any CPU. */
+static inline struct cpu *vcpu_cpu(const struct vcpu *v)
+{
+	return ck_pr_load_ptr(&v->cpu);
+}
 
 /* Counts an exit. The CPU that runs `v`. */
 static inline void vcpu_exit_count(struct vcpu *v, enum vcpu_exit why)

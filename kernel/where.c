@@ -61,7 +61,7 @@ static void print_words(struct cpu *c, struct printer *p)
 		 arch_cpu_last_pc(c), v ? ", vCPU " : "",
 		 v ? state_name(ck_pr_load_32(&v->state)) : "",
 		 mbox_has_mail(&c->mbox) ? ", has mail" : "",
-		 ck_pr_load_32(&c->bell) ? ", was rung" : "");
+		 ck_pr_load_64(&c->bell) ? ", was rung" : "");
 	p->line(p->ctx, text);
 }
 

@@ -71,21 +71,40 @@ void clock_cpu_init(void)
 
 void arch_timer_set(u64 deadline_ticks)
 {
-	oneshot_set(&riscv_this()->timer, deadline_ticks);
+	struct oneshot *t = &riscv_this()->timer;
+
+	/* A CSR is written sooner than compared with what it is set to. */
+	if (likely(riscv_has_sstc)) {
+		t->ticks = deadline_ticks;
+		vhw_oneshot_write(deadline_ticks);
+	} else {
+		oneshot_set(t, deadline_ticks);
+	}
+}
+
+/* Apart, so that what ends a wait finds no frame to take down. */
+static __attribute__((noinline)) void irqs_take(u64 pending)
+{
+	if (pending & IRQ_BIT(IRQ_STI))
+		oneshot_fired(&riscv_this()->timer);
+	if (pending & IRQ_BIT(IRQ_SEI))
+		host_irq_take();
+}
+
+static __attribute__((noinline)) void wait(void)
+{
+	u64 pending;
+
+	__asm__ volatile("wfi" ::: "memory");
+	/* The doorbell, if it is not the IMSIC's, which comes as SEI. */
+	pending = csr_read_clear(CSR_SIP, IRQ_BIT(IRQ_SSI));
+	if (pending & (IRQ_BIT(IRQ_STI) | IRQ_BIT(IRQ_SEI)))
+		irqs_take(pending);
 }
 
 void arch_wait(void)
 {
-	u64 pending;
-
 	/* A guest that is being destroyed waits for every hgatp. */
 	arch_guest_let_go();
-	__asm__ volatile("wfi" ::: "memory");
-	pending = csr_read(CSR_SIP);
-	/* The doorbell, if it is not the IMSIC's, which comes as SEI. */
-	csr_clear(CSR_SIP, IRQ_BIT(IRQ_SSI));
-	if (unlikely(pending & IRQ_BIT(IRQ_STI)))
-		oneshot_fired(&riscv_this()->timer);
-	if (pending & IRQ_BIT(IRQ_SEI))
-		host_irq_take();
+	wait();
 }

@@ -167,6 +167,14 @@
 	__asm__ volatile("csrs " CSR_STR(csr) ", %0" ::"rK"((u64)(bits)) \
 			 : "memory")
 
+#define csr_read_clear(csr, bits)                                      \
+	({                                                             \
+		u64 csr_old;                                           \
+		__asm__ volatile("csrrc %0, " CSR_STR(csr) ", %1"      \
+				 : "=r"(csr_old) : "rK"((u64)(bits))   \
+				 : "memory");                          \
+		csr_old;                                               \
+	})
 #define csr_clear(csr, bits)                                          \
 	__asm__ volatile("csrc " CSR_STR(csr) ", %0" ::"rK"((u64)(bits)) \
 			 : "memory")

@@ -136,49 +136,43 @@ static u64 extend(u64 val, const struct access *a)
 	return a->sign ? (u64)((s64)(val << shift) >> shift) : val;
 }
 
-static inline __attribute__((always_inline)) enum emul_result
-carry_out(struct riscv_vcpu *v, struct gpa at, struct access a, u64 *val)
+/* The access's address is told anew, from its CSRs, which no device changes:
+ * to keep it for a record would cost each access that is not recorded. */
+static inline u64 recorded_at(struct access a)
 {
-	struct guest *g = v->v.guest;
-	enum emul_result r;
+	u64 at = csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3);
 
-	if (a.store) {
-		*val = reg_get(v, a.reg);
-		if (a.width < 8)
-			*val &= (1ULL << 8 * a.width) - 1;
-		return emul_write(g, &v->v, at, a.width, *val);
-	}
-	r = emul_read(g, &v->v, at, a.width, val);
-	if (r == EMUL_DONE)
-		reg_set(v, a.reg, extend(*val, &a));
-	return r;
+	return at | (u64)a.width << 56;
 }
 
-/* The same, recorded: a copy, so that the other keeps nothing for this one. */
-static __attribute__((noinline)) enum emul_result
-carry_out_traced(struct riscv_vcpu *v, struct gpa at, struct access a)
+static __attribute__((cold, noinline)) enum emul_result
+fault_record(struct riscv_vcpu *v, struct access a)
 {
-	u64 val;
-	enum emul_result r = carry_out(v, at, a, &val);
-
-	if (r == EMUL_DONE)
-		trace_write(a.store ? TRACE_EV_DEVICE_WRITE :
-				      TRACE_EV_DEVICE_READ,
-			    v->v.sched.trace_id, at.v | (u64)a.width << 56,
-			    val);
-	else
-		trace_write(TRACE_EV_DEVICE_FAULT, v->v.sched.trace_id, at.v,
-			    a.store);
-	return r;
+	TRACE(DEVICE_FAULT, v->v.sched.trace_id,
+	      recorded_at(a) << 8 >> 8, a.store);
+	return EMUL_FAULT;
 }
 
+/* What is recorded as written has the width's bits, and others above them. */
 static inline enum emul_result access_do(struct riscv_vcpu *v, struct gpa at,
 					 struct access a)
 {
+	struct guest *g = v->v.guest;
 	u64 val;
 
-	return trace_on(TRACE_DEVICE) ? carry_out_traced(v, at, a) :
-					carry_out(v, at, a, &val);
+	if (a.store) {
+		val = reg_get(v, a.reg);
+		if (emul_write(g, &v->v, at, a.width, val) != EMUL_DONE)
+			return fault_record(v, a);
+		TRACE(DEVICE_WRITE, v->v.sched.trace_id, recorded_at(a),
+		      v->x[(s32)a.reg]);
+		return EMUL_DONE;
+	}
+	if (emul_read(g, &v->v, at, a.width, &val) != EMUL_DONE)
+		return fault_record(v, a);
+	reg_set(v, a.reg, extend(val, &a));
+	TRACE(DEVICE_READ, v->v.sched.trace_id, recorded_at(a), val);
+	return EMUL_DONE;
 }
 
 /* Without htinst. inst_bytes is 0 if the access can't be carried out now: then

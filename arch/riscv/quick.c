@@ -16,7 +16,7 @@
  * the device is read from its CSR or from the CPU's area again, so that nothing
  * has to be saved around it. The file is compiled without frame pointers and so
  * that the compiler does not touch s0 to s11: they hold what the guest has in
- * them, and quick_reg_get and quick_reg_set reach them there.
+ * them, and operand_get and operand_set reach them there.
  *
  * Invariants. Nothing has been done when a function returns NULL: all checks
  * come before the program counter moves and the device is touched. Whatever
@@ -37,12 +37,10 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/exit.h"
-#include "arch/riscv/isa.h"
 #include "arch/riscv/vsbi_abi.h"
 #include "arch/riscv/world.h"
 #include "emul/emul.h"
 #include "kernel/bits.h"
-#include "kernel/cmdline.h"
 #include "kernel/guest.h"
 #include "kernel/virq.h"
 
@@ -55,8 +53,10 @@
 #define FORM_SW 0x2021u
 #define LONG 2u /* bit 1: the instruction has 4 bytes, else 2 */
 
-#define RD(inst) ((inst) >> 7 & 31)
-#define RS2(inst) ((inst) >> 20 & 31)
+/* A register's number, times the 8 bytes that it has in trap.S's tables. */
+#define REG_BYTES(inst, at) ((inst) >> ((at) - 3) & 31 << 3)
+#define RD 7
+#define RS2 20
 
 /* The vCPU again: to keep it across a call takes more than to find it. */
 static inline struct riscv_vcpu *running(void)
@@ -115,10 +115,36 @@ dev_for(const struct riscv_vcpu *v, u32 shift, u64 *off)
 	return likely(emul_covers(d, *off, shift)) ? d : NULL;
 }
 
-/* Is register `reg` one of `set`? Only its five lowest bits count. */
-static inline bool is_in(u32 set, u64 reg)
+/*
+ * The guest's register that `inst` names at bit `at`, in x[] or in the hart:
+ * trap.S has two instructions for each. A jump there costs less than to find
+ * out where it is, and the compiler knows that only these registers change.
+ */
+static inline u64 operand_get(struct riscv_vcpu *v, u64 inst, u32 at)
 {
-	return set >> (reg & 31) & 1;
+	register u64 a0 __asm__("a0") = (u64)v;
+	register u64 a4 __asm__("a4");
+
+	__asm__ volatile("1:	auipc	t0, %%pcrel_hi(quick_reg_get)\n"
+			 "	add	t0, t0, %2\n"
+			 "	jalr	ra, %%pcrel_lo(1b)(t0)"
+			 : "=r"(a4)
+			 : "r"(a0), "r"(REG_BYTES(inst, at)), "m"(v->x)
+			 : "ra", "t0");
+	return a4;
+}
+
+static inline void operand_set(struct riscv_vcpu *v, u64 inst, u32 at, u64 val)
+{
+	register u64 a0 __asm__("a0") = (u64)v;
+	register u64 a4 __asm__("a4") = val;
+
+	__asm__ volatile("1:	auipc	t0, %%pcrel_hi(quick_reg_set)\n"
+			 "	add	t0, t0, %2\n"
+			 "	jalr	ra, %%pcrel_lo(1b)(t0)"
+			 : "=m"(v->x)
+			 : "r"(a0), "r"(REG_BYTES(inst, at)), "r"(a4)
+			 : "ra", "t0");
 }
 
 static inline __attribute__((always_inline)) struct riscv_vcpu *
@@ -129,33 +155,26 @@ load(struct riscv_vcpu *v, u64 inst, u32 shift)
 
 	if (unlikely(!d))
 		return NULL;
-	advance((inst & LONG) + 2);
 	val = d->read(d, &v->v, off, 1u << shift);
 	val = shift ? (u64)(s32)val : (u8)val;
 	v = running();
 	inst = csr_read(CSR_HTINST);
-	if (likely(is_in(REGS_STORED, inst >> 7)))
-		v->x[RD(inst)] = val;
-	else
-		quick_reg_set(RD(inst), val);
+	advance((inst & LONG) + 2);
+	operand_set(v, inst, RD, val);
 	return handled(v, VCPU_EXIT_DEVICE);
 }
 
 static inline __attribute__((always_inline)) struct riscv_vcpu *
 store(struct riscv_vcpu *v, u64 inst, u32 shift)
 {
-	u64 off, val;
+	u64 off;
 	struct emul_dev *d = dev_for(v, shift, &off);
 
 	if (unlikely(!d))
 		return NULL;
-	advance((inst & LONG) + 2);
-	/* x[0] is 0, too, and a zero is what is stored most. */
-	if (likely(is_in(REGS_STORED | 1, inst >> 20)))
-		val = v->x[RS2(inst)];
-	else
-		val = quick_reg_get(RS2(inst));
-	d->write(d, &v->v, off, 1u << shift, val);
+	d->write(d, &v->v, off, 1u << shift, operand_get(v, inst, RS2));
+	/* Now that whoever sleeps has been woken. */
+	advance((csr_read(CSR_HTINST) & LONG) + 2);
 	return handled(running(), VCPU_EXIT_DEVICE);
 }
 
@@ -215,25 +234,4 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v)
 		return NULL;
 	id = base + bit_lowest(mask);
 	return id < count ? ipi_send(v, id) : NULL;
-}
-
-void quick_set(struct riscv_vcpu *v, bool on)
-{
-	/* `quick=off` is for comparing the two ways; the quick one knows an
-	 * access by htinst alone. */
-	on = on && !cmdline_is("quick", "off") && !mmio_htinst_off;
-	/* trap.S writes vstimecmp for set_timer, so it needs Sstc. */
-	if (unlikely(v->pmu.fw_on)) /* counts: for when it has ended */
-		v->pmu.quick = riscv_has_sstc && on;
-	else
-		v->quick = riscv_has_sstc && on;
-	for (u32 i = 0; i < EMUL_SLOTS; i++)
-		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
-}
-
-void quick_reset(struct riscv_vcpu *v)
-{
-	v->have = REGS_STORED;
-	v->traced = false;
-	quick_set(v, true);
 }

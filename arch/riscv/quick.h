@@ -24,14 +24,6 @@ struct riscv_vcpu *quick_store(struct riscv_vcpu *v);
 struct riscv_vcpu *quick_ipi(struct riscv_vcpu *v);
 struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v);
 
-/*
- * Guest register n where x[] does not have it: gp, s0-s11, and x0, which reads
- * 0 and ignores writes. In trap.S; for quick.c alone, whose code leaves those
- * registers alone.
- */
-u64 quick_reg_get(u64 n);
-void quick_reg_set(u64 n, u64 val);
-
 /* Is a vCPU that starts to take the short way? Part of arch_vcpu_reset. */
 void quick_reset(struct riscv_vcpu *v);
 

@@ -226,34 +226,66 @@ ipi_others:
 	quick	quick_ipi_masked
 
 /*
- * u64 quick_reg_get(u64 n), void quick_reg_set(u64 n, u64 val)
- * The guest's register n while it is still in the hart: not one of REGS_STORED,
- * of which these give and change what C has there now. Clobber t0.
+ * quick_reg_get, quick_reg_set: two instructions for each of the guest's
+ * registers, which load it to a4 or store it from a4; a0 is the vCPU. What
+ * exit_to_c has stored is there, the others are still in the hart. quick.c's
+ * operand_get and operand_set jump into them, 8 bytes a register, and say what for.
  */
+.macro reg_entry n, op, own
+	.ifc	\own,
+	\op	a4, X(\n)(a0)
+	.else
+	\own
+	.endif
+	ret
+.endm
+
 	.option push
 	.option norvc
 	.globl quick_reg_get
 	.balign 4
 quick_reg_get:
-	lla	t0, 1f
-	slli	a0, a0, 3
-	add	t0, t0, a0
-	jr	t0
-1:	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-	mv	a0, x\n
-	ret
+	reg_entry 0, ld, "li a4, 0"
+	.irp n, 1,2
+	reg_entry \n, ld
+	.endr
+	reg_entry 3, ld, "mv a4, x3"
+	.irp n, 4,5,6,7
+	reg_entry \n, ld
+	.endr
+	reg_entry 8, ld, "mv a4, x8"
+	reg_entry 9, ld, "mv a4, x9"
+	.irp n, 10,11,12,13,14,15,16,17
+	reg_entry \n, ld
+	.endr
+	.irp n, 18,19,20,21,22,23,24,25,26,27
+	reg_entry \n, ld, "mv a4, x\n"
+	.endr
+	.irp n, 28,29,30,31
+	reg_entry \n, ld
 	.endr
 
 	.globl quick_reg_set
 	.balign 4
 quick_reg_set:
-	lla	t0, 1f
-	slli	a0, a0, 3
-	add	t0, t0, a0
-	jr	t0
-1:	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-	mv	x\n, a1
-	ret
+	reg_entry 0, sd, "nop"
+	.irp n, 1,2
+	reg_entry \n, sd
+	.endr
+	reg_entry 3, sd, "mv x3, a4"
+	.irp n, 4,5,6,7
+	reg_entry \n, sd
+	.endr
+	reg_entry 8, sd, "mv x8, a4"
+	reg_entry 9, sd, "mv x9, a4"
+	.irp n, 10,11,12,13,14,15,16,17
+	reg_entry \n, sd
+	.endr
+	.irp n, 18,19,20,21,22,23,24,25,26,27
+	reg_entry \n, sd, "mv x\n, a4"
+	.endr
+	.irp n, 28,29,30,31
+	reg_entry \n, sd
 	.endr
 	.option pop
 

@@ -102,17 +102,6 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	quick_reset(v);
 }
 
-void arch_vcpu_trace(struct vcpu *vc, bool on)
-{
-	struct riscv_vcpu *v = to_riscv(vc);
-
-	if (v->traced == on)
-		return;
-	v->traced = on;
-	v->odd = (v->odd & ~VCPU_ODD_TRACED) | (on ? VCPU_ODD_TRACED : 0);
-	quick_set(v, !on);
-}
-
 static const char *const reg_names[32] = {
 	"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",
 	"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",

@@ -82,8 +82,8 @@ answer(struct riscv_vcpu *v)
 static __attribute__((noinline, optimize("omit-frame-pointer")))
 enum exit_next answer_traced(struct riscv_vcpu *v)
 {
-	trace_write(TRACE_EV_CALL, v->v.sched.trace_id, reg_get(v, REG_A7),
-		    reg_get(v, REG_A6));
+	trace_write(TRACE_EV_CALL, v->v.sched.trace_id, v->x[REG_A7],
+		    v->x[REG_A6]);
 	return answer(v);
 }
 

@@ -225,7 +225,7 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 		/* The swap must be seen before the lines are read: a raiser
 		 * that changes one after this sets the bit anew. The full
 		 * fence between the two is emul_eval's. */
-		if (emul_eval(v->v.guest, &v->v))
+		if (emul_eval(&v->v))
 			csr_set(CSR_HVIP, IRQ_BIT(IRQ_VSEI));
 		else
 			csr_clear(CSR_HVIP, IRQ_BIT(IRQ_VSEI));

@@ -81,6 +81,7 @@ class Round:
     def __init__(self, row, begin):
         self.row, self.begin = row, begin
         self.bell = self.sent = self.handler = self.wake = None
+        self.number = 0
 
     def __str__(self):
         return (f"{self.row.name}: the round that began at record "
@@ -97,6 +98,9 @@ class Rounds:
         self.mark = marks()
         self.shift = self.mark["MARK_ROW_SHIFT"]
         self.done, self.dropped = {}, {}
+        self.halves = {}        # {row: [(the sender's, the receiver's)]}
+        self.began = {}         # {row: rounds, those dropped as well}
+        self.numbers = {}       # {row: [of each in halves, from 0]}
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
@@ -146,6 +150,8 @@ class Rounds:
                              f"began at record {r.index} (hart {r.hart}, "
                              f"0x{r.at:x})")
         self.open = Round(row, r)
+        self.open.number = self.began.get(row.name, 0)
+        self.began[row.name] = self.open.number + 1
 
     def _sent(self, row, r):
         if row.how == "fence":
@@ -219,6 +225,8 @@ class Rounds:
             return self._drop(o.row, "the receiver's hart was asleep")
         mine = self._delta(o.begin, o.bell or o.sent, here)
         theirs = self._delta(o.begin, o.handler, there)
+        self.halves.setdefault(o.row.name, []).append((sum(mine), sum(theirs)))
+        self.numbers.setdefault(o.row.name, []).append(o.number)
         return self._add(o.row, [a + b for a, b in zip(mine, theirs)])
 
     def _fence_over(self, r):

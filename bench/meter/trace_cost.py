@@ -2,15 +2,18 @@
 
 On: the same operation with its class on, and with one on that writes nothing
 in it. While anything is recorded exits take the long way in both, so the
-difference is the record, less the hook's own test, which both execute. Off: that
-test, as it was compiled: from the load of the CPU's mask to the branch.
+difference is the record, less the hook's own test, which both execute. What is
+written when a vCPU is woken on another hart is told apart by hart: the waker's
+and the woken's. Off: that test, as it was compiled: from the load of the CPU's
+mask to the branch.
 """
 
 import re
 import subprocess
 
-from .guard import alone
-from .machine import BUILD
+from .figures import rank
+from .guard import LABS, alone
+from .machine import BUILD, GUEST, MACHINES, Run
 from .table import UNIT, column, key
 
 ELF = BUILD / "rouse.elf"
@@ -29,8 +32,14 @@ COLUMNS = [
 
 # Class, the row that is measured, and how many records it writes there.
 PAIRS = (("exit", "sbi_base", 2), ("call", "sbi_base", 1),
-         ("device", "plic_load", 1))
+         ("device", "plic_load", 1), ("device", "plic_store", 1))
 SILENT = "memory"
+# The same of a wake on another hart: class, whose part, and which records.
+SIDES = ("sender", "receiver")
+WAKES = (("virq", "sender", "assert"), ("sched", "sender", "wake"),
+         ("bell", "sender", "rung"), ("sched", "receiver", "enqueue, dispatch"),
+         ("virq", "receiver", "inject"))
+WAKE_ROW = "ipi_asleep"
 
 LINE = re.compile(r"\s*[0-9a-f]+:\s+[0-9a-f]+\s+(\S+)\s*(\S*)")
 BRANCH = ("beqz", "bnez")
@@ -78,6 +87,26 @@ def _median(row, word):
                  name=f"trace-{word}")[row].median
 
 
+def _wake_halves(word):
+    """What the sender and the receiver take, with that class on."""
+    run = Run(f"trace-wake-{word}", MACHINES["aclint"],
+              append=f'sched=rr cmd="trace on {word}"')
+    run.guest(GUEST.with_suffix(".elf")).rouse(
+        LABS / "meter.dts", f"rounds=60 sleep_us=5000 rows={WAKE_ROW}")
+    rounds, _ = run.rounds()
+    return [rank(sorted(half), 0.5) for half in zip(*rounds.halves[WAKE_ROW])]
+
+
+def _wakes(off):
+    silent = _wake_halves(SILENT)
+    found = {word: _wake_halves(word) for word in {w for w, _, _ in WAKES}}
+    for word, side, what in WAKES:
+        at, records = SIDES.index(side), len(what.split(","))
+        more = found[word][at] - silent[at]
+        yield (word, f"{WAKE_ROW}, {side}: {what}", records,
+               off + more / records, off)
+
+
 def measure():
     """[(class, row, records, instructions on, off)]"""
     off, silent, out = max(hooks()), {}, []
@@ -86,7 +115,7 @@ def measure():
             silent[row] = _median(row, SILENT)
         more = _median(row, word) - silent[row]
         out.append((word, row, records, off + more / records, off))
-    return out
+    return out + list(_wakes(off))
 
 
 def line_of(word, row, records, on, off):

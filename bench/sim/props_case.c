@@ -218,7 +218,7 @@ static void op_do(const struct prop_op *op)
 		break;
 	case OP_WORK:
 		work_choose(w, &r);
-		sim_poke(w->f->v.cpu, sim_now());
+		sim_poke(w->f->v.cpu->index, sim_now());
 		break;
 	}
 }
@@ -277,7 +277,7 @@ static void end_one(struct work_vcpu *w)
 	op_pin(w, ~0u);
 	sched_vcpu_request(&w->f->v, VCPU_REQ_RESUME);
 	virq_raise(&w->f->v, VIRQ_SOFT);
-	sim_poke(w->f->v.cpu, sim_now());
+	sim_poke(w->f->v.cpu->index, sim_now());
 }
 
 static void all_must_end(void)
@@ -299,7 +299,7 @@ static void all_must_end(void)
 
 		if (v->state != VCPU_OFF)
 			prop_fail("%s:%u is lost: state %u on CPU %u",
-				  v->guest->cfg.name, v->id, v->state, v->cpu);
+				  v->guest->cfg.name, v->id, v->state, v->cpu->index);
 	}
 	for (u32 i = 0; i < cpu_count(); i++) {
 		if (cpu_by_index(i)->load)

@@ -120,13 +120,13 @@ static void check_conserved(const struct vcpu *v, u64 now)
 		if (unit_may_run(&v->sched, c) && idle_for_long(c, now))
 			prop_fail("%s:%u waits on CPU %u for %lu ticks while "
 				  "CPU %u is idle", v->guest->cfg.name, v->id,
-				  v->cpu, now - v->sched.since_ticks, c);
+				  v->cpu->index, now - v->sched.since_ticks, c);
 	}
 }
 
 static void check_priority(const struct vcpu *v, u64 now)
 {
-	const struct vcpu *on = cpu_by_index(v->cpu)->current;
+	const struct vcpu *on = v->cpu->current;
 
 	if (!on || on->requests || v->requests ||
 	    (s64)(now - on->sched.since_ticks) < (s64)GRACE)
@@ -134,7 +134,7 @@ static void check_priority(const struct vcpu *v, u64 now)
 	if (on->guest->account->priority < v->guest->account->priority)
 		prop_fail("%s:%u of priority %u waits on CPU %u, which runs "
 			  "%s:%u of %u", v->guest->cfg.name, v->id,
-			  v->guest->account->priority, v->cpu,
+			  v->guest->account->priority, v->cpu->index,
 			  on->guest->cfg.name, on->id,
 			  on->guest->account->priority);
 }

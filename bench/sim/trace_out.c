@@ -100,7 +100,7 @@ static void woken(u32 cpu, u64 now, struct work_vcpu *w, u32 by)
 
 static void on_wake(u64 now, struct work_vcpu *w, struct work_vcpu *by)
 {
-	u32 cpu = by ? by->f->v.cpu : 0;
+	u32 cpu = by ? by->f->v.cpu->index : 0;
 
 	woken(cpu, now, w, by ? by->number : TRACE_NOBODY);
 }

@@ -205,7 +205,7 @@ static void lock_take(struct work_vcpu *w, u64 now)
 static bool in_guest(const struct work_vcpu *w)
 {
 	const struct vcpu *v = &w->f->v;
-	const struct cpu *c = cpu_by_index(v->cpu);
+	const struct cpu *c = v->cpu;
 
 	return v->state == VCPU_RUNNING && c->current == v &&
 	       c->mode == CPU_GUEST;
@@ -225,7 +225,7 @@ static void lock_give(struct work_vcpu *w, u64 now)
 		/* It holds from now on, and looks at once. */
 		o->guest->holder = o;
 		o->f->left = 0;
-		sim_poke(o->f->v.cpu, now);
+		sim_poke(o->f->v.cpu->index, now);
 		return;
 	}
 }

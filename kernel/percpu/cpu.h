@@ -29,7 +29,9 @@ enum cpu_mode {
 struct cpu_stats {
 	u64 guest_ticks, task_ticks, idle_ticks;
 	u64 host_ticks; /* the rest of its time; only in what others read */
-	u64 switches;  /* another vCPU than before was dispatched */
+	u64 switches;  /* another vCPU than before was dispatched; where it is
+			* counted less `mails`, so that mail that leads straight
+			* to one counts once */
 	u64 waits;     /* times it went to sleep */
 	u64 mails;     /* nodes looked at */
 	u64 forwards;  /* of those, sent on to another CPU */
@@ -55,7 +57,8 @@ struct cpu {
 
 	/* Any CPU, atomic. */
 	u32 mode __cacheline; /* enum cpu_mode; the owner writes */
-	u32 bell;             /* the doorbell was rung and not acknowledged */
+	u64 bell;             /* the doorbell was rung and not acknowledged;
+			       * a word that needs no extension when swapped */
 	struct mbox mbox;
 
 	/* Published by the owner for whoever looks for a place or for work. */

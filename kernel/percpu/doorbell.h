@@ -39,7 +39,7 @@ doorbell_kick_as(struct cpu *c, bool hooks)
 		return;
 	}
 	/* Swapped without looking first: it is 0 whenever it matters. */
-	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+	if (ck_pr_fas_64(&c->bell, 1) == 0) {
 		if (hooks)
 			TRACE(BELL_RUNG, TRACE_NOBODY, c->index, 0);
 		arch_doorbell_ring(c);
@@ -71,7 +71,7 @@ static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
 /* The second half of doorbell_answer, for who has acknowledged the hardware. */
 static inline void doorbell_answered(struct cpu *c)
 {
-	ck_pr_store_32(&c->bell, 0);
+	ck_pr_store_64(&c->bell, 0);
 	/* Pairs with doorbell_kick's fence: whoever still saw bell = 1 has
 	 * posted before, and the drain that follows sees it. */
 	ck_pr_fence_memory();
@@ -83,7 +83,7 @@ static inline void doorbell_answered(struct cpu *c)
  */
 static inline void doorbell_answer(struct cpu *c)
 {
-	if (trace_on(TRACE_BELL) && ck_pr_load_32(&c->bell))
+	if (trace_on(TRACE_BELL) && ck_pr_load_64(&c->bell))
 		trace_write(TRACE_EV_BELL_TAKEN, TRACE_NOBODY, 0, 0);
 	arch_doorbell_ack();
 	doorbell_answered(c);

@@ -43,6 +43,24 @@ static inline bool idle_leave(enum idle_kind kind, u32 cpu)
 	return idle_claim(kind, cpu);
 }
 
+/* Where a CPU's bit is, for who leaves often. */
+struct idle_bit {
+	u64 *word;
+	u64 others; /* all bits of that word but this one */
+};
+
+static inline struct idle_bit idle_bit_of(enum idle_kind kind, u32 cpu)
+{
+	return (struct idle_bit){ &idle_masks[kind].w[cpu / 64],
+				  ~(1ULL << cpu % 64) };
+}
+
+/* The owner: takes its bit back, if nobody has claimed it. */
+static inline void idle_bit_leave(const struct idle_bit *bit)
+{
+	ck_pr_and_64(bit->word, bit->others);
+}
+
 /* Is the bit of `cpu` set? A hint. */
 bool idle_is(enum idle_kind kind, u32 cpu);
 

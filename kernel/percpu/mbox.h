@@ -91,28 +91,43 @@ static inline bool mbox_has_mail(const struct mbox *m)
 }
 
 /*
- * Takes all mail, oldest first; NULL if there is none. The owner only. Each
- * node must be given to mbox_take, after its successor has been read.
+ * Takes all mail: the newest entry, or NULL. The owner only. Each node must be
+ * given to mbox_take, after its successor has been read.
  */
-static inline struct mbox_node *mbox_take_all(struct mbox *m)
+static inline ck_stack_entry_t *mbox_pop(struct mbox *m)
 {
-	ck_stack_entry_t *e, *next, *first = NULL;
+	/* ck_stack_batch_pop_upmc, but for its fence, which orders loads. */
+	ck_stack_entry_t *e = ck_pr_fas_ptr(&m->stack.head, NULL);
 
-	if (!mbox_has_mail(m))
-		return NULL;
-	e = ck_stack_batch_pop_upmc(&m->stack);
-	/* Stores of the looks as well must come after: batch_pop orders loads
-	 * only. Pairs with push_upmc's store fence. */
+	/* Stores of the looks as well must come after. Pairs with
+	 * push_upmc's store fence. */
 	ck_pr_fence_acquire();
-	/* One alone, mostly. */
-	if (likely(e && !e->next))
-		return container_of(e, struct mbox_node, entry);
-	for (; e; e = next) {
+	return e;
+}
+
+/* What mbox_pop took, oldest first; `e` is not NULL. */
+static inline struct mbox_node *mbox_oldest(ck_stack_entry_t *e)
+{
+	ck_stack_entry_t *next, *first = NULL;
+
+	for (; unlikely(e->next); e = next) {
 		next = e->next;
 		e->next = first;
 		first = e;
 	}
-	return first ? container_of(first, struct mbox_node, entry) : NULL;
+	e->next = first;
+	return container_of(e, struct mbox_node, entry);
+}
+
+/* Both in one; NULL if there is no mail. */
+static inline struct mbox_node *mbox_take_all(struct mbox *m)
+{
+	ck_stack_entry_t *e;
+
+	if (!mbox_has_mail(m))
+		return NULL;
+	e = mbox_pop(m);
+	return e ? mbox_oldest(e) : NULL;
 }
 
 /* The node after `n` in what mbox_take_all returned, or NULL. */

@@ -40,7 +40,7 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 	*r = (struct trace_ring){
 		.records = records,
 		.mask = size - 1,
-		.tag = (u64)cpu << 16,
+		.tag = cpu << 16,
 		.flight = flags & TRACE_FLIGHT,
 		.flags = flags & TRACE_FLIGHT,
 		.limit = flags & TRACE_FLIGHT ? UINT64_MAX : size,
@@ -63,6 +63,17 @@ static __attribute__((cold, noinline)) void ring_end(struct trace_ring *r,
 		ck_pr_store_64(&r->lost, r->lost + 1);
 }
 
+/* How many more records there is room for in front of the edge, as the limit
+ * and the number of the next one say. */
+static void edge_set(struct trace_ring *r)
+{
+	u64 at = r->head & r->mask;
+	u64 n = MIN(r->mask + 1 - at, r->limit - r->head);
+
+	r->next = (u64)&r->records[at];
+	r->edge = r->next + n * sizeof(*r->records);
+}
+
 /* Its event has just been recorded. */
 static __attribute__((cold, noinline)) void ring_stop(struct trace_ring *r)
 {
@@ -73,34 +84,51 @@ static __attribute__((cold, noinline)) void ring_stop(struct trace_ring *r)
 	ck_pr_store_32(&r->flags, r->flags | TRACE_STOPPED);
 	if (end < r->limit)
 		ck_pr_store_64(&r->limit, end);
+	edge_set(r);
 	if (!r->stop_after)
 		ring_end(r, false);
+}
+
+/* At the edge: turns, if that is not the limit, and writes the record. */
+static __attribute__((cold, noinline)) void edge_write(u32 event, u32 vcpu,
+							u64 a, u64 b)
+{
+	struct trace_ring *r = cpu_this()->trace;
+
+	if (r->head >= r->limit) {
+		ring_end(r, true);
+		return;
+	}
+	edge_set(r);
+	trace_write(event, vcpu, a, b);
 }
 
 /* A leaf but for its rare ends, so it does without a frame, which would be an
  * eighth of it. */
 __attribute__((optimize("omit-frame-pointer"))) void
-trace_write(u64 event, u32 vcpu, u64 a, u64 b)
+trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 {
 	struct trace_ring *r = cpu_this()->trace;
-	u64 *slot, n;
+	u64 *slot = (u64 *)r->next;
+	u32 *who = (u32 *)(void *)&slot[1];
 
-	n = r->head;
-	if (unlikely(n >= r->limit)) {
-		ring_end(r, true);
+	if (unlikely(r->next == r->edge)) {
+		edge_write(event, vcpu, a, b);
 		return;
 	}
-	slot = (u64 *)(void *)&r->records[n & r->mask];
 	/* (1), pairs with (4) in trace_copy: head = n was stored before. */
 	ck_pr_fence_store();
-	ck_pr_store_64(&slot[0], arch_ticks());
-	/* event, cpu and vcpu in one: little-endian. */
-	ck_pr_store_64(&slot[1], (u64)vcpu << 32 | r->tag | event);
+	/* What needs no register first. */
 	ck_pr_store_64(&slot[2], a);
 	ck_pr_store_64(&slot[3], b);
+	ck_pr_store_32(&who[1], vcpu);
+	/* event and cpu in one: little-endian. */
+	ck_pr_store_32(&who[0], r->tag | event);
+	ck_pr_store_64(&slot[0], arch_ticks());
 	/* (2), pairs with (3) in trace_copy. */
 	ck_pr_fence_store();
-	ck_pr_store_64(&r->head, n + 1);
+	r->next = (u64)&slot[4];
+	ck_pr_store_64(&r->head, r->head + 1);
 	if (unlikely(event == r->stop_event))
 		ring_stop(r);
 }

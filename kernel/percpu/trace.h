@@ -21,7 +21,8 @@ struct trace_ring {
 	/* Constant while a CPU has it. */
 	struct trace_record *records;
 	u64 mask;       /* records there is room for, less one: 2^n - 1 */
-	u64 tag;        /* the CPU's number, where it is in a record */
+	u32 tag;        /* the CPU's number, where it is in a record */
+	u32 unused;
 	u32 stop_event; /* stop everything when that is recorded; 0: never */
 	u32 flight;     /* TRACE_FLIGHT or 0 */
 	u64 stop_after; /* so many records of this CPU later */
@@ -32,6 +33,10 @@ struct trace_ring {
 	u64 limit;            /* no further than this */
 	u64 lost;             /* came after that */
 	u32 flags;            /* TRACE_FLIGHT, TRACE_STOPPED */
+
+	/* The CPU alone: addresses of the next record, and of where the ring
+	 * turns or its limit is. */
+	u64 next, edge;
 };
 
 /*
@@ -46,7 +51,7 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
  * is on. That CPU itself,
  * anywhere in the hypervisor; never fails, never waits.
  */
-void trace_write(u64 event, u32 vcpu, u64 a, u64 b)
+void trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 	__attribute__((cold, noinline));
 
 /*
@@ -61,19 +66,24 @@ u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
 /* Turns all classes of all CPUs off; TRACE_STATS stays. Any CPU, any context. */
 void trace_freeze(void);
 
-/* Is one of `classes` on, on this CPU? */
-static inline __attribute__((always_inline)) bool trace_on(u32 classes)
+/* Those of `classes` that are on, on this CPU. */
+static inline __attribute__((always_inline)) u64 trace_which(u32 classes)
 {
 	const struct cpu *c = cpu_this();
 
 #if __STDC_HOSTED__ /* a thread of a test may be no CPU */
 	if (!c)
-		return false;
+		return 0;
 #endif
 	/* As ck_pr_load_32, which would take the address in a register: one
 	 * instruction of four. */
-	return unlikely(__atomic_load_n(&c->trace_mask, __ATOMIC_RELAXED) &
-			classes);
+	return (u64)__atomic_load_n(&c->trace_mask, __ATOMIC_RELAXED) & classes;
+}
+
+/* Is one of `classes` on? */
+static inline __attribute__((always_inline)) bool trace_on(u32 classes)
+{
+	return unlikely(trace_which(classes));
 }
 
 /* The class of an event, by its name. */

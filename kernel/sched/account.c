@@ -62,6 +62,9 @@ void account_knobs(struct sched_account *a, const struct sched_params *p)
 	ck_pr_store_32(&a->priority, p->priority);
 	ck_pr_store_32(&a->slice_us, p->slice_us);
 	ck_pr_store_64(&a->slice_ticks, us_to_ticks(p->slice_us));
+	ck_pr_store_64(&a->slice_vtime,
+		       us_to_ticks(p->slice_us) * (256 * VTIME_PER_TICK) /
+			       MAX(p->weight, 1u));
 }
 
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
@@ -83,7 +86,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 	} while ((seq & 1) || seq != ck_pr_load_32(&u->seq));
 	if ((s64)(now - since) > 0)
 		out->ticks[out->runstate] += now - since;
-	out->cpu = ck_pr_load_32(&v->cpu);
+	out->cpu = vcpu_cpu(v)->index;
 	out->state = ck_pr_load_32(&v->state);
 	out->paused = u->paused;
 	out->refused = u->refused;
@@ -95,7 +98,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 	}
 	for (u32 i = 0; i < WAIT_BUCKETS; i++)
 		out->waits[i] = ck_pr_load_64(&u->waits[i]);
-	out->dispatches = ck_pr_load_64(&v->dispatches);
+	out->dispatches = out->wakes + ck_pr_load_64(&v->turns);
 	out->migrations = ck_pr_load_64(&v->migrations);
 	out->preemptions = ck_pr_load_64(&u->preemptions);
 	for (u32 i = 0; i < CPU_MAX / 64; i++)
@@ -109,7 +112,7 @@ static u64 turns_ticks(const struct guest *g)
 
 	for (u32 i = 0; i < g->cfg.vcpus; i++) {
 		const struct vcpu *v = g->vcpu[i];
-		const struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+		const struct cpu *c = vcpu_cpu(v);
 		s64 on = (s64)(now - ck_pr_load_64(&v->sched.charged_ticks));
 
 		if (ck_pr_load_32(&v->state) == VCPU_RUNNING && on > 0 &&

@@ -33,6 +33,7 @@ void core_init(struct sched_core *core, struct cpu *c)
 {
 	core->sc.cpu = c;
 	core->since = time_now_ticks();
+	core->idle_bit = idle_bit_of(IDLE_SLEEPS, c->index);
 	core->armed = 0;
 	core->task_last = &core->task_first;
 	core->deadline = TIME_NEVER;
@@ -65,6 +66,7 @@ static bool mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
 		next = mbox_next(n);
 		others |= !mail_is_own(core, n);
 		c->stats.mails++;
+		c->stats.switches--;
 		n->look(c, n, mbox_take(n), now);
 	}
 	return others;
@@ -89,7 +91,7 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 		core->loaded = v;
 		c->stats.switches++;
 	}
-	v->dispatches++;
+	v->turns++;
 	trace_dispatch(u, now);
 	unit_runstate(u, RUNSTATE_RUNNING, now);
 	if (unlikely(v->waits))
@@ -294,11 +296,12 @@ step(struct sched_core *core, u64 now)
 {
 	enum resume r = RESUME_NOT;
 	struct mbox_node *mail = NULL;
+	u64 until;
 
 	if (core->sleeper)
-		r = resume_try(core, &mail, now);
+		r = resume_try(core, &mail, &until, now);
 	if (r == RESUMED) {
-		turn_begin(core);
+		resume_turn_begin(core, until, now);
 		turn_end(core, arch_vcpu_load_run(core->loaded));
 		return true;
 	}

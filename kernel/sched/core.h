@@ -65,6 +65,7 @@ struct sched_core {
 	struct vcpu *loaded;      /* whose state is in this CPU, unsaved */
 	struct vcpu *last;        /* was the last to block here; or NULL */
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
+	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
 	u64 deadline;             /* of the current's turn; else: pick again */
 	u64 armed;                /* what the host's timer is set to */
 	u64 others_at;            /* in a turn: when else it must end */

@@ -60,9 +60,14 @@ struct credit_guest {
 	struct credit_here on[]; /* each CPU its own */
 };
 
+static struct credit_guest *guest_at(struct sched_account *a)
+{
+	return (struct credit_guest *)a->part;
+}
+
 static struct credit_guest *guest_of(const struct sched_unit *u)
 {
-	return (struct credit_guest *)u->account->part;
+	return guest_at(u->account);
 }
 
 static struct credit_unit *unit_at(struct vqueue_unit *n)
@@ -225,14 +230,13 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 }
 
 /* The turn of one that is alone begins. Returns its deadline. */
-static inline u64 alone_begin(struct sched_cpu *sc, struct credit_unit *cu,
-			      u64 now)
+static inline u64 alone_begin(struct sched_cpu *sc, struct credit_cpu *cc,
+			      struct credit_unit *cu, u64 now)
 {
-	struct credit_cpu *cc = sc->part;
-
 	cu->began_ticks = now;
 	vtime_turn_begin(&cu->vtime);
-	sched_publish_vtime(sc, cc->vtime.now, TIME_NEVER);
+	/* That nobody waits was said when the queue became empty. */
+	sched_publish_now(sc, cc->vtime.now);
 	return TIME_NEVER;
 }
 
@@ -245,7 +249,7 @@ resume_join(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
 		   WHY_WOKEN, true, now);
 	vtime_follow(&cc->vtime, cu->vtime.at);
-	return alone_begin(sc, cu, now);
+	return alone_begin(sc, cc, cu, now);
 }
 
 /* As credit_enqueue and credit_pick of the only one that there is. */
@@ -254,14 +258,14 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct sched_account *a = u->account;
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
+	struct credit_guest *cg = guest_at(a);
 
 	if (unlikely(cc->queue.parked.root || ck_pr_load_32(&a->cap)))
 		return 0;
 	vtime_back(&cu->here->vtime, &cu->vtime);
-	if (unlikely(!vtime_resume(&cc->vtime, &cu->vtime,
-				   &guest_of(u)->vtime, a, now)))
+	if (unlikely(!vtime_resume(&cc->vtime, &cu->vtime, &cg->vtime, a, now)))
 		return resume_join(sc, u, now);
-	return alone_begin(sc, cu, now);
+	return alone_begin(sc, cc, cu, now);
 }
 
 static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
@@ -308,7 +312,7 @@ yield_alone(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
 	if (ticks)
 		credit_charge(sc, u, ticks, active, now);
 	credit_leave(sc, u, now);
-	alone_begin(sc, cu, now);
+	alone_begin(sc, sc->part, cu, now);
 	return u;
 }
 

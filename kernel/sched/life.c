@@ -208,6 +208,7 @@ void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 		timer_clear(&core->timers, &u->timer);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	v->wakes++;
+	v->turns--;
 	if (unlikely(v->guest->cfg.wfi == WFI_POLL))
 		poll_learn(u, now);
 	if (unlikely(u->paused))
@@ -221,11 +222,11 @@ static __attribute__((noinline)) void
 look_closely(struct cpu *c, struct vcpu *v, u32 bits, u64 now)
 {
 	struct sched_core *core = core_of(c);
-	u32 owner = ck_pr_load_32(&v->cpu);
+	struct cpu *owner = vcpu_cpu(v);
 
-	if (unlikely(owner != c->index)) {
+	if (unlikely(owner != c)) {
 		c->stats.forwards++;
-		doorbell_post(cpu_by_index(owner), &v->mail, bits);
+		doorbell_post(owner, &v->mail, bits);
 		return;
 	}
 	/* Pairs with unit_handover's release: who names us as the owner has
@@ -250,7 +251,7 @@ void vcpu_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 
 	/* A plain wake of our own: WAKING is left by its owner alone, so with
 	 * `home` ours nobody else acts on it. */
-	if (likely(!bits && ck_pr_load_32(&v->cpu) == c->index &&
+	if (likely(!bits && vcpu_cpu(v) == c &&
 		   ck_pr_load_32(&v->state) == VCPU_WAKING)) {
 		/* Pairs with unit_handover's release, as in look_closely. */
 		ck_pr_fence_load();

@@ -66,9 +66,9 @@ static int unit_create(struct guest *g, u32 id, struct sched_account *a)
 	if (g->cfg.wfi == WFI_POLL)
 		u->poll_ticks = us_to_ticks(g->cfg.wfi_poll_us);
 	v->state = VCPU_OFF;
-	v->cpu = home_find(g, id, &u->allowed);
+	v->cpu = cpu_by_index(home_find(g, id, &u->allowed));
 	mbox_node_init(&v->mail, vcpu_look);
-	u->home = cpu_by_index(v->cpu)->sched;
+	u->home = v->cpu->sched;
 	return 0;
 }
 
@@ -151,7 +151,7 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	ck_pr_fence_release();
 	ck_pr_or_32(&v->requests, requests);
 	/* The post's release keeps the bits before the mail. */
-	doorbell_post(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0);
+	doorbell_post(vcpu_cpu(v), &v->mail, 0);
 }
 
 int sched_vcpu_start(struct vcpu *v)
@@ -237,6 +237,7 @@ static u64 stats_read(u32 cpu, struct cpu_stats *out)
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
 		to[i] = ck_pr_load_64(&from[i]);
+	out->switches += out->mails;
 	out->guest_ticks += since_then(&c->turn_since, now);
 	out->idle_ticks += since_then(&core->idle_since, now);
 	out->task_ticks += since_then(&core->task_since, now);

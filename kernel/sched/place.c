@@ -110,8 +110,8 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 	/* Everything of ours comes before the new owner. Pairs with the load
 	 * fence after v->cpu is read in vcpu_look. */
 	ck_pr_fence_release();
-	ck_pr_store_32(&v->cpu, to);
-	doorbell_post(cpu_by_index(to), &v->mail, VMAIL_ARRIVE);
+	ck_pr_store_ptr(&v->cpu, cpu_by_index(to));
+	doorbell_post(v->cpu, &v->mail, VMAIL_ARRIVE);
 }
 
 /* Something waits here, or runs: is anyone idle who may run `u`? */

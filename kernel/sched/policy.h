@@ -36,6 +36,7 @@ struct sched_account {
 	/* Any CPU, atomic: the knobs (kernel/config.h). */
 	u32 weight, cap, priority, slice_us;
 	u64 slice_ticks;
+	u64 slice_vtime; /* that as virtual time, if one vCPU could run alone */
 
 	/* Any CPU, atomic: see account.c. */
 	u64 active;      /* how many of its vCPUs could run, integrated */
@@ -269,6 +270,12 @@ static inline void sched_publish_vtime(struct sched_cpu *sc, u64 vtime,
 	/* Hints for balancing, each of its own: no order is needed. */
 	ck_pr_store_64(&c->vtime, vtime);
 	ck_pr_store_64(&c->wait_vtime, wait_vtime);
+}
+
+/* The same, of the virtual time alone. */
+static inline void sched_publish_now(struct sched_cpu *sc, u64 vtime)
+{
+	ck_pr_store_64(&sc->cpu->vtime, vtime);
 }
 
 /* How important is what this CPU runs, in the policy's own measure. Owner. */

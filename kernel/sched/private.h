@@ -66,7 +66,7 @@ static inline void idle_stop(struct sched_core *core)
 		return;
 	core->idling = false;
 	/* If it was claimed already, work is on its way here. */
-	(void)idle_leave(IDLE_SLEEPS, core->sc.cpu->index);
+	idle_bit_leave(&core->idle_bit);
 }
 
 /* The native guest here is not alone any more. */
@@ -82,7 +82,7 @@ void balance_start(struct sched_core *core, u64 now);
  * to compare for a period. */
 static inline void idle_end(struct sched_core *core, u64 now)
 {
-	core->sc.cpu->stats.idle_ticks += now - core->idle_since;
+	cpu_this()->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
 	/* Where nothing is ever compared no timer is set for it either. */
 	if (core->look_ticks)

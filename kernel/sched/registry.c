@@ -66,7 +66,7 @@ void sched_cpu_show(u32 cpu, char *buf, size_t len)
 
 void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
 {
-	const struct cpu *c = cpu_by_index(ck_pr_load_32(&v->cpu));
+	const struct cpu *c = vcpu_cpu(v);
 	const struct sched_core *core = (const struct sched_core *)c->sched;
 	const struct sched_ops *ops = ck_pr_load_ptr(&core->ops);
 

@@ -44,22 +44,24 @@ static inline __attribute__((always_inline)) enum resume
 mail_take(struct sched_core *core, struct vcpu *v, struct mbox_node **mail,
 	  u64 now)
 {
-	struct cpu *c = core->sc.cpu;
-	struct mbox_node *n = mbox_take_all(&c->mbox);
+	struct cpu *c = cpu_this();
+	ck_stack_entry_t *e = mbox_pop(&c->mbox);
 	u32 bits;
 
-	*mail = n;
-	if (unlikely(n != &v->mail || mbox_next(n)))
+	if (unlikely(e != &v->mail.entry || e->next)) {
+		*mail = e ? mbox_oldest(e) : NULL;
 		return RESUME_MAIL;
+	}
 	c->stats.mails++;
-	bits = mbox_take(n);
+	bits = mbox_take(&v->mail);
 	/* The owner is this CPU and stays so: no need to look, nor for the
 	 * fence of vcpu_look. */
 	if (likely(!bits && !ck_pr_load_32(&v->requests) &&
 		   ck_pr_load_32(&v->state) == VCPU_WAKING))
 		return RESUMED;
 	*mail = NULL;
-	vcpu_look(c, n, bits, now);
+	c->stats.switches--;
+	vcpu_look(c, &v->mail, bits, now);
 	return RESUME_MAIL;
 }
 
@@ -70,7 +72,7 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 
 	u->counted = true;
 	core->load = 1;
-	load_publish(core);
+	ck_pr_store_32(&cpu_this()->load, 1);
 	word = active_change(u->account, true, now);
 	u->charged_ticks = now;
 	u->charged_active = active_word_integral(word, now);
@@ -79,13 +81,13 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 /*
  * Takes the short way, if this is the case for it: the sleeper is the current,
  * charged from now on, and its turn may begin with arch_vcpu_load. Else the
- * long way goes on. Behind arch_wait, with a sleeper.
+ * long way goes on. Behind arch_wait, with a sleeper. *until: core->deadline.
  */
 static inline __attribute__((always_inline)) enum resume
-resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
+resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
+	   u64 now)
 {
 	struct vcpu *v = core->sleeper;
-	struct cpu *c = core->sc.cpu;
 	struct sched_unit *u = &v->sched;
 	enum resume taken;
 	u64 deadline;
@@ -93,7 +95,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	core->sleeper = NULL;
 	if (timer_next_ticks(&core->timers) <= now)
 		return RESUME_NOT;
-	doorbell_answered(c);
+	doorbell_answered(cpu_this());
 	taken = mail_take(core, v, mail, now);
 	if (taken != RESUMED)
 		return taken;
@@ -101,6 +103,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	deadline = core->ops->resume(&core->sc, u, now);
 	if (unlikely(!deadline)) {
 		*mail = NULL;
+		cpu_this()->stats.switches--;
 		unit_uncount(core, u, now);
 		unit_wake(core, v, now);
 		return RESUME_MAIL;
@@ -110,16 +113,34 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 now)
 	/* Followed by a full fence and a look at virq, as in dispatch. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
 	core->sc.current = u;
-	c->current = v;
+	cpu_this()->current = v;
 	core->deadline = deadline;
+	*until = deadline;
 	core->idling = false;
-	(void)idle_leave(IDLE_SLEEPS, c->index);
+	idle_bit_leave(&core->idle_bit);
 	core->loaded = v;
-	c->stats.switches++;
 	v->wakes++;
-	v->dispatches++;
 	unit_runstate_from(u, RUNSTATE_BLOCKED, RUNSTATE_RUNNING, now);
 	return RESUMED;
+}
+
+/*
+ * What turn_begin does (core.c), for the turn that follows: no task waits, and
+ * nothing is recorded, or the CPU would not have had a sleeper.
+ */
+static inline void resume_turn_begin(struct sched_core *core, u64 until,
+				     u64 now)
+{
+	u64 others = MIN(core->balance_at, timer_next_ticks(&core->timers));
+
+	core->others_at = others;
+	until = MIN(until, others);
+	if (until != core->armed) {
+		core->armed = until;
+		cpu_this()->stats.timer_sets++;
+		arch_timer_set(until);
+	}
+	cpu_this()->turn_since = now;
 }
 
 #endif

@@ -27,54 +27,21 @@ static u64 late_ticks = TIME_NEVER;
 /* Leaves but for their rare parts, so they do without frames (as trace_write). */
 #define LEAN __attribute__((optimize("omit-frame-pointer")))
 
-static inline __attribute__((always_inline)) u64 culprit(void)
-{
-	const struct cpu *c = cpu_this();
-	const struct vcpu *v = c->current;
-
-	/* Between turns the CPU does others' work. */
-	return v && ck_pr_load_32(&c->mode) == CPU_GUEST ? v->sched.trace_id :
-							   TRACE_NOBODY;
-}
-
-u32 trace_culprit(void)
-{
-	return culprit();
-}
-
-static inline __attribute__((always_inline)) void wake_record(struct vcpu *v)
-{
-	struct sched_unit *u = &v->sched;
-	u64 id = v->wakes + 1;
-
-	u->wake_due = id;
-	trace_write(TRACE_EV_WAKE, u->trace_id, id, culprit());
-}
-
-/* The same with the wait that begins. */
-static __attribute__((cold, noinline)) void wait_begin(struct vcpu *v,
-						       u64 since_ticks)
+void trace_wait_begin(struct vcpu *v, u64 since_ticks)
 {
 	u64 now = arch_ticks();
 
 	v->sched.woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
 	if (trace_on(TRACE_SCHED))
-		wake_record(v);
+		trace_wake_record(v);
 }
 
-LEAN void trace_wake_cold(struct vcpu *v, u64 since_ticks)
+LEAN void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
+			     enum sched_why why)
 {
-	if (trace_on(TRACE_STATS))
-		wait_begin(v, since_ticks);
-	else
-		wake_record(v);
-}
-
-void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
-			enum sched_why why)
-{
-	u->queued_why = why;
-	trace_write(TRACE_EV_ENQUEUE, u->trace_id, why, core->load);
+	/* In this order it needs no copy of `u`. */
+	ck_pr_store_32(&u->queued_why, why);
+	trace_write(TRACE_EV_ENQUEUE, u->trace_id, (u64)(s32)why, core->load);
 }
 
 /* 0 for 0, else the number of the highest bit and one, up to the last. */
@@ -110,7 +77,7 @@ dispatch_record(struct sched_unit *u)
 	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
 }
 
-/* The same with the wait that it ends. */
+/* The same, if it is recorded, with the wait that it ends. */
 static __attribute__((cold, noinline)) void wait_end(struct sched_unit *u,
 						     u64 now)
 {
@@ -128,9 +95,9 @@ static __attribute__((cold, noinline)) void wait_end(struct sched_unit *u,
 		trace_write(TRACE_EV_LATE, u->trace_id, waited, wake);
 }
 
-LEAN void trace_dispatch_cold(struct sched_unit *u, u64 now)
+LEAN void trace_dispatch_cold(struct sched_unit *u, u64 now, u64 on)
 {
-	if (trace_on(TRACE_STATS))
+	if (unlikely(on >= TRACE_STATS)) /* the highest bit */
 		wait_end(u, now);
 	else
 		dispatch_record(u);

@@ -11,22 +11,48 @@
 #include "kernel/sched/core.h"
 
 /* Whose doing is what this CPU does now: the vCPU that runs, or TRACE_NOBODY
- * for the hypervisor itself. */
-u32 trace_culprit(void) __attribute__((cold));
+ * for the hypervisor itself: between turns the CPU does others' work. */
+static inline __attribute__((always_inline)) u64 trace_culprit(void)
+{
+	if (likely(ck_pr_load_32(&cpu_this()->mode) == CPU_GUEST))
+		return cpu_this()->current->sched.trace_id;
+	return TRACE_NOBODY;
+}
 
-void trace_wake_cold(struct vcpu *v, u64 since_ticks) __attribute__((cold));
+/* `v` is woken: that alone. */
+static inline __attribute__((always_inline)) void
+trace_wake_record(struct vcpu *v)
+{
+	struct sched_unit *u = &v->sched;
+	u64 id = v->wakes + 1;
+
+	u->wake_due = id;
+	trace_write(TRACE_EV_WAKE, u->trace_id, id, trace_culprit());
+}
+
+/* The same, if it is recorded, and the wait that begins. */
+void trace_wait_begin(struct vcpu *v, u64 since_ticks) __attribute__((cold));
 void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
 			enum sched_why why) __attribute__((cold));
-void trace_dispatch_cold(struct sched_unit *u, u64 now) __attribute__((cold));
+/* `on`: TRACE_SCHED, TRACE_STATS. */
+void trace_dispatch_cold(struct sched_unit *u, u64 now, u64 on)
+	__attribute__((cold));
 void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
 			 u64 now) __attribute__((cold));
 
 /* The caller has won the right to wake `v` and has not mailed it yet; it could
  * have run since then, or since now (0). Any CPU. */
-static inline void trace_wake(struct vcpu *v, u64 since_ticks)
+static inline __attribute__((always_inline)) void trace_wake(struct vcpu *v,
+							     u64 since_ticks)
 {
-	if (trace_on(TRACE_SCHED | TRACE_STATS))
-		trace_wake_cold(v, since_ticks);
+	u64 on = trace_which(TRACE_SCHED | TRACE_STATS);
+
+	if (likely(!on))
+		return;
+	if (unlikely(on >= TRACE_STATS)) /* the highest bit */
+		trace_wait_begin(v, since_ticks);
+	else
+		trace_wake_record(v);
 }
 
 static inline void trace_enqueue(struct sched_core *core, struct sched_unit *u,
@@ -39,8 +65,10 @@ static inline void trace_enqueue(struct sched_core *core, struct sched_unit *u,
 /* Before its runstate changes, as the next one. */
 static inline void trace_dispatch(struct sched_unit *u, u64 now)
 {
-	if (trace_on(TRACE_SCHED | TRACE_STATS))
-		trace_dispatch_cold(u, now);
+	u64 on = trace_which(TRACE_SCHED | TRACE_STATS);
+
+	if (unlikely(on))
+		trace_dispatch_cold(u, now, on);
 }
 
 /* The current gives way, for core->why. */

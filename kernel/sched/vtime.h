@@ -183,11 +183,14 @@ static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 	if (unlikely(at != vc->now ||
 		     now - vc->empty_since >= vc->claim_ticks))
 		return false;
-	if (used && (s64)(used - at) > 0) {
-		at = vtime_earlier(used, at + vtime_slice(a));
-		vu->at = at;
-		vc->now = at;
+	if (likely(used && (s64)(used - at) > 0)) {
+		/* A slice is no less, whoever else of the guest can run. */
+		if (unlikely(used - at > ck_pr_load_64(&a->slice_vtime)))
+			used = vtime_earlier(used, at + vtime_slice(a));
+		at = used;
 	}
+	vu->at = at;
+	vc->now = at;
 	vu->waited = false;
 	vc->empty_since = 0;
 	return true;

@@ -18,7 +18,8 @@
 
 /* The running vCPU looks at virq by itself if its CPU is in the hypervisor,
  * or if it is the one that raises. */
-static inline void ring_running(struct vcpu *v, bool hooks)
+static inline __attribute__((always_inline)) void
+ring_running(struct vcpu *v, bool hooks)
 {
 	struct cpu *c;
 
@@ -26,14 +27,20 @@ static inline void ring_running(struct vcpu *v, bool hooks)
 	 * could be seen running while its old owner is rung. Pairs with what
 	 * is between v->cpu and RUNNING: unit_handover, and the mailbox. */
 	ck_pr_fence_load();
-	c = cpu_by_index(ck_pr_load_32(&v->cpu));
+	c = vcpu_cpu(v);
 	if (c == cpu_this() || ck_pr_load_32(&c->mode) != CPU_GUEST)
 		return;
-	if (ck_pr_fas_32(&c->bell, 1) == 0) {
+	if (ck_pr_fas_64(&c->bell, 1) == 0) {
 		if (hooks)
 			TRACE(BELL_RUNG, v->sched.trace_id, c->index, 0);
 		arch_doorbell_ring(c);
 	}
+}
+
+/* Apart, so that the others keep nothing for it. */
+static __attribute__((noinline)) void ring_running_quiet(struct vcpu *v)
+{
+	ring_running(v, false);
 }
 
 /* The only winner tells the owner. v->cpu may be out of date already: then the
@@ -41,13 +48,14 @@ static inline void ring_running(struct vcpu *v, bool hooks)
 static inline __attribute__((always_inline)) void mail_owner(struct vcpu *v,
 							      bool hooks)
 {
-	doorbell_post_as(cpu_by_index(ck_pr_load_32(&v->cpu)), &v->mail, 0,
-			 hooks);
+	doorbell_post_as(vcpu_cpu(v), &v->mail, 0, hooks);
 }
 
 static inline __attribute__((always_inline)) void
 raise_as(struct vcpu *v, u32 bits, bool hooks)
 {
+	u32 state;
+
 	if (hooks)
 		TRACE(VIRQ_ASSERT, v->sched.trace_id, bits, trace_culprit());
 	ck_pr_fence_release();
@@ -56,45 +64,34 @@ raise_as(struct vcpu *v, u32 bits, bool hooks)
 	 * at virq, and with cpu_will_stop's between RUNNING, mode = GUEST and
 	 * the look at virq. Without it a wake is lost. */
 	ck_pr_fence_memory();
-	for (;;) {
-		switch (ck_pr_load_32(&v->state)) {
-		case VCPU_BLOCKED:
-			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKED,
-					  VCPU_WAKING))
-				continue;
+	/* The compare-and-swap is the look at the state, too: who sleeps most
+	 * is who is raised for most. */
+	while (!ck_pr_cas_32_value(&v->state, VCPU_BLOCKED, VCPU_WAKING,
+				   &state)) {
+		if (state == VCPU_RUNNING) {
 			if (hooks)
-				trace_wake(v, 0);
-			mail_owner(v, hooks);
-			return;
-		case VCPU_BLOCKING:
-			/* It is still on its CPU, in the hypervisor, and will
-			 * find that it may not sleep. */
-			if (!ck_pr_cas_32(&v->state, VCPU_BLOCKING,
-					  VCPU_RUNNING))
-				continue;
-			return;
-		case VCPU_RUNNING:
-			ring_running(v, hooks);
-			return;
-		default:
-			/* QUEUED, WAKING: looks when it is dispatched. OFF:
-			 * nobody is there. */
+				ring_running(v, true);
+			else
+				ring_running_quiet(v);
 			return;
 		}
+		/* QUEUED, WAKING: looks when it is dispatched. OFF: nobody is
+		 * there. BLOCKING: it is still on its CPU, in the hypervisor,
+		 * and will find that it may not sleep. */
+		if (state != VCPU_BLOCKING ||
+		    ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_RUNNING))
+			return;
 	}
+	if (hooks)
+		trace_wake(v, 0);
+	mail_owner(v, hooks);
 }
 
-/* Recorded, or not: copies of all, so that the other asks once, and keeps
- * nothing for this one. */
-static __attribute__((cold, noinline)) void raise_traced(struct vcpu *v,
-							 u32 bits)
+/* Recorded: a copy of all, so that the other asks once, and keeps nothing for
+ * this one. */
+static __attribute__((noinline)) void raise_traced(struct vcpu *v, u32 bits)
 {
 	raise_as(v, bits, true);
-}
-
-static __attribute__((noinline)) void raise_quiet(struct vcpu *v, u32 bits)
-{
-	raise_as(v, bits, false);
 }
 
 void virq_raise(struct vcpu *v, u32 bits)
@@ -102,5 +99,5 @@ void virq_raise(struct vcpu *v, u32 bits)
 	if (trace_on(~0u))
 		raise_traced(v, bits);
 	else
-		raise_quiet(v, bits);
+		raise_as(v, bits, false);
 }

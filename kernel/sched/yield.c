@@ -53,7 +53,7 @@ static inline struct vcpu *dispatch(struct sched_core *core, struct cpu *c)
 		core->loaded = v;
 		c->stats.switches++;
 	}
-	v->dispatches++;
+	v->turns++;
 	unit_runstate_from(u, RUNSTATE_RUNNABLE, RUNSTATE_RUNNING, now);
 	charge_begin(u, now);
 	if (unlikely(v->waits))

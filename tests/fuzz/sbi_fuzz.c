@@ -11,9 +11,7 @@
  * that would be delivered are told of, global ones run on one hart, and a hart's
  * triggers are its vCPU's and fire in guests alone.
  */
-/* sources: tests/unit/fake_vsbi.c SBI arch/riscv/vtimer.c arch/riscv/vfence.c
- *	arch/riscv/vsse.c
- *	tests/unit/fake_trace.c */
+/* sources: SBI tests/unit/fake_vsbi.c tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"

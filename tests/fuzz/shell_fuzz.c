@@ -7,15 +7,7 @@
  * memory comes back. Whatever a watched guest writes: nothing of it moves the
  * cursor or changes the terminal.
  */
-/* sources: kernel/gcons.c kernel/shell/cmd.c kernel/shell/cmd_console.c
- *	kernel/shell/cmd_fault.c kernel/shell/cmd_guest.c kernel/shell/cmd_misc.c
- *	kernel/shell/cmd_sched.c kernel/shell/cmd_stats.c
- *	kernel/shell/cmd_trace.c kernel/shell/cmd_vcpu.c
- *	kernel/shell/complete.c kernel/shell/history.c kernel/shell/json.c
- *	kernel/shell/line.c kernel/shell/line_keys.c
- *	kernel/shell/line_view.c kernel/shell/out.c kernel/shell/shell.c
- *	kernel/shell/look.c kernel/shell/top.c kernel/shell/view.c
- *	kernel/shell/word.c tests/unit/fake_shell.c */
+/* sources: kernel/gcons.c COMMANDS tests/unit/fake_shell.c */
 
 /* With its static wish for an end, which must not outlive an input. */
 #include "kernel/shell/console.c"

@@ -64,6 +64,18 @@ static void jitter_store_32(u32 *at, u32 val)
 	ck_pr_store_32(at, val);
 }
 
+static void jitter_or_32(u32 *at, u32 val)
+{
+	jitter();
+	ck_pr_or_32(at, val);
+}
+
+static void jitter_and_32(u32 *at, u32 val)
+{
+	jitter();
+	ck_pr_and_32(at, val);
+}
+
 static void jitter_fence(void)
 {
 	ck_pr_fence_memory();
@@ -73,10 +85,14 @@ static void jitter_fence(void)
 #undef ck_pr_load_32
 #undef ck_pr_load_64
 #undef ck_pr_store_32
+#undef ck_pr_or_32
+#undef ck_pr_and_32
 #undef ck_pr_fence_memory
 #define ck_pr_load_32(at) jitter_load_32(at)
 #define ck_pr_load_64(at) jitter_load_64(at)
 #define ck_pr_store_32(at, val) jitter_store_32(at, val)
+#define ck_pr_or_32(at, val) jitter_or_32(at, val)
+#define ck_pr_and_32(at, val) jitter_and_32(at, val)
 #define ck_pr_fence_memory() jitter_fence()
 
 #include "emul/plic_core.c"
@@ -91,7 +107,7 @@ static const u32 number[LINES] = { 1, 2, 15, 16, 33, 1023 };
 
 static struct plic *plic;
 static struct guest guest;
-static struct emul_dev dev[LINES];
+static struct emul_dev dev[LINES]; /* device i has line i */
 static struct vcpu *vcpus[HARTS];
 static sem_t doorbell[HARTS];
 static _Atomic bool asleep[HARTS];
@@ -154,7 +170,7 @@ static void serve(u32 src)
 	pthread_mutex_lock(&line[i].lock);
 	atomic_fetch_add(&served, line[i].work);
 	line[i].work = 0;
-	plic_core_set(plic, src, false);
+	plic_core_set(&plic->line[i].line, false);
 	atomic_store(&line[i].left, 0);
 	pthread_mutex_unlock(&line[i].lock);
 	atomic_fetch_sub(&line[i].serving, 1);
@@ -174,7 +190,7 @@ static void *hart_main(void *arg)
 		u32 src;
 
 		if (__atomic_exchange_n(&v->virq, 0, __ATOMIC_SEQ_CST))
-			level = plic_core_eval(plic, v);
+			level = plic_core_eval(plic_core_pin(plic, v));
 		if (!level) {
 			atomic_store(&asleep[v->id], true);
 			sem_wait(&doorbell[v->id]);
@@ -204,7 +220,7 @@ static void *device_main(void *arg)
 		pthread_mutex_lock(&line[i].lock);
 		line[i].work++;
 		atomic_store(&line[i].left, 1);
-		plic_core_set(plic, number[i], true);
+		plic_core_set(&plic->line[i].line, true);
 		pthread_mutex_unlock(&line[i].lock);
 		/* Mostly wait, so that harts fall asleep in between. */
 		while (rand_r(&seed) % 4 && atomic_load(&line[i].left) &&
@@ -406,6 +422,55 @@ static void nor_while_two_change_the_same_registers(void **state)
 	run(2);
 }
 
+#define WRITERS 3u
+#define WRITER_ROUNDS 2000u
+
+static pthread_barrier_t round_end;
+
+/* `above` is what evaluations look at, the priority what they should. */
+static void above_check(u32 src)
+{
+	for (u32 t = 0; t < PLIC_PRIORITIES; t++) {
+		bool above = plic->above[src / 32][t] >> src % 32 & 1;
+
+		if (above != (plic->source[src].priority > t))
+			fail_with("evaluations go by another priority");
+	}
+}
+
+static void *writer_main(void *arg)
+{
+	unsigned int seed = (u32)(uintptr_t)arg;
+
+	jitter_seed = seed;
+	for (u32 n = 0; n < WRITER_ROUNDS; n++) {
+		plic_core_priority(plic, number[1], (u32)rand_r(&seed) % 8);
+		/* Of the same word of `above`, and nobody else's. */
+		plic_core_priority(plic, number[0], n % 8);
+		pthread_barrier_wait(&round_end);
+		above_check(number[1]);
+		pthread_barrier_wait(&round_end);
+	}
+	return NULL;
+}
+
+static void a_priority_that_several_write_is_one_of_theirs(void **state)
+{
+	pthread_t thread[WRITERS];
+
+	(void)state;
+	pthread_barrier_init(&round_end, NULL, WRITERS);
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		pthread_create(&thread[i], NULL, writer_main, (void *)(i + 1));
+	for (u32 i = 0; i < WRITERS; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&round_end);
+	above_check(number[0]);
+	above_check(number[1]);
+	if (atomic_load(&failure))
+		fail_msg("%s", atomic_load(&failure));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, end)
 
 int main(void)
@@ -414,6 +479,7 @@ int main(void)
 		T(no_interrupt_is_lost_or_served_twice),
 		T(nor_while_registers_change),
 		T(nor_while_two_change_the_same_registers),
+		T(a_priority_that_several_write_is_one_of_theirs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

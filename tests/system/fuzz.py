@@ -106,7 +106,7 @@ AT_ONCE = dict(least=0.8)
 
 
 def tests(full):
-    steps = 2000000 if full else 50000
+    steps = 2000000 if full else 40000
     limit = 14400 if full else 600
     cases = [Case("random_code_hurts_nobody,at_once", random_code, seed=11,
                   steps=steps, timeout=limit, **AT_ONCE),

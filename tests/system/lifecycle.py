@@ -3,6 +3,7 @@ exit status above all, since a lab may be a test in someone else's hands.
 """
 
 import re
+import struct
 
 from harness import Case
 from labs import Shell, guest, lab, linux, said
@@ -129,6 +130,25 @@ def not_zeroed(t):
     t.equal(m.text.count("toucher: ok"), 6, "good ends")
 
 
+def thousand(t):
+    """So many guests run, and each comes to its end."""
+    # li a0, 0; li a1, 0; li a6, 0; li a7, SRST; ecall: anywhere in memory.
+    code = [0x00000513, 0x00000593, 0x00000813, 0x535258b7, 0x3548889b,
+            0x00000073]
+    (t.folder / "end.bin").write_bytes(struct.pack("<6I", *code))
+    guests = [guest(f"g{n}", kernel="end.bin", memory="1M", load=0x80000000)
+              for n in range(1000)]
+    m = t.boot(lab=lab(*guests, boot=["watch off"]), mem="1536M")
+    m.expect(r"g\d+: powered off, status 0", 300)
+    shell = Shell(m)
+    shell.run("guest wait " + " ".join(f"g{n}" for n in range(1000)), 300)
+    ends = [(g["state"], g["boots"], g["last_event"], g["last_code"])
+            for g in shell.json("guest list", 120)]
+    t.equal(ends, [("stopped", 1, "poweroff", 0)] * 1000, "their ends")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def linux_panics(t):
     """A guest's own panic is the guest's: on-crash or -reboot has its say."""
     m = t.boot(lab=lab(linux("debian", 'panic=1 run="echo c > '
@@ -154,6 +174,7 @@ def tests(full):
                   for code in ((0, 9) if full else (9,))]
         cases.append(Case(f"on_reboot_{action}_is_done", on_reboot,
                           timeout=120, action=action))
+    cases += [Case("a_thousand_guests_run_and_end", thousand, timeout=600)]
     cases += [Case("a_guest_is_reset_in_clean_memory_again_and_again",
                    restarts, timeout=900, times=100 if full else 8)]
     cases += [Case(f"no_guest_finds_what_another_left,{populate}", not_zeroed,

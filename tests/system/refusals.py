@@ -84,6 +84,9 @@ MACHINES = [
     ("guests_that_are_too_large_together",
      {"lab": lab(*[guest(n, "hello", memory="100M") for n in "abc"])},
      r"^c: memory: \d+ MiB free on the host, 100 MiB wanted$"),
+    ("a_thousand_guests_that_are_too_large_together",
+     {"lab": lab(*[guest(f"g{n}", "hello") for n in range(1000)])},
+     r"^g\d+: memory: \d+ MiB free on the host, 16 MiB wanted$"),
 ]
 
 
@@ -159,6 +162,13 @@ LABS = [
     ("devices_on_top_of_each_other",
      one("devices { rtc { reg-base = <0x100000>; }; };\n"),
      r"^a: devices: rtc at 0x100000 overlaps finisher$"),
+    ("a_device_on_top_of_ram",
+     one("devices { rtc { reg-base = <0x80001000>; }; };\n"),
+     r"^a: devices: rtc at 0x80001000 overlaps memory$"),
+    ("two_devices_on_one_line", one("devices { rtc { irq = <10>; }; };\n"),
+     r"^a: devices: "),
+    ("more_vcpus_than_a_guest_can_have", one(vcpus=513),
+     a("vcpus") + "513 is outside 1 to 512$"),
 ]
 
 

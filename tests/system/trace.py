@@ -13,7 +13,7 @@ import sys
 import time
 
 from harness import TOP, Case
-from labs import guest, lab
+from labs import guest, heard, lab
 
 sys.path.insert(0, str(TOP / "tools"))
 from tracelib import capture, ctf, form, model, perfetto  # noqa: E402
@@ -236,6 +236,18 @@ def console(t):
         t.equal(str(error).split(",")[1], " the first is trace:5:", "error")
 
 
+def counted(t):
+    """A guest that tests its firmware's calls, its own counters of firmware
+    events among them, is as content when tracing begins and ends meanwhile."""
+    run = Run(t, [guest("sbi", "sbitest", vcpus=2, autostart=False)],
+              ["watch all", "guest start sbi", *["trace on size=64", "sleep 0.2",
+                                    "trace off", "sleep 0.1"] * 3,
+               "trace on size=64", "guest wait sbi"])
+    t.check(re.search(r"[1-9]\d* passed, 0 failed", heard("sbi", run.m.text)),
+            "sbitest was not content")
+    t.check(rows(run.trace, "CALL"), "nothing was traced at its end")
+
+
 def stopped(t):
     """It ends at its event, and what came before is kept."""
     run = Run(t, [pingpong(20)],
@@ -404,6 +416,7 @@ def tests(full):
         Case("nobody_runs_while_an_older_equal_waits_fp", queues, policy="fp",
              knobs=prio, smp=1, seconds=4, shift=5, timeout=240),
         Case("the_console_gives_what_the_memory_holds", console),
+        Case("a_guest_that_counts_is_content_while_traced", counted),
         Case("a_recording_ends_at_its_event", stopped),
         Case("a_long_wait_ends_a_recording", late),
         Case("a_ring_that_keeps_the_first_counts_the_rest", fills),

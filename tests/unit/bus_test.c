@@ -45,17 +45,45 @@ static void any_write(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width,
 	seen.val = val;
 }
 
-static void chip_set(struct emul_dev *dev, u32 line, bool level)
+/* The controller's ends of its lines, by number, and of its vCPUs' pins. */
+static struct end {
+	struct emul_line line;
+	struct emul_pin pin;
+	struct emul_dev *dev;
+} ends[64];
+
+static void chip_set(struct emul_line *line, bool level)
 {
-	seen.dev = dev;
-	seen.line = line;
+	struct end *e = container_of(line, struct end, line);
+
+	seen.dev = e->dev;
+	seen.line = e - ends;
 	seen.level = level;
 }
 
-static bool chip_eval(struct emul_dev *dev, struct vcpu *v)
+static bool chip_eval(struct emul_pin *pin)
 {
-	seen.dev = dev;
-	return v == fake.vcpu[0];
+	struct end *e = container_of(pin, struct end, pin);
+
+	seen.dev = e->dev;
+	return e == &ends[0];
+}
+
+static struct emul_line *chip_line(struct emul_dev *dev, struct emul_dev *of)
+{
+	struct end *e = &ends[of->irq];
+
+	*e = (struct end){ .line = { chip_set }, .dev = dev };
+	return &e->line;
+}
+
+static struct emul_pin *chip_pin(struct emul_dev *dev, struct vcpu *v)
+{
+	struct end *e = &ends[v->id];
+
+	e->pin = (struct emul_pin){ chip_eval };
+	e->dev = dev;
+	return &e->pin;
 }
 
 static void chip_reset(struct emul_dev *dev)
@@ -100,13 +128,13 @@ static void high_reset(struct emul_dev *dev)
 static const struct emul_ops chip_ops = {
 	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x600000,
 	.widths = EMUL_W32, .lines = 64, .read = any_read, .write = any_write,
-	.irq_set = chip_set, .eval = chip_eval, .reset = chip_reset,
+	.line = chip_line, .pin = chip_pin, .reset = chip_reset,
 };
 
 static const struct emul_ops chip2_ops = {
 	.name = "chip2", .base = { 0x0d000000 }, .bytes = 0x1000,
 	.widths = EMUL_W32, .lines = 8, .read = any_read, .write = any_write,
-	.irq_set = chip_set, .eval = chip_eval,
+	.line = chip_line, .pin = chip_pin,
 };
 
 static const struct emul_ops high_ops = {
@@ -371,7 +399,7 @@ static void a_guest_may_have_no_device(void **state)
 	create();
 	assert_int_equal(fake.guest.device_count, 0);
 	faults(0x100000, 4);
-	assert_false(emul_eval(&fake.guest, fake.vcpu[0]));
+	assert_false(emul_eval(fake.vcpu[0]));
 }
 
 static void a_device_moves_where_the_lab_says(void **state)
@@ -475,7 +503,7 @@ static void a_line_s_level_goes_to_the_controller(void **state)
 	assert_true(seen.level);
 	emul_irq_set(emul_find(&fake.guest, "low"), false);
 	assert_false(seen.level);
-	assert_true(emul_eval(&fake.guest, fake.vcpu[0]));
+	assert_true(emul_eval(fake.vcpu[0]));
 }
 
 static void a_device_without_a_line_disturbs_nobody(void **state)
@@ -496,7 +524,7 @@ static void without_a_controller_there_are_no_lines(void **state)
 	create();
 	assert_int_equal(emul_find(&fake.guest, "low")->irq, 0);
 	emul_irq_set(emul_find(&fake.guest, "low"), true);
-	assert_false(emul_eval(&fake.guest, fake.vcpu[0]));
+	assert_false(emul_eval(fake.vcpu[0]));
 	reads_as(0x10000000, "high", 0);
 }
 

@@ -116,3 +116,10 @@ u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 	(void)width;
 	return 0;
 }
+
+struct emul_pin *fake_no_pin(struct emul_dev *dev, struct vcpu *v)
+{
+	(void)dev;
+	(void)v;
+	return &emul_no_pin;
+}

@@ -51,6 +51,8 @@ void fake_stop(void);
 u64 fake_read(u64 at, u32 width);
 /* A device of the test's own that nobody reads. */
 u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
+/* A controller of the test's own that asserts nothing. */
+struct emul_pin *fake_no_pin(struct emul_dev *dev, struct vcpu *v);
 void fake_write(u64 at, u32 width, u64 val);
 
 #endif

@@ -283,6 +283,7 @@ static const struct emul_ops fake_uart = {.name = "uart",
 
 struct guest *fake_guest(const char *name, u32 vcpus)
 {
+	static struct cpu owner[64]; /* vCPU i is on CPU i, or i mod 64 */
 	struct guest *g = calloc(1, sizeof(*g)), **p = &guests;
 
 	g->id = next_id++;
@@ -300,7 +301,8 @@ struct guest *fake_guest(const char *name, u32 vcpus)
 		g->vcpu[i] = v;
 		g->vcpu[i]->guest = g;
 		g->vcpu[i]->id = i;
-		g->vcpu[i]->cpu = i;
+		g->vcpu[i]->cpu = &owner[i % ARRAY_LEN(owner)];
+		g->vcpu[i]->cpu->index = i % ARRAY_LEN(owner);
 	}
 	g->devices = calloc(2, sizeof(*g->devices));
 	g->devices[0] = (struct emul_dev){
@@ -681,7 +683,7 @@ void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 {
 	*out = (struct sched_vcpu_info){
-		.cpu = v->cpu,
+		.cpu = v->cpu->index,
 		.state = v->state,
 		.paused = v->sched.paused,
 		.ticks = {[RUNSTATE_RUNNING] = v->id ? 0 : now / 4,

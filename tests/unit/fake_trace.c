@@ -8,7 +8,7 @@
 
 #include "kernel/tracer.h"
 
-void trace_write(u64 event, u32 vcpu, u64 a, u64 b)
+void trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 {
 	abort();
 }

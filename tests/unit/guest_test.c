@@ -44,6 +44,27 @@ static void guests_are_listed_by_id(void **state)
 	end();
 }
 
+/* Whoever is at a guest that leaves the list finds those that came since. */
+static void a_walk_goes_on_behind_a_guest_that_is_gone(void **state)
+{
+	struct guest *g, *b;
+
+	begin(false);
+	create(config("a"));
+	b = create(config("b"));
+	g = guest_next(guest_next(NULL));
+	assert_ptr_equal(g, b);
+	assert_int_equal(guest_destroy(b), 0);
+	run_all();
+	assert_null(guest_find("b"));
+	create(config("c"));
+	g = guest_next(g);
+	assert_string_equal(g->cfg.name, "c");
+	assert_null(guest_next(g));
+	run_all();
+	end();
+}
+
 static void two_guests_of_one_name_are_refused(void **state)
 {
 	struct guest_config cfg = config("same");
@@ -202,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_new_guest_is_stopped_and_can_be_found),
 		T(guests_are_listed_by_id),
+		T(a_walk_goes_on_behind_a_guest_that_is_gone),
 		T(two_guests_of_one_name_are_refused),
 		T(of_two_guests_made_at_once_under_one_name_one_stays),
 		T(a_destroyed_guest_waits_for_who_looks_at_it),

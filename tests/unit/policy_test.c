@@ -345,7 +345,7 @@ static void hunt_check(u64 since[HUNT_VCPUS], u64 ran[HUNT_VCPUS], u32 seed,
 				 "(state %u, CPU %u, %s) has waited for "
 				 "%llu us, expected at most %llu",
 				 seed, step, sched_policy_name(), i % 3, i / 3,
-				 f->v.state, f->v.cpu,
+				 f->v.state, f->v.cpu->index,
 				 f->v.sched.queued ? "queued" : "not queued",
 				 (unsigned long long)((now - since[i]) /
 						      FAKE_US),

@@ -91,11 +91,11 @@ static void mix_fake_vcpu(const struct fake_vcpu *f)
 	mix(f->v.state);
 	mix(f->v.virq);
 	mix(f->v.requests);
-	mix(f->v.cpu);
+	mix(f->v.cpu->index);
 	mix(f->v.mail.bits);
 	mix(f->v.wakes);
 	mix(f->v.exits[VCPU_EXIT_OTHER]);
-	mix(f->v.dispatches);
+	mix(f->v.turns);
 	mix(f->v.migrations);
 	mix(f->ran);
 	mix(f->irqs);

@@ -36,16 +36,25 @@ void dev_timer_poke(void)
 {
 }
 
-static void chip_set(struct emul_dev *dev, u32 line, bool level)
+static void chip_set(struct emul_line *line, bool level)
 {
-	(void)dev;
-	assert_int_equal(line, 11);
+	(void)line;
 	irq = level;
+}
+
+static struct emul_line *chip_line(struct emul_dev *dev, struct emul_dev *of)
+{
+	static struct emul_line line = { chip_set };
+
+	(void)dev;
+	assert_int_equal(of->irq, 11);
+	return &line;
 }
 
 static const struct emul_ops chip_ops = {
 	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x1000,
-	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .irq_set = chip_set,
+	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .line = chip_line,
+	.pin = fake_no_pin,
 };
 
 EMUL_DEVICE(chip_ops);

@@ -149,7 +149,7 @@ static enum run_end act_list(struct fake_vcpu *f, u64 now)
 	(void)now;
 	sched_guest_info(f->v.guest, &info);
 	seen_guest = info.guest_ticks;
-	seen_cpu = stats_of(f->v.cpu).guest_ticks;
+	seen_cpu = stats_of(f->v.cpu->index).guest_ticks;
 	f->left = TIME_NEVER;
 	return RUN_LOOK;
 }
@@ -392,7 +392,7 @@ static void an_idle_cpu_gets_what_waits_with_one_ask(void **state)
 	/* When it goes, CPU 1 asks and gets one. */
 	sched_vcpu_request(&f->v, VCPU_REQ_KILL);
 	fake_run_for(FAKE_MS);
-	assert_int_not_equal(g->g.vcpu[0]->cpu, g->g.vcpu[1]->cpu);
+	assert_ptr_not_equal(g->g.vcpu[0]->cpu, g->g.vcpu[1]->cpu);
 	assert_in_range(stats_of(1).asks, 1, 2);
 	assert_true(fake_vcpu_of(g, 0)->loaded && fake_vcpu_of(g, 1)->loaded);
 	fake_guest_free(g);
@@ -417,7 +417,7 @@ static void a_refusal_makes_the_asker_ask_the_next(void **state)
 	/* CPU 2 loses its own; CPU 0 has more to spare but nothing for it. */
 	sched_vcpu_request(g[1]->g.vcpu[0], VCPU_REQ_KILL);
 	fake_run_for(FAKE_MS);
-	assert_int_not_equal(g[2]->g.vcpu[0]->cpu, g[2]->g.vcpu[1]->cpu);
+	assert_ptr_not_equal(g[2]->g.vcpu[0]->cpu, g[2]->g.vcpu[1]->cpu);
 	assert_in_range(stats_of(2).asks - asks, 0, 2);
 	for (u32 i = 0; i < 3; i++)
 		fake_guest_free(g[i]);
@@ -446,7 +446,7 @@ static void requests_follow_a_vcpu_that_moves(void **state)
 		sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
 		virq_raise(&f->v, VIRQ_SOFT);
 		fake_run_for(2 * FAKE_MS);
-		assert_int_equal(f->v.cpu, i % 4);
+		assert_int_equal(f->v.cpu->index, i % 4);
 		assert_int_equal(f->v.state, VCPU_RUNNING);
 		assert_int_equal(f->v.virq, 0);
 	}

@@ -144,7 +144,7 @@ static enum run_end act_anything(struct fake_vcpu *f, u64 now)
 {
 	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 8;
 
-	assert_account(f->v.cpu);
+	assert_account(f->v.cpu->index);
 	accounts++;
 	f->left = 1 + rnd(&seed) % FAKE_MS;
 	f->deadline = now + 1 + rnd(&seed) % (2 * FAKE_MS);

@@ -23,17 +23,26 @@
 static bool irq;
 static u32 irq_changes;
 
-static void chip_set(struct emul_dev *dev, u32 line, bool level)
+static void chip_set(struct emul_line *line, bool level)
 {
-	(void)dev;
-	assert_int_equal(line, 10);
+	(void)line;
 	irq_changes++;
 	irq = level;
 }
 
+static struct emul_line *chip_line(struct emul_dev *dev, struct emul_dev *of)
+{
+	static struct emul_line line = { chip_set };
+
+	(void)dev;
+	assert_int_equal(of->irq, 10);
+	return &line;
+}
+
 static const struct emul_ops chip_ops = {
 	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x1000,
-	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .irq_set = chip_set,
+	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .line = chip_line,
+	.pin = fake_no_pin,
 };
 
 EMUL_DEVICE(chip_ops);

@@ -9,11 +9,14 @@
  * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
  * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
  * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
+ * arch/riscv/vfence.c arch/riscv/quick_set.c
  * tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/quick.h"
+#include "emul/emul.h"
+#include "kernel/cmdline.h"
 
 #define ALL UINT64_MAX
 #define CYCLES 1
@@ -336,6 +339,88 @@ static void firmware_events_are_counted_while_somebody_counts(void **state)
 	assert_int_equal(fw_read(3), 102);
 }
 
+/* What quick_set asks for. */
+bool mmio_htinst_off;
+struct emul_dev emul_nowhere;
+static struct emul_dev device;
+
+struct emul_dev *emul_slot(const struct guest *g, u32 slot)
+{
+	(void)g;
+	(void)slot;
+	return &device;
+}
+
+bool cmdline_is(const char *key, const char *value)
+{
+	(void)key;
+	(void)value;
+	return false;
+}
+
+/* Tracing (t) and counting (c) begin and end in that order; upper case: begins.
+ * After each step the short ways are what the two leave of them, and all calls
+ * that came while it counted were counted. */
+static void trace_and_count(const char *order)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+	bool traced = false, counts = false;
+	u64 calls = 0;
+
+	quick_reset(v);
+	config(8, CLEAR, FW(VPMU_SET_TIMER));
+	for (; *order; order++) {
+		switch (*order) {
+		case 'T':
+		case 't':
+			traced = *order == 'T';
+			arch_vcpu_trace(&v->v, traced);
+			break;
+		case 'C':
+			assert_int_equal(start(8, 0, 0), 0);
+			counts = true;
+			break;
+		default:
+			assert_int_equal(stop(8, 0), 0);
+			counts = false;
+		}
+		assert_int_equal(v->quick, !traced && !counts);
+		assert_ptr_equal(v->slot[0], traced ? &emul_nowhere : &device);
+		CALL(VSBI_EID_TIME, 0, 5);
+		calls += counts;
+		assert_int_equal(fw_read(3), calls);
+	}
+	assert_int_equal(v->quick, 1);
+}
+
+static void tracing_and_counting_come_and_go_in_any_order(void **state)
+{
+	static const char *const order[] = {
+		"TtCc", "TCtc", "TCct", "CTtc", "CTct", "CcTt", "TCcCct", "CTtTtc",
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(order); i++)
+		trace_and_count(order[i]);
+}
+
+/* A reset ends both: whoever traces says so again. */
+static void a_reset_ends_tracing_and_counting(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	config(8, 0, FW(VPMU_SET_TIMER));
+	start(8, 0, 0);
+	arch_vcpu_trace(&v->v, true);
+	vsbi_pmu_reset(v);
+	quick_reset(v);
+	assert_int_equal(v->quick, 1);
+	arch_vcpu_trace(&v->v, true);
+	assert_int_equal(v->quick, 0);
+	assert_ptr_equal(v->slot[0], &emul_nowhere);
+}
+
 static void two_counters_of_one_event_are_their_own(void **state)
 {
 	(void)state;
@@ -590,6 +675,8 @@ int main(void)
 		T(a_counter_started_counts_from_then_on_only),
 		T(only_reads_of_what_is_kept_are_answered),
 		T(firmware_events_are_counted_while_somebody_counts),
+		T(tracing_and_counting_come_and_go_in_any_order),
+		T(a_reset_ends_tracing_and_counting),
 		T(two_counters_of_one_event_are_their_own),
 		T(reads_of_what_is_no_firmware_counter_are_refused),
 		T(ipis_are_counted_at_both_ends),

@@ -97,7 +97,7 @@ def ring_read(memory, at, trace, cpu):
     if flight and head >= size:
         c.first += 1
     data = memory(records_hpa, min(head, size) * form.RECORD.size)
-    rows = list(form.RECORD.iter_unpack(data))
+    rows = list(form.rows(data))
     if head > size:
         turn = head & mask
         rows = rows[turn:] + rows[:turn]

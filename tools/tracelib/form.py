@@ -26,7 +26,7 @@ NAME = struct.Struct("<IIIIQQ32s")
 CPU = struct.Struct("<IIQQQ")
 RECORD = struct.Struct("<QHHIQQ")
 assert (FILE.size, NAME.size, CPU.size, RECORD.size) == (64, 64, 32, 32)
-CPUS_MAX = 1 << 16  # a record has 16 bits for its CPU
+CPUS_MAX = 4096  # the simulator has no more, the hypervisor fewer
 
 # What a guest's name has none of, but a damaged file may: it would change the
 # terminal, or end a string in what is written.
@@ -71,6 +71,7 @@ EVENTS = events()
 NUMBER = {e.name: n for n, e in EVENTS.items()}
 WAKE, DISPATCH = NUMBER["WAKE"], NUMBER["DISPATCH"]
 HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
+WRITE = NUMBER["DEVICE_WRITE"]
 
 
 class Cpu:
@@ -183,6 +184,15 @@ def records_add(c, first, rows, where):
     c.records.extend(rows)
 
 
+def rows(data):
+    """Records as they were written, but for a write to a device: what is in
+    the register above the access's width is no part of it."""
+    for r in RECORD.iter_unpack(data):
+        if r[1] == WRITE:
+            r = (*r[:5], r[5] & ((1 << 8 * (r[4] >> 56)) - 1))
+        yield r
+
+
 def parse(data, where="trace"):
     """A trace from the bytes of a file."""
     if len(data) < FILE.size or data[:8] != MAGIC:
@@ -212,7 +222,7 @@ def parse(data, where="trace"):
                         f"{cpu}, but {len(data) - at} bytes are left")
         c = trace.cpus[cpu]
         c.flags, c.lost = flags, lost
-        records_add(c, first, list(RECORD.iter_unpack(data[at:end])), where)
+        records_add(c, first, list(rows(data[at:end])), where)
         at = end
     return trace
 

@@ -42,7 +42,7 @@ def number(field, value):
 
 
 def fixed(field, value):
-    return varint(field << 3 | 1) + struct.pack("<Q", value)
+    return varint(field << 3 | 1) + struct.pack("<Q", value & (1 << 64) - 1)
 
 
 def message(field, body):

@@ -202,7 +202,7 @@ static enum run_end turn(struct vcpu *v)
 	struct fake_vcpu *vc = fv(v);
 	enum run_end end = RUN_LOOK;
 
-	CHECK(vc->loaded == &f->c && v->cpu == f->c.index);
+	CHECK(vc->loaded == &f->c && v->cpu == &f->c);
 	CHECK(v->state == VCPU_RUNNING && !v->sched.paused);
 	fake_engine->spend(f, FAKE_ENTER);
 	if (!cpu_enter_guest(&f->c, v))
@@ -251,7 +251,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this()->index);
+	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this());
 	fake_engine->spend(self(), FAKE_LOAD);
 	fv(v)->loaded = cpu_this();
 	self()->loaded++;
