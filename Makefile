@@ -117,7 +117,7 @@ FRAMELESS := arch/riscv/quick arch/riscv/doorbell emul/bus emul/plic \
 	emul/plic_core emul/uart kernel/sched/wake \
 	arch/riscv/clock arch/riscv/exit arch/riscv/fpu arch/riscv/hlv \
 	arch/riscv/host_irq arch/riscv/vmid kernel/heap \
-	$(addprefix kernel/sched/,credit fp pinned place rr vqueue vtime)
+	$(addprefix kernel/sched/,credit fp pinned place rr vqueue vtime yield)
 FRAMELESS_CFLAGS := -fomit-frame-pointer -ffixed-s0
 QUICK_CFLAGS := -fno-crossjumping \
 	$(foreach n,1 2 3 4 5 6 7 8 9 10 11,-ffixed-s$(n))

@@ -15,66 +15,78 @@
  */
 #include "kernel/heap.h"
 
+/* `b`, whose key is not less, becomes the first child of `a`. */
+static inline void link(struct heap_node *a, struct heap_node *b)
+{
+	struct heap_node *first = a->child;
+
+	b->prev = a;
+	b->next = first;
+	if (first)
+		first->prev = b;
+	a->child = b;
+}
+
 /* The lesser of two roots gets the other as its first child; of equal keys the
  * first argument wins. */
-static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
+static inline struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 {
-	if (!a)
-		return b;
-	if (!b)
-		return a;
 	if ((s64)(b->key - a->key) < 0) {
-		struct heap_node *n = a;
-
-		a = b;
-		b = n;
+		link(b, a);
+		return b;
 	}
-	b->prev = a;
-	b->next = a->child;
-	if (b->next)
-		b->next->prev = b;
-	a->child = b;
+	link(a, b);
 	return a;
 }
 
-/* One heap of a list of siblings: pairs from the left, then one after another
- * from the right, which is what makes it O(log n). */
-static struct heap_node *meld_siblings(struct heap_node *first)
+/* One heap of a list of siblings, which isn't empty: pairs from the left, then
+ * one after another from the right, which is what makes it O(log n). */
+static inline struct heap_node *meld_siblings(struct heap_node *first)
 {
-	struct heap_node *pairs = NULL, *heap = NULL;
+	struct heap_node *pairs = NULL, *heap, *next;
 
-	while (first) {
-		struct heap_node *a = first, *b = a->next;
+	for (;;) {
+		struct heap_node *b = first->next, *a = first;
 
-		first = b ? b->next : NULL;
-		a->next = NULL;
-		if (b)
-			b->next = NULL;
+		if (!b)
+			break;
+		first = b->next;
 		a = meld(a, b);
 		a->next = pairs;
 		pairs = a;
+		if (!first) {
+			first = pairs;
+			pairs = first->next;
+			break;
+		}
 	}
-	while (pairs) {
-		struct heap_node *a = pairs;
-
-		pairs = a->next;
-		a->next = NULL;
-		heap = meld(a, heap);
+	for (heap = first; pairs; pairs = next) {
+		next = pairs->next;
+		heap = meld(pairs, heap);
 	}
-	if (heap)
-		heap->prev = NULL;
+	heap->next = heap->prev = NULL;
 	return heap;
 }
 
 void heap_push(struct heap *h, struct heap_node *n)
 {
 	n->child = n->next = n->prev = NULL;
-	h->root = meld(h->root, n);
+	h->root = h->root ? meld(h->root, n) : n;
+}
+
+void heap_exchange_more(struct heap *h, struct heap_node *n)
+{
+	struct heap_node *root = h->root;
+
+	n->child = NULL;
+	n->next = root->child;
+	h->root = meld_siblings(n);
+	root->child = NULL;
 }
 
 void heap_remove(struct heap *h, struct heap_node *n)
 {
-	struct heap_node *rest = meld_siblings(n->child);
+	struct heap_node *rest = n->child ? meld_siblings(n->child) : NULL;
 
 	if (n == h->root) {
 		h->root = rest;
@@ -85,7 +97,8 @@ void heap_remove(struct heap *h, struct heap_node *n)
 			n->prev->next = n->next;
 		if (n->next)
 			n->next->prev = n->prev;
-		h->root = meld(h->root, rest);
+		if (rest)
+			h->root = meld(h->root, rest);
 	}
 	n->child = n->next = n->prev = NULL;
 }

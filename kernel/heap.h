@@ -26,6 +26,20 @@ void heap_push(struct heap *h, struct heap_node *n);
 /* `n` must be in this heap. O(log n) amortised. */
 void heap_remove(struct heap *h, struct heap_node *n);
 
+/* heap_push of `n`, and heap_remove of the root of before, which is not empty
+ * and whose key is not above n's. */
+void heap_exchange_more(struct heap *h, struct heap_node *n);
+
+static inline void heap_exchange(struct heap *h, struct heap_node *n)
+{
+	if (likely(h->root->child)) {
+		heap_exchange_more(h, n);
+		return;
+	}
+	n->child = n->next = n->prev = NULL;
+	h->root = n;
+}
+
 /* For a walk over all nodes, in no order: the one after `n`, or NULL; begins
  * with the root. The heap must not change meanwhile. */
 struct heap_node *heap_walk(const struct heap *h, struct heap_node *n);

@@ -147,13 +147,13 @@ static void policy_init(void)
 		 asked ? (int)MIN(len, sizeof(name)) : 31,
 		 asked ? asked : lab->scheduler ? lab->scheduler :
 						  ROUSE_DEFAULT_POLICY);
+	sched_short_way = !cmdline_is("quick", "off");
 	err = sched_init(name);
 	if (err == -ENOENT)
 		refuse("sched=%s: no such scheduler; expected %s", name,
 		       policy_names());
 	if (err)
 		refuse("not enough memory for the scheduler");
-	sched_short_way = !cmdline_is("quick", "off");
 	log_info("scheduler: %s on %u CPUs", name, cpu_count());
 }
 

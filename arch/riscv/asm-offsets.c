@@ -19,9 +19,13 @@ void asm_offsets(void)
 	OFFSET(VCPU_QUICK, riscv_vcpu, quick);
 	OFFSET(VCPU_ID, riscv_vcpu, v.id);
 	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits[VCPU_EXIT_CALL]);
+	OFFSET(VCPU_EXITS_PAUSE, riscv_vcpu, v.exits[VCPU_EXIT_PAUSE]);
 	OFFSET(CPU_STACK_TOP, riscv_cpu, stack_top);
 	OFFSET(CPU_PANIC_SP, riscv_cpu, panic_sp);
 	OFFSET(CPU_RUN_SP, riscv_cpu, run_sp);
+	OFFSET(CPU_RUN_S0, riscv_cpu, run_s0);
+	OFFSET(CPU_RUN_RA, riscv_cpu, run_ra);
+	OFFSET(CPU_LAST_PC, riscv_cpu, last_pc);
 	OFFSET(CPU_RUNNING, riscv_cpu, running);
 	OFFSET(CPU_BOOT_SATP, riscv_cpu, boot_satp);
 	OFFSET(CPU_SELF, riscv_cpu, self);
@@ -35,6 +39,7 @@ void asm_offsets(void)
 	OFFSET(VEC_V, vector_state, v);
 	DEFINE(CPU_BYTES, sizeof(struct riscv_cpu));
 	DEFINE(EXIT_FULL, NEXT_FULL);
+	DEFINE(EXIT_YIELD, NEXT_YIELD);
 	DEFINE(HAVE_STORED, REGS_STORED);
 	DEFINE(HAVE_ALL, REGS_ALL);
 }

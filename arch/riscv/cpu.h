@@ -31,11 +31,12 @@ struct riscv_cpu {
 	u32 ring_value;     /* NULL: only the firmware can */
 	u32 irq_context;   /* its index in the interrupt controller's list */
 	u32 hart_state;    /* atomic: HART_*, harts.c */
+	u32 vs_more;       /* world.c: more registers to move than all have */
 	u64 boot_satp;     /* what head.S needs to come up with the MMU off */
 	struct riscv_cpu *self;
 
 	/* This CPU only. */
-	u64 run_sp;        /* where guest_enter's caller is resumed */
+	u64 run_sp, run_s0, run_ra; /* as guest_enter's caller has them */
 	struct riscv_vcpu *running; /* between guest_enter and its return */
 	struct oneshot timer; /* the host's */
 	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */

@@ -127,6 +127,11 @@
 #define CAUSE_VIRTUAL_INST 22
 #define CAUSE_STORE_GUEST_PAGE 23
 
+/* Whole instructions that trap as virtual instructions */
+#define INST_WFI 0x10500073
+#define INST_WRS_NTO 0x00d00073
+#define INST_WRS_STO 0x01d00073
+
 #define SATP_MODE_SV39 8UL
 #define SATP_MODE_SHIFT 60
 

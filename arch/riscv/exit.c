@@ -21,11 +21,6 @@
 #include "kernel/percpu/trace.h"
 #include "kernel/virq.h"
 
-/* Whole instructions that trap as virtual instructions. */
-#define INST_WFI 0x10500073
-#define INST_WRS_NTO 0x00d00073
-#define INST_WRS_STO 0x01d00073
-
 /* htinst of an access by the page walk itself (Privileged ISA 15.6.3) */
 #define HTINST_PSEUDO_READ32 0x00002000
 #define HTINST_PSEUDO_READ 0x00003000

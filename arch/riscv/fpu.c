@@ -75,6 +75,7 @@ u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 		csr_set(CSR_SSTATUS, SSTATUS_FS);
 		fp_regs_save(&v->fp);
 		v->fp_used = true;
+		v->odd |= VCPU_ODD_FPU;
 		c->fp_owner = v;
 		v->fp_on = &c->c;
 		sstatus ^= SSTATUS_FS ^ SSTATUS_FS_CLEAN;
@@ -83,6 +84,7 @@ u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 		csr_set(CSR_SSTATUS, SSTATUS_VS);
 		vector_regs_save(v->vector);
 		v->vector_used = true;
+		v->odd |= VCPU_ODD_FPU;
 		c->vector_owner = v;
 		v->vector_on = &c->c;
 		sstatus ^= SSTATUS_VS ^ SSTATUS_VS_CLEAN;

@@ -28,6 +28,12 @@ static inline void hw_vsatp_zero(void)
 	csr_write(CSR_VSATP, 0);
 }
 
+/* Returns what it was. */
+static inline u64 hw_vsatp_swap(u64 val)
+{
+	return csr_swap(CSR_VSATP, val);
+}
+
 /* Section 15.3.2. All guest physical addresses of all VMIDs. */
 static inline void hw_hfence_gvma_all(void)
 {
@@ -57,6 +63,7 @@ static inline void hw_hfence_vvma_all(void)
 void hw_hgatp_write(u64 val);
 u64 hw_hgatp_read(void);
 void hw_vsatp_zero(void);
+u64 hw_vsatp_swap(u64 val);
 void hw_hfence_gvma_all(void);
 void hw_hfence_gvma_vmid(u64 vmid);
 void hw_hfence_gvma(u64 gpa, u64 vmid);

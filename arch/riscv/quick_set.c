@@ -42,5 +42,6 @@ void arch_vcpu_trace(struct vcpu *vc, bool on)
 	if (v->traced == on)
 		return;
 	v->traced = on;
+	v->odd = (v->odd & ~VCPU_ODD_TRACED) | (on ? VCPU_ODD_TRACED : 0);
 	quick_set(v, !on);
 }

@@ -7,8 +7,8 @@
  * ends, or until a handler asks for them with NEXT_FULL (a load or store by the
  * guest whose register is one of them, on the full way).
  *
- * The hottest exits have short ways: three SBI calls are answered here, loads
- * and stores to devices and an IPI to another hart by quick.c. Each falls back
+ * The hottest exits have short ways: three SBI calls and wrs.nto are answered
+ * here, loads and stores to devices and an IPI to another hart by quick.c. Each falls back
  * to exit_handle, which knows all exits and gives the same answers.
  * sepc, sstatus and hstatus stay in their CSRs all the while: nothing in the
  * hypervisor traps without putting them back.
@@ -55,10 +55,21 @@
 	\op	t6, X(31)(a0)
 .endm
 
-/* Whoever calls guest_enter keeps nothing in the others. */
-.macro host_saved op
-	\op	ra, 0(sp)
-	\op	s0, 8(sp)
+/* Where the guest is, and in which mode. */
+.macro where
+	csrr	a1, CSR_SEPC
+	csrr	a2, CSR_SSTATUS
+	csrr	a3, CSR_HSTATUS
+.endm
+
+/* Stores that, and gets ready to return to who called guest_enter. */
+.macro turn_end
+	sd	a1, VCPU_PC(a0)
+	sd	a2, VCPU_SSTATUS(a0)
+	sd	a3, VCPU_HSTATUS(a0)
+	sd	a1, CPU_LAST_PC(tp)
+	ld	ra, CPU_RUN_RA(tp)
+	ld	s0, CPU_RUN_S0(tp)
 .endm
 
 /* From the guest's registers, a0, t0, t1 stored, to what C expects. */
@@ -70,20 +81,27 @@
 	ld	sp, CPU_RUN_SP(tp)
 .endm
 
+/* A fault of the load at \from goes on at \to (fault.c). */
+.macro fixup from, to
+	.pushsection rouse_fixup, "a"
+	.balign	8
+	.quad	\from, \to
+	.popsection
+.endm
+
 	.text
 
 /*
  * enum exit_next guest_enter(struct riscv_vcpu *v)
  * Runs the guest from v's registers until a handler ends the turn; returns
- * what that handler said. sepc, sstatus, hstatus hold v's. Clobbers all but sp,
- * tp and s0: its caller knows (world.c: enter). Interrupts are off.
+ * what that handler said. sepc, sstatus, hstatus hold v's; at the end v->pc and
+ * so on do. Returns with the sp and s0 that are in the CPU's area, and clobbers
+ * all else but tp: its caller knows (world.c: enter). Interrupts are off.
  */
 	.globl guest_enter
 	.balign 4
 guest_enter:
-	addi	sp, sp, -16
-	host_saved sd
-	sd	sp, CPU_RUN_SP(tp)
+	sd	ra, CPU_RUN_RA(tp)
 	callee_saved ld, a0
 	sd	a0, CPU_RUNNING(tp)
 resume:
@@ -109,6 +127,8 @@ trap_entry:
 	beqz	t0, mmio_load
 	addi	t0, t0, CAUSE_LOAD_GUEST_PAGE - CAUSE_STORE_GUEST_PAGE
 	beqz	t0, mmio_store
+	addi	t0, t0, CAUSE_STORE_GUEST_PAGE - CAUSE_VIRTUAL_INST
+	beqz	t0, virtual_inst
 full_exit:
 	exit_to_c
 full:
@@ -135,10 +155,54 @@ full:
 	callee_saved ld, a0
 	j	resume
 
-3:	mv	a0, t0
-	host_saved ld
-	addi	sp, sp, 16
+3:	where
+	turn_end
+	mv	a0, t0
 	ret
+
+/*
+ * wrs.nto: the turn is over, and there is nothing else to it. stval may be 0,
+ * and then the instruction is fetched as the guest did. If that faults, all
+ * that the fault has overwritten is put back, and exit.c looks.
+ */
+virtual_inst:
+	exit_to_c
+	csrr	t0, CSR_STVAL
+	li	t1, INST_WRS_NTO
+	bnez	t0, told
+	where
+1:	hlvx.hu	t0, (a1)
+	addi	a4, a1, 2
+	fixup	1b, fetch_failed
+1:	hlvx.hu	t2, (a4)
+	fixup	1b, fetch_failed
+	slli	t2, t2, 16
+	or	t0, t0, t2
+	bne	t0, t1, full
+pause:
+	ld	t1, VCPU_QUICK(a0)
+	beqz	t1, full
+	ld	t0, VCPU_EXITS_PAUSE(a0)
+	addi	a1, a1, 4
+	addi	t0, t0, 1
+	sd	t0, VCPU_EXITS_PAUSE(a0)
+	callee_saved sd, a0
+	turn_end
+	li	a0, EXIT_YIELD
+	ret
+
+told:	bne	t0, t1, full
+	where
+	j	pause
+
+fetch_failed:
+	csrw	CSR_SEPC, a1
+	csrw	CSR_SSTATUS, a2
+	csrw	CSR_HSTATUS, a3
+	csrw	CSR_STVAL, zero
+	li	t0, CAUSE_VIRTUAL_INST
+	csrw	CSR_SCAUSE, t0
+	j	full
 
 /* What quick.c answers. It returns the vCPU if that is done; else nothing has
  * happened yet. */

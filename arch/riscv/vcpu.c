@@ -79,7 +79,10 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	if (v->vector)
 		memset(v->vector, 0, vector_bytes());
 	v->fp_used = v->vector_used = false;
+	v->g = vc->guest->arch;
 	v->fp_on = v->vector_on = v->csr_on = NULL;
+	v->odd = (riscv_has_sstc ? 0 : VCPU_ODD_TIMER) | VCPU_ODD_CALL |
+		 (vc->guest->cfg.wfi == WFI_NATIVE ? VCPU_ODD_NATIVE : 0);
 	v->x[10] = vc->id;
 	v->x[11] = arg;
 	v->pc = entry;

@@ -42,6 +42,19 @@ struct vector_state {
 #define REGS_STORED 0xf003fcf6
 #define REGS_ALL 0xfffffffe
 
+struct arch_guest;
+
+/* What is unlike most vCPUs (riscv_vcpu.odd); set where it begins to be so. */
+#define VCPU_ODD_FPU (1u << 0)      /* has used FP or vector registers */
+#define VCPU_ODD_COUNTERS (1u << 1) /* hcounteren is its own */
+#define VCPU_ODD_ENV (1u << 2)      /* henvcfg has been changed */
+#define VCPU_ODD_TIMER (1u << 3)    /* has no comparator (no Sstc) */
+#define VCPU_ODD_CALL (1u << 4)     /* vsbi_run_begin has to complete a call */
+#define VCPU_ODD_TRACED (1u << 5)   /* `traced` */
+#define VCPU_ODD_NATIVE (1u << 6)   /* its WFI may be left to the hart */
+/* Of these, what the beginning of a turn must look at. */
+#define VCPU_ODD_TURN (VCPU_ODD_TIMER | VCPU_ODD_CALL | VCPU_ODD_TRACED | \
+		       VCPU_ODD_NATIVE)
 /*
  * Bits of our own in v->henvcfg and v->hcounteren, which are compared at a load
  * and at a save; the registers have none there, and don't get these.
@@ -79,6 +92,8 @@ struct riscv_vcpu {
 	struct cpu *fp_on, *vector_on; /* whose registers hold this state */
 	struct cpu *csr_on;          /* whose VS CSRs hold it, or did last */
 	bool loaded;                 /* between load and save */
+	u32 odd;                     /* VCPU_ODD_*; 0 of most */
+	struct arch_guest *g;        /* v.guest->arch */
 
 	/* HSM (SBI 3.0, chapter 9): any CPU, atomic; see vsbi_hsm.c. */
 	u32 hsm_state;

@@ -382,7 +382,10 @@ bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 	f->step = step_post;
 	/* Before any target can take our bit: [E] orders it. */
 	ck_pr_store_32(&f->waiting, 1);
-	return go_on(v);
+	if (go_on(v))
+		return true;
+	v->odd |= VCPU_ODD_CALL;
+	return false;
 }
 
 bool vfence_run_begin(struct riscv_vcpu *v)

@@ -101,19 +101,12 @@ static inline bool vfence_due(const struct vfence *f, const u64 *fence_gen)
 
 /*
  * The beginning of vfence_run_begin in pieces, for who has a full fence anyway:
- * enter, full fence, then idle. True: nothing is due, go on; false: call
- * vfence_run_begin.
+ * enter, full fence, then due: call vfence_run_begin. Only for a vCPU that has
+ * begun a run on this CPU before and doesn't wait (VCPU_ODD_CALL).
  */
 static inline void vfence_enter(struct vfence *f)
 {
 	ck_pr_store_32(&f->live, 1);
-}
-
-static inline bool vfence_idle(const struct vfence *f, const u64 *fence_gen,
-			       const struct cpu *host)
-{
-	return f->cpu == host && !vfence_due(f, fence_gen) &&
-	       !ck_pr_load_32(&f->waiting);
 }
 
 /*

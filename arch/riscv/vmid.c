@@ -46,8 +46,7 @@
 #include "kernel/percpu/doorbell.h"
 
 #define VMID_BITS_MAX 14
-#define GENERATION_SHIFT 16
-#define ID_MASK ((1u << GENERATION_SHIFT) - 1)
+#define ID_MASK ((1u << VMID_GENERATION_SHIFT) - 1)
 #define VCPU_NOWHERE UINT32_MAX
 
 static u32 measured_bits = VMID_BITS_MAX, limit_bits = VMID_BITS_MAX;
@@ -127,12 +126,12 @@ static __attribute__((noinline)) u64 vmid_new(struct arch_guest *g)
 
 	ck_spinlock_fas_lock(&lock);
 	vmid = g->vmid;
-	if (vmid >> GENERATION_SHIFT != generation) {
+	if (vmid >> VMID_GENERATION_SHIFT != generation) {
 		if (next_id >> vmid_bits()) {
 			ck_pr_store_64(&generation, generation + 1);
 			next_id = 1;
 		}
-		vmid = generation << GENERATION_SHIFT | next_id++;
+		vmid = generation << VMID_GENERATION_SHIFT | next_id++;
 		ck_pr_store_64(&g->vmid, vmid);
 	}
 	ck_spinlock_fas_unlock(&lock);
@@ -145,11 +144,11 @@ static inline u64 vmid_get(struct arch_guest *g)
 	u64 vmid;
 
 	if (vmid_bits() == 0)
-		return g->serial << GENERATION_SHIFT;
+		return g->serial << VMID_GENERATION_SHIFT;
 	/* An old generation read here does no harm: the VMID is then one of
 	 * that generation, whose ids are still one guest's each. */
 	vmid = ck_pr_load_64(&g->vmid);
-	if (likely(vmid >> GENERATION_SHIFT == ck_pr_load_64(&generation)))
+	if (likely(vmid >> VMID_GENERATION_SHIFT == ck_pr_load_64(&generation)))
 		return vmid;
 	return vmid_new(g);
 }
@@ -158,12 +157,12 @@ void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu)
 {
 	u64 vmid = vmid_get(g);
 	struct vmid_last *last = &g->vmid_last[c->index];
-	/* The same guest under the same VMID: its tables are those, too, since
-	 * whoever gets others gets another VMID (vmid_renew). */
-	u64 hgatp = c->guest == g && last->vmid == vmid ?
-			    c->hgatp :
+	/* Under the same VMID its tables are those, too, since whoever gets
+	 * others gets another VMID (vmid_renew). */
+	u64 hgatp = last->vmid == vmid ?
+			    last->hgatp :
 			    gstage_hgatp(g, (u32)vmid & ID_MASK);
-	bool roll = c->generation != vmid >> GENERATION_SHIFT;
+	bool roll = c->generation != vmid >> VMID_GENERATION_SHIFT;
 	bool stale = roll || last->vmid != vmid || last->vcpu != vcpu ||
 		     g->vmid_vcpu_cpu[vcpu] != c->index;
 
@@ -180,11 +179,12 @@ void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu)
 	}
 	if (roll) {
 		hw_hfence_gvma_all();
-		c->generation = vmid >> GENERATION_SHIFT;
+		c->generation = vmid >> VMID_GENERATION_SHIFT;
 	}
 	if (stale) {
 		hw_hfence_vvma_all();
 		last->vmid = vmid;
+		last->hgatp = hgatp;
 		last->vcpu = vcpu;
 		if (g->vmid_vcpu_cpu[vcpu] != c->index)
 			g->vmid_vcpu_cpu[vcpu] = c->index;

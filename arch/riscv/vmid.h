@@ -15,10 +15,13 @@
 #ifndef ROUSE_ARCH_RISCV_VMID_H
 #define ROUSE_ARCH_RISCV_VMID_H
 
+#include "arch/riscv/gstage_hw.h"
+#include "arch/riscv/vcpu.h"
 #include "kernel/base.h"
 
+#define VMID_GENERATION_SHIFT 16
+
 struct cpu;
-struct arch_guest;
 
 /* A CPU's part, in struct riscv_cpu. */
 struct vmid_cpu {
@@ -39,6 +42,7 @@ struct vmid_cpu {
 /* What a CPU last did for a guest; one for each CPU, that CPU's own. */
 struct vmid_last {
 	u64 vmid; /* generation and id */
+	u64 hgatp; /* with that */
 	u32 vcpu; /* whose VS-stage entries are there */
 } __cacheline;
 
@@ -71,6 +75,46 @@ void vmid_guest_fini(struct arch_guest *g);
  * (section 15.2.10). Interrupts off.
  */
 void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu);
+
+/*
+ * The same and the write of vsatp, from a vCPU that is loaded to another of its
+ * guest that ran on this CPU last as well. Returns what vsatp was.
+ *
+ * The VMID stays, even if another generation has begun meanwhile (vmid.c). The
+ * fence comes last: what was cached before it, by either vsatp, goes, and what is
+ * cached after it is by the new one.
+ */
+static inline u64 vmid_next(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu,
+			    u64 vsatp)
+{
+	u64 old;
+
+	g->vmid_last[c->index].vcpu = vcpu;
+	old = hw_vsatp_swap(vsatp);
+	hw_hfence_vvma_all();
+	return old;
+}
+
+/*
+ * vmid_enter for a vCPU that ran on this CPU last as well, where vsatp is 0 and
+ * nothing is to be fenced. False: it isn't so, and nothing was done.
+ */
+static inline bool vmid_return(struct vmid_cpu *c, struct arch_guest *g,
+			       u32 vcpu)
+{
+	const struct vmid_last *last = &g->vmid_last[c->index];
+
+	if (unlikely(last->vcpu != vcpu ||
+		     last->vmid != ck_pr_load_64(&g->vmid) ||
+		     last->vmid >> VMID_GENERATION_SHIFT != c->generation))
+		return false;
+	hw_hgatp_write(last->hgatp);
+	ck_pr_store_64(&c->hgatp, last->hgatp);
+	/* As in vmid_enter. */
+	ck_pr_fence_memory();
+	ck_pr_store_ptr(&c->guest, g);
+	return true;
+}
 
 /*
  * This CPU lets go of whatever guest its hgatp holds: vsatp = 0, hgatp = 0. No

@@ -121,16 +121,6 @@ bool vsbi_fence_range(u64 start, u64 size, struct vfence_op *op, bool *empty);
 /* The lower bits of hsm_state: what was asked, a VHSM_*. */
 #define VHSM_ASKED_BITS 8
 
-/* Has vsbi_run_begin nothing to do but its fences? The hart's start or suspend
- * is behind it, and all its IPIs are sent. With Sstc. */
-static inline bool vsbi_settled(const struct riscv_vcpu *v)
-{
-	u32 asked = ck_pr_load_32(&v->hsm_state) &
-		    ((1u << VHSM_ASKED_BITS) - 1);
-
-	return asked == VHSM_STARTED && !v->ipi_next;
-}
-
 /* The HSM state of a hart, VHSM_*, exact at some moment of the call. */
 u32 vsbi_hsm_status(const struct riscv_vcpu *t);
 

@@ -89,6 +89,7 @@ static s64 apply(struct riscv_vcpu *v)
 	if (v->dbtr.installed) {
 		v->henvcfg |= VCPU_TRIGGERS;
 		v->hcounteren |= VCPU_SAVE_RARE;
+		v->odd |= VCPU_ODD_COUNTERS;
 	} else {
 		v->henvcfg &= ~VCPU_TRIGGERS;
 		v->hcounteren &= ~VCPU_SAVE_RARE;

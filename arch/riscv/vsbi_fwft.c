@@ -99,6 +99,7 @@ static s64 misaligned_set(struct riscv_vcpu *v, bool on)
 	if (vhw_misaligned_set(on))
 		return VSBI_FAILED;
 	v->henvcfg ^= VCPU_MISALIGNED;
+	v->odd |= VCPU_ODD_ENV;
 	vhw_henvcfg_set(v->henvcfg);
 	return VSBI_OK;
 }
@@ -115,6 +116,7 @@ static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
 	if (henvcfg == v->henvcfg)
 		return VSBI_OK;
 	v->henvcfg = henvcfg;
+	v->odd |= VCPU_ODD_ENV;
 	vhw_henvcfg_set(henvcfg);
 	vhw_hfence_all();
 	return VSBI_OK;

@@ -115,6 +115,7 @@ static void ask(struct riscv_vcpu *v, u32 asked)
 {
 	u32 word = ck_pr_load_32(&v->hsm_state);
 
+	v->odd |= VCPU_ODD_CALL;
 	ck_pr_store_32(&v->hsm_state, STARTS(word) | asked);
 }
 
@@ -246,7 +247,10 @@ bool vsbi_run_begin(struct riscv_vcpu *v)
 	vtimer_expire(v);
 	if (!vfence_run_begin(v))
 		return false;
-	return likely(!v->ipi_next) || vsbi_ipi_go_on(v);
+	if (unlikely(v->ipi_next) && !vsbi_ipi_go_on(v))
+		return false;
+	v->odd &= ~VCPU_ODD_CALL;
+	return true;
 }
 
 void vsbi_guest_reset(struct guest *g)

@@ -46,7 +46,10 @@ bool vsbi_ipi_go_on(struct riscv_vcpu *v)
 	for (; id < end; id++)
 		soft_raise(v, id);
 	v->ipi_next = end < g->cfg.vcpus ? end : 0;
-	return v->ipi_next == 0;
+	if (!v->ipi_next)
+		return true;
+	v->odd |= VCPU_ODD_CALL;
+	return false;
 }
 
 bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)

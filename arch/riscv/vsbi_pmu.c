@@ -149,6 +149,7 @@ static void hw_apply(struct riscv_vcpu *v)
 	p->hw_used = used;
 	v->hcounteren = (v->hcounteren & VCPU_SAVE_RARE) |
 			(VSBI_COUNTEREN_ALL & ~used);
+	v->odd |= VCPU_ODD_COUNTERS;
 	vhw_hcounteren_set(v->hcounteren);
 	vsbi_waits_choose(v);
 	if (used)

@@ -14,6 +14,12 @@
  * without Smstateen nothing keeps them from the register, and a value that
  * stayed in it would be a message to the next guest.
  */
+
+/* tp by its name. As a value it would be copied, and spilled: a turn leaves no
+ * register in which to keep it. */
+struct riscv_cpu;
+register struct riscv_cpu *here __asm__("tp");
+
 #include "arch/riscv/world.h"
 
 #include <ck_pr.h>
@@ -27,6 +33,7 @@
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vmid.h"
+#include "arch/riscv/vs.h"
 #include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
 #include "emul/emul.h"
@@ -58,6 +65,9 @@ void world_cpu_init(struct riscv_cpu *c)
 	csr_write(CSR_HIE, 0);
 	c->htimedelta = 0;
 	csr_write(CSR_HTIMEDELTA, 0);
+	c->vs_more = (isa_has(ISA_SMSTATEEN) ? MORE_SSTATEEN0 : 0) |
+		     (isa_has(ISA_SSCSRIND) ? MORE_VSISELECT : 0) |
+		     (isa_untold ? MORE_UNTOLD : 0);
 	c->henvcfg = isa_guest_henvcfg();
 	fwft_probe(c->henvcfg);
 	triggers_probe(c);
@@ -67,59 +77,6 @@ void world_cpu_init(struct riscv_cpu *c)
 		csr_write(CSR_HVICTL, 0);
 	csr_write(CSR_SIE, IRQ_BIT(IRQ_SSI) | IRQ_BIT(IRQ_STI) |
 				   IRQ_BIT(IRQ_SEI));
-}
-
-/*
- * State of what guests aren't told of, but that nothing keeps them from where
- * there is no Smstateen: no vCPU finds another one's. Ssctr has records of
- * control transfers, and a VS copy only of what turns them on; Zcmt has jvt.
- */
-static __attribute__((noinline)) void untold_forget(void)
-{
-	if (isa_has(ISA_ZCMT))
-		csr_write(CSR_JVT, 0);
-	if (!isa_has(ISA_SSCTR))
-		return;
-	csr_write(CSR_VSCTRCTL, 0);
-	csr_write(CSR_SCTRCTL, 0);
-	csr_write(CSR_SCTRSTATUS, 0);
-	__asm__ volatile(".4byte 0x10400073"); /* sctrclr */
-}
-
-static void vs_load(const struct vs_csrs *s)
-{
-	csr_write(CSR_VSSTATUS, s->vsstatus);
-	csr_write(CSR_VSTVEC, s->vstvec);
-	csr_write(CSR_VSSCRATCH, s->vsscratch);
-	csr_write(CSR_VSEPC, s->vsepc);
-	csr_write(CSR_VSCAUSE, s->vscause);
-	csr_write(CSR_VSTVAL, s->vstval);
-	csr_write(CSR_SCOUNTEREN, s->scounteren);
-	csr_write(CSR_SENVCFG, s->senvcfg);
-	if (isa_has(ISA_SMSTATEEN))
-		csr_write(CSR_SSTATEEN0, s->sstateen0);
-	if (isa_has(ISA_SSCSRIND))
-		csr_write(CSR_VSISELECT, s->vsiselect);
-	if (unlikely(isa_untold))
-		untold_forget();
-}
-
-static void vs_save(struct vs_csrs *s)
-{
-	s->vsstatus = csr_read(CSR_VSSTATUS);
-	s->vsie = csr_read(CSR_VSIE);
-	s->vstvec = csr_read(CSR_VSTVEC);
-	s->vsscratch = csr_read(CSR_VSSCRATCH);
-	s->vsepc = csr_read(CSR_VSEPC);
-	s->vscause = csr_read(CSR_VSCAUSE);
-	s->vstval = csr_read(CSR_VSTVAL);
-	s->vsatp = csr_read(CSR_VSATP);
-	s->scounteren = csr_read(CSR_SCOUNTEREN);
-	s->senvcfg = csr_read(CSR_SENVCFG);
-	if (isa_has(ISA_SMSTATEEN))
-		s->sstateen0 = csr_read(CSR_SSTATEEN0);
-	if (isa_has(ISA_SSCSRIND))
-		s->vsiselect = csr_read(CSR_VSISELECT);
 }
 
 /* `v`, or who was here before, has switched a feature, or has triggers. */
@@ -165,12 +122,36 @@ static inline bool fpu_dirty(u64 sstatus)
 	       (sstatus & SSTATUS_VS) == SSTATUS_VS;
 }
 
+static inline void htimedelta_load(const struct arch_guest *g,
+				   struct riscv_cpu *c)
+{
+	if (c->htimedelta == g->htimedelta)
+		return;
+	c->htimedelta = g->htimedelta;
+	csr_write(CSR_HTIMEDELTA, c->htimedelta);
+}
+
+/* What only a vCPU has that is odd, or comes here for the first time. */
+static inline void load_odd(struct riscv_vcpu *v, struct riscv_cpu *c)
+{
+	if (unlikely(c->henvcfg != v->henvcfg))
+		features_load(v, c);
+	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
+		counters_load(v);
+	if (unlikely(!fpu_idle(c, v)))
+		v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
+			     fpu_load(c, v);
+}
+
 static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 					       struct riscv_cpu *c)
 {
-	struct arch_guest *g = v->v.guest->arch;
+	struct arch_guest *g = v->g;
 
 	v->host = &c->c;
+	/* It has yet to begin a run here. */
+	if (v->fence.cpu != &c->c)
+		v->odd |= VCPU_ODD_CALL;
 	vmid_enter(&c->vmid, g, v->v.id);
 	vs_load(&v->vs);
 	c->csr_owner = v;
@@ -178,18 +159,9 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 	csr_write(CSR_VSIE, v->vs.vsie);
 	csr_write(CSR_VSATP, v->vs.vsatp);
 	csr_write(CSR_HVIP, v->hvip);
-	if (c->htimedelta != g->htimedelta) {
-		c->htimedelta = g->htimedelta;
-		csr_write(CSR_HTIMEDELTA, c->htimedelta);
-	}
-	if (unlikely(c->henvcfg != v->henvcfg))
-		features_load(v, c);
-	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
-		counters_load(v);
+	htimedelta_load(g, c);
 	vtimer_load(v);
-	if (unlikely(!fpu_idle(c, v)))
-		v->sstatus = (v->sstatus & ~(SSTATUS_FS | SSTATUS_VS)) |
-			     fpu_load(c, v);
+	load_odd(v, c);
 }
 
 static inline void load(struct riscv_vcpu *v, struct riscv_cpu *c)
@@ -207,13 +179,13 @@ static inline void load(struct riscv_vcpu *v, struct riscv_cpu *c)
 
 void arch_vcpu_load(struct vcpu *vc)
 {
-	load(to_riscv(vc), riscv_this());
+	load(to_riscv(vc), here);
 }
 
 void arch_vcpu_save(struct vcpu *vc)
 {
 	struct riscv_vcpu *v = to_riscv(vc);
-	struct riscv_cpu *c = riscv_this();
+	struct riscv_cpu *c = here;
 
 	if (unlikely(v->hcounteren != GUEST_COUNTERS))
 		rare_save(v);
@@ -291,12 +263,80 @@ static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
 	      csr_read(CSR_HVIP));
 }
 
-static inline u64 turn_hstatus(struct riscv_vcpu *v)
+/* Saves one and loads the other at once: each CSR has but to be swapped. `to`
+ * ran on this CPU before. */
+static inline __attribute__((always_inline)) void
+swap(struct riscv_vcpu *from, struct riscv_vcpu *to)
 {
-	if (unlikely(v->v.guest->cfg.wfi == WFI_NATIVE) &&
-	    sched_wfi_native(&v->v))
+	from->loaded = false;
+	to->loaded = true;
+	here->csr_owner = to;
+	vs_swap(&from->vs, &to->vs);
+	SWAP(CSR_HVIP, from->hvip, to->hvip);
+	SWAP(CSR_VSTIMECMP, from->vs.vstimecmp, to->vs.vstimecmp);
+	if (likely(from->g == to->g)) {
+		from->vs.vsatp = vmid_next(&here->vmid, to->g,
+					   to->v.id, to->vs.vsatp);
+		return;
+	}
+	SWAP(CSR_VSATP, from->vs.vsatp, 0);
+	if (unlikely(!vmid_return(&here->vmid, to->g, to->v.id)))
+		vmid_enter(&here->vmid, to->g, to->v.id);
+	csr_write(CSR_VSATP, to->vs.vsatp);
+	htimedelta_load(to->g, here);
+}
+
+/* The same where FP and vector registers, counters or henvcfg are to be moved,
+ * or `to` is new here. */
+static __attribute__((noinline)) void swap_odd(struct riscv_vcpu *from,
+					       struct riscv_vcpu *to)
+{
+	if (unlikely(to->csr_on != &here->c ||
+		     (from->odd | to->odd) & VCPU_ODD_TIMER)) {
+		arch_vcpu_save(&from->v);
+		arch_vcpu_load(&to->v);
+		return;
+	}
+	if (unlikely(from->hcounteren != GUEST_COUNTERS))
+		rare_save(from);
+	swap(from, to);
+	if (fpu_dirty(from->sstatus))
+		from->sstatus = fpu_save(here, from, from->sstatus);
+	load_odd(to, here);
+}
+
+/*
+ * `v` gives way, to the vCPU that is returned; *odd: what is odd about that one.
+ * NULL: the core is to look.
+ */
+static inline __attribute__((always_inline)) struct riscv_vcpu *
+give_way(struct riscv_vcpu *v, u32 *odd)
+{
+	struct vcpu *next = sched_give_way();
+	struct riscv_vcpu *to = to_riscv(next);
+
+	if (unlikely(!next))
+		return NULL;
+	*odd = to->odd;
+	if (unlikely(to == v))
+		return to;
+	/* SD: FP or vector registers are dirty. */
+	if (likely(to->csr_on == &here->c && !(v->odd | *odd) &&
+		   (s64)v->sstatus >= 0)) {
+		*odd = 0;
+		swap(v, to);
+		return to;
+	}
+	swap_odd(v, to);
+	*odd = to->odd;
+	return to;
+}
+
+static u64 turn_hstatus(struct riscv_vcpu *v)
+{
+	if (v->v.guest->cfg.wfi == WFI_NATIVE && sched_wfi_native(&v->v))
 		return v->hstatus & ~HSTATUS_VTW;
-	return v->hstatus;
+	return v->hstatus | HSTATUS_VTW;
 }
 
 static inline enum run_end turn_end(enum exit_next next)
@@ -312,94 +352,117 @@ static inline enum run_end turn_end(enum exit_next next)
 }
 
 /*
- * The beginning of most turns: an HSM state that stays, no IPI left to send, a
- * timer that is the hart's own business, no fence due, no mail. The one full fence is that of
- * cpu_enter_guest and of vfence_run_begin. False: nothing was done that the
- * long way may not do again.
+ * The beginning of most turns: the vCPU isn't odd, no fence is due, there is no
+ * mail. The one full fence is that of cpu_enter_guest and of vfence_run_begin.
+ * False: nothing was done that the long way may not do again.
  */
-static inline bool turn_begin(struct riscv_vcpu *v, struct riscv_cpu *c)
+static inline __attribute__((always_inline)) bool
+turn_begin(struct riscv_vcpu *v, u32 odd)
 {
-	if (unlikely(!riscv_has_sstc || !vsbi_settled(v)))
+	if (unlikely(odd & VCPU_ODD_TURN))
 		return false;
 	vfence_enter(&v->fence);
-	if (unlikely(!cpu_enter_guest(&c->c, &v->v)))
+	if (unlikely(!cpu_enter_guest(&here->c, &v->v)))
 		return false;
-	if (likely(vfence_idle(&v->fence, &v->v.guest->arch->fence_gen, &c->c)))
-		return true;
-	cpu_leave_guest(&c->c);
-	return false;
+	if (unlikely(vfence_due(&v->fence, &v->g->fence_gen))) {
+		cpu_leave_guest(&here->c);
+		return false;
+	}
+	csr_write(CSR_SEPC, v->pc);
+	csr_write(CSR_SSTATUS, v->sstatus);
+	csr_write(CSR_HSTATUS, v->hstatus);
+	if (unlikely(ck_pr_load_32(&v->v.virq)))
+		flush(v);
+	return true;
 }
 
 /* The same with all that may be due; RUN_LOOK, or RUN_BLOCK: no turn now. */
 static __attribute__((noinline)) bool
 turn_begin_all(struct riscv_vcpu *v, struct riscv_cpu *c, enum run_end *end)
 {
+	*end = RUN_LOOK;
 	if (!vsbi_run_begin(v)) {
 		/* It waits for others' fences, or has more IPIs to send. */
-		*end = vfence_waits(v) ? RUN_BLOCK : RUN_LOOK;
+		if (vfence_waits(v))
+			*end = RUN_BLOCK;
 		return false;
 	}
 	vhw_timer_no_later(vtimer_running_deadline(v));
-	*end = RUN_LOOK;
-	return cpu_enter_guest(&c->c, &v->v);
-}
-
-/* Calls guest_enter, which keeps none of these registers. */
-static inline enum exit_next enter(struct riscv_vcpu *v)
-{
-	register u64 a0 __asm__("a0") = (u64)v;
-
-	__asm__ volatile("call guest_enter" : "+r"(a0)::
-		"memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",
-		"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3",
-		"s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
-	return (enum exit_next)a0;
-}
-
-static inline __attribute__((always_inline)) enum run_end
-run(struct riscv_vcpu *v, struct riscv_cpu *c)
-{
-	enum exit_next next;
-	enum run_end end;
-
-	if (unlikely(!turn_begin(v, c)) && !turn_begin_all(v, c, &end)) {
-		vfence_run_end(v);
-		return end;
-	}
+	if (!cpu_enter_guest(&c->c, &v->v))
+		return false;
 	csr_write(CSR_SEPC, v->pc);
 	csr_write(CSR_SSTATUS, v->sstatus);
 	csr_write(CSR_HSTATUS, turn_hstatus(v));
-	if (unlikely(v->traced))
+	if (v->traced)
 		enter_traced(v);
 	else if (ck_pr_load_32(&v->v.virq))
 		flush(v);
-	next = enter(v);
-	/* Not kept over the turn, in a register that it would have to save. */
-	c = riscv_this();
-	v = c->running;
-	v->pc = csr_read(CSR_SEPC);
-	v->sstatus = csr_read(CSR_SSTATUS);
-	v->hstatus = csr_read(CSR_HSTATUS) | HSTATUS_VTW;
-	c->last_pc = v->pc;
-	cpu_leave_guest(&c->c);
-	vfence_leave(&v->fence);
-	if (unlikely(vfence_due(&v->fence, &v->v.guest->arch->fence_gen)))
-		vfence_before_entry(v);
-	return turn_end(next);
+	return true;
+}
+
+/* For guest_enter: where to return to, as long as the frame of the function that
+ * this becomes part of is there. */
+static inline __attribute__((always_inline)) void enter_from_here(void)
+{
+	__asm__ volatile("sd	sp, %0\n"
+			 "	sd	%2, %1"
+			 : "=m"(here->run_sp), "=m"(here->run_s0)
+			 : "r"(__builtin_frame_address(0)));
+}
+
+/* Calls guest_enter, which keeps none of these registers. */
+static inline u64 enter(struct riscv_vcpu *v)
+{
+	register u64 a0 __asm__("a0") = (u64)v;
+
+	__asm__ volatile("jal guest_enter" : "+r"(a0)::
+		"memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",
+		"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3",
+		"s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
+	return a0;
+}
+
+/* Turns, as long as one vCPU gives way to another and nothing else is to be
+ * done. */
+static inline __attribute__((always_inline)) enum run_end
+run(struct riscv_vcpu *v)
+{
+	u32 odd = v->odd;
+	enum run_end end;
+	u64 next;
+
+	enter_from_here();
+	do {
+		if (!turn_begin(v, odd) && !turn_begin_all(v, here, &end)) {
+			vfence_run_end(v);
+			return end;
+		}
+		next = enter(v);
+		/* Not kept, in a register that it would have to save. */
+		v = here->running;
+		cpu_leave_guest(&here->c);
+		vfence_leave(&v->fence);
+		if (unlikely(vfence_due(&v->fence,
+					&v->g->fence_gen)))
+			vfence_before_entry(v);
+		if (next != NEXT_YIELD)
+			return turn_end((enum exit_next)next);
+		v = give_way(v, &odd);
+	} while (v);
+	return RUN_YIELD;
 }
 
 enum run_end arch_vcpu_run(struct vcpu *vc)
 {
-	return run(to_riscv(vc), riscv_this());
+	return run(to_riscv(vc));
 }
 
 enum run_end arch_vcpu_load_run(struct vcpu *vc)
 {
 	struct riscv_vcpu *v = to_riscv(vc);
-	struct riscv_cpu *c = riscv_this();
 
-	load(v, c);
-	return run(v, c);
+	load(v, here);
+	return run(v);
 }
 
 bool arch_vcpu_pending(struct vcpu *vc)

@@ -8,6 +8,7 @@
 #include "kernel/sched/core.h"
 
 #define ACTIVE_MASK ((1ULL << ACTIVE_BITS) - 1)
+#define UNUSED_BITS (64 - ACTIVE_BITS)
 
 /* The unit's runstate, which is `old`, changes. Owner. */
 static inline void unit_runstate_from(struct sched_unit *u, enum runstate old,
@@ -55,10 +56,11 @@ static inline u64 active_change(struct sched_account *a, bool enter, u64 now)
 	return new;
 }
 
-/* How many vCPUs of the guest could run, by its word, integrated up to `t`. */
+/* How many vCPUs of the guest could run, by its word, integrated up to `t`; of
+ * which the lower ACTIVE_BITS count. */
 static inline u64 active_word_integral(u64 word, u64 t)
 {
-	return (word + (word >> ACTIVE_BITS) * t) & ACTIVE_MASK;
+	return word + (word >> ACTIVE_BITS) * t;
 }
 
 static inline u64 active_integral(const struct sched_account *a, u64 t)
@@ -90,27 +92,55 @@ static inline void charge_begin(struct sched_unit *u, u64 now)
 	u->charged_active = active_integral(u->account, now);
 }
 
+/* What the current has run since it was charged. */
+struct charge {
+	u64 ticks; /* 0: nothing, nor has the rest a value */
+	u64 active, integral;
+	struct sched_account *account;
+};
+
+static inline __attribute__((always_inline)) struct charge
+charge_due(const struct sched_unit *u, u64 now)
+{
+	struct charge c = { .ticks = now - u->charged_ticks };
+	s64 active;
+
+	if (unlikely((s64)c.ticks <= 0))
+		return (struct charge){ 0 };
+	c.account = u->account;
+	c.integral = active_integral(c.account, now);
+	active = (s64)((c.integral - u->charged_active) << UNUSED_BITS);
+	/* CPUs' clocks differ by a tick or so: never less than its own time,
+	 * and so never a negative difference. */
+	active = MAX(active, (s64)(c.ticks << UNUSED_BITS));
+	c.active = (u64)active >> UNUSED_BITS;
+	return c;
+}
+
+/* It is the core's: the policy knows, or is told next. */
+static inline void charge_done(struct sched_unit *u, const struct charge *c,
+			       u64 now)
+{
+	if (unlikely(!c->ticks))
+		return;
+	u->charged_ticks = now;
+	u->charged_active = c->integral;
+	cpu_this()->stats.guest_ticks += c->ticks;
+	ck_pr_add_64(&c->account->guest_ticks, c->ticks);
+}
+
 /* The current has run up to `now`. */
 static inline void charge_current(struct sched_core *core, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
-	u64 ticks = now - u->charged_ticks, integral, active;
+	struct charge c = charge_due(u, now);
 
 	core->sc.cpu->turn_since = 0;
-	if ((s64)ticks <= 0)
+	if (!c.ticks)
 		return;
-	integral = active_integral(u->account, now);
-	active = (integral - u->charged_active) & ACTIVE_MASK;
-	/* CPUs' clocks differ by a tick or so: never less than its own time,
-	 * nor so much that it must be a negative difference. */
-	if (active < ticks || active > ACTIVE_MASK / 2)
-		active = ticks;
-	u->charged_ticks = now;
-	u->charged_active = integral;
-	core->sc.cpu->stats.guest_ticks += ticks;
-	ck_pr_add_64(&u->account->guest_ticks, ticks);
+	charge_done(u, &c, now);
 	if (core->ops->charge)
-		core->ops->charge(&core->sc, u, ticks, active, now);
+		core->ops->charge(&core->sc, u, c.ticks, c.active, now);
 }
 
 #endif

@@ -130,6 +130,8 @@ static void reschedule(struct sched_core *core, u64 now)
 	pick = core->ops->pick(&core->sc, now);
 	core->deadline = pick.deadline_ticks;
 	if (pick.unit) {
+		/* One that was set aside, and came back by itself. */
+		idle_stop(core);
 		pick.unit->queued = false;
 		dispatch(core, pick.unit, now);
 	}
@@ -141,6 +143,8 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 {
 	u64 now = arch_ticks();
 
+	if (unlikely(!core->sc.current))
+		return; /* it gave way already: yield.c */
 	/* The others are charged when they are asleep, or off. */
 	if (end != RUN_BLOCK && end != RUN_OFF)
 		charge_current(core, now);
@@ -172,11 +176,7 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 /* The current is charged from some moment on already. */
 static inline void turn_begin(struct sched_core *core)
 {
-	u64 until = MIN(core->deadline, core->balance_at);
-
-	if (unlikely(tasks_wait(core)))
-		until = MIN(until, core->guests_until);
-	timer_arm(core, until);
+	timer_arm(core, MIN(core->deadline, turn_others(core)));
 	core->sc.cpu->turn_since = core->sc.current->charged_ticks;
 }
 

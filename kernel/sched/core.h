@@ -57,6 +57,7 @@ struct sched_core {
 
 	/* The owner only. */
 	const struct sched_ops *ops;
+	sched_yield_fn *yield;   /* the policy's */
 	u32 epoch;
 	u32 load;                /* what is published as cpu->load */
 	struct timer_queue timers;
@@ -67,16 +68,24 @@ struct sched_core {
 	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
 	u64 deadline;             /* of the current's turn; else: pick again */
 	u64 armed;                /* what the host's timer is set to */
+	u64 others_at;            /* in a turn: when else it must end */
 	u64 balance_at;           /* when virtual times are compared next */
 	u64 look_ticks;           /* from one such moment to the next */
 	u64 dice;                 /* of these */
 	u64 native_ask_at;
 	enum sched_why why;       /* with resched: why the current gives way */
-	bool resched;
-	bool spread;              /* more can run here than was said */
-	bool idling;              /* IDLE_SLEEPS bit was set, and not taken */
-	bool native;              /* the same for IDLE_NATIVE */
-	bool polling;             /* the current polls until poll_until */
+	union {
+		struct {
+			bool resched;
+			bool spread;  /* more can run here than was said */
+			bool native;  /* IDLE_NATIVE bit was set, not taken */
+			bool polling; /* the current polls until poll_until */
+			bool traced;  /* as sched_trace_changed said last */
+			bool queues;  /* the policy has no short way */
+		};
+		u64 odd;          /* any of these: yield.c asks once */
+	};
+	bool idling;              /* the same of IDLE_SLEEPS */
 	u64 since;                /* when its time began to be counted */
 	u64 idle_since;           /* when it began to wait; 0: it doesn't */
 	u64 task_since;           /* when a task's step began; 0: none is on */

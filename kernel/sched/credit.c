@@ -41,17 +41,18 @@ struct credit_cpu {
 	u64 ratelimit_ticks; /* constant: the above */
 };
 
-struct credit_unit {
-	struct vqueue_unit node;
-	struct sched_unit *unit;
-	struct vtime_unit vtime;
-	u64 began_ticks; /* of its turn */
-	struct cap_turn cap;
-};
-
 struct credit_here {
 	struct vqueue_group group;
 	struct vtime_here vtime;
+};
+
+struct credit_unit {
+	struct vqueue_unit node;
+	struct sched_unit *unit;
+	struct credit_here *here; /* of its guest, on its CPU */
+	struct vtime_unit vtime;
+	u64 began_ticks; /* of its turn */
+	struct cap_turn cap;
 };
 
 struct credit_guest {
@@ -69,18 +70,23 @@ static struct credit_guest *guest_of(const struct sched_unit *u)
 	return guest_at(u->account);
 }
 
-static struct credit_here *here(const struct sched_cpu *sc,
-				const struct sched_unit *u)
-{
-	return &guest_of(u)->on[sc->cpu->index];
-}
-
 static struct credit_unit *unit_at(struct vqueue_unit *n)
 {
 	return n ? container_of(n, struct credit_unit, node) : NULL;
 }
 
-/* Tells the others; the CPU's time follows who is furthest behind. */
+/* Tells the others; the CPU's time follows who is furthest behind: of `cur`, which
+ * runs, and those queued, the first of them by `wait`. */
+static inline void publish_first(struct sched_cpu *sc, struct credit_unit *cur,
+				 u64 wait)
+{
+	struct credit_cpu *cc = sc->part;
+
+	vtime_follow(&cc->vtime, vtime_earlier(cur->vtime.at, wait));
+	sched_publish_vtime(sc, cc->vtime.now, wait);
+}
+
+/* The same, whoever is there. */
 static void publish(struct sched_cpu *sc, struct credit_unit *cur)
 {
 	struct credit_cpu *cc = sc->part;
@@ -101,7 +107,7 @@ static void push(struct sched_cpu *sc, struct credit_unit *cu)
 	struct vqueue_group *g = NULL;
 
 	if (ck_pr_load_32(&cu->unit->account->cap))
-		g = &here(sc, cu->unit)->group;
+		g = &cu->here->group;
 	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
 					   g));
 }
@@ -123,6 +129,13 @@ static void credit_unit_init(struct sched_cpu *sc, struct sched_unit *u,
 	*cu = (struct credit_unit){ .unit = u, .vtime.at = cc->vtime.now };
 }
 
+static void credit_unit_add(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct credit_unit *cu = u->part;
+
+	cu->here = &guest_of(u)->on[sc->cpu->index];
+}
+
 static void credit_unit_remove(struct sched_cpu *sc, struct sched_unit *u,
 			       u64 now)
 {
@@ -139,7 +152,7 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct vqueue_unit *next = vqueue_first(&cc->queue);
 	struct credit_unit *cu = u->part;
 
-	vtime_back(&here(sc, u)->vtime, &cu->vtime);
+	vtime_back(&cu->here->vtime, &cu->vtime);
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
 		   !sc->current && !next, now);
 	if (why == WHY_WOKEN)
@@ -203,7 +216,7 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 			continue;
 		}
 		cu->began_ticks = now;
-		vtime_share(&here(sc, cu->unit)->vtime, &cu->vtime);
+		vtime_share(&cu->here->vtime, &cu->vtime);
 		vtime_turn_begin(&cu->vtime);
 		publish(sc, cu);
 		until = turn_end(cc, cu->unit, ticks, now);
@@ -249,6 +262,7 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 
 	if (unlikely(cc->queue.parked.root || ck_pr_load_32(&a->cap)))
 		return 0;
+	vtime_back(&cu->here->vtime, &cu->vtime);
 	if (unlikely(!vtime_resume(&cc->vtime, &cu->vtime, &cg->vtime, a, now)))
 		return resume_join(sc, u, now);
 	return alone_begin(sc, cc, cu, now);
@@ -275,8 +289,71 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_unit *cu = u->part;
 
 	vtime_turn_end(&cc->vtime, &cu->vtime);
-	vtime_leave(&here(sc, u)->vtime, &cu->vtime, u->account);
+	vtime_leave(&cu->here->vtime, &cu->vtime, u->account);
 	cap_turn_end(&cu->cap, u->account);
+}
+
+static __attribute__((noinline)) struct sched_unit *
+yield_capped(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
+	     u64 now)
+{
+	if (ticks)
+		credit_charge(sc, u, ticks, active, now);
+	return NULL;
+}
+
+/* It goes on by itself: nobody else waits. */
+static __attribute__((noinline)) struct sched_unit *
+yield_alone(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
+	    u64 now)
+{
+	struct credit_unit *cu = u->part;
+
+	if (ticks)
+		credit_charge(sc, u, ticks, active, now);
+	credit_leave(sc, u, now);
+	alone_begin(sc, sc->part, cu, now);
+	return u;
+}
+
+/*
+ * Who gives way goes right behind the first of the queue if it isn't further
+ * anyway, so the first is next.
+ */
+static struct sched_unit *credit_yield(struct sched_cpu *sc,
+				       struct sched_unit *u, u64 ticks,
+				       u64 active, u64 now, u64 *deadline_ticks)
+{
+	struct credit_cpu *cc = sc->part;
+	struct credit_unit *cu = u->part, *next;
+	struct vqueue_unit *first = vqueue_first(&cc->queue);
+	struct sched_account *a;
+	u64 at;
+
+	*deadline_ticks = TIME_NEVER;
+	if (unlikely(ck_pr_load_32(&u->account->cap) || cu->cap.capped ||
+		     cc->queue.parked.root))
+		return yield_capped(sc, u, ticks, active, now);
+	if (unlikely(!first))
+		return yield_alone(sc, u, ticks, active, now);
+	next = unit_at(first);
+	a = next->unit->account;
+	if (unlikely(first->group || ck_pr_load_32(&a->cap)))
+		return yield_capped(sc, u, ticks, active, now);
+	if (likely(ticks))
+		vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
+	vtime_turn_end(&cc->vtime, &cu->vtime);
+	vtime_pass(&cu->here->vtime);
+	at = vtime_later(cu->vtime.at, next->vtime.at + 1);
+	cu->vtime.at = at;
+	vqueue_exchange(&cc->queue, &cu->node, at);
+	vtime_share(&next->here->vtime, &next->vtime);
+	vtime_turn_begin(&next->vtime);
+	next->began_ticks = now;
+	next->cap.capped = false;
+	*deadline_ticks = now + ck_pr_load_64(&a->slice_ticks);
+	publish_first(sc, next, cc->queue.ready.root->key);
+	return next->unit;
 }
 
 static u64 credit_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
@@ -325,7 +402,7 @@ static void credit_show(const struct sched_cpu *sc, const struct sched_unit *u,
 
 	if (!cu)
 		return;
-	g = &here(sc, u)->group;
+	g = &guest_of(u)->on[sc->cpu->index].group;
 	snprintf(buf, len, "lag %ld us%s",
 		 (long)vtime_lag_us(&cc->vtime, &cu->vtime),
 		 ck_pr_load_32(&u->runstate) == RUNSTATE_RUNNABLE &&
@@ -342,11 +419,13 @@ static const struct sched_ops credit_ops = {
 	.guest_cpu_bytes = sizeof(struct credit_here),
 	.cpu_init = credit_cpu_init,
 	.unit_init = credit_unit_init,
+	.unit_add = credit_unit_add,
 	.unit_remove = credit_unit_remove,
 	.enqueue = credit_enqueue,
 	.dequeue = credit_dequeue,
 	.pick = credit_pick,
 	.resume = credit_resume,
+	.yield = credit_yield,
 	.charge = credit_charge,
 	.leave = credit_leave,
 	.preempt_at = credit_preempt_at,

@@ -139,6 +139,18 @@ static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return TIME_NEVER;
 }
 
+static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
+				   u64 ticks, u64 active, u64 now,
+				   u64 *deadline_ticks)
+{
+	struct sched_pick pick;
+
+	fp_enqueue(sc, u, WHY_YIELD, now);
+	pick = fp_pick(sc, now);
+	*deadline_ticks = pick.deadline_ticks;
+	return pick.unit;
+}
+
 static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 			 u64 now)
 {
@@ -221,6 +233,7 @@ static const struct sched_ops fp_ops = {
 	.dequeue = fp_dequeue,
 	.pick = fp_pick,
 	.resume = fp_resume,
+	.yield = fp_yield,
 	.preempt_at = fp_preempt_at,
 	.place = fp_place,
 	.give = fp_give,

@@ -214,7 +214,7 @@ void idle_step(struct sched_core *core, u64 now)
 		until = MIN(until, core->guests_until);
 	/* A turn may have set the timer to the guest's own deadline. */
 	core->armed = 0;
-	timer_arm(core, until);
+	timer_arm(core, MIN(until, timer_next_ticks(&core->timers)));
 }
 
 /* The vCPU that runs is, or is no longer, one whose WFI is not trapped. */

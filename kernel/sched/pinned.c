@@ -112,6 +112,15 @@ static u64 pinned_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return TIME_NEVER;
 }
 
+/* There is no other. */
+static struct sched_unit *pinned_yield(struct sched_cpu *sc,
+				       struct sched_unit *u, u64 ticks,
+				       u64 active, u64 now, u64 *deadline_ticks)
+{
+	*deadline_ticks = TIME_NEVER;
+	return u;
+}
+
 static const struct sched_ops pinned_ops = {
 	.name = "pinned",
 	.cpu_bytes = sizeof(struct pinned_cpu),
@@ -124,6 +133,7 @@ static const struct sched_ops pinned_ops = {
 	.pick = pinned_pick,
 	.show = pinned_show,
 	.resume = pinned_resume,
+	.yield = pinned_yield,
 };
 
 SCHED_POLICY(pinned_ops);

@@ -76,6 +76,12 @@ struct sched_ask {
 
 #define PLACE_ANY (CPU_NONE - 1)
 
+/* Who is next, until when. */
+typedef struct sched_unit *sched_yield_fn(struct sched_cpu *sc,
+					  struct sched_unit *u, u64 ticks,
+					  u64 active, u64 now,
+					  u64 *deadline_ticks);
+
 struct sched_ops {
 	const char *name;
 	size_t cpu_bytes, unit_bytes, guest_bytes; /* sizes of the parts */
@@ -134,6 +140,15 @@ struct sched_ops {
 	 * the two are asked.
 	 */
 	u64 (*resume)(struct sched_cpu *sc, struct sched_unit *u, u64 now);
+
+	/*
+	 * `u`, the current up to now, gives the rest of its turn away: the
+	 * same as `charge` (unless `ticks` is 0), `leave`, `enqueue` with
+	 * WHY_YIELD and `pick`, but shorter; for a policy that would `place`
+	 * it here. sc->current is still `u`. NULL: it was charged, and the core asks the other three.
+	 * Owner's CPU. Absent: the four are asked.
+	 */
+	sched_yield_fn *yield;
 
 	/*
 	 * `u`, the current, has run for `ticks` up to `now`. Called when it

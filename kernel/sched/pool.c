@@ -90,7 +90,7 @@ int sched_init(const char *policy)
 		core->sc.part = obj_alloc(p->cpu_bytes);
 		if (!core->sc.part)
 			return -ENOMEM;
-		core->ops = ops;
+		core_policy_is(core, ops);
 		balance_start(core, time_now_ticks());
 		core->epoch = 1;
 		if (ops->cpu_init)
@@ -183,7 +183,7 @@ static void pool_leave(struct sched_core *core, u64 now)
 	}
 	if (u)
 		u->queued = true;
-	ck_pr_store_ptr(&core->ops, &limbo);
+	core_policy_is(core, &limbo);
 	core->epoch = 0;
 	sched_publish_vtime(&core->sc, TIME_NEVER, TIME_NEVER);
 	sched_publish_level(&core->sc, 0);
@@ -202,7 +202,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	struct sched_pool *p = &sched_pool;
 	struct sched_unit *u, *next;
 
-	ck_pr_store_ptr(&core->ops, p->ops);
+	core_policy_is(core, p->ops);
 	balance_start(core, now);
 	core->epoch = p->epoch;
 	core->resched = true;

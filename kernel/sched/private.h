@@ -97,17 +97,23 @@ static inline void balance(struct sched_core *core, u64 now)
 		balance_look(core, now);
 }
 
-/* Programs the host's timer for what comes first. */
-static inline void timer_arm(struct sched_core *core, u64 deadline)
+/* Programs the host's timer. Without `hooks` (a constant) nothing is recorded:
+ * for who has looked at it. */
+static inline __attribute__((always_inline)) void
+timer_arm_as(struct sched_core *core, u64 want, bool hooks)
 {
-	u64 want = MIN(deadline, timer_next_ticks(&core->timers));
-
 	if (want == core->armed)
 		return;
-	TRACE(TIMER_ARM, TRACE_NOBODY, want, 0);
+	if (hooks)
+		TRACE(TIMER_ARM, TRACE_NOBODY, want, 0);
 	core->armed = want;
 	core->sc.cpu->stats.timer_sets++;
 	arch_timer_set(want);
+}
+
+static inline void timer_arm(struct sched_core *core, u64 want)
+{
+	timer_arm_as(core, want, true);
 }
 
 /* ---- poll.c: wfi = "poll" ---- */
@@ -124,6 +130,18 @@ static inline bool tasks_wait(const struct sched_core *core)
 	return core->task_first != NULL;
 }
 
+/* When the turn of the current ends at the latest, whatever the policy says.
+ * Nothing changes it until the CPU looks around. */
+static inline u64 turn_others(struct sched_core *core)
+{
+	u64 until = MIN(core->balance_at, timer_next_ticks(&core->timers));
+
+	if (unlikely(tasks_wait(core)))
+		until = MIN(until, core->guests_until);
+	core->others_at = until;
+	return until;
+}
+
 /* One step of the first task that waits. */
 void task_run_step(struct sched_core *core, u64 now);
 
@@ -138,5 +156,14 @@ const struct sched_ops *policy_find(const char *name);
 /* ---- core.c ---- */
 
 void core_init(struct sched_core *core, struct cpu *c);
+
+/* Any CPU may look whose policy it is. */
+static inline void core_policy_is(struct sched_core *core,
+				  const struct sched_ops *ops)
+{
+	ck_pr_store_ptr(&core->ops, ops);
+	core->yield = ops->yield;
+	core->queues = !ops->yield || !sched_short_way;
+}
 
 #endif

@@ -21,25 +21,26 @@ static inline bool queue_empty(const struct queue_link *head)
 	return head->next == head;
 }
 
-static inline void queue_push_after(struct queue_link *at,
-				    struct queue_link *l)
+static inline void queue_push_between(struct queue_link *prev,
+				      struct queue_link *next,
+				      struct queue_link *l)
 {
-	l->prev = at;
-	l->next = at->next;
-	at->next->prev = l;
-	at->next = l;
+	l->prev = prev;
+	l->next = next;
+	next->prev = l;
+	prev->next = l;
 }
 
 static inline void queue_push_last(struct queue_link *head,
 				   struct queue_link *l)
 {
-	queue_push_after(head->prev, l);
+	queue_push_between(head->prev, head, l);
 }
 
 static inline void queue_push_first(struct queue_link *head,
 				    struct queue_link *l)
 {
-	queue_push_after(head, l);
+	queue_push_between(head, head->next, l);
 }
 
 static inline void queue_remove(struct queue_link *l)
@@ -55,7 +56,8 @@ static inline struct queue_link *queue_pop_first(struct queue_link *head)
 
 	if (l == head)
 		return NULL;
-	queue_remove(l);
+	head->next = l->next;
+	l->next->prev = head;
 	return l;
 }
 

@@ -131,8 +131,10 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
 static inline void resume_turn_begin(struct sched_core *core, u64 until,
 				     u64 now)
 {
-	until = MIN(until, core->balance_at);
-	until = MIN(until, timer_next_ticks(&core->timers));
+	u64 others = MIN(core->balance_at, timer_next_ticks(&core->timers));
+
+	core->others_at = others;
+	until = MIN(until, others);
 	if (until != core->armed) {
 		core->armed = until;
 		cpu_this()->stats.timer_sets++;

@@ -89,6 +89,28 @@ static u64 rr_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return TIME_NEVER;
 }
 
+static struct sched_unit *rr_yield(struct sched_cpu *sc, struct sched_unit *u,
+				   u64 ticks, u64 active, u64 now,
+				   u64 *deadline_ticks)
+{
+	struct rr_cpu *rc = sc->part;
+	struct queue_link *first = queue_pop_first(&rc->queue);
+	struct rr_unit *ru = u->part;
+	u64 end;
+
+	if (unlikely(!first)) {
+		rc->deadline = slice_end(u, now);
+		*deadline_ticks = TIME_NEVER;
+		return u;
+	}
+	queue_push_last(&rc->queue, &ru->link);
+	u = unit_of(first);
+	end = slice_end(u, now);
+	rc->deadline = end;
+	*deadline_ticks = end;
+	return u;
+}
+
 /* Nobody gives way; but who was alone has a deadline from now on. */
 static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 			 u64 now)
@@ -139,6 +161,7 @@ static const struct sched_ops rr_ops = {
 	.dequeue = rr_dequeue,
 	.pick = rr_pick,
 	.resume = rr_resume,
+	.yield = rr_yield,
 	.preempt_at = rr_preempt_at,
 	.give = rr_give,
 	.show = rr_show,

@@ -38,8 +38,8 @@ _Noreturn void sched_loop(struct cpu *c);
  */
 bool sched_step(struct cpu *c, u64 now);
 
-/* False: every wake takes the long way (resume.c), for comparing the two.
- * Before the first sched_loop. */
+/* False: every wake and every switch takes the long way (resume.c, yield.c),
+ * for comparing the two. Before sched_init. */
 extern bool sched_short_way;
 
 /* ---- Guests and vCPUs (the guest manager) ---- */
@@ -106,6 +106,15 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
  * each arch_vcpu_run of a guest with that policy.
  */
 bool sched_wfi_native(struct vcpu *v);
+
+/*
+ * The vCPU that runs on this CPU gives the rest of its turn away, its turn is
+ * over (arch_vcpu_run would return RUN_YIELD): who is next? That one is the
+ * current from now on, and its turn begins as in arch_vcpu_run once its state
+ * has taken the place of the other's; it may be the same one. NULL: return
+ * RUN_YIELD.
+ */
+struct vcpu *sched_give_way(void);
 
 /* ---- Traces and statistics ---- */
 

@@ -119,10 +119,12 @@ void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
 
 void sched_trace_changed(struct cpu *c)
 {
-	bool slow = ck_pr_load_32(&c->trace_mask) & TRACE_ALL;
+	u32 mask = ck_pr_load_32(&c->trace_mask);
+	struct sched_core *core = core_of(c);
 
-	for (struct sched_unit *u = core_of(c)->units; u; u = u->next)
-		arch_vcpu_trace(unit_vcpu(u), slow);
+	core->traced = mask & (TRACE_ALL | TRACE_STATS);
+	for (struct sched_unit *u = core->units; u; u = u->next)
+		arch_vcpu_trace(unit_vcpu(u), mask & TRACE_ALL);
 }
 
 void sched_stats_set(bool on)

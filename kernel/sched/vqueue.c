@@ -98,17 +98,6 @@ bool vqueue_remove(struct vqueue *q, struct vqueue_unit *u)
 	return parked;
 }
 
-struct vqueue_unit *vqueue_first(const struct vqueue *q)
-{
-	struct heap_node *n = q->ready.root;
-	struct vqueue_node *at;
-
-	if (!n)
-		return NULL;
-	at = container_of(n, struct vqueue_node, node);
-	return unit_at(at->units ? at->units->root : n);
-}
-
 u32 vqueue_park(struct vqueue *q, struct vqueue_unit *u, u64 until)
 {
 	struct vqueue_group *g = u->group;

@@ -59,7 +59,30 @@ static inline bool vqueue_parked(const struct vqueue_group *g)
 }
 
 /* The first of those not parked, or NULL; it stays. */
-struct vqueue_unit *vqueue_first(const struct vqueue *q);
+static inline struct vqueue_unit *vqueue_first(const struct vqueue *q)
+{
+	struct heap_node *n = q->ready.root;
+	struct vqueue_node *at;
+
+	if (!n)
+		return NULL;
+	at = container_of(n, struct vqueue_node, node);
+	if (unlikely(at->units))
+		n = at->units->root;
+	return container_of(n, struct vqueue_unit, at.node);
+}
+
+/* `u`, with no group, is queued by `key`, and the first leaves: the one of
+ * before, which is in no group either, and whose key is not above that one. */
+static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
+				   u64 key)
+{
+	u->group = NULL;
+	u->at.units = NULL;
+	u->at.node.key = key;
+	heap_exchange(&q->ready, &u->at.node);
+}
+
 /* Its key, at least its group's floor. */
 u64 vqueue_key(const struct vqueue_unit *u);
 

@@ -50,27 +50,6 @@ void vtime_cpu_init(struct vtime_cpu *vc)
 	vc->claim_ticks = us_to_ticks(VTIME_CLAIM_US);
 }
 
-void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
-		  const struct sched_unit *u, u64 active)
-{
-	u64 old;
-
-	vu->at += vtime_for(u->account, active);
-	do {
-		old = ck_pr_load_64(&vg->furthest);
-		if (old && (s64)(vu->at - old) <= 0)
-			return;
-		/* No order with anything else: the word is all there is. */
-	} while (!ck_pr_cas_64(&vg->furthest, old, vu->at ? vu->at : 1));
-}
-
-void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu)
-{
-	u64 turn = vu->at - vu->began;
-
-	vc->step = MAX(turn, vc->step - MIN(turn, vc->step));
-}
-
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven)
 {
 	vu->left_at = vc->now;

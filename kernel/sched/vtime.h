@@ -81,8 +81,19 @@ static inline u64 vtime_slice(const struct sched_account *a)
 }
 
 /* The unit has run; `active` as in sched_ops.charge. */
-void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
-		  const struct sched_unit *u, u64 active);
+static inline void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
+				const struct sched_unit *u, u64 active)
+{
+	u64 at = vu->at + vtime_for(u->account, active), old;
+
+	vu->at = at;
+	do {
+		old = ck_pr_load_64(&vg->furthest);
+		if (old && (s64)(at - old) <= 0)
+			return;
+		/* No order with anything else: the word is all there is. */
+	} while (!ck_pr_cas_64(&vg->furthest, old, at ? at : 1));
+}
 
 /* The CPU's time follows the one furthest behind there, which is at `least`. */
 static inline void vtime_follow(struct vtime_cpu *vc, u64 least)
@@ -96,7 +107,13 @@ static inline void vtime_turn_begin(struct vtime_unit *vu)
 	vu->began = vu->at;
 }
 
-void vtime_turn_end(struct vtime_cpu *vc, const struct vtime_unit *vu);
+static inline void vtime_turn_end(struct vtime_cpu *vc,
+				  const struct vtime_unit *vu)
+{
+	u64 turn = vu->at - vu->began;
+
+	vc->step = MAX(turn, vc->step - MIN(turn, vc->step));
+}
 
 /* The unit leaves the CPU: for now, or (then vtime_back comes) to be queued. */
 static inline void vtime_leave(struct vtime_here *h, const struct vtime_unit *vu,
@@ -114,13 +131,21 @@ static inline void vtime_back(struct vtime_here *h, const struct vtime_unit *vu)
 		h->sleeper = NULL;
 }
 
+/* The two in one, of a unit that gives way. */
+static inline void vtime_pass(struct vtime_here *h)
+{
+	h->sleeper = NULL;
+	h->sleeps++;
+}
+
 /* It waited while that one ran, and is picked: takes its part of the lead. */
 static inline void vtime_share(const struct vtime_here *h, struct vtime_unit *vu)
 {
-	s64 lead = (s64)(h->at - vu->at);
+	s64 lead;
 
-	if (!h->sleeper || vu->heard == h->sleeps)
+	if (likely(!h->sleeper) || vu->heard == h->sleeps)
 		return;
+	lead = (s64)(h->at - vu->at);
 	vu->heard = h->sleeps;
 	if (lead > 0 && h->count > 1)
 		vu->at += (u64)lead / h->count;

@@ -45,6 +45,11 @@ void hw_vsatp_zero(void)
 {
 }
 
+u64 hw_vsatp_swap(u64 val)
+{
+	return val;
+}
+
 void hw_hfence_gvma_all(void)
 {
 	flushes++;

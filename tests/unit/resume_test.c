@@ -1,8 +1,9 @@
 /*
- * The short way from a wait into the guest (kernel/sched/resume.h) and the long
- * one lead to the same: the same made-up machine, with the same random events,
- * is run twice, once with each, and everything that the core and the policies
- * keep is compared after each step of each CPU.
+ * The short ways from a wait into the guest (kernel/sched/resume.h) and from one
+ * vCPU to the next (kernel/sched/yield.c) and the long ones lead to the same: the
+ * same made-up machine, with the same random events, is run twice, once with
+ * each, and everything that the core and the policies keep is compared after
+ * each step of each CPU.
  */
 /* sources: SCHED_CORE POLICIES kernel/heap.c
  *          tests/unit/fake_arch/fake_arch.c */
@@ -25,6 +26,7 @@
 struct story {
 	u64 value[STEPS];
 	u32 resumed; /* steps that began with a sleeper and gave it the CPU */
+	u64 ways;    /* turns that followed another by the short way */
 };
 
 static struct fake_guest *guests[GUESTS];
@@ -53,19 +55,35 @@ static void mix_vcpu(const struct vcpu *v)
 	mix(v ? v->guest->id * VCPUS + v->id + 1 : 0);
 }
 
+/* What the policy keeps of it, but for addresses, which two runs have of their
+ * own: where a word looks like one, that it does. Of one in the queue: of others
+ * not all has a meaning. */
+static void mix_part(const struct sched_unit *u)
+{
+	const u64 *w = u->part;
+
+	for (size_t i = 0; i < core_of(cpu_this())->ops->unit_bytes / 8; i++)
+		mix(w[i] >> 40 >= 0x50 && w[i] >> 40 < 0x80 ? 1 : w[i]);
+}
+
 static void mix_unit(const struct sched_unit *u)
 {
 	mix(u->on | u->queued << 1 | u->counted << 2 | u->paused << 3 |
 	    u->refused << 4 | (u32)timer_is_set(&u->timer) << 5);
 	mix(timer_is_set(&u->timer) ? u->timer.node.key : 0);
-	mix(u->charged_ticks);
-	mix(u->charged_active);
+	/* Begun anew with each turn. */
+	if (u->runstate == RUNSTATE_RUNNING) {
+		mix(u->charged_ticks);
+		mix(u->charged_active);
+	}
 	mix(u->runstate);
 	mix(u->since_ticks);
 	for (u32 i = 0; i < RUNSTATE_COUNT; i++)
 		mix(u->ticks[i]);
 	mix(u->preemptions);
 	mix(u->admitted);
+	if (u->queued && u->epoch == core_of(cpu_this())->epoch)
+		mix_part(u);
 }
 
 static void mix_fake_vcpu(const struct fake_vcpu *f)
@@ -175,7 +193,32 @@ static void event(u32 cpus, bool calm)
 	}
 }
 
-static void guests_make(void)
+/* Is the policy yet to be asked? The short way asks it in the step in which a vCPU
+ * gives way, the long one in the next. */
+static bool is_half_done(const struct sched_core *core)
+{
+	return core->resched;
+}
+
+static bool step(u32 cpu)
+{
+	bool ran = fake_step(cpu), more = ran;
+
+	while (more && is_half_done(core_of(&fake_cpus[cpu]->c)))
+		more = fake_step(cpu);
+	return ran;
+}
+
+/* Gives way, mostly, and may have woken another of its guest; sleeps for arg[1] now and
+ * then. */
+static enum run_end act_give_way(struct fake_vcpu *f, u64 now)
+{
+	if (!rnd(8))
+		virq_raise(f->v.guest->vcpu[rnd(VCPUS)], VIRQ_SOFT);
+	return rnd(6) ? fake_act_yield(f, now) : fake_act_block(f, now);
+}
+
+static void guests_make(bool give_way)
 {
 	for (u32 i = 0; i < GUESTS; i++) {
 		guests[i] = fake_guest_make(VCPUS, NULL, 0);
@@ -185,6 +228,8 @@ static void guests_make(void)
 			f->left = f->arg[0] = (1 + rnd(60)) * FAKE_US;
 			f->arg[1] = (1 + rnd(900)) * FAKE_US;
 			f->act = rnd(2) ? fake_act_block : fake_act_wait;
+			if (give_way)
+				f->act = act_give_way;
 		}
 		/* Some of them refused, under `pinned`. */
 		for (u32 k = 0; k < VCPUS; k++)
@@ -192,80 +237,106 @@ static void guests_make(void)
 	}
 }
 
-static void tell(struct story *s, const char *policy, u32 cpus, u64 from,
-		 bool calm, bool short_way)
+/* What happens in a run, of which there are two. */
+struct plot {
+	const char *policy;
+	u32 cpus;
+	u64 seed;
+	bool calm;     /* nothing is asked of vCPUs but to wake */
+	bool give_way; /* they give way, else they sleep */
+};
+
+static void tell(struct story *s, const struct plot *p, bool short_way)
 {
-	seed = from;
+	seed = p->seed;
 	sched_short_way = short_way;
 	s->resumed = 0;
-	fake_boot(cpus, policy);
-	guests_make();
+	fake_boot(p->cpus, p->policy);
+	guests_make(p->give_way);
 	for (u32 n = 0; n < STEPS; n++) {
 		u32 least = 0;
 		struct sched_core *core;
 		struct vcpu *sleeper;
 
-		for (u32 i = 1; i < cpus; i++) {
+		for (u32 i = 1; i < p->cpus; i++) {
 			if (fake_cpus[i]->now < fake_cpus[least]->now)
 				least = i;
 		}
-		if (!rnd(calm ? 4 : 12))
-			event(cpus, calm);
+		if (!rnd(p->calm ? 4 : 12))
+			event(p->cpus, p->calm);
 		core = core_of(&fake_cpus[least]->c);
 		sleeper = core->sleeper;
-		if (sleeper && fake_step(least))
+		if (step(least) && sleeper)
 			s->resumed++;
-		else if (!sleeper)
-			fake_step(least);
-		s->value[n] = state_hash(cpus);
+		s->value[n] = state_hash(p->cpus);
 	}
+	s->ways = 0;
+	for (u32 i = 0; i < p->cpus; i++)
+		s->ways += fake_cpus[i]->ways;
 	for (u32 i = 0; i < GUESTS; i++)
 		fake_guest_free(guests[i]);
 	fake_halt();
 	sched_short_way = true;
 }
 
-static u32 compare(const char *policy, u32 cpus, u64 from, bool calm)
+/* How often a short way was taken. */
+static u64 compare(const struct plot *p)
 {
 	static struct story with, without;
 
-	tell(&with, policy, cpus, from, calm, true);
-	tell(&without, policy, cpus, from, calm, false);
+	tell(&with, p, true);
+	tell(&without, p, false);
 	assert_int_equal(without.resumed, 0);
+	assert_int_equal(without.ways, 0);
 	for (u32 n = 0; n < STEPS; n++) {
 		if (with.value[n] != without.value[n])
 			fail_msg("%s, %u CPUs, seed %lu: step %u differs",
-				 policy, cpus, (unsigned long)from, n);
+				 p->policy, p->cpus, (unsigned long)p->seed,
+				 n);
 	}
-	return with.resumed;
+	return p->give_way ? with.ways : with.resumed;
 }
 
-static void both_ways_leave_the_same_state_behind(bool calm, u32 least)
+static void both_ways_leave_the_same_state_behind(bool calm, bool give_way,
+						  u32 least)
 {
-	for (u32 i = 0; sched_policy_list(i); i++) {
-		u32 resumed = 0;
+	struct plot p = { .calm = calm, .give_way = give_way };
 
-		for (u32 cpus = 1; cpus <= 4; cpus++) {
-			for (u64 from = 1; from <= 4; from++)
-				resumed += compare(sched_policy_list(i), cpus,
-						   from, calm);
+	for (u32 i = 0; (p.policy = sched_policy_list(i)); i++) {
+		u64 taken = 0;
+
+		for (p.cpus = 1; p.cpus <= 4; p.cpus++) {
+			for (p.seed = 1; p.seed <= 4; p.seed++)
+				taken += compare(&p);
 		}
-		if (resumed < least)
-			fail_msg("%s took the short way %u times",
-				 sched_policy_list(i), resumed);
+		if (taken < least)
+			fail_msg("%s took the short way %lu times", p.policy,
+				 (unsigned long)taken);
 	}
 }
 
 static void both_ways_are_the_same_where_vcpus_sleep_and_wake(void **state)
 {
 	(void)state;
-	both_ways_leave_the_same_state_behind(true, 1000);
+	both_ways_leave_the_same_state_behind(true, false, 1000);
 }
 
 static void both_ways_are_the_same_whatever_is_asked_meanwhile(void **state)
 {
 	(void)state;
-	both_ways_leave_the_same_state_behind(false, 300);
+	both_ways_leave_the_same_state_behind(false, false, 300);
+}
+
+static void both_ways_are_the_same_where_vcpus_give_way(void **state)
+{
+	(void)state;
+	both_ways_leave_the_same_state_behind(true, true, 20000);
+}
+
+static void giving_way_is_the_same_whatever_is_asked_meanwhile(void **state)
+{
+	(void)state;
+	both_ways_leave_the_same_state_behind(false, true, 5000);
 }
 
 int main(void)
@@ -275,6 +346,9 @@ int main(void)
 			both_ways_are_the_same_where_vcpus_sleep_and_wake),
 		cmocka_unit_test(
 			both_ways_are_the_same_whatever_is_asked_meanwhile),
+		cmocka_unit_test(both_ways_are_the_same_where_vcpus_give_way),
+		cmocka_unit_test(
+			giving_way_is_the_same_whatever_is_asked_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

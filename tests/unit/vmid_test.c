@@ -47,6 +47,7 @@ static struct {
 	u32 page[VCPUS][ASIDS][PAGES];  /* first stage of each vCPU */
 	u32 asid[VCPUS];
 	u32 on[VCPUS];                  /* CPU, or NONE */
+	u32 last[VCPUS];                /* CPU it ran on last, or NONE */
 } guests[GUESTS];
 static u32 next_root = 1, next_host = 1;
 
@@ -133,6 +134,28 @@ void hw_vsatp_zero(void)
 	speculate();
 }
 
+/* What vsatp holds, as far as the model goes: 0, or a vCPU's number. */
+static u64 vsatp_of(u32 g, u32 v)
+{
+	return g == NONE ? 0 : 1 + g * VCPUS + v;
+}
+
+u64 hw_vsatp_swap(u64 val)
+{
+	struct hart *h = &harts[now];
+	u64 was = vsatp_of(h->vs_guest, h->vs_vcpu);
+
+	speculate();
+	h->vs_guest = NONE;
+	if (val) {
+		h->vs_guest = (u32)(val - 1) / VCPUS;
+		h->vs_vcpu = (u32)(val - 1) % VCPUS;
+		h->vs_asid = guests[h->vs_guest].asid[h->vs_vcpu];
+	}
+	speculate();
+	return was;
+}
+
 /* Entries that hold a guest physical address, alone or with a virtual one. */
 static void fence_gvma(u32 vmid)
 {
@@ -208,7 +231,7 @@ static void load(u32 cpu, u32 g, u32 v)
 	h->vs_asid = guests[g].asid[v];
 	h->guest = g;
 	h->vcpu = v;
-	guests[g].on[v] = cpu;
+	guests[g].on[v] = guests[g].last[v] = cpu;
 }
 
 static void save(u32 cpu)
@@ -218,6 +241,34 @@ static void save(u32 cpu)
 	if (h->guest != NONE)
 		guests[h->guest].on[h->vcpu] = NONE;
 	h->guest = NONE;
+}
+
+/* From the vCPU that is loaded there to another, as vCPUs give way. */
+static void turn_over(u32 cpu, u32 g, u32 v)
+{
+	struct hart *h = &harts[cpu];
+	u64 was = vsatp_of(h->guest, h->vcpu);
+	bool same = h->guest == g;
+
+	if (h->guest == NONE || guests[g].last[v] != cpu) {
+		save(cpu);
+		load(cpu, g, v);
+		return;
+	}
+	save(cpu);
+	cpu_is(cpu);
+	if (same) {
+		assert_int_equal(vmid_next(&h->vmid, guests[g].arch, v,
+					   vsatp_of(g, v)), was);
+	} else {
+		assert_int_equal(hw_vsatp_swap(0), was);
+		if (!vmid_return(&h->vmid, guests[g].arch, v))
+			vmid_enter(&h->vmid, guests[g].arch, v);
+		(void)hw_vsatp_swap(vsatp_of(g, v));
+	}
+	h->guest = g;
+	h->vcpu = v;
+	guests[g].on[v] = cpu;
 }
 
 /* As in arch_wait. */
@@ -298,7 +349,7 @@ static void create(u32 g, u64 *seed)
 	assert_int_equal(vmid_guest_init(guests[g].arch, CPUS, VCPUS), 0);
 	host_frames(g);
 	for (u32 v = 0; v < VCPUS; v++) {
-		guests[g].on[v] = NONE;
+		guests[g].on[v] = guests[g].last[v] = NONE;
 		guests[g].asid[v] = 0;
 		for (u32 a = 0; a < ASIDS; a++)
 			for (u32 p = 0; p < PAGES; p++)
@@ -398,6 +449,12 @@ static void random_step(u64 *seed)
 	if (what < 500) {
 		if (guests[g].on[v] != NONE)
 			return;
+		if (what < 250) {
+			turn_over(cpu, what % 2 && harts[cpu].guest != NONE &&
+					 guests[harts[cpu].guest].on[v] == NONE ?
+					       harts[cpu].guest : g, v);
+			return;
+		}
 		save(cpu);
 		load(cpu, g, v);
 	} else if (what < 650) {
@@ -483,6 +540,26 @@ static void another_vcpu_of_the_guest_costs_one_flush(void **state)
 	before = harts[0].flushes;
 	load(0, 0, 1);
 	assert_int_equal(harts[0].flushes, before + 1);
+	save(0);
+	end();
+}
+
+static void giving_way_to_a_vcpu_costs_one_flush_at_most(void **state)
+{
+	u64 before;
+
+	begin(14);
+	load(0, 0, 0);
+	turn_over(0, 0, 1);
+	before = harts[0].flushes;
+	turn_over(0, 0, 0);
+	assert_int_equal(harts[0].flushes, before + 1);
+	/* Another guest's has entries of its own. */
+	turn_over(0, 1, 0);
+	before = harts[0].flushes;
+	turn_over(0, 0, 0);
+	turn_over(0, 1, 0);
+	assert_int_equal(harts[0].flushes, before);
 	save(0);
 	end();
 }
@@ -625,6 +702,7 @@ int main(void)
 		cmocka_unit_test(with_all_bits_nothing_stale_is_ever_used),
 		cmocka_unit_test(a_vcpu_that_returns_to_its_cpu_costs_no_flush),
 		cmocka_unit_test(another_vcpu_of_the_guest_costs_one_flush),
+		cmocka_unit_test(giving_way_to_a_vcpu_costs_one_flush_at_most),
 		cmocka_unit_test(a_vcpu_back_from_another_cpu_costs_one_flush),
 		cmocka_unit_test(the_vcpus_of_a_guest_share_its_vmid),
 		cmocka_unit_test(ids_stay_within_the_bits),

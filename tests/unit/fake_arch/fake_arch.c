@@ -12,6 +12,7 @@
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/idle.h"
 #include "kernel/sched/policy.h"
 
 _Thread_local struct cpu *fake_this_cpu;
@@ -195,7 +196,7 @@ static enum run_end run_on(struct fake_cpu *f, struct fake_vcpu *vc)
 	return f->timer <= f->now && !f->rung ? RUN_TIMER : RUN_LOOK;
 }
 
-enum run_end arch_vcpu_run(struct vcpu *v)
+static enum run_end turn(struct vcpu *v)
 {
 	struct fake_cpu *f = self();
 	struct fake_vcpu *vc = fv(v);
@@ -226,6 +227,26 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 	if (end == RUN_LOOK)
 		f->stopped = CPU_GUEST;
 	return end;
+}
+
+enum run_end arch_vcpu_run(struct vcpu *v)
+{
+	enum run_end end;
+
+	for (;;) {
+		struct vcpu *next;
+
+		end = turn(v);
+		next = end == RUN_YIELD ? sched_give_way() : NULL;
+		if (!next)
+			return end;
+		self()->ways++;
+		if (next != v) {
+			arch_vcpu_save(v);
+			arch_vcpu_load(next);
+		}
+		v = next;
+	}
 }
 
 void arch_vcpu_load(struct vcpu *v)
@@ -372,6 +393,8 @@ void fake_boot(u32 cpus, const char *policy)
 {
 	CHECK(cpus <= FAKE_CPUS_MAX);
 	cpu_table_len = 0;
+	/* Of the machine before. */
+	memset(idle_masks, 0, sizeof(idle_masks));
 	objects = 0;
 	next_guest = 0;
 	fake_log_lines = 0;

@@ -65,6 +65,7 @@ struct fake_cpu {
 	bool rung;
 	u32 stopped; /* enum cpu_mode in which its last step ended */
 	u64 rings;
+	u64 ways;   /* given by one vCPU to the next (sched_give_way) */
 	u32 loaded; /* vCPUs whose state is in it */
 	bool hold;  /* of a guest's second stage, which it is asked to end */
 	/* Ticks in arch_wait, in arch_vcpu_run and by fake_spend; and those of
