@@ -2,9 +2,10 @@
  * fp: fixed priorities, strict on each CPU, round robin within a level.
  *
  * 256 levels, a ring of units each, and a bit map of the levels that are not
- * empty: the highest is found in four words, so everything is O(1). A unit that
- * is preempted comes back to the head of its level with what is left of its
- * slice; one whose slice is over goes to the end with a new one.
+ * empty: the highest is known, and when it empties the next is found in four
+ * words, so everything is O(1). A unit that is preempted comes back to the head
+ * of its level with what is left of its slice; one whose slice is over goes to
+ * the end with a new one.
  *
  * A wake goes to an idle CPU if there is one, else to the CPU that runs the
  * lowest level of those the vCPU may use (each CPU publishes what it runs). So
@@ -20,15 +21,17 @@
 #define LEVELS 256
 
 struct fp_cpu {
+	u64 slice_end; /* of the current */
+	s32 top;       /* the highest level that is not empty; -1: none */
 	u64 bits[LEVELS / 64]; /* levels that are not empty */
 	struct queue_link level[LEVELS];
-	u64 slice_end;         /* of the current */
 };
 
 struct fp_unit {
 	struct queue_link link;
 	struct sched_unit *unit;
-	u64 left_ticks; /* of its slice; 0: a new one */
+	struct queue_link *ring; /* of its level */
+	u64 left_ticks;		 /* of its slice; 0: a new one, or it runs */
 	u32 level;
 };
 
@@ -42,6 +45,12 @@ static u32 level_of(const struct sched_unit *u)
 	return MIN(ck_pr_load_32(&u->account->priority), LEVELS - 1);
 }
 
+static void level_set(struct fp_cpu *fc, struct fp_unit *fu)
+{
+	fu->level = level_of(fu->unit);
+	fu->ring = &fc->level[fu->level];
+}
+
 static u64 slice_of(const struct sched_unit *u)
 {
 	return ck_pr_load_64(&u->account->slice_ticks);
@@ -51,6 +60,7 @@ static void fp_cpu_init(struct sched_cpu *sc, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
 
+	fc->top = -1;
 	for (u32 i = 0; i < LEVELS; i++)
 		queue_init(&fc->level[i]);
 }
@@ -69,7 +79,7 @@ static void fp_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct fp_cpu *fc = sc->part;
 	struct fp_unit *fu = u->part;
 
-	fu->level = level_of(u);
+	level_set(fc, fu);
 	fu->left_ticks = 0;
 	if (why == WHY_PREEMPTED && fc->slice_end > now) {
 		fu->left_ticks = fc->slice_end - now;
@@ -78,20 +88,11 @@ static void fp_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 		queue_push_last(&fc->level[fu->level], &fu->link);
 	}
 	fc->bits[fu->level / 64] |= 1ULL << (fu->level % 64);
+	fc->top = MAX(fc->top, (s32)fu->level);
 }
 
-static void fp_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
-{
-	struct fp_cpu *fc = sc->part;
-	struct fp_unit *fu = u->part;
-
-	queue_remove(&fu->link);
-	if (queue_empty(&fc->level[fu->level]))
-		fc->bits[fu->level / 64] &= ~(1ULL << (fu->level % 64));
-}
-
-/* The highest level that is not empty and below `below`; LEVELS if none. */
-static u32 highest(const struct fp_cpu *fc, u32 below)
+/* The highest level that is not empty and below `below`; -1 if none. */
+static s32 highest(const struct fp_cpu *fc, u32 below)
 {
 	for (u32 i = LEVELS / 64; i-- > 0;) {
 		u64 w = fc->bits[i];
@@ -101,30 +102,54 @@ static u32 highest(const struct fp_cpu *fc, u32 below)
 		if (below < (i + 1) * 64)
 			w &= (1ULL << (below % 64)) - 1;
 		if (w)
-			return i * 64 + 63 - (u32)__builtin_clzll(w);
+			return (s32)(i * 64 + 63) - __builtin_clzll(w);
 	}
-	return LEVELS;
+	return -1;
+}
+
+static void fp_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *fu = u->part;
+
+	queue_remove(&fu->link);
+	if (!queue_empty(&fc->level[fu->level]))
+		return;
+	fc->bits[fu->level / 64] &= ~(1ULL << (fu->level % 64));
+	if (fc->top == (s32)fu->level)
+		fc->top = highest(fc, fu->level);
+}
+
+static inline void slice_begin(struct fp_cpu *fc, struct sched_unit *u, u64 now)
+{
+	struct fp_unit *fu = u->part;
+	u64 ticks = fu->left_ticks;
+
+	if (likely(!ticks))
+		ticks = slice_of(u);
+	else
+		fu->left_ticks = 0;
+	fc->slice_end = now + ticks;
 }
 
 static struct sched_pick fp_pick(struct sched_cpu *sc, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
-	u32 level = highest(fc, LEVELS);
+	struct queue_link *level;
 	struct sched_unit *u;
-	struct fp_unit *fu;
 
 	/* 0 says that nothing runs here. */
-	sched_publish_level(sc, level == LEVELS ? 0 : level + 1);
-	if (level == LEVELS)
-		return (struct sched_pick){ NULL, TIME_NEVER };
-	u = unit_of(fc->level[level].next);
-	fu = u->part;
+	sched_publish_level(sc, (u32)(fc->top + 1));
+	if (fc->top < 0)
+		return (struct sched_pick){NULL, TIME_NEVER};
+	level = &fc->level[fc->top];
+	u = unit_of(level->next);
 	fp_dequeue(sc, u, now);
-	fc->slice_end = now + (fu->left_ticks ? fu->left_ticks : slice_of(u));
+	slice_begin(fc, u, now);
 	/* Only its equals end its turn. */
-	if (queue_empty(&fc->level[level]))
-		return (struct sched_pick){ u, TIME_NEVER };
-	return (struct sched_pick){ u, fc->slice_end };
+	if (queue_empty(level))
+		return (struct sched_pick){u, TIME_NEVER};
+	return (struct sched_pick){u, fc->slice_end};
 }
 
 static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
@@ -132,16 +157,16 @@ static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct fp_cpu *fc = sc->part;
 	struct fp_unit *fu = u->part;
 
-	fu->level = level_of(u);
+	level_set(fc, fu);
 	fu->left_ticks = 0;
 	fc->slice_end = now + slice_of(u);
 	sched_publish_level(sc, fu->level + 1);
 	return TIME_NEVER;
 }
 
-static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
-				   u64 ticks, u64 active, u64 now,
-				   u64 *deadline_ticks)
+static __attribute__((noinline)) struct sched_unit *yield_other(
+	struct sched_cpu *sc, struct sched_unit *u, u64 now,
+	u64 *deadline_ticks)
 {
 	struct sched_pick pick;
 
@@ -149,6 +174,28 @@ static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
 	pick = fp_pick(sc, now);
 	*deadline_ticks = pick.deadline_ticks;
 	return pick.unit;
+}
+
+/* Mostly to an equal: then the level stays what it is, here and as published. */
+static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
+				   u64 ticks, u64 active, u64 now,
+				   u64 *deadline_ticks)
+{
+	struct fp_cpu *fc = sc->part;
+	struct fp_unit *fu = u->part;
+	struct queue_link *ring = fu->ring, *first;
+	u32 level = fu->level;
+
+	if (unlikely(fc->top != (s32)level ||
+		     ck_pr_load_32(&u->account->priority) != level))
+		return yield_other(sc, u, now, deadline_ticks);
+	first = ring->next;
+	queue_remove(first);
+	queue_push_last(ring, &fu->link);
+	u = unit_of(first);
+	slice_begin(fc, u, now);
+	*deadline_ticks = fc->slice_end;
+	return u;
 }
 
 static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
@@ -197,10 +244,10 @@ static struct sched_unit *fp_give(struct sched_cpu *sc,
 				  const struct sched_ask *ask, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
-	u32 level = LEVELS;
 
-	while ((level = highest(fc, level)) < LEVELS) {
-		queue_for_each(l, &fc->level[level]) {
+	for (s32 level = fc->top; level >= 0; level = highest(fc, (u32)level)) {
+		queue_for_each(l, &fc->level[level])
+		{
 			if (unit_may_run(unit_of(l), ask->cpu))
 				return unit_of(l);
 		}
@@ -221,7 +268,7 @@ static void fp_show(const struct sched_cpu *sc, const struct sched_unit *u,
 		snprintf(buf, len, "runs level %u", (unsigned int)level - 1);
 }
 
-static const char *const fp_knobs[] = { "priority", "slice-us", NULL };
+static const char *const fp_knobs[] = {"priority", "slice-us", NULL};
 
 static const struct sched_ops fp_ops = {
 	.name = "fp",
