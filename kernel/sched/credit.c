@@ -31,8 +31,8 @@
 #include <stdio.h>
 
 #define RATELIMIT_US 1000 /* runs this long before it is preempted */
-#define LOOK_US 7000      /* CPUs are compared this often */
-#define LAG_US 4000       /* how far behind is worth to be moved */
+#define LOOK_US	     7000 /* CPUs are compared this often */
+#define LAG_US	     4000 /* how far behind is worth to be moved */
 
 struct credit_cpu {
 	struct vqueue queue;
@@ -108,8 +108,8 @@ static void push(struct sched_cpu *sc, struct credit_unit *cu)
 
 	if (ck_pr_load_32(&cu->unit->account->cap))
 		g = &cu->here->group;
-	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
-					   g));
+	sched_units_unpark(sc,
+			   vqueue_push(&cc->queue, &cu->node, cu->vtime.at, g));
 }
 
 static void credit_cpu_init(struct sched_cpu *sc, u64 now)
@@ -126,7 +126,7 @@ static void credit_unit_init(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
-	*cu = (struct credit_unit){ .unit = u, .vtime.at = cc->vtime.now };
+	*cu = (struct credit_unit){.unit = u, .vtime.at = cc->vtime.now};
 }
 
 static void credit_unit_add(struct sched_cpu *sc, struct sched_unit *u, u64 now)
@@ -220,13 +220,13 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 		vtime_turn_begin(&cu->vtime);
 		publish(sc, cu);
 		until = turn_end(cc, cu->unit, ticks, now);
-		return (struct sched_pick){ cu->unit, until };
+		return (struct sched_pick){cu->unit, until};
 	}
 	until = vqueue_unpark_at(&cc->queue);
 	if (until == TIME_NEVER && !cc->vtime.empty_since)
 		cc->vtime.empty_since = now;
 	publish(sc, NULL);
-	return (struct sched_pick){ NULL, until };
+	return (struct sched_pick){NULL, until};
 }
 
 /* The turn of one that is alone begins. Returns its deadline. */
@@ -240,8 +240,8 @@ static inline u64 alone_begin(struct sched_cpu *sc, struct credit_cpu *cc,
 	return TIME_NEVER;
 }
 
-static __attribute__((noinline)) u64
-resume_join(struct sched_cpu *sc, struct sched_unit *u, u64 now)
+static __attribute__((noinline)) u64 resume_join(struct sched_cpu *sc,
+						 struct sched_unit *u, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
@@ -268,8 +268,8 @@ static u64 credit_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return alone_begin(sc, cc, cu, now);
 }
 
-static void credit_charge(struct sched_cpu *sc, struct sched_unit *u,
-			  u64 ticks, u64 active, u64 now)
+static void credit_charge(struct sched_cpu *sc, struct sched_unit *u, u64 ticks,
+			  u64 active, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
@@ -293,9 +293,9 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	cap_turn_end(&cu->cap, u->account);
 }
 
-static __attribute__((noinline)) struct sched_unit *
-yield_capped(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
-	     u64 now)
+static __attribute__((noinline)) struct sched_unit *yield_capped(
+	struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
+	u64 now)
 {
 	if (ticks)
 		credit_charge(sc, u, ticks, active, now);
@@ -303,9 +303,9 @@ yield_capped(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
 }
 
 /* It goes on by itself: nobody else waits. */
-static __attribute__((noinline)) struct sched_unit *
-yield_alone(struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
-	    u64 now)
+static __attribute__((noinline)) struct sched_unit *yield_alone(
+	struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
+	u64 now)
 {
 	struct credit_unit *cu = u->part;
 
@@ -346,12 +346,13 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 	vtime_pass(&cu->here->vtime);
 	at = vtime_later(cu->vtime.at, next->vtime.at + 1);
 	cu->vtime.at = at;
-	vqueue_exchange(&cc->queue, &cu->node, at);
 	vtime_share(&next->here->vtime, &next->vtime);
 	vtime_turn_begin(&next->vtime);
 	next->began_ticks = now;
 	next->cap.capped = false;
 	*deadline_ticks = now + ck_pr_load_64(&a->slice_ticks);
+	/* A call: little should have to be kept over it. */
+	vqueue_exchange(&cc->queue, &cu->node, at);
 	publish_first(sc, next, cc->queue.ready.root->key);
 	return next->unit;
 }
@@ -386,9 +387,9 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 	if (!best)
 		return NULL;
 	u = unit_at(best)->unit;
-	if (!ask->idle && (s64)(ask->vtime - vqueue_key(best)) <=
-				  (s64)vtime_for_ticks(u->account,
-						us_to_ticks(LAG_US)))
+	if (!ask->idle &&
+	    (s64)(ask->vtime - vqueue_key(best)) <=
+		    (s64)vtime_for_ticks(u->account, us_to_ticks(LAG_US)))
 		return NULL;
 	return u;
 }
@@ -406,10 +407,12 @@ static void credit_show(const struct sched_cpu *sc, const struct sched_unit *u,
 	snprintf(buf, len, "lag %ld us%s",
 		 (long)vtime_lag_us(&cc->vtime, &cu->vtime),
 		 ck_pr_load_32(&u->runstate) == RUNSTATE_RUNNABLE &&
-				 vqueue_parked(g) ? ", parked" : "");
+				 vqueue_parked(g)
+			 ? ", parked"
+			 : "");
 }
 
-static const char *const credit_knobs[] = { "weight", "cap", "slice-us", NULL };
+static const char *const credit_knobs[] = {"weight", "cap", "slice-us", NULL};
 
 static const struct sched_ops credit_ops = {
 	.name = "credit",
