@@ -157,13 +157,14 @@ u64 arch_cpu_last_pc(struct cpu *c);
  * Where a CPU is in the hypervisor's code. ask: one that has been silent for
  * long is interrupted for a moment, interrupts off or not, if the machine has a
  * way; without waiting. where: what it said since it was asked last; false if
- * it has said nothing.
+ * it has said nothing. forget: it isn't there any more.
  */
 struct cpu_where {
 	u64 pc, fp; /* and the frame */
 };
 
 void arch_cpu_where_ask(struct cpu *c);
+void arch_cpu_where_forget(struct cpu *c);
 bool arch_cpu_where(struct cpu *c, struct cpu_where *out);
 
 /* What the machine says of itself: the archive that the firmware left in
