@@ -147,7 +147,7 @@ void arch_stage2_unmap_all(struct guest *g);
 /*
  * For a panic. regs: the registers of this CPU, as text lines. frame_next: the
  * return address in frame *fp and the frame before it; false if *fp is no frame
- * of that CPU's stack. cpu_pc: where a CPU's guest was last left, or 0.
+ * of that CPU's stack. cpu_last_pc: where a CPU's guest was last left, or 0.
  */
 void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx);
 bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc);
