@@ -85,16 +85,15 @@ static void run_end(struct shell *sh)
 	sh->running = false;
 }
 
+/* Nothing of the command before: what a command finds is written here, or 0. */
 static void run_reset(struct cmd_run *run)
 {
-	run->cmd = NULL;
-	run->argv = NULL;
-	run->state = NULL;
-	run->guest = NULL;
-	run->argc = run->stage = 0;
-	run->pos = 0;
-	run->json = run->failed = false;
-	run->wake_ticks = TIME_NEVER;
+	*run = (struct cmd_run){
+		.console = run->console,
+		.columns = run->columns,
+		.rows = run->rows,
+		.wake_ticks = TIME_NEVER,
+	};
 }
 
 /* As if it had been typed. */

@@ -300,6 +300,11 @@ def top(t):
     m.send("q")
     m.expect(r"rouse> ", 30)
     t.equal(state(shell, "spin"), "running", "state")
+    # A terminal that is entered next has its keys, the one to leave with too.
+    m.line("console spin")
+    m.expect(r"\[rouse: console of spin")
+    m.send("x" + ESCAPE)
+    m.expect(r"\[rouse: left spin\]", 30)
     end(t, m)
 
 

@@ -427,8 +427,10 @@ static size_t dumped(u8 *out, size_t bytes)
 
 			for (u32 i = 0; i < 4; i++) {
 				pad += s[i] == '=';
-				w = w << 6 | (s[i] == '=' ? 0 : (u32)(strchr(
-					digits, s[i]) - digits));
+				w = w << 6 |
+				    (s[i] == '=' ? 0
+						 : (u32)(strchr(digits, s[i]) -
+							 digits));
 			}
 			for (u32 i = 0; i < 3 - pad; i++) {
 				assert_true(len < bytes);
@@ -475,7 +477,8 @@ static void waits_are_drawn_as_bars(void **state)
 	assert_non_null(strstr(text.text, "hello:0\n"));
 	assert_non_null(strstr(text.text, " sbi "));
 	/* 2^3 ticks of 100 ns, and 2^5; what lies between has none. */
-	assert_non_null(strstr(text.text, "     800 ns        10 "
+	assert_non_null(strstr(text.text,
+			       "     800 ns        10 "
 			       "########################################\n"));
 	assert_non_null(strstr(text.text, "    1600 ns         0 \n"));
 	assert_non_null(strstr(text.text, "    3200 ns         1 ####\n"));
@@ -835,12 +838,23 @@ static void no_memory_is_an_answer_and_no_crash(void **state)
 static void any_allocation_may_fail_and_the_next_command_works(void **state)
 {
 	static const char *const lines[] = {
-		"guest start linux0", "guest create x y=1", "guest list",
-		"guest list -j",      "vcpu regs linux0:0", "vcpu list",
-		"top 1 1",	      "log",		    "set linux0",
-		"sched params",	      "stats",		    "trace status",
-		"trace on sched",     "watch all",	    "help; mem",
-		"fault alloc",	      "sched cpus -j",
+		"guest start linux0",
+		"guest create x y=1",
+		"guest list",
+		"guest list -j",
+		"vcpu regs linux0:0",
+		"vcpu list",
+		"top 1 1",
+		"log",
+		"set linux0",
+		"sched params",
+		"stats",
+		"trace status",
+		"trace on sched",
+		"watch all",
+		"help; mem",
+		"fault alloc",
+		"sched cpus -j",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
@@ -1018,6 +1032,33 @@ static void entering_and_leaving_a_guest(void **state)
 			    "[0.0] a log line\r\n[linux1] unseen\r\n");
 	fake_keys("he");
 	assert_string_equal(screen(), "> he");
+}
+
+/* What a command has left in its run must not be the next one's: `top` takes
+ * no more keys after its q. */
+static void a_command_that_takes_keys_has_them_after_any_other(void **state)
+{
+	static const char *const before[] = {
+		"top\r", "q",	 "console linux1\r", "\x1d", "log\r",
+		"top\r", "\x03",
+	};
+
+	screen();
+	for (u32 i = 0; i < ARRAY_LEN(before); i++) {
+		fake_keys(before[i]);
+		screen();
+	}
+	fake_keys("top\r");
+	screen();
+	fake_keys("q");
+	screen();
+	fake_keys("console linux0\r");
+	screen();
+	fake_keys("ls\r");
+	screen();
+	assert_memory_equal(fake_input, "ls\r", 3);
+	fake_keys("\x1d");
+	assert_non_null(strstr(screen(), "[rouse: left linux0]"));
 }
 
 static void an_attached_guest_that_stops_is_said(void **state)
@@ -1199,6 +1240,7 @@ int main(void)
 		T(the_prompt_comes_and_goes_with_lines),
 		T(a_command_prints_between_lines_of_guests),
 		T(entering_and_leaving_a_guest),
+		T(a_command_that_takes_keys_has_them_after_any_other),
 		T(an_attached_guest_that_stops_is_said),
 		T(a_flooding_guest_can_be_left),
 		T(a_slow_terminal_holds_nobody_up),
