@@ -235,6 +235,9 @@ class Soak:
 
     def end(self):
         self.do("@settle")
+        if self.calms < len(soak_plan.WAKERS):
+            for name in soak_plan.WAKERS:
+                self.do(f"@calm {name}")
         # Some end and begin by themselves: until all have been caught.
         self.shell.run("; ".join(f"set {k.name} on-poweroff=stop "
                                  "on-reboot=stop" for k in soak_plan.KINDS))
