@@ -147,7 +147,7 @@ void arch_stage2_unmap_all(struct guest *g);
 /*
  * For a panic. regs: the registers of this CPU, as text lines. frame_next: the
  * return address in frame *fp and the frame before it; false if *fp is no frame
- * of that CPU's stack. cpu_pc: where a CPU's guest was last left, or 0.
+ * of that CPU's stack. cpu_last_pc: where a CPU's guest was last left, or 0.
  */
 void arch_panic_regs(void (*line)(void *ctx, const char *text), void *ctx);
 bool arch_frame_next(struct cpu *c, u64 *fp, u64 *pc);
@@ -157,13 +157,14 @@ u64 arch_cpu_last_pc(struct cpu *c);
  * Where a CPU is in the hypervisor's code. ask: one that has been silent for
  * long is interrupted for a moment, interrupts off or not, if the machine has a
  * way; without waiting. where: what it said since it was asked last; false if
- * it has said nothing.
+ * it has said nothing. forget: it isn't there any more.
  */
 struct cpu_where {
 	u64 pc, fp; /* and the frame */
 };
 
 void arch_cpu_where_ask(struct cpu *c);
+void arch_cpu_where_forget(struct cpu *c);
 bool arch_cpu_where(struct cpu *c, struct cpu_where *out);
 
 /* What the machine says of itself: the archive that the firmware left in

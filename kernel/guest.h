@@ -67,7 +67,8 @@ struct guest {
 	u32 state;         /* enum guest_state */
 	u32 event;         /* enum guest_event: first one wins until handled */
 	u32 event_code;    /* exit status with EVENT_POWEROFF; 0 is success */
-	u32 stop_asked; /* atomic: whatever it ends by, it is not to start again */
+	u32 stop_asked; /* atomic: the life (`stops` + 1) that is to be the last,
+			 * whatever it ends by */
 	u32 vcpus_on;      /* vCPUs that are not OFF */
 	u32 stops, boots;  /* how often */
 

@@ -111,22 +111,36 @@ static int end_if_alive(struct guest *g, enum guest_event why)
 	return 0;
 }
 
-/* One that is on its way to a restart is stopped as well: who reboots all the
- * time would get away by it. */
+static bool is_alive(u32 state)
+{
+	return state == GUEST_RUNNING || state == GUEST_STARTING ||
+	       state == GUEST_STOPPING;
+}
+
+/*
+ * One that is on its way to a restart is stopped as well: who reboots all the
+ * time would get away by it. What is asked is asked of one life, by its number:
+ * one that has ended for good meanwhile leaves nothing to the next.
+ */
 int guest_stop(struct guest *g)
 {
-	u32 state = ck_pr_load_32(&g->state);
+	bool asked = false;
+	u32 life;
 
-	if (state != GUEST_RUNNING && state != GUEST_STARTING &&
-	    state != GUEST_STOPPING)
-		return -EBUSY;
-	ck_pr_store_32(&g->stop_asked, 1);
-	/* Pairs with restart: it sees the word, or we the state after it. */
-	ck_pr_fence_memory();
-	guest_end(g, EVENT_STOP, 0);
-	/* It had ended for good already: the next life is another one. */
-	if (ck_pr_load_32(&g->state) == GUEST_STOPPED)
-		ck_pr_store_32(&g->stop_asked, 0);
+	do {
+		life = ck_pr_load_32(&g->stops);
+		/* The number first: of a life that isn't over, or was the last
+		 * one before this look. */
+		ck_pr_fence_load();
+		if (!is_alive(ck_pr_load_32(&g->state)))
+			return asked ? 0 : -EBUSY;
+		ck_pr_store_32(&g->stop_asked, life + 1);
+		/* Pairs with restart: it sees the word, or we that the life is
+		 * over. */
+		ck_pr_fence_memory();
+		guest_end(g, EVENT_STOP, 0);
+		asked = true;
+	} while (ck_pr_load_32(&g->stops) != life);
 	return 0;
 }
 
@@ -300,15 +314,18 @@ static enum guest_action action_for(const struct guest_life *l, u32 why)
 	return l->failed && action == ACTION_RESTART ? ACTION_STOP : action;
 }
 
-/* Another life; unless somebody has asked in between that there be none. */
+/* Another life; unless somebody has asked in between that there be none, of the
+ * one that is over: then the wish is for this one. */
 static void restart(struct guest *g)
 {
 	trace_state(g, GUEST_STARTING);
 	ck_pr_store_32(&g->state, GUEST_STARTING);
 	/* Pairs with guest_stop. */
 	ck_pr_fence_memory();
-	if (ck_pr_load_32(&g->stop_asked))
-		guest_end(g, EVENT_STOP, 0);
+	if (ck_pr_load_32(&g->stop_asked) != g->stops)
+		return;
+	ck_pr_store_32(&g->stop_asked, g->stops + 1);
+	guest_end(g, EVENT_STOP, 0);
 }
 
 static u32 status_of(u32 why, u32 code)
@@ -348,7 +365,7 @@ static void life_over(struct guest *g)
 static enum task_result life_ended(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	bool stop = ck_pr_fas_32(&g->stop_asked, 0);
+	bool stop = ck_pr_load_32(&g->stop_asked) == g->stops + 1;
 	u32 why = stop ? EVENT_STOP : g->event;
 	u32 status = status_of(why, g->event_code);
 	enum guest_action action = action_for(l, why);

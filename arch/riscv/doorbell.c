@@ -4,7 +4,7 @@
  * Whatever made the bell necessary must be visible before it rings: stores to
  * memory are ordered before the store to a device (or the call) by
  * `fence w,o`, which is not one of Concurrency Kit's fences since those order
- * memory only. It pairs with the full fence in the target's cpu_bell_take
+ * memory only. It pairs with the full fence in the target's doorbell_answered
  * (kernel/percpu/doorbell.h).
  *
  * Acknowledging: SSIP for SSWI and SBI; for the IMSIC reading the top

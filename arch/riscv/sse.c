@@ -69,11 +69,16 @@ void sse_cpu_init(struct riscv_cpu *c)
 			 call(SSE_HART_UNMASK, 0, 0, 0);
 }
 
+void arch_cpu_where_forget(struct cpu *cpu)
+{
+	ck_pr_store_64(&riscv_cpu(cpu)->where.answers, 0);
+}
+
 void arch_cpu_where_ask(struct cpu *cpu)
 {
 	struct riscv_cpu *c = riscv_cpu(cpu);
 
-	ck_pr_store_64(&c->where.answers, 0);
+	arch_cpu_where_forget(cpu);
 	if (!c->where.ready || ck_pr_load_32(&cpu->mode) != CPU_HYP)
 		return;
 	/* The zero before the event. */

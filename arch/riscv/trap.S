@@ -8,8 +8,8 @@
  * guest whose register is one of them, on the full way).
  *
  * The hottest exits have short ways: three SBI calls and wrs.nto are answered
- * here, loads and stores to devices and an IPI to another hart by quick.c. Each falls back
- * to exit_handle, which knows all exits and gives the same answers.
+ * here, loads and stores to devices and an IPI to another hart by quick.c. Each
+ * falls back to exit_handle, which knows all exits and gives the same answers.
  * sepc, sstatus and hstatus stay in their CSRs all the while: nothing in the
  * hypervisor traps without putting them back.
  */

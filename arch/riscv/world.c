@@ -201,6 +201,9 @@ void arch_vcpu_save(struct vcpu *vc)
 
 static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
 {
+	/* The swap must be seen before what the bits tell of is looked at: else
+	 * they are used up and nothing was found. Pairs with virq_raise. */
+	ck_pr_fence_acquire();
 	if (bits & VIRQ_FENCE)
 		vfence_before_entry(v);
 	/* Last: it may change where the guest goes on. */

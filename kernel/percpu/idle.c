@@ -17,7 +17,7 @@ void idle_enter(enum idle_kind kind, u32 cpu)
 {
 	ck_pr_or_64(&idle_masks[kind].w[cpu / 64], 1ULL << (cpu % 64));
 	/* Pairs with the fence between load and mask in who has work to
-	 * spare (sched_spread): one of the two sees the other's store. */
+	 * spare (unit_count, then choose): one of the two sees the other's store. */
 	ck_pr_fence_memory();
 }
 

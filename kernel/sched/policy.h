@@ -145,8 +145,8 @@ struct sched_ops {
 	 * `u`, the current up to now, gives the rest of its turn away: the
 	 * same as `charge` (unless `ticks` is 0), `leave`, `enqueue` with
 	 * WHY_YIELD and `pick`, but shorter; for a policy that would `place`
-	 * it here. sc->current is still `u`. NULL: it was charged, and the core asks the other three.
-	 * Owner's CPU. Absent: the four are asked.
+	 * it here. sc->current is still `u`. NULL: it was charged, and the core
+	 * asks the other three. Owner's CPU. Absent: the four are asked.
 	 */
 	sched_yield_fn *yield;
 

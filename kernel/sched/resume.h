@@ -16,7 +16,8 @@
  *
  * Invariants: a CPU that took the short way is in the same state as one that
  * took the long one (a test compares the two word by word). Whatever isn't
- * exactly this case takes the long way; mail that was taken by then goes along. `sleeper` is NULL but from resume_prepare to the end of that wait.
+ * exactly this case takes the long way; mail that was taken by then goes along.
+ * `sleeper` is NULL but from resume_prepare to the end of that wait.
  * `affinity` may change while the CPU waits, as it may right after any look at
  * it: the MOVE request that follows puts it right.
  *

@@ -158,6 +158,8 @@ def linux_panics(t):
     m.expect(r"Kernel panic", 300)
     m.expect(r"debian: .*reboot", 120)
     shell = Shell(m)
+    # That it ends is said a moment before it is STOPPED.
+    t.equal(shell.run("guest wait debian", 60), [], "answer")
     got = shell.guests()
     t.equal((got["debian"]["state"], got["debian"]["last_event"]),
             ("stopped", "reboot"), "the end of it")

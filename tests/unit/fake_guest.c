@@ -26,6 +26,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w.log, sizeof(w.log), fmt, ap);
 	va_end(ap);
+	if (w.stopped_late && strstr(w.log, ", status ")) {
+		struct guest *g = w.stopped_late;
+
+		w.stopped_late = NULL;
+		assert_int_equal(guest_stop(g), 0);
+	}
 }
 
 /* Names in traces: each is given back once. */

@@ -58,6 +58,7 @@ struct fake_guests {
 	u32 trees; /* written, not only given another seed */
 	u32 pauses, resumes, moves;
 	bool end_first; /* before the first FOLLOW is posted */
+	struct guest *stopped_late; /* by someone, once, as its end is told */
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;

@@ -50,6 +50,17 @@ static void the_tree_is_written_once_for_all_lives_in_a_row(void **state)
 	end();
 }
 
+/* It is STOPPED, and what stopped it was for that life. */
+static void lives_again(struct guest *g)
+{
+	assert_int_equal(g->state, GUEST_STOPPED);
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	guest_end(g, EVENT_REBOOT, 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+}
+
 static void one_that_is_about_to_start_again_can_be_stopped(void **state)
 {
 	/* In the middle of its end, and in each step of the start after it. */
@@ -69,12 +80,25 @@ static void one_that_is_about_to_start_again_can_be_stopped(void **state)
 		assert_int_equal(g->last_event, EVENT_STOP);
 		assert_int_equal(w.loads, loads);
 		assert_int_equal(guest_stop(g), -EBUSY);
-		/* That was for this life. */
-		assert_int_equal(guest_start(g), 0);
+		lives_again(g);
+		end();
+	}
+}
+
+static void a_stop_that_comes_as_it_ends_is_for_that_life_alone(void **state)
+{
+	static const enum guest_event ends[] = { EVENT_POWEROFF, EVENT_REBOOT };
+
+	for (u32 i = 0; i < ARRAY_LEN(ends); i++) {
+		struct guest *g;
+
+		begin(false);
+		g = running("one");
+		w.stopped_late = g;
+		guest_end(g, ends[i], 0);
 		run_all();
-		guest_end(g, EVENT_REBOOT, 0);
-		run_all();
-		assert_int_equal(g->state, GUEST_RUNNING);
+		assert_null(w.stopped_late);
+		lives_again(g);
 		end();
 	}
 }
@@ -478,6 +502,7 @@ int main(void)
 		T(hart_0_starts_where_the_plan_says),
 		T(the_tree_is_written_once_for_all_lives_in_a_row),
 		T(one_that_is_about_to_start_again_can_be_stopped),
+		T(a_stop_that_comes_as_it_ends_is_for_that_life_alone),
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
 		T(nothing_is_done_before_all_kills_are_asked_for),

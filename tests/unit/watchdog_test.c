@@ -71,6 +71,11 @@ void arch_cpu_where_ask(struct cpu *c)
 	asked_where |= 1u << c->index;
 }
 
+void arch_cpu_where_forget(struct cpu *c)
+{
+	asked_where &= ~(1u << c->index);
+}
+
 void where_print(struct cpu *c, void (*line)(void *ctx, const char *text),
 		 void *ctx)
 {
@@ -236,8 +241,11 @@ static void the_cpu_that_does_not_answer_is_named_once(void **state)
 	said[0] = 0;
 	seconds(100, 1 << 2);
 	assert_string_equal(said, "");
+	assert_int_equal(asked_where, 1 << 2);
 	seconds(2, 0);
 	assert_non_null(strstr(said, "CPU 2 answers again, after 11"));
+	/* It isn't any more where it was. */
+	assert_int_equal(asked_where, 0);
 	/* And the next time anew. */
 	said[0] = 0;
 	seconds(LOOKS + 2, 1 << 2);

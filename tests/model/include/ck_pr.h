@@ -100,6 +100,11 @@ static inline void ck_pr_stall(void)
 	{ \
 		explore_store(p, sizeof(T), (uint64_t)-1, EXPLORE_ADD); \
 	} \
+	static inline void ck_pr_dec_##N##_zero(T *p, bool *zero) \
+	{ \
+		*zero = explore_rmw(p, sizeof(T), (uint64_t)-1, \
+				    EXPLORE_ADD) == 1; \
+	} \
 	static inline void ck_pr_or_##N(T *p, T v) \
 	{ \
 		explore_store(p, sizeof(T), (uint64_t)v, EXPLORE_OR); \

@@ -103,6 +103,10 @@ static inline void ck_pr_stall(void)
 	{                                                                    \
 		__atomic_fetch_sub(p, 1, __ATOMIC_SEQ_CST);                  \
 	}                                                                    \
+	static inline void ck_pr_dec_##N##_zero(T *p, bool *zero)            \
+	{                                                                    \
+		*zero = __atomic_sub_fetch(p, 1, __ATOMIC_SEQ_CST) == 0;     \
+	}                                                                    \
 	static inline void ck_pr_or_##N(T *p, T v)                           \
 	{                                                                    \
 		__atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);                   \
