@@ -64,6 +64,10 @@ void obj_free(void *obj);
  * class or to frames: for `mem` and for leak tests. */
 u64 obj_live_bytes(void);
 
+/* Bytes in the frames that objects are in: what is neither free nor these, was
+ * taken frame by frame. */
+u64 obj_held_bytes(void);
+
 /*
  * For tests of what happens without memory, also in a real machine (`fail=` on
  * the command line, `fault alloc` at the console): the n-th allocation from now

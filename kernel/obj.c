@@ -15,7 +15,7 @@
  *
  * Invariants: used + free slots = slots behind the header; a slab is on its
  * class's list exactly if it has a free slot; live_bytes counts class sizes
- * and whole frames. Slots of classes from 64 bytes on are multiples of 64.
+ * and whole frames, held_frames the frames of all slabs and large objects. Slots of classes from 64 bytes on are multiples of 64.
  *
  * Rejected: powers of two only (a header makes half a frame unusable for the
  * larger ones, and most structures are odd sizes); sizes in front of objects
@@ -59,14 +59,14 @@ static const struct {
 
 static ck_spinlock_fas_t obj_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct slab *partial[ARRAY_LEN(classes)];
-static u64 live_bytes;
+static u64 live_bytes, held_frames; /* any CPU, atomic */
 
 #if __STDC_HOSTED__
 void obj_reset(void)
 {
 	ck_spinlock_fas_init(&obj_lock);
 	memset(partial, 0, sizeof(partial));
-	live_bytes = 0;
+	live_bytes = held_frames = 0;
 }
 #endif
 
@@ -107,6 +107,7 @@ static struct slab *slab_new(u32 class)
 	page_lock_put();
 	if (hpa_is_none(pa))
 		return NULL;
+	ck_pr_add_64(&held_frames, 1ULL << order);
 	s = hpa_ptr(pa);
 	memset(s, 0, sizeof(*s));
 	s->class = class;
@@ -164,6 +165,7 @@ static void slab_put(void *obj, unsigned int order)
 		memset(page_meta(ptr_hpa(s)), META_TAIL, 1u << order);
 		frames_free(ptr_hpa(s), 1u << order);
 		page_lock_put();
+		ck_pr_sub_64(&held_frames, 1ULL << order);
 	}
 	ck_spinlock_fas_unlock(&obj_lock);
 }
@@ -204,6 +206,7 @@ static void *large_take(size_t bytes)
 	page_lock_put();
 	if (hpa_is_none(pa))
 		return NULL;
+	ck_pr_add_64(&held_frames, frames);
 	ck_pr_add_64(&live_bytes, frames << PAGE_SHIFT);
 	return memset(hpa_ptr(pa), 0, frames << PAGE_SHIFT);
 }
@@ -219,6 +222,7 @@ static void large_put(struct hpa pa)
 	memset(meta, META_TAIL, frames);
 	frames_free(pa, frames);
 	page_lock_put();
+	ck_pr_sub_64(&held_frames, frames);
 	ck_pr_sub_64(&live_bytes, frames << PAGE_SHIFT);
 }
 
@@ -263,4 +267,9 @@ void obj_free(void *obj)
 u64 obj_live_bytes(void)
 {
 	return ck_pr_load_64(&live_bytes);
+}
+
+u64 obj_held_bytes(void)
+{
+	return ck_pr_load_64(&held_frames) << PAGE_SHIFT;
 }

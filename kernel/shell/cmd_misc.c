@@ -61,6 +61,7 @@ static void mem_host(struct cmd_run *run)
 	json_u64(&j, "free_bytes", avail);
 	json_u64(&j, "largest_free_bytes", largest_free_bytes());
 	json_u64(&j, "object_bytes", obj_live_bytes());
+	json_u64(&j, "object_frames_bytes", obj_held_bytes());
 	json_close(&j);
 }
 

@@ -7,6 +7,7 @@ begin with @ are the soak's own:
     @break COMMAND        type it, and Ctrl-C right behind
     @check                look at the trace and the listings
     @settle               give every guest what it needs, and see it go on
+    @calm GUEST           nobody else runs: do its vCPUs go on waking each other?
 
 The same seed gives the same list, whatever the machine does meanwhile: so a
 list can be had again from its seed, or be shortened by hand and replayed.
@@ -64,6 +65,12 @@ KINDS = [
 ]
 NAMES = [k.name for k in KINDS]
 BY_NAME = {k.name: k for k in KINDS}
+# They wake each other; and where they do it when alone, which is not where the
+# console is at work, with how many wake-ups of them are waited for.
+WAKERS = ("hunt", "pp")
+CALM_CPUS, CALM_WAKES = "1-3", 4000
+# What the console remembers of what was typed (kernel/shell/history.h).
+REMEMBERED = 64 << 10
 # Comes and goes.
 VISITOR = Kind("visitor", "tick", "seconds=0", vcpus=3, autostart="on")
 
@@ -225,4 +232,5 @@ class Plan:
                 if self.dice.random() < 0.1:
                     yield "@check"
             yield "@settle"
+            yield from (f"@calm {name}" for name in WAKERS)
             yield "@check"

@@ -195,6 +195,11 @@ u64 obj_live_bytes(void)
 	return 4096;
 }
 
+u64 obj_held_bytes(void)
+{
+	return 8192;
+}
+
 u64 page_free_count(void)
 {
 	return 1000;

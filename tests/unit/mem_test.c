@@ -211,11 +211,15 @@ static void objects_are_zeroed_aligned_and_apart(void **state)
 			for (size_t k = 0; k < bytes; k++)
 				assert_int_equal(p[k], 0);
 			memset(p, (int)i | 1, bytes);
+			assert_int_equal(page_free_count() * PAGE_BYTES +
+						 obj_held_bytes(),
+					 page_total_count() * PAGE_BYTES);
 		}
 		for (u32 i = 0; i < ARRAY_LEN(obj); i++)
 			obj_free(obj[i]);
 	}
 	assert_int_equal(obj_live_bytes(), 0);
+	assert_int_equal(obj_held_bytes(), 0);
 	assert_int_equal(page_free_count(), page_total_count());
 }
 
