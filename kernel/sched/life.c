@@ -22,6 +22,12 @@ static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 	u->admitted = 0;
 	if (!u->on)
 		return;
+	/* A wake that no turn follows has its number all the same: the first of
+	 * the next life is another one. */
+	if (ck_pr_load_32(&v->state) == VCPU_WAKING) {
+		v->wakes++;
+		v->turns--;
+	}
 	if (core->sc.current == u)
 		current_drop(core, now);
 	unit_dequeue(core, u, now);
@@ -57,6 +63,8 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	}
 	u->on = true;
 	u->said = false;
+	/* What woke it in another life. */
+	u->wake_due = u->woken_ticks = 0;
 	ck_pr_faa_32(&sched_pool.units_on, 1);
 	ck_pr_faa_32(&v->guest->vcpus_on, 1);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);

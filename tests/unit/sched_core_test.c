@@ -220,6 +220,40 @@ static void kill_goes_before_start(void **state)
 	fake_halt();
 }
 
+/* A trace tells wakes apart by their number, and who is woken and killed at once
+ * has no turn that the wake is followed by, in this life or the next. */
+static void a_wake_that_no_turn_follows_has_its_number(void **state)
+{
+	struct fake_guest *g;
+	struct fake_vcpu *f;
+	u64 dispatches;
+
+	(void)state;
+	fake_boot(2, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	f = fake_vcpu_of(g, 0);
+	waits(f, 10 * FAKE_US);
+	fake_guest_start(g);
+	fake_run_for(5 * FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_BLOCKED);
+	dispatches = f->v.wakes + f->v.turns;
+	fake_this_cpu = &fake_cpus[0]->c;
+	virq_raise(&f->v, VIRQ_SOFT);
+	sched_vcpu_request(&f->v, VCPU_REQ_KILL);
+	f->v.sched.wake_due = 1;
+	f->v.sched.woken_ticks = 1;
+	fake_run_for(FAKE_MS);
+	assert_int_equal(f->v.state, VCPU_OFF);
+	assert_int_equal(f->v.wakes, 1);
+	assert_int_equal(f->v.wakes + f->v.turns, dispatches);
+	assert_int_equal(sched_vcpu_start(&f->v), 0);
+	fake_run_for(FAKE_MS);
+	assert_int_equal(f->v.sched.wake_due, 0);
+	assert_int_equal(f->v.sched.woken_ticks, 0);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 static void nothing_starts_in_a_guest_that_is_being_stopped(void **state)
 {
 	struct fake_guest *g;
@@ -759,6 +793,7 @@ int main(void)
 		cmocka_unit_test(
 			a_start_that_meets_a_vcpu_on_its_way_to_off_is_kept),
 		cmocka_unit_test(kill_goes_before_start),
+		cmocka_unit_test(a_wake_that_no_turn_follows_has_its_number),
 		cmocka_unit_test(
 			nothing_starts_in_a_guest_that_is_being_stopped),
 		cmocka_unit_test(a_dead_vcpu_never_runs_again),
