@@ -238,11 +238,15 @@ static bool can_count(u32 id, u64 event, u64 data)
 	return event >= EVENT(TYPE_FW, 0) && event < EVENT(TYPE_FW, VPMU_EVENTS);
 }
 
-/* A set of counters: false if one doesn't exist. */
+/* A set of counters: false if one doesn't exist. None of an empty one does not,
+ * wherever it begins. */
 static bool set_get(const struct riscv_vcpu *v, u32 *set)
 {
 	u64 base = reg_get(v, REG_A0), mask = reg_get(v, REG_A1);
 
+	*set = 0;
+	if (!mask)
+		return true;
 	if (base >= VPMU_COUNTERS || mask >> (VPMU_COUNTERS - base))
 		return false;
 	*set = (u32)(mask << base);
@@ -425,9 +429,9 @@ static enum exit_next event_get_info(struct riscv_vcpu *v)
 
 	if (reg_get(v, REG_A3) != 0 || lo % sizeof(struct event_info))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	if (reg_get(v, REG_A1) != 0 ||
-	    count > v->v.guest->cfg.memory_bytes / sizeof(struct event_info) ||
-	    !vsbi_in_ram(v->v.guest, lo, count * sizeof(struct event_info)))
+	if (count > v->v.guest->cfg.memory_bytes / sizeof(struct event_info) ||
+	    !vsbi_in_ram(v->v.guest, lo, reg_get(v, REG_A1),
+			 count * sizeof(struct event_info)))
 		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
 	if (p->info_left && p->info_at == lo && p->info_left < count)
 		i = count - p->info_left;
