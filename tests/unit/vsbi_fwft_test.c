@@ -147,6 +147,19 @@ static void a_locked_value_stays_until_the_hart_starts_anew(void **state)
 	assert_int_equal(set(AD, 0, 0), 0);
 }
 
+static void a_suspend_keeps_values_and_locks(void **state)
+{
+	(void)state;
+	assert_int_equal(set(AD, 1, LOCK), 0);
+	assert_int_equal(set(MISALIGNED, 1, 0), 0);
+	CALL(VSBI_EID_HSM, VSBI_HSM_SUSPEND, VHSM_SUSPEND_NON_RETENTIVE,
+	     FAKE_RAM_BASE, 0);
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(get(AD), 1);
+	assert_int_equal(get(MISALIGNED), 1);
+	assert_int_equal(set(AD, 0, 0), VSBI_DENIED_LOCKED);
+}
+
 static void the_harts_have_what_each_of_them_has(void **state)
 {
 	(void)state;
@@ -185,6 +198,7 @@ int main(void)
 		T(misaligned_accesses_are_the_firmwares),
 		T(updating_of_a_and_d_is_adue),
 		T(a_locked_value_stays_until_the_hart_starts_anew),
+		T(a_suspend_keeps_values_and_locks),
 		T(the_harts_have_what_each_of_them_has),
 	};
 

@@ -385,6 +385,20 @@ static void an_event_takes_the_hart_and_gives_it_back(void **st)
 	assert_int_equal(w.hart.sepc, 0x80001234);
 }
 
+static void a_local_events_handler_changes_it_too(void **st)
+{
+	(void)st;
+	enable(0, LOCAL);
+	assert_int_equal(call(0, INJECT, LOCAL, 0, 0), 0);
+	look(0);
+	assert_int_equal(attr_set(0, LOCAL, SEPC, 0x4444), 0);
+	assert_int_equal(attr_set(0, LOCAL, A6, 6), 0);
+	complete(0);
+	assert_int_equal(w.hart.vsepc, 0x4444);
+	assert_int_equal(fake_vcpu(0)->x[16], 6);
+	assert_int_equal(attr_set(0, LOCAL, SEPC, 0), VSBI_INVALID_STATE);
+}
+
 static void a_handler_changes_what_it_goes_back_to(void **st)
 {
 	struct riscv_vcpu *v = fake_vcpu(0);
@@ -741,6 +755,7 @@ int main(void)
 		T(a_write_that_fails_changes_nothing),
 		T(an_event_takes_the_hart_and_gives_it_back),
 		T(a_handler_changes_what_it_goes_back_to),
+		T(a_local_events_handler_changes_it_too),
 		T(one_shot_events_are_disabled_when_done),
 		T(the_more_urgent_one_comes_first_and_in_between),
 		T(the_less_urgent_one_waits),
