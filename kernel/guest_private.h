@@ -1,6 +1,7 @@
 /*
- * What guest.c (being there), guest_life.c (living) and guest_reap.c (going)
- * know of each other, and nobody else does.
+ * What guest.c (being there), guest_life.c (living, as others see it),
+ * guest_task.c (how it ends and begins anew), guest_boot.c (starting) and
+ * guest_reap.c (going) know of each other, and nobody else does.
  */
 #ifndef ROUSE_KERNEL_GUEST_PRIVATE_H
 #define ROUSE_KERNEL_GUEST_PRIVATE_H
@@ -44,6 +45,32 @@ struct guest_life {
 /* The guest's task, asleep, on a CPU that the guest may use. */
 int life_create(struct guest *g) __must_check;
 void life_free(struct guest *g);
+
+/*
+ * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
+ * is one of `phase`. life_unload: no image is being loaded any more.
+ * life_tree_forget: the next start writes a tree anew.
+ */
+enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
+void life_unload(struct guest_life *l);
+void life_tree_forget(struct guest_life *l);
+
+/* A step of the phase of that name. */
+enum task_result boot_quiet(struct guest_life *l);
+enum task_result boot_unmap(struct guest_life *l);
+enum task_result boot_forget(struct guest_life *l);
+enum task_result boot_populate(struct guest_life *l);
+enum task_result boot_prepare(struct guest_life *l);
+enum task_result boot_load(struct guest_life *l);
+enum task_result boot_go(struct guest_life *l);
+
+/*
+ * The guest's state, recorded. guest_state_change is a compare-and-swap: false
+ * if the state isn't `from`. guest_state_set is for the task, in a state that
+ * nobody else changes.
+ */
+bool guest_state_change(struct guest *g, u32 from, u32 to) __must_check;
+void guest_state_set(struct guest *g, u32 state);
 
 /* Pauses the guest if `paused`, g->paused as it was when the guest was found
  * RUNNING, is still true: in that life, and not paused. 0, -EBUSY. */

@@ -1,0 +1,188 @@
+/*
+ * The start of a guest: the steps from STARTING to RUNNING.
+ *
+ * The problem: it means zeroing RAM, unpacking images and writing a tree, much
+ * longer than anything here may take at once; so each function is a step of the
+ * guest's task, or one of several, and says which is next.
+ *
+ * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
+ * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
+ * again; populate if asked to; reset devices and console, lay out and load the
+ * images (PREPARE, LOAD); reset time and vCPUs, start hart 0 (GO). A reset goes
+ * the same way from the beginning, so nothing of the life before is there.
+ * Whatever fails on the way ends the guest as a crash does, but is not tried
+ * again.
+ *
+ * The tree is kept until the guest is STOPPED: nothing that is in it changes
+ * before, but the seed. To write it takes some hundred thousand instructions in
+ * one piece, which a guest that reboots all the time must not cause each time.
+ */
+#include "kernel/guest_private.h"
+
+#include <libfdt.h>
+
+#include "emul/emul.h"
+#include "kernel/arch.h"
+#include "kernel/gcons.h"
+#include "kernel/gmem.h"
+#include "kernel/guest_fdt.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/time.h"
+
+#define STEP_US 50
+#define LOAD_BYTES (8 * KIB) /* between two looks at the time */
+#define QUIET_US 200         /* between two looks at the CPUs */
+#define RNG_SEED_BYTES 64
+
+static enum task_result start_failed(struct guest_life *l, const char *why)
+{
+	struct guest *g = l->guest;
+
+	log_error("%s: can't be started: %s", g->cfg.name, why);
+	l->failed = true;
+	guest_end(g, EVENT_CRASH, 1);
+	return TASK_MORE;
+}
+
+enum task_result boot_quiet(struct guest_life *l)
+{
+	if (arch_guest_quiet(l->guest)) {
+		/* No timer outlives the phase that set it: the task may be
+		 * freed when it is idle. */
+		task_wake_at(&l->task, TIME_NEVER);
+		return life_go_on(l, LIFE_UNMAP);
+	}
+	task_wake_at(&l->task, time_now_ticks() + us_to_ticks(QUIET_US));
+	return TASK_WAIT;
+}
+
+enum task_result boot_unmap(struct guest_life *l)
+{
+	arch_stage2_unmap_all(l->guest);
+	return life_go_on(l, LIFE_FORGET);
+}
+
+enum task_result boot_forget(struct guest_life *l)
+{
+	if (gmem_reset_step(l->guest->mem))
+		return TASK_MORE;
+	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE :
+						   LIFE_PREPARE);
+}
+
+enum task_result boot_populate(struct guest_life *l)
+{
+	int ret = gmem_populate_step(l->guest->mem);
+
+	if (ret < 0)
+		return start_failed(l, "not enough host memory for page "
+				    "tables");
+	return ret ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
+}
+
+/* The guest's tree into l->fdt, which has `room` bytes. */
+static int tree_write(struct guest_life *l, const struct image_files *files,
+		      const struct image_plan *plan, u64 room, const u8 *seed)
+{
+	struct guest_fdt_args args = {
+		.guest = l->guest,
+		.isa = arch_guest_isa(),
+		.plan = plan,
+		.timebase_hz = timebase_hz,
+		.rng_seed = seed,
+		.rng_seed_bytes = RNG_SEED_BYTES,
+	};
+
+	return files->dtb.data ?
+		       guest_fdt_fixup(l->fdt, room, files->dtb.data,
+				       files->dtb.bytes, &args) :
+		       guest_fdt_write(l->fdt, room, &args);
+}
+
+/* The tree of the life before with another seed, or one anew. NULL, or what
+ * was wrong. */
+static const char *tree_make(struct guest_life *l,
+			     const struct image_files *files,
+			     const struct image_plan *plan, u64 room)
+{
+	u8 seed[RNG_SEED_BYTES];
+
+	rng_bytes(&l->rng, seed, sizeof(seed));
+	if (l->fdt && !guest_fdt_reseed(l->fdt, seed, sizeof(seed)))
+		return NULL;
+	life_tree_forget(l);
+	l->fdt = obj_alloc(room);
+	if (!l->fdt)
+		return "not enough host memory";
+	if (!tree_write(l, files, plan, room, seed))
+		return NULL;
+	life_tree_forget(l);
+	return files->dtb.data ? "dtb: no sound device tree" :
+				 "its device tree could not be written";
+}
+
+enum task_result boot_prepare(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	struct image_files files;
+	struct image_plan plan;
+	struct lab_error err = { .text = "not enough host memory" };
+	const char *why;
+	u64 room;
+	int ret;
+
+	emul_reset(g);
+	gcons_reset(g);
+	ret = image_files_find(guests_env()->images, &g->cfg, &files, &err);
+	if (ret)
+		return start_failed(l, err.text);
+	room = guest_fdt_room(&g->cfg, arch_guest_isa(), files.dtb.bytes);
+	if (image_plan(&g->cfg, &files, room, &plan, &err))
+		return start_failed(l, err.text);
+	why = tree_make(l, &files, &plan, room);
+	if (why)
+		return start_failed(l, why);
+	if (image_load_init(&l->load, g, &files, &plan, l->fdt,
+			    fdt_totalsize(l->fdt)))
+		return start_failed(l, "not enough host memory");
+	l->loading = true;
+	return life_go_on(l, LIFE_LOAD);
+}
+
+enum task_result boot_load(struct guest_life *l)
+{
+	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	int ret;
+
+	do {
+		ret = image_load_step(&l->load, LOAD_BYTES);
+	} while (ret == 1 && time_now_ticks() < until);
+	if (ret < 0)
+		return start_failed(l, l->load.err.text);
+	return ret ? TASK_MORE : life_go_on(l, LIFE_GO);
+}
+
+enum task_result boot_go(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	struct image_plan plan = l->load.plan;
+
+	life_unload(l);
+	arch_guest_reset(g);
+	for (u32 i = 1; i < g->cfg.vcpus; i++)
+		arch_vcpu_reset(g->vcpu[i], 0, 0);
+	arch_vcpu_reset(g->vcpu[0], plan.entry.v, plan.fdt.v);
+	l->phase = LIFE_IDLE;
+	/* The registers before the state that lets anyone start a vCPU. */
+	ck_pr_fence_release();
+	if (!guest_state_change(g, GUEST_STARTING, GUEST_RUNNING))
+		return TASK_MORE; /* someone has ended it */
+	ck_pr_inc_32(&g->boots);
+	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
+		 plan.entry.v, g->cfg.vcpus,
+		 (g->cfg.memory_bytes / MIB));
+	if (sched_vcpu_start(g->vcpu[0]))
+		return start_failed(l, "the scheduler has no room for it");
+	return TASK_WAIT;
+}
