@@ -11,7 +11,8 @@
  *
  * Where QEMU differs from the spec (a line that falls takes the pending bit
  * along; the threshold filters claims; a completion needs no enable), this
- * follows the spec. What happens behind the registers is plic_core.c's.
+ * follows the spec. What happens behind the registers is in plic_core.c and
+ * plic_setup.c.
  */
 #include "emul/emul.h"
 

@@ -4,8 +4,8 @@
  * Levels are asked as a vCPU's CPU would: the last answer of eval is kept until
  * VIRQ_EXTERNAL is raised. So a kick that is missing shows as a wrong level.
  */
-/* sources: emul/plic.c emul/plic_core.c emul/bus.c kernel/config.c
- *          tests/unit/fake_emul.c
+/* sources: emul/plic.c emul/plic_core.c emul/plic_setup.c emul/bus.c
+ *          kernel/config.c tests/unit/fake_emul.c
  *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
  *          build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
  *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c
