@@ -140,6 +140,7 @@ extern const struct cmd cmd_vcpu_table[];
 extern const struct cmd cmd_sched_table[];
 extern const struct cmd cmd_top_table[];
 extern const struct cmd cmd_trace_table[];
+extern const struct cmd cmd_trace_dump_table[];
 extern const struct cmd cmd_stats_table[];
 extern const struct cmd cmd_fault_table[];
 extern const struct cmd cmd_misc_table[];
