@@ -135,6 +135,7 @@ u64 cmd_in_ms(const struct cmd_run *run, u64 ms);
 
 /* The files' tables, each ended by a row without a noun. */
 extern const struct cmd cmd_guest_table[];
+extern const struct cmd cmd_set_table[];
 extern const struct cmd cmd_console_table[];
 extern const struct cmd cmd_vcpu_table[];
 extern const struct cmd cmd_sched_table[];
