@@ -1,9 +1,6 @@
 /* The UART against the PC16550D data sheet, and what its two users rely on. */
-/* sources: emul/uart.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
- *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
- *          build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
- *          build/libfdt/fdt_empty_tree.c build/libfdt/fdt_strerror.c
- *          tests/unit/fake_trace.c */
+/* sources: emul/uart.c emul/bus.c emul/devices.c kernel/config.c
+ *          tests/unit/fake_emul.c tests/unit/fake_trace.c LIBFDT */
 #include <libfdt.h>
 #include <string.h>
 
