@@ -1,6 +1,7 @@
 /* The UART against the PC16550D data sheet, and what its two users rely on. */
-/* sources: emul/uart.c emul/bus.c emul/devices.c kernel/config.c
- *          tests/unit/fake_emul.c tests/unit/fake_trace.c LIBFDT */
+/* sources: emul/uart.c emul/uart_chip.c emul/bus.c emul/devices.c
+ *          kernel/config.c tests/unit/fake_emul.c tests/unit/fake_trace.c
+ *          LIBFDT */
 #include <libfdt.h>
 #include <string.h>
 
