@@ -7,23 +7,6 @@
 
 #define AT 0x100000
 
-static int start(void **state)
-{
-	(void)state;
-	fake_start(1);
-	assert_int_equal(emul_create(&fake.guest, NULL), 0);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	emul_destroy(&fake.guest);
-	assert_int_equal(fake.live, 0);
-	fake_stop();
-	return 0;
-}
-
 static void expect_end(enum guest_event event, u32 code)
 {
 	assert_int_equal(fake.ends, 1);
@@ -126,7 +109,9 @@ static void its_node_is_a_syscon_too(void **state)
 	assert_memory_equal(got, want, sizeof(want));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) \
+	cmocka_unit_test_setup_teardown(f, fake_devices_start, \
+					fake_devices_stop)
 
 int main(void)
 {
