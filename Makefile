@@ -306,6 +306,9 @@ HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
 	$(addprefix arch/riscv/,vpmu.c vsse.c vtimer.c); \
 	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
+	GUEST_FDT $(wildcard kernel/guest_fdt*.c) $(B)/zlib/crc32.c; \
+	LAB $(wildcard kernel/lab*.c) $(addprefix kernel/,config.c cpio.c \
+	image_plan.c image_kind.c image_gunzip.c); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))

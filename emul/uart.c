@@ -93,15 +93,15 @@ static int uart_init(struct emul_dev *dev)
 	return 0;
 }
 
-static int uart_describe(struct emul_dev *dev, void *fdt, int node)
+static int uart_describe(struct emul_dev *dev, void *fdt)
 {
 	(void)dev;
-	return fdt_setprop_u32(fdt, node, "clock-frequency", UART_CLOCK_HZ);
+	return fdt_property_u32(fdt, "clock-frequency", UART_CLOCK_HZ);
 }
 
 static const struct emul_ops uart_ops = {
 	.name = "uart",
-	.compatible = "ns16550a",
+	EMUL_COMPATIBLE("ns16550a"),
 	.base = { 0x10000000 },
 	.bytes = 0x100,
 	.irq = 10,

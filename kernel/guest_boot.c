@@ -7,15 +7,16 @@
  *
  * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
  * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
- * again; populate if asked to; reset devices and console, lay out and load the
- * images (PREPARE, LOAD); reset time and vCPUs, start hart 0 (GO). A reset goes
+ * again; populate if asked to; reset devices and console, lay out the images
+ * (PREPARE), write the device tree (TREE), load it all (LOAD); reset time and
+ * vCPUs, start hart 0 (GO). A reset goes
  * the same way from the beginning, so nothing of the life before is there.
  * Whatever fails on the way ends the guest as a crash does, but is not tried
  * again.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
- * before, but the seed. To write it takes some hundred thousand instructions in
- * one piece, which a guest that reboots all the time must not cause each time.
+ * before, but the seed. To write it takes tens of thousands of instructions for
+ * each vCPU, which a guest that reboots all the time must not cause each time.
  */
 #include "kernel/guest_private.h"
 
@@ -25,7 +26,6 @@
 #include "kernel/arch.h"
 #include "kernel/gcons.h"
 #include "kernel/gmem.h"
-#include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/time.h"
@@ -33,7 +33,6 @@
 #define STEP_US 50
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
 #define QUIET_US 200         /* between two looks at the CPUs */
-#define RNG_SEED_BYTES 64
 
 static enum task_result start_failed(struct guest_life *l, const char *why)
 {
@@ -81,73 +80,78 @@ enum task_result boot_populate(struct guest_life *l)
 	return ret ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
 }
 
-/* The guest's tree into l->fdt, which has `room` bytes. */
-static int tree_write(struct guest_life *l, const struct image_files *files,
-		      const struct image_plan *plan, u64 room, const u8 *seed)
+/* The next step is LOAD: the tree is there. */
+static enum task_result load_begin(struct guest_life *l)
+{
+	if (image_load_init(&l->load, l->guest, &l->files, &l->plan, l->fdt,
+			    fdt_totalsize(l->fdt)))
+		return start_failed(l, "not enough host memory");
+	l->loading = true;
+	return life_go_on(l, LIFE_LOAD);
+}
+
+/* The next step is TREE: one of at most `room` bytes. */
+static enum task_result tree_begin(struct guest_life *l, u64 room)
 {
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),
-		.plan = plan,
+		.plan = &l->plan,
+		.dtb = l->files.dtb.data,
+		.dtb_bytes = l->files.dtb.bytes,
 		.timebase_hz = timebase_hz,
-		.rng_seed = seed,
+		.rng_seed = l->seed,
 		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	return files->dtb.data ?
-		       guest_fdt_fixup(l->fdt, room, files->dtb.data,
-				       files->dtb.bytes, &args) :
-		       guest_fdt_write(l->fdt, room, &args);
-}
-
-/* The tree of the life before with another seed, or one anew. NULL, or what
- * was wrong. */
-static const char *tree_make(struct guest_life *l,
-			     const struct image_files *files,
-			     const struct image_plan *plan, u64 room)
-{
-	u8 seed[RNG_SEED_BYTES];
-
-	rng_bytes(&l->rng, seed, sizeof(seed));
-	if (l->fdt && !guest_fdt_reseed(l->fdt, seed, sizeof(seed)))
-		return NULL;
 	life_tree_forget(l);
 	l->fdt = obj_alloc(room);
-	if (!l->fdt)
-		return "not enough host memory";
-	if (!tree_write(l, files, plan, room, seed))
-		return NULL;
-	life_tree_forget(l);
-	return files->dtb.data ? "dtb: no sound device tree" :
-				 "its device tree could not be written";
+	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
+		life_tree_forget(l);
+		return start_failed(l, "not enough host memory");
+	}
+	l->writing = true;
+	return life_go_on(l, LIFE_TREE);
 }
 
 enum task_result boot_prepare(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	struct image_files files;
-	struct image_plan plan;
 	struct lab_error err = { .text = "not enough host memory" };
-	const char *why;
 	u64 room;
-	int ret;
 
 	emul_reset(g);
 	gcons_reset(g);
-	ret = image_files_find(guests_env()->images, &g->cfg, &files, &err);
-	if (ret)
+	if (image_files_find(guests_env()->images, &g->cfg, &l->files, &err))
 		return start_failed(l, err.text);
-	room = guest_fdt_room(&g->cfg, arch_guest_isa(), files.dtb.bytes);
-	if (image_plan(&g->cfg, &files, room, &plan, &err))
+	room = guest_fdt_room(&g->cfg, arch_guest_isa(), l->files.dtb.bytes);
+	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
 		return start_failed(l, err.text);
-	why = tree_make(l, &files, &plan, room);
-	if (why)
-		return start_failed(l, why);
-	if (image_load_init(&l->load, g, &files, &plan, l->fdt,
-			    fdt_totalsize(l->fdt)))
-		return start_failed(l, "not enough host memory");
-	l->loading = true;
-	return life_go_on(l, LIFE_LOAD);
+	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
+	if (l->fdt && !guest_fdt_reseed(l->fdt, l->seed, RNG_SEED_BYTES))
+		return load_begin(l);
+	return tree_begin(l, room);
+}
+
+enum task_result boot_tree(struct guest_life *l)
+{
+	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	int ret;
+
+	do {
+		ret = guest_fdt_step(&l->tree);
+	} while (ret == 1 && time_now_ticks() < until);
+	if (ret == 1)
+		return TASK_MORE;
+	if (ret < 0) {
+		life_unload(l);
+		return start_failed(l, l->files.dtb.data ?
+			"dtb: no sound device tree" :
+			"its device tree could not be written");
+	}
+	guest_fdt_end(&l->tree);
+	l->writing = false;
+	return load_begin(l);
 }
 
 enum task_result boot_load(struct guest_life *l)

@@ -9,10 +9,13 @@
 #include <ck_pr.h>
 
 #include "kernel/guest.h"
+#include "kernel/guest_fdt.h"
 #include "kernel/image.h"
 #include "kernel/lab.h"
 #include "kernel/rng.h"
 #include "kernel/sched/sched.h"
+
+#define RNG_SEED_BYTES 64
 
 /* Where the management task is; each is a step or several of one kind. */
 enum life_phase {
@@ -24,7 +27,8 @@ enum life_phase {
 	LIFE_UNMAP,
 	LIFE_FORGET,   /* RAM is to be zeroes again */
 	LIFE_POPULATE, /* eager RAM */
-	LIFE_PREPARE,  /* devices, images, device tree */
+	LIFE_PREPARE,  /* devices, the lay-out of images */
+	LIFE_TREE,     /* the device tree, if it isn't there */
 	LIFE_LOAD,
 	LIFE_GO,
 };
@@ -34,10 +38,15 @@ struct guest_life {
 	struct guest *guest;
 	enum life_phase phase;
 	bool failed;   /* this start didn't come as far as RUNNING */
-	bool loading;  /* `load` is there */
+	struct image_files files;
+	struct image_plan plan;
 	void *fdt;     /* the guest's tree, from its first start on */
+	bool writing;  /* it isn't complete, and `tree` is there */
+	bool loading;  /* `load` is there */
+	struct guest_fdt_job tree;
 	struct image_load load;
 	struct rng rng;
+	u8 seed[RNG_SEED_BYTES]; /* the tree's, until it is written */
 	struct sched_quiesce drain;
 	struct guest *reap_next;
 };
@@ -48,7 +57,8 @@ void life_free(struct guest *g);
 
 /*
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
- * is one of `phase`. life_unload: no image is being loaded any more.
+ * is one of `phase`. life_unload: no tree is being written and no
+ * image loaded any more.
  * life_tree_forget: the next start writes a tree anew.
  */
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
@@ -61,6 +71,7 @@ enum task_result boot_unmap(struct guest_life *l);
 enum task_result boot_forget(struct guest_life *l);
 enum task_result boot_populate(struct guest_life *l);
 enum task_result boot_prepare(struct guest_life *l);
+enum task_result boot_tree(struct guest_life *l);
 enum task_result boot_load(struct guest_life *l);
 enum task_result boot_go(struct guest_life *l);
 

@@ -29,9 +29,13 @@
 
 void life_unload(struct guest_life *l)
 {
+	if (l->writing) {
+		guest_fdt_end(&l->tree);
+		life_tree_forget(l);
+	}
 	if (l->loading)
 		image_load_fini(&l->load);
-	l->loading = false;
+	l->writing = l->loading = false;
 }
 
 void life_tree_forget(struct guest_life *l)
@@ -183,7 +187,8 @@ static enum task_result (*const phases[])(struct guest_life *l) = {
 	[LIFE_DRAIN] = life_drain,	 [LIFE_ENDED] = life_ended,
 	[LIFE_QUIET] = boot_quiet,	 [LIFE_UNMAP] = boot_unmap,
 	[LIFE_FORGET] = boot_forget,	 [LIFE_POPULATE] = boot_populate,
-	[LIFE_PREPARE] = boot_prepare,	 [LIFE_LOAD] = boot_load,
+	[LIFE_PREPARE] = boot_prepare,	 [LIFE_TREE] = boot_tree,
+	[LIFE_LOAD] = boot_load,
 	[LIFE_GO] = boot_go,
 };
 

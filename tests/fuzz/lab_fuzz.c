@@ -7,12 +7,7 @@
  * says why; one that is taken has configurations that pass the check again,
  * that can be copied, and whose knobs, shown, set what they show.
  */
-/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
- *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
- *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
- *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
- *	LIBFDT ZLIB
- */
+/* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
 #include <libfdt.h>

@@ -5,9 +5,7 @@
  * initrd, within its room; corrected again, it stays so. One that is refused has
  * left nothing allocated.
  */
-/* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
- *	kernel/guest_fdt_fixup.c tests/unit/fake_lab.c LIBFDT
- *	build/zlib/crc32.c */
+/* sources: GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "kernel/guest_fdt.h"
 
 #include <libfdt.h>
@@ -55,13 +53,23 @@ static void result_check(const void *fdt, size_t room)
 
 static void *fixup(const void *dtb, size_t bytes, size_t *room)
 {
+	struct guest_fdt_job job;
 	void *out;
+	int ret;
 
 	*room = guest_fdt_room(&guest.cfg, args.isa, bytes);
 	out = malloc(*room);
 	if (!out)
 		abort();
-	if (guest_fdt_fixup(out, *room, dtb, bytes, &args) == 0)
+	args.dtb = dtb;
+	args.dtb_bytes = bytes;
+	if (guest_fdt_begin(&job, out, *room, &args))
+		abort();
+	do {
+		ret = guest_fdt_step(&job);
+	} while (ret == 1);
+	guest_fdt_end(&job);
+	if (ret == 0)
 		return out;
 	free(out);
 	return NULL;

@@ -33,8 +33,7 @@ ATTACKS = {
     "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
     "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
     "calls-wild": NEAR, "calls-unknown": NEAR, "devices": NEAR,
-    # To load an image again and again is a task's work, which no policy weighs.
-    "touch-and-reboot": 0.08, "reboot": 0.08, "reboot-all": 0.08,
+    "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
     "nested-traps": NEAR, "illegal": NEAR, "wait-for-nothing": NEAR,
     "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,

@@ -2,11 +2,7 @@
  * The lab parser: what it reads, what it refuses and in which words, and that
  * neither a broken tree nor a failing allocation leaves anything behind.
  */
-/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
- *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
- *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
- *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
- *	LIBFDT ZLIB */
+/* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
 #include <setjmp.h>
