@@ -35,7 +35,7 @@ bool wait_word(u64 *word, u64 want)
 	u64 start = time_now();
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != want)
-		if (time_now() - start > 5 * machine.hz)
+		if (time_now() - start > HANG_TICKS)
 			return false;
 	return true;
 }
@@ -45,7 +45,7 @@ bool wait_status(u64 hartid, u64 want)
 	u64 start = time_now();
 
 	while (sbi_hart_status(hartid).value != want)
-		if (time_now() - start > 5 * machine.hz)
+		if (time_now() - start > HANG_TICKS)
 			return false;
 	return true;
 }
