@@ -5,9 +5,7 @@
  * initrd, within its room; corrected again, it stays so. One that is refused has
  * left nothing allocated.
  */
-/* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
- *	kernel/guest_fdt_fixup.c tests/unit/fake_lab.c LIBFDT
- *	build/zlib/crc32.c */
+/* sources: GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "kernel/guest_fdt.h"
 
 #include <libfdt.h>
@@ -21,28 +19,8 @@
 #define HARTS 3u
 #define RAM   0x80000000ULL
 
-static const char *const extensions[] = {"i", "m", "a", "zicbom", "sstc"};
-static const struct guest_fdt_isa isa = {
-	.isa = "rv64ima_zicbom_sstc",
-	.extensions = extensions,
-	.count = ARRAY_LEN(extensions),
-	.mmu_type = "riscv,sv48",
-	.cbom_block_bytes = 64,
-};
-static const struct image_plan plan = {
-	.initrd = {0x88000000},
-	.initrd_bytes = 0x1234,
-};
-static const u8 seed[32] = {1, 2, 3};
 static struct guest guest;
-static const struct guest_fdt_args args = {
-	.guest = &guest,
-	.isa = &isa,
-	.plan = &plan,
-	.timebase_hz = 10000000,
-	.rng_seed = seed,
-	.rng_seed_bytes = sizeof(seed),
-};
+static struct guest_fdt_args args;
 
 static u32 nodes_of_type(const void *fdt, int parent, const char *type)
 {
@@ -75,13 +53,23 @@ static void result_check(const void *fdt, size_t room)
 
 static void *fixup(const void *dtb, size_t bytes, size_t *room)
 {
+	struct guest_fdt_job job;
 	void *out;
+	int ret;
 
-	*room = guest_fdt_room(&guest.cfg, &isa, bytes);
+	*room = guest_fdt_room(&guest.cfg, args.isa, bytes);
 	out = malloc(*room);
 	if (!out)
 		abort();
-	if (guest_fdt_fixup(out, *room, dtb, bytes, &args) == 0)
+	args.dtb = dtb;
+	args.dtb_bytes = bytes;
+	if (guest_fdt_begin(&job, out, *room, &args))
+		abort();
+	do {
+		ret = guest_fdt_step(&job);
+	} while (ret == 1);
+	guest_fdt_end(&job);
+	if (ret == 0)
 		return out;
 	free(out);
 	return NULL;
@@ -104,6 +92,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	size_t room, tree_bytes;
 	void *fdt;
 
+	args = fake_fdt_args;
+	args.guest = &guest;
 	guest.cfg.vcpus = HARTS;
 	guest.cfg.ram_base.v = RAM;
 	guest.cfg.memory_bytes = 6 * GIB;
