@@ -94,6 +94,18 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 	vu->at = vtime_later(vu->at, used);
 }
 
+/* How far that CPU is. It says so when it charges, and one whose vCPU is alone
+ * may not have done so for minutes. */
+static u64 time_of(u32 cpu, u64 now)
+{
+	u64 vtime = ck_pr_load_64(&cpu_by_index(cpu)->vtime);
+	struct sched_turn turn = sched_turn_of(cpu, now);
+
+	if (vtime == TIME_NEVER || !turn.account)
+		return vtime;
+	return vtime + vtime_for(turn.account, turn.active);
+}
+
 /* Nobody has been here for long: whose time should count here now? */
 static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 {
@@ -103,9 +115,9 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 	    now - vc->empty_since < vc->claim_ticks)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
-		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
+		u64 vtime = i == sc->cpu->index ? TIME_NEVER : time_of(i, now);
 
-		if (i == sc->cpu->index || vtime == TIME_NEVER)
+		if (vtime == TIME_NEVER)
 			continue;
 		least = least == TIME_NEVER ? vtime :
 					      vtime_earlier(least, vtime);
