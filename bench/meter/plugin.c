@@ -15,8 +15,9 @@
  *     the first of these only);
  *   - a hart stores to a device register that reaches for another hart (a
  *     *doorbell*: ranges of physical addresses);
- *   - a hart comes (back) to a *loop* (ranges of addresses) from anywhere else:
- *     whatever it did before was over then.
+ *   - a hart comes back to a *loop* (ranges of addresses) and has meanwhile been
+ *     out of the program that the loop is of (the *guest*): whatever interrupted it
+ *     was over then.
  *
  * bench/meter.py pairs records and subtracts.
  *
@@ -40,8 +41,8 @@
  * written meanwhile (bench/meter/explain.py).
  *
  * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
- * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST END`
- * and `loop FIRST END`.
+ * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST END`,
+ * `guest FIRST END` and `loop FIRST END`.
  */
 #include "plugin_api.h"
 
@@ -97,10 +98,10 @@ struct ranges {
 
 int qemu_plugin_version = PLUGIN_API_VERSION;
 
-static struct ranges texts, bells, loops;
+static struct ranges texts, bells, guests, loops;
 static uint32_t harts, buckets;
 static struct qemu_plugin_scoreboard *counters;
-static struct qemu_plugin_scoreboard *away; /* 1: not in a loop since */
+static struct qemu_plugin_scoreboard *away; /* 1: out of the guest, not in a loop since */
 static FILE *out;
 static uint64_t *row;
 static bool lost;
@@ -233,7 +234,7 @@ static void count(struct qemu_plugin_insn *insn, uint64_t at)
 		insn, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
 }
 
-/* A block of a loop, or of anything else: no block is of both. */
+/* A block of a loop, of the guest, or of neither: it is where it begins. */
 static void watch(struct qemu_plugin_tb *tb)
 {
 	struct qemu_plugin_insn *first = qemu_plugin_tb_get_insn(tb, 0);
@@ -244,7 +245,7 @@ static void watch(struct qemu_plugin_tb *tb)
 		qemu_plugin_register_vcpu_insn_exec_cond_cb(
 			first, on_loop, QEMU_PLUGIN_CB_NO_REGS,
 			QEMU_PLUGIN_COND_NE, flag, 0, (void *)(uintptr_t)at);
-	else
+	else if (!ranges_find(&guests, at))
 		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
 			first, QEMU_PLUGIN_INLINE_STORE_U64, flag, 1);
 }
@@ -302,8 +303,10 @@ static int map_line(const char *path, unsigned int line, const char *text)
 		return ranges_add(&bells, r);
 	if (sscanf(text, "loop %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
 		return ranges_add(&loops, r);
-	return refuse("%s:%u: expected buckets, range, doorbell or loop", path,
-		      line);
+	if (sscanf(text, "guest %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
+		return ranges_add(&guests, r);
+	return refuse("%s:%u: expected buckets, range, doorbell, guest or loop",
+		      path, line);
 }
 
 static int map_read(const char *path)

@@ -217,12 +217,7 @@ class Rounds:
             if not o.wake or o.wake.index < o.begin.index:
                 return self._drop(o.row, "its hart did not sleep")
             return self._span(o.row, o.wake, o.handler)
-        # It goes to its loop, and then leaves it, perhaps in vain at first.
-        there = next((r for r in o.loops if r.hart == hart), o.begin)
-        left = self._left(o, hart, o.handler)
-        return self._add(o.row, [a + b for a, b in zip(
-            self._delta(o.begin, there, hart),
-            self._delta(left, o.handler, hart))], (left, o.handler, hart))
+        return self._span(o.row, self._left(o, hart, o.handler), o.handler)
 
     @staticmethod
     def _left(o, hart, until):
