@@ -114,7 +114,7 @@ LDLIBS := -lc -lgcc
 # finds the frames above and below and misses these alone. quick.c leaves all
 # that the guest has in s0 to s11 there.
 FRAMELESS := arch/riscv/quick arch/riscv/doorbell emul/bus emul/plic \
-	emul/plic_core emul/uart kernel/sched/wake \
+	emul/plic_core emul/plic_setup emul/uart kernel/sched/wake \
 	arch/riscv/clock arch/riscv/exit arch/riscv/fpu arch/riscv/hlv \
 	arch/riscv/host_irq arch/riscv/vmid kernel/heap \
 	$(addprefix kernel/sched/,credit fp pinned place rr vqueue vtime yield)

@@ -47,9 +47,14 @@ struct emul_pin {
 #define EMUL_W32 4u
 #define EMUL_W64 8u
 
+/* A list of strings as one literal: "first\0second". */
+#define EMUL_COMPATIBLE(list) \
+	.compatible = (list), .compatible_bytes = sizeof(list)
+
 struct emul_ops {
 	const char *name;       /* as in the lab's `devices` node */
-	const char *compatible; /* of the node in the guest's tree */
+	const char *compatible; /* EMUL_COMPATIBLE() sets both: the list that */
+	u32 compatible_bytes;   /* the node in the guest's tree has */
 	struct gpa base;        /* default place in the guest, QEMU `virt` */
 	u64 bytes;              /* size of the window */
 	u32 irq;                /* default line at the guest's PLIC; 0: none */
@@ -95,8 +100,8 @@ struct emul_ops {
 
 	/*
 	 * Adds to the device's node in the guest's tree what the tree's writer
-	 * can't know. The writer (kernel/guest_fdt.c) has by then made, with
-	 * libfdt's read-write functions, below /soc:
+	 * can't know. The writer (kernel/guest_fdt.c) has by then begun, below
+	 * /soc:
 	 *
 	 *   <name>@<base in hex> {
 	 *       compatible = ops->compatible;
@@ -104,25 +109,22 @@ struct emul_ops {
 	 *       interrupts = <irq>;             (if dev->irq; and with it
 	 *       interrupt-parent = <irqchip's phandle>;)
 	 *       phandle = <dev->phandle>;       (it hands out phandles)
-	 *   };
 	 *
-	 * and calls describe with the node's offset. describe adds or replaces
-	 * properties of that one node with fdt_setprop* (so the offsets of
-	 * nodes before it stay good), adds no node, and returns 0 or the
-	 * negative libfdt error, -FDT_ERR_NOSPACE among them: the writer then
-	 * starts again with more room. Absent: nothing to add.
+	 * and calls describe, which adds properties with fdt_property*, no
+	 * node, and returns 0 or the negative libfdt error. Absent: nothing to
+	 * add.
 	 *
 	 * What names other nodes stays with the writer:
-	 *  - of the irqchip, interrupts-extended: for each vCPU in turn the
-	 *    pairs <cpu-intc -1> (a guest has no M-mode, and OpenSBI leaves
-	 *    its trees so), <cpu-intc 9>: context 2h is hart h's M-mode,
-	 *    2h + 1 its S-mode, as on QEMU's `virt`;
+	 *  - of the irqchip, all that makes it one, with interrupts-extended:
+	 *    for each vCPU in turn the pairs <cpu-intc -1> (a guest has no
+	 *    M-mode, and OpenSBI leaves its trees so), <cpu-intc 9>: context 2h
+	 *    is hart h's M-mode, 2h + 1 its S-mode, as on QEMU's `virt`;
 	 *  - /chosen stdout-path: the device that has `input`;
 	 *  - poweroff and reboot nodes ("syscon-poweroff", "syscon-reboot") for
-	 *    the device called "finisher": regmap = <its phandle>,
+	 *    the device that is a "syscon": regmap = <its phandle>,
 	 *    offset = <0>, value = <FINISHER_PASS> or <FINISHER_RESET>.
 	 */
-	int (*describe)(struct emul_dev *dev, void *fdt, int node);
+	int (*describe)(struct emul_dev *dev, void *fdt);
 };
 
 /* What a guest writes to the finisher's register at offset 0. */

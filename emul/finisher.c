@@ -46,24 +46,14 @@ static void finisher_write(struct emul_dev *dev, struct vcpu *v, u64 off,
 	}
 }
 
-static int finisher_describe(struct emul_dev *dev, void *fdt, int node)
-{
-	static const char compatible[] = "sifive,test1\0sifive,test0\0syscon";
-
-	(void)dev;
-	return fdt_setprop(fdt, node, "compatible", compatible,
-			   sizeof(compatible));
-}
-
 static const struct emul_ops finisher_ops = {
 	.name = "finisher",
-	.compatible = "sifive,test1",
+	EMUL_COMPATIBLE("sifive,test1\0sifive,test0\0syscon"),
 	.base = { 0x100000 },
 	.bytes = 0x1000,
 	.widths = EMUL_W16 | EMUL_W32,
 	.read = finisher_read,
 	.write = finisher_write,
-	.describe = finisher_describe,
 };
 
 EMUL_DEVICE(finisher_ops);

@@ -11,7 +11,8 @@
  *
  * Where QEMU differs from the spec (a line that falls takes the pending bit
  * along; the threshold filters claims; a completion needs no enable), this
- * follows the spec. What happens behind the registers is plic_core.c's.
+ * follows the spec. What happens behind the registers is in plic_core.c and
+ * plic_setup.c.
  */
 #include "emul/emul.h"
 
@@ -146,31 +147,19 @@ static void plic_reset(struct emul_dev *dev)
 	plic_core_reset(dev->state);
 }
 
-static int plic_describe(struct emul_dev *dev, void *fdt, int node)
+static int plic_describe(struct emul_dev *dev, void *fdt)
 {
-	static const char compatible[] = "sifive,plic-1.0.0\0riscv,plic0";
 	struct guest *g = dev->guest;
 	u32 ndev = NDEV_LEAST;
-	int err;
 
 	for (u32 i = 0; i < g->device_count; i++)
 		ndev = MAX(ndev, g->devices[i].irq);
-	err = fdt_setprop(fdt, node, "compatible", compatible,
-			  sizeof(compatible));
-	if (!err)
-		err = fdt_setprop(fdt, node, "interrupt-controller", NULL, 0);
-	if (!err)
-		err = fdt_setprop_u32(fdt, node, "#interrupt-cells", 1);
-	if (!err)
-		err = fdt_setprop_u32(fdt, node, "#address-cells", 0);
-	if (!err)
-		err = fdt_setprop_u32(fdt, node, "riscv,ndev", ndev);
-	return err;
+	return fdt_property_u32(fdt, "riscv,ndev", ndev);
 }
 
 static const struct emul_ops plic_ops = {
 	.name = "plic",
-	.compatible = "sifive,plic-1.0.0",
+	EMUL_COMPATIBLE("sifive,plic-1.0.0\0riscv,plic0"),
 	.base = { 0x0c000000 },
 	.bytes = WINDOW_BYTES,
 	.widths = EMUL_W32,

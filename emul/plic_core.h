@@ -1,6 +1,7 @@
 /*
  * The PLIC's core: sources, contexts, and who is told of what. Private to
- * emul/plic.c, which has the registers; the algorithm is told in plic_core.c.
+ * emul/plic.c, which has the registers. plic_core.c has the algorithm and what
+ * each interrupt takes, plic_setup.c all that is done once or seldom.
  *
  * Context, unless it's said otherwise: any CPU, any time, no lock held.
  */
@@ -29,6 +30,16 @@ struct vcpu;
 #define PLIC_GROUP_MASK 0xffffull
 
 #define PLIC_PRIORITIES 8u
+
+/* HIGH is told by its sign alone: that a line goes up is looked at most. */
+#define PLIC_EIP_LOW 0u
+#define PLIC_EIP_LOOKING 1u
+#define PLIC_EIP_HIGH UINT32_MAX
+
+static inline bool plic_eip_is_high(u32 eip)
+{
+	return (s32)eip < 0;
+}
 
 struct plic_context {
 	/* Constant after creation. */
@@ -125,6 +136,14 @@ u32 plic_core_claim(struct plic *p, u64 ctx);
  * that enables the source; anything else is silently ignored.
  */
 void plic_core_complete(struct plic *p, u64 ctx, u32 src);
+
+/*
+ * Kicks the vCPUs whose level may change with the source's: up, it became
+ * pending or its priority rose; down, it was claimed or its priority fell. With
+ * a full fence (C) first.
+ */
+void plic_core_notify_up(struct plic *p, u64 src);
+void plic_core_notify_down(struct plic *p, u64 src);
 
 /* Registers' writes; the values are legal ones. */
 void plic_core_priority(struct plic *p, u32 src, u32 priority);

@@ -234,7 +234,7 @@ static void rtc_reset(struct emul_dev *dev)
 
 static const struct emul_ops rtc_ops = {
 	.name = "rtc",
-	.compatible = "google,goldfish-rtc",
+	EMUL_COMPATIBLE("google,goldfish-rtc"),
 	.base = { 0x101000 },
 	.bytes = 0x1000,
 	.irq = 11,

@@ -501,15 +501,15 @@ static void uart_reset(struct emul_dev *dev)
 		guest_console_ready(dev->guest);
 }
 
-static int uart_describe(struct emul_dev *dev, void *fdt, int node)
+static int uart_describe(struct emul_dev *dev, void *fdt)
 {
 	(void)dev;
-	return fdt_setprop_u32(fdt, node, "clock-frequency", CLOCK_HZ);
+	return fdt_property_u32(fdt, "clock-frequency", CLOCK_HZ);
 }
 
 static const struct emul_ops uart_ops = {
 	.name = "uart",
-	.compatible = "ns16550a",
+	EMUL_COMPATIBLE("ns16550a"),
 	.base = { 0x10000000 },
 	.bytes = 0x100,
 	.irq = 10,

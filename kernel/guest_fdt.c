@@ -1,46 +1,24 @@
 /*
- * The device tree that Rouse writes for a guest.
+ * A guest's device tree: the making of it, whoever wrote it.
  *
- * It is QEMU's `virt` as far as the guest has it, because the images that
- * people have were built for that: same compatible, same addresses, same
- * bindings. What isn't there is not mentioned.
- *
- * Two passes. The first writes the whole tree with libfdt's sequential calls,
- * whose cost is linear, so that 512 vCPUs are no problem; the second reopens it
- * for writing and lets each device add what only it knows (describe). Writing
- * everything with the read-write calls was rejected: each moves all that
- * follows it.
- *
- * Phandles: 1 + n is vCPU n's interrupt controller, then come the devices in
- * the order of their list. M-mode's PLIC contexts point to interrupt -1, "not
- * there": a guest has no M-mode, and that is how OpenSBI leaves the tree for
- * S-mode on QEMU as well, so drivers know it.
+ * A tree takes tens of thousands of instructions for each CPU, and whose guest
+ * starts must not hold up the guests beside it for that long: it is made in
+ * pieces, of which guest_fdt_write.c and guest_fdt_fixup.c have a list each.
  */
 #include "kernel/guest_fdt.h"
 
 #include <libfdt.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "emul/emul.h"
-#include "kernel/guest.h"
-#include "kernel/guest_fdt_cpu.h"
-#include "kernel/image.h"
+#include "kernel/config.h"
+#include "kernel/guest_fdt_private.h"
 #include "kernel/mem.h"
 
 /* Root, chosen, memory, soc; a dozen devices. */
 #define ROOM_BASE (16 * KIB)
-/* One vCPU's node without its ISA strings, its interrupts, its strings. */
-#define ROOM_VCPU 512
+/* One vCPU's node without its ISA strings, its interrupts, its names. */
+#define ROOM_VCPU 640
 #define ROOM_VCPU_UNKNOWN (4 * KIB)
-
-#define IRQ_M_NONE 0xffffffffu
-#define IRQ_S_EXT 9
-
-static u32 intc_phandle(u32 vcpu)
-{
-	return 1 + vcpu;
-}
 
 u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes)
@@ -54,280 +32,55 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 	return ALIGN_UP(bytes + vcpu * cfg->vcpus, PAGE_BYTES);
 }
 
-/* libfdt's errors are not ours. */
-static int fdt_result(int err)
+/*
+ * libfdt wants a tree aligned; in the archive it may not be. Not copied to
+ * `buf`: opening a tree in place would build a block that is out of order
+ * behind the old tree, at an address as odd as that one's size.
+ */
+static int align(struct guest_fdt_job *job)
 {
-	if (err >= 0)
+	if (IS_ALIGNED((uintptr_t)job->args.dtb, 8))
 		return 0;
-	return err == -FDT_ERR_NOSPACE ? -ENOSPC : -EINVAL;
-}
-
-static struct emul_dev *console_find(const struct guest *g)
-{
-	for (struct emul_dev *d = g->devices; d; d = d->next)
-		if (d->ops->input)
-			return d;
-	return NULL;
-}
-
-static void device_path(const struct emul_dev *d, char *buf, size_t bytes)
-{
-	snprintf(buf, bytes, "/soc/%s@%lx", d->ops->name,
-		 d->base.v);
-}
-
-static int string_put(void *fdt, const char *name, const char *s)
-{
-	return fdt_property(fdt, name, s, (int)strlen(s) + 1);
-}
-
-static int reg_put(void *fdt, u64 base, u64 bytes)
-{
-	fdt64_t reg[2] = { cpu_to_fdt64(base), cpu_to_fdt64(bytes) };
-
-	return fdt_property(fdt, "reg", reg, sizeof(reg));
-}
-
-static int cells_put(void *fdt, u32 address, u32 size)
-{
-	int e = fdt_property_u32(fdt, "#address-cells", address);
-
-	return e ? e : fdt_property_u32(fdt, "#size-cells", size);
-}
-
-static int chosen_write(void *fdt, const struct guest_fdt_args *a)
-{
-	const char *bootargs = a->guest->cfg.bootargs;
-	const struct emul_dev *con = console_find(a->guest);
-	u64 initrd = a->plan->initrd.v;
-	char path[64];
-	int e;
-
-	e = fdt_begin_node(fdt, "chosen");
-	if (!e && bootargs)
-		e = string_put(fdt, "bootargs", bootargs);
-	if (!e && con) {
-		device_path(con, path, sizeof(path));
-		e = string_put(fdt, "stdout-path", path);
-	}
-	if (!e && a->plan->initrd_bytes) {
-		e = fdt_property_u64(fdt, "linux,initrd-start", initrd);
-		if (!e)
-			e = fdt_property_u64(fdt, "linux,initrd-end",
-					     initrd + a->plan->initrd_bytes);
-	}
-	if (!e && a->rng_seed)
-		e = fdt_property(fdt, "rng-seed", a->rng_seed,
-				 (int)a->rng_seed_bytes);
-	return e ? e : fdt_end_node(fdt);
-}
-
-static int aliases_write(void *fdt, const struct guest *g)
-{
-	const struct emul_dev *con = console_find(g);
-	char path[64];
-	int e;
-
-	if (!con)
-		return 0;
-	device_path(con, path, sizeof(path));
-	e = fdt_begin_node(fdt, "aliases");
-	if (!e)
-		e = string_put(fdt, "serial0", path);
-	return e ? e : fdt_end_node(fdt);
-}
-
-static int memory_write(void *fdt, const struct guest_config *cfg)
-{
-	char name[32];
-	int e;
-
-	snprintf(name, sizeof(name), "memory@%lx",
-		 cfg->ram_base.v);
-	e = fdt_begin_node(fdt, name);
-	if (!e)
-		e = string_put(fdt, "device_type", "memory");
-	if (!e)
-		e = reg_put(fdt, cfg->ram_base.v, cfg->memory_bytes);
-	return e ? e : fdt_end_node(fdt);
-}
-
-static int cpus_write(void *fdt, const struct guest_fdt_args *a)
-{
-	int e = fdt_begin_node(fdt, "cpus");
-
-	if (!e)
-		e = cells_put(fdt, 1, 0);
-	if (!e)
-		e = fdt_property_u32(fdt, "timebase-frequency",
-				     (u32)a->timebase_hz);
-	for (u32 i = 0; !e && i < a->guest->cfg.vcpus; i++)
-		e = guest_fdt_cpu_write(fdt, a->isa, i, intc_phandle(i));
-	return e ? e : fdt_end_node(fdt);
-}
-
-/* What makes a device an interrupt controller to the CPUs and to others. */
-static int irqchip_write(void *fdt, const struct guest *g)
-{
-	u32 bytes = g->cfg.vcpus * 4 * sizeof(fdt32_t);
-	void *room;
-	u8 *p;
-	int e;
-
-	e = fdt_property_u32(fdt, "#address-cells", 0);
-	if (!e)
-		e = fdt_property_u32(fdt, "#interrupt-cells", 1);
-	if (!e)
-		e = fdt_property(fdt, "interrupt-controller", "", 0);
-	if (!e)
-		e = fdt_property_placeholder(fdt, "interrupts-extended",
-					     (int)bytes, &room);
-	if (e)
-		return e;
-	p = room;
-	for (u32 i = 0; i < g->cfg.vcpus; i++, p += 4 * sizeof(fdt32_t)) {
-		fdt32_st(p, intc_phandle(i));
-		fdt32_st(p + 4, IRQ_M_NONE);
-		fdt32_st(p + 8, intc_phandle(i));
-		fdt32_st(p + 12, IRQ_S_EXT);
-	}
+	job->copy = obj_alloc(job->args.dtb_bytes);
+	if (!job->copy)
+		return -ENOMEM;
+	memcpy(job->copy, job->args.dtb, job->args.dtb_bytes);
+	job->args.dtb = job->copy;
 	return 0;
 }
 
-static int device_write(void *fdt, const struct guest *g, struct emul_dev *d)
+int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
+		    const struct guest_fdt_args *args)
 {
-	char path[64];
-	int e;
-
-	device_path(d, path, sizeof(path));
-	e = fdt_begin_node(fdt, strrchr(path, '/') + 1);
-	if (!e)
-		e = string_put(fdt, "compatible", d->ops->compatible);
-	if (!e)
-		e = reg_put(fdt, d->base.v, d->ops->bytes);
-	if (!e)
-		e = fdt_property_u32(fdt, "phandle", d->phandle);
-	if (!e && d->irq && g->irqchip) {
-		e = fdt_property_u32(fdt, "interrupt-parent",
-				     g->irqchip->phandle);
-		if (!e)
-			e = fdt_property_u32(fdt, "interrupts", d->irq);
-	}
-	if (!e && d == g->irqchip)
-		e = irqchip_write(fdt, g);
-	return e ? e : fdt_end_node(fdt);
+	*job = (struct guest_fdt_job){
+		.args = *args, .buf = buf, .bytes = bytes};
+	job->pieces = args->dtb ? guest_fdt_fixing : guest_fdt_writing;
+	return args->dtb ? align(job) : 0;
 }
 
-static int soc_write(void *fdt, const struct guest *g)
+int guest_fdt_step(struct guest_fdt_job *job)
 {
-	u32 phandle = intc_phandle(g->cfg.vcpus);
-	int e = fdt_begin_node(fdt, "soc");
+	int e = (*job->pieces)(job);
 
-	if (!e)
-		e = cells_put(fdt, 2, 2);
-	if (!e)
-		e = string_put(fdt, "compatible", "simple-bus");
-	if (!e)
-		e = fdt_property(fdt, "ranges", "", 0);
-	for (struct emul_dev *d = g->devices; d; d = d->next)
-		d->phandle = phandle++;
-	for (struct emul_dev *d = g->devices; !e && d; d = d->next)
-		e = device_write(fdt, g, d);
-	return e ? e : fdt_end_node(fdt);
+	/* libfdt's errors are not ours. */
+	if (e < 0)
+		return e == -FDT_ERR_NOSPACE ? -ENOSPC : -EINVAL;
+	if (e == 0)
+		job->pieces++;
+	return *job->pieces != NULL;
 }
 
-/* The first pass. */
-static int tree_write(void *fdt, size_t bytes, const struct guest_fdt_args *a)
+void guest_fdt_end(struct guest_fdt_job *job)
 {
-	int e = fdt_create(fdt, (int)MIN(bytes, (size_t)INT_MAX));
-
-	if (!e)
-		e = fdt_finish_reservemap(fdt);
-	if (!e)
-		e = fdt_begin_node(fdt, "");
-	if (!e)
-		e = cells_put(fdt, 2, 2);
-	if (!e)
-		e = string_put(fdt, "compatible", "riscv-virtio");
-	if (!e)
-		e = string_put(fdt, "model", "rouse,virt");
-	if (!e)
-		e = aliases_write(fdt, a->guest);
-	if (!e)
-		e = chosen_write(fdt, a);
-	if (!e)
-		e = memory_write(fdt, &a->guest->cfg);
-	if (!e)
-		e = cpus_write(fdt, a);
-	if (!e)
-		e = soc_write(fdt, a->guest);
-	if (!e)
-		e = fdt_end_node(fdt);
-	return e ? e : fdt_finish(fdt);
-}
-
-/* "syscon-poweroff" and its like: a value for a register of a syscon. */
-static int syscon_add(void *fdt, const char *name, const char *compatible,
-		      u32 phandle, u32 value)
-{
-	int node = fdt_add_subnode(fdt, 0, name), e;
-
-	if (node < 0)
-		return node;
-	e = fdt_setprop_string(fdt, node, "compatible", compatible);
-	if (!e)
-		e = fdt_setprop_u32(fdt, node, "regmap", phandle);
-	if (!e)
-		e = fdt_setprop_u32(fdt, node, "offset", 0);
-	return e ? e : fdt_setprop_u32(fdt, node, "value", value);
-}
-
-/* The second pass: what each device adds; a syscon can end the machine. */
-static int devices_describe(void *fdt, const struct guest *g)
-{
-	u32 finisher = 0;
-	int e = 0;
-
-	for (struct emul_dev *d = g->devices; !e && d; d = d->next) {
-		char path[64];
-		int node;
-
-		device_path(d, path, sizeof(path));
-		node = fdt_path_offset(fdt, path);
-		if (node < 0)
-			return node;
-		if (d->ops->describe)
-			e = d->ops->describe(d, fdt, node);
-		if (!e && !fdt_node_check_compatible(fdt, node, "syscon"))
-			finisher = d->phandle;
-	}
-	if (!e && finisher)
-		e = syscon_add(fdt, "reboot", "syscon-reboot", finisher,
-			       FINISHER_RESET);
-	if (!e && finisher)
-		e = syscon_add(fdt, "poweroff", "syscon-poweroff", finisher,
-			       FINISHER_PASS);
-	return e;
-}
-
-int guest_fdt_write(void *buf, size_t bytes, const struct guest_fdt_args *args)
-{
-	int e = tree_write(buf, bytes, args);
-
-	if (!e)
-		e = fdt_open_into(buf, buf, (int)MIN(bytes, (size_t)INT_MAX));
-	if (!e)
-		e = devices_describe(buf, args->guest);
-	if (!e)
-		e = fdt_pack(buf);
-	return fdt_result(e);
+	obj_free(job->copy);
+	job->copy = NULL;
 }
 
 int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
 {
 	int node = fdt_subnode_offset(fdt, 0, "chosen");
-	int e = node < 0 ? node :
-			   fdt_setprop_inplace(fdt, node, "rng-seed", rng_seed,
+	int e = node < 0 ? node
+			 : fdt_setprop_inplace(fdt, node, "rng-seed", rng_seed,
 					       (int)bytes);
 
 	return e ? -EINVAL : 0;
@@ -352,7 +105,9 @@ int guest_fdt_check(const void *dtb, size_t dtb_bytes)
 
 	if (IS_ALIGNED((uintptr_t)dtb, 8))
 		return !offsets_aligned(dtb, dtb_bytes) ||
-		       fdt_check_full(dtb, dtb_bytes) ? -EINVAL : 0;
+				       fdt_check_full(dtb, dtb_bytes)
+			       ? -EINVAL
+			       : 0;
 	copy = obj_alloc(dtb_bytes);
 	if (!copy)
 		return -ENOMEM;

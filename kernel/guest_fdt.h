@@ -3,7 +3,7 @@
  *
  * Written by Rouse: QEMU's `virt` as far as it is there, so that images built
  * for it run unchanged. Or brought by the guest: then only memory, cpus and
- * chosen are corrected. Both go into a buffer of the caller's.
+ * chosen are corrected. Both go into a buffer of the caller's, in pieces.
  */
 #ifndef ROUSE_KERNEL_GUEST_FDT_H
 #define ROUSE_KERNEL_GUEST_FDT_H
@@ -28,14 +28,26 @@ struct guest_fdt_args {
 	const struct guest *guest;     /* its cfg, devices and irqchip */
 	const struct guest_fdt_isa *isa;
 	const struct image_plan *plan; /* where its initrd is */
+	const void *dtb;               /* its own tree; NULL: one is written */
+	size_t dtb_bytes;
 	u64 timebase_hz;
 	const void *rng_seed;          /* 32 bytes or more; NULL: none */
 	size_t rng_seed_bytes;
 };
 
+/* A tree in the making; its fields are guest_fdt*.c's own. */
+struct guest_fdt_job {
+	struct guest_fdt_args args;
+	void *buf;
+	size_t bytes;
+	int (*const *pieces)(struct guest_fdt_job *job); /* those to come */
+	u32 vcpu;   /* the next one */
+	void *copy; /* of `dtb`, if it had to be aligned */
+};
+
 /*
- * Bytes that are enough for either function below: what image_plan is told and
- * the buffer gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size
+ * Bytes that are enough for a tree: what image_plan is told and the buffer
+ * gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size
  * of the guest's own tree, or 0.
  */
 u64 guest_fdt_room(const struct guest_config *cfg,
@@ -47,28 +59,33 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
 
 /*
- * Writes the guest's tree to `buf`, aligned to 8; fdt_totalsize(buf) tells its
- * size. 0; -ENOSPC: `bytes` are not enough; -EINVAL: a device's `describe`
- * failed.
+ * Begins a tree in `buf`, aligned to 8. What `args` points to stays until
+ * guest_fdt_end, which is due after 0 only. 0, -ENOMEM.
+ *
+ * Of the guest's own tree, memory, cpus and chosen are corrected: CPUs that the
+ * guest doesn't have are removed, missing ones are added.
  */
-int guest_fdt_write(void *buf, size_t bytes,
+int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 		    const struct guest_fdt_args *args) __must_check;
 
 /*
- * Another seed of the same size in a tree that either function made. 0, or
+ * Makes the next piece: a CPU, or all that is before or behind them. 1: there
+ * is more; 0: it is complete, and fdt_totalsize(buf) tells its size. After an
+ * error only guest_fdt_end is left:
+ * -ENOSPC: `bytes` are not enough; -EINVAL: its own is no sound device tree, or
+ * one whose root counts addresses or sizes in too few cells for this guest's
+ * RAM; or a device's `describe` failed.
+ */
+int guest_fdt_step(struct guest_fdt_job *job) __must_check;
+
+/* At any moment after guest_fdt_begin. */
+void guest_fdt_end(struct guest_fdt_job *job);
+
+/*
+ * Another seed of the same size in a complete tree. 0, or
  * -EINVAL: it has none of that size.
  */
 int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
 	__must_check;
-
-/*
- * Copies the guest's own tree to `buf`, aligned to 8, and corrects memory, cpus
- * and chosen in it. CPUs that the guest doesn't have are removed, missing ones
- * are added.
- * 0, -ENOSPC, -ENOMEM, or -EINVAL: it is no sound device tree, or one whose
- * root counts addresses or sizes in too few cells for this guest's RAM.
- */
-int guest_fdt_fixup(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,
-		    const struct guest_fdt_args *args) __must_check;
 
 #endif

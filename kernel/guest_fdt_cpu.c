@@ -10,7 +10,7 @@
  * that is edited; each property is therefore here twice. A layer over the two
  * was tried on paper and was longer than the repetition.
  */
-#include "kernel/guest_fdt_cpu.h"
+#include "kernel/guest_fdt_private.h"
 
 #include <libfdt.h>
 #include <stdio.h>

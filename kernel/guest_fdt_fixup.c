@@ -11,18 +11,17 @@
  * to them.
  *
  * The tree is checked as a whole before anything reads it. Offsets are looked
- * up anew after each change, because every change moves what follows it.
+ * up anew after each change, because every change moves what follows it. Each
+ * CPU that goes, is corrected or comes is a piece.
  */
-#include "kernel/guest_fdt.h"
+#include "kernel/guest_fdt_private.h"
 
 #include <libfdt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "kernel/guest.h"
-#include "kernel/guest_fdt_cpu.h"
 #include "kernel/image.h"
-#include "kernel/mem.h"
 
 /* A number of 1 or 2 cells; false: it has another width. */
 static bool cells_read(const void *data, int len, u64 *v)
@@ -55,8 +54,7 @@ static int memory_fix(void *fdt, const struct guest_config *cfg)
 	}
 	if (node != -FDT_ERR_NOTFOUND)
 		return node;
-	snprintf(name, sizeof(name), "memory@%lx",
-		 cfg->ram_base.v);
+	snprintf(name, sizeof(name), "memory@%lx", cfg->ram_base.v);
 	node = fdt_subnode_offset(fdt, 0, name);
 	if (node == -FDT_ERR_NOTFOUND)
 		node = fdt_add_subnode(fdt, 0, name);
@@ -88,7 +86,8 @@ static int cpu_find(const void *fdt, int cpus, u64 hartid)
 {
 	int node;
 
-	fdt_for_each_subnode(node, fdt, cpus) {
+	fdt_for_each_subnode(node, fdt, cpus)
+	{
 		int len;
 		const void *reg = fdt_getprop(fdt, node, "reg", &len);
 		u64 id;
@@ -105,7 +104,8 @@ static int cpu_surplus(const void *fdt, int cpus, u32 vcpus)
 {
 	int node;
 
-	fdt_for_each_subnode(node, fdt, cpus) {
+	fdt_for_each_subnode(node, fdt, cpus)
+	{
 		int len;
 		const void *reg = fdt_getprop(fdt, node, "reg", &len);
 		u64 id;
@@ -117,52 +117,15 @@ static int cpu_surplus(const void *fdt, int cpus, u32 vcpus)
 	return -FDT_ERR_NOTFOUND;
 }
 
-static int cpus_reduce(void *fdt, int cpus, u32 vcpus)
+static int cpus_add(void *fdt)
 {
-	bool removed = false;
-	int node, e;
+	int cpus = fdt_add_subnode(fdt, 0, "cpus");
+	int e = cpus < 0 ? cpus
+			 : fdt_setprop_u32(fdt, cpus, "#address-cells", 1);
 
-	while ((node = cpu_surplus(fdt, cpus, vcpus)) >= 0) {
-		e = fdt_del_node(fdt, node);
-		if (e)
-			return e;
-		removed = true;
-	}
-	node = fdt_subnode_offset(fdt, cpus, "cpu-map");
-	return removed && node >= 0 ? fdt_del_node(fdt, node) : 0;
-}
-
-static int cpus_fix(void *fdt, const struct guest_fdt_args *a)
-{
-	int cpus = fdt_subnode_offset(fdt, 0, "cpus"), e = 0;
-	u32 phandle;
-
-	if (cpus == -FDT_ERR_NOTFOUND) {
-		cpus = fdt_add_subnode(fdt, 0, "cpus");
-		if (cpus >= 0)
-			e = fdt_setprop_u32(fdt, cpus, "#address-cells", 1);
-		if (cpus >= 0 && !e)
-			e = fdt_setprop_u32(fdt, cpus, "#size-cells", 0);
-	}
-	if (cpus < 0 || e)
-		return cpus < 0 ? cpus : e;
-	/* Nothing before `cpus` changes from here on: its offset stays. */
-	e = fdt_setprop_u32(fdt, cpus, "timebase-frequency",
-			    (u32)a->timebase_hz);
 	if (!e)
-		e = cpus_reduce(fdt, cpus, a->guest->cfg.vcpus);
-	for (u32 i = 0; !e && i < a->guest->cfg.vcpus; i++) {
-		int node = cpu_find(fdt, cpus, i);
-
-		if (node >= 0) {
-			e = guest_fdt_cpu_set(fdt, node, a->isa);
-			continue;
-		}
-		e = fdt_generate_phandle(fdt, &phandle);
-		if (!e)
-			e = guest_fdt_cpu_add(fdt, cpus, a->isa, i, phandle);
-	}
-	return e;
+		e = fdt_setprop_u32(fdt, cpus, "#size-cells", 0);
+	return e ? e : cpus;
 }
 
 static int chosen_fix(void *fdt, const struct guest_fdt_args *a)
@@ -179,57 +142,82 @@ static int chosen_fix(void *fdt, const struct guest_fdt_args *a)
 		e = fdt_setprop_string(fdt, node, "bootargs", bootargs);
 	if (!e)
 		e = bytes ? fdt_setprop_u64(fdt, node, "linux,initrd-start",
-					    start) :
-			    prop_remove(fdt, node, "linux,initrd-start");
+					    start)
+			  : prop_remove(fdt, node, "linux,initrd-start");
 	if (!e)
 		e = bytes ? fdt_setprop_u64(fdt, node, "linux,initrd-end",
-					    start + bytes) :
-			    prop_remove(fdt, node, "linux,initrd-end");
+					    start + bytes)
+			  : prop_remove(fdt, node, "linux,initrd-end");
 	if (!e && a->rng_seed)
 		e = fdt_setprop(fdt, node, "rng-seed", a->rng_seed,
 				(int)a->rng_seed_bytes);
 	return e;
 }
 
-static int tree_fix(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,
-		    const struct guest_fdt_args *args)
-{
-	int e = guest_fdt_check(dtb, dtb_bytes);
+/* ---- the pieces ---- */
 
+static int open_piece(struct guest_fdt_job *job)
+{
+	const struct guest_fdt_args *a = &job->args;
+	void *fdt = job->buf;
+	int cpus, e = guest_fdt_check(a->dtb, a->dtb_bytes);
+
+	if (!e)
+		e = fdt_open_into(a->dtb, fdt,
+				  (int)MIN(job->bytes, (size_t)INT_MAX));
+	if (!e)
+		e = memory_fix(fdt, &a->guest->cfg);
 	if (e)
 		return e;
-	e = fdt_open_into(dtb, buf, (int)MIN(bytes, (size_t)INT_MAX));
-	if (!e)
-		e = memory_fix(buf, &args->guest->cfg);
-	if (!e)
-		e = cpus_fix(buf, args);
-	if (!e)
-		e = chosen_fix(buf, args);
-	if (!e)
-		e = fdt_pack(buf);
-	if (!e)
-		return 0;
-	return e == -FDT_ERR_NOSPACE ? -ENOSPC : -EINVAL;
+	cpus = fdt_subnode_offset(fdt, 0, "cpus");
+	if (cpus == -FDT_ERR_NOTFOUND)
+		cpus = cpus_add(fdt);
+	return cpus < 0 ? cpus
+			: fdt_setprop_u32(fdt, cpus, "timebase-frequency",
+					  (u32)a->timebase_hz);
 }
 
-int guest_fdt_fixup(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,
-		    const struct guest_fdt_args *args)
+static int surplus_piece(struct guest_fdt_job *job)
 {
-	void *copy;
+	int cpus = fdt_subnode_offset(job->buf, 0, "cpus"), map;
+	int node = cpu_surplus(job->buf, cpus, job->args.guest->cfg.vcpus);
 	int e;
 
-	if (IS_ALIGNED((uintptr_t)dtb, 8))
-		return tree_fix(buf, bytes, dtb, dtb_bytes, args);
-	/*
-	 * libfdt wants it aligned; in the archive it may not be. Not copied
-	 * to `buf`: opening a tree in place would build a block that is out of
-	 * order behind the old tree, at an address as odd as that one's size.
-	 */
-	copy = obj_alloc(dtb_bytes);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, dtb, dtb_bytes);
-	e = tree_fix(buf, bytes, copy, dtb_bytes, args);
-	obj_free(copy);
-	return e;
+	if (node == -FDT_ERR_NOTFOUND)
+		return 0;
+	e = node < 0 ? node : fdt_del_node(job->buf, node);
+	if (e)
+		return e;
+	map = fdt_subnode_offset(job->buf, cpus, "cpu-map");
+	e = map < 0 ? 0 : fdt_del_node(job->buf, map);
+	return e ? e : 1;
 }
+
+static int cpu_piece(struct guest_fdt_job *job)
+{
+	void *fdt = job->buf;
+	u32 i = job->vcpu++, phandle;
+	int cpus = fdt_subnode_offset(fdt, 0, "cpus");
+	int node = cpu_find(fdt, cpus, i), e;
+
+	if (node >= 0) {
+		e = guest_fdt_cpu_set(fdt, node, job->args.isa);
+	} else {
+		e = fdt_generate_phandle(fdt, &phandle);
+		if (!e)
+			e = guest_fdt_cpu_add(fdt, cpus, job->args.isa, i,
+					      phandle);
+	}
+	return e ? e : job->vcpu < job->args.guest->cfg.vcpus;
+}
+
+static int rest_piece(struct guest_fdt_job *job)
+{
+	int e = chosen_fix(job->buf, &job->args);
+
+	return e ? e : fdt_pack(job->buf);
+}
+
+guest_fdt_piece *const guest_fdt_fixing[] = {
+	open_piece, surplus_piece, cpu_piece, rest_piece, NULL,
+};

@@ -1,6 +1,7 @@
 /*
- * What guest.c (being there), guest_life.c (living) and guest_reap.c (going)
- * know of each other, and nobody else does.
+ * What guest.c (being there), guest_life.c (living, as others see it),
+ * guest_task.c (how it ends and begins anew), guest_boot.c (starting) and
+ * guest_reap.c (going) know of each other, and nobody else does.
  */
 #ifndef ROUSE_KERNEL_GUEST_PRIVATE_H
 #define ROUSE_KERNEL_GUEST_PRIVATE_H
@@ -8,10 +9,13 @@
 #include <ck_pr.h>
 
 #include "kernel/guest.h"
+#include "kernel/guest_fdt.h"
 #include "kernel/image.h"
 #include "kernel/lab.h"
 #include "kernel/rng.h"
 #include "kernel/sched/sched.h"
+
+#define RNG_SEED_BYTES 64
 
 /* Where the management task is; each is a step or several of one kind. */
 enum life_phase {
@@ -23,7 +27,8 @@ enum life_phase {
 	LIFE_UNMAP,
 	LIFE_FORGET,   /* RAM is to be zeroes again */
 	LIFE_POPULATE, /* eager RAM */
-	LIFE_PREPARE,  /* devices, images, device tree */
+	LIFE_PREPARE,  /* devices, the lay-out of images */
+	LIFE_TREE,     /* the device tree, if it isn't there */
 	LIFE_LOAD,
 	LIFE_GO,
 };
@@ -33,10 +38,15 @@ struct guest_life {
 	struct guest *guest;
 	enum life_phase phase;
 	bool failed;   /* this start didn't come as far as RUNNING */
-	bool loading;  /* `load` is there */
+	struct image_files files;
+	struct image_plan plan;
 	void *fdt;     /* the guest's tree, from its first start on */
+	bool writing;  /* it isn't complete, and `tree` is there */
+	bool loading;  /* `load` is there */
+	struct guest_fdt_job tree;
 	struct image_load load;
 	struct rng rng;
+	u8 seed[RNG_SEED_BYTES]; /* the tree's, until it is written */
 	struct sched_quiesce drain;
 	struct guest *reap_next;
 };
@@ -44,6 +54,34 @@ struct guest_life {
 /* The guest's task, asleep, on a CPU that the guest may use. */
 int life_create(struct guest *g) __must_check;
 void life_free(struct guest *g);
+
+/*
+ * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
+ * is one of `phase`. life_unload: no tree is being written and no
+ * image loaded any more.
+ * life_tree_forget: the next start writes a tree anew.
+ */
+enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
+void life_unload(struct guest_life *l);
+void life_tree_forget(struct guest_life *l);
+
+/* A step of the phase of that name. */
+enum task_result boot_quiet(struct guest_life *l);
+enum task_result boot_unmap(struct guest_life *l);
+enum task_result boot_forget(struct guest_life *l);
+enum task_result boot_populate(struct guest_life *l);
+enum task_result boot_prepare(struct guest_life *l);
+enum task_result boot_tree(struct guest_life *l);
+enum task_result boot_load(struct guest_life *l);
+enum task_result boot_go(struct guest_life *l);
+
+/*
+ * The guest's state, recorded. guest_state_change is a compare-and-swap: false
+ * if the state isn't `from`. guest_state_set is for the task, in a state that
+ * nobody else changes.
+ */
+bool guest_state_change(struct guest *g, u32 from, u32 to) __must_check;
+void guest_state_set(struct guest *g, u32 state);
 
 /* Pauses the guest if `paused`, g->paused as it was when the guest was found
  * RUNNING, is still true: in that life, and not paused. 0, -EBUSY. */

@@ -171,6 +171,14 @@ static u32 count_cpus(const void *fdt, int cpus)
 	return n;
 }
 
+static bool hart_is_listed(u64 hartid)
+{
+	for (u32 i = 0; i < machine.hart_count; i++)
+		if (machine.harts[i].hartid == hartid)
+			return true;
+	return false;
+}
+
 static void read_hart(const void *fdt, int node)
 {
 	const char *type = prop_string(fdt, node, "device_type");
@@ -181,6 +189,12 @@ static void read_hart(const void *fdt, int node)
 	if (!type || strcmp(type, "cpu") != 0 || !node_usable(fdt, node) ||
 	    machine_reg(fdt, node, 0, &m))
 		return;
+	if (hart_is_listed(m.base)) {
+		log_warn("hart %lu: the device tree has two nodes for it; the "
+			 "second is left out",
+			 m.base);
+		return;
+	}
 	if (isa_add_hart(fdt, node)) {
 		log_warn("hart %lu: its node has no ISA; left out",
 			 m.base);

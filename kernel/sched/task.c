@@ -6,6 +6,8 @@
  * step's time (at least GUESTS_LEAST_US), so that tasks get a third of the CPU
  * at most and at least, whatever the policy thinks of the guests: `pinned` and
  * `fp` can't starve the shell, and unpacking an image can't starve a guest.
+ * A guest's task beside many vCPUs gets as much as one of them: a guest that is
+ * loaded takes no more from each than if it ran.
  *
  * A wake is always mail, even from the task's own step: so it can't fall
  * between the step's last look and its TASK_WAIT.
@@ -97,6 +99,8 @@ void task_run_step(struct sched_core *core, u64 now)
 	TRACE(TASK, TRACE_NOBODY, ticks, trace_chars(t->name));
 	if (r == TASK_MORE)
 		task_enqueue(core, t);
-	core->guests_until = now + ticks +
-			     MAX(2 * ticks, us_to_ticks(GUESTS_LEAST_US));
+	core->guests_until =
+		now + ticks +
+		MAX(MAX(2u, payer ? core->load : 0u) * ticks,
+		    us_to_ticks(GUESTS_LEAST_US));
 }

@@ -8,6 +8,10 @@
  * one vCPU has used counts against the others. A CPU's time never goes back, so
  * a unit that is woken on an empty CPU gets no head start against later ones.
  *
+ * A vCPU that starts is owed nothing: while it was off it wanted nothing, and
+ * tasks may have worked to start its guest. With a claim, who reboots all the
+ * time had his share for running, and the loading besides.
+ *
  * Nor by turns: a guest's vCPUs advance at a rate by how many of them can run,
  * and one that waits for another is left behind at that rate. If the other goes
  * to sleep then, the rate is less, and what was left behind would be worth more
@@ -158,6 +162,8 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 			rejoin(sc, vc, now);
 		}
 		bound(vc, vu, u, 0);
+		if (why == WHY_NEW)
+			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
 	} else if (why == WHY_MOVED) {
 		moved(sc, vc, vu, u, empty, now);

@@ -189,7 +189,7 @@ static enum cmd_next wish_next(struct cmd_run *run, struct asking *a)
 }
 
 /* It has settled: without having come to run? The state says RUNNING before
- * the start is counted (guest_life.c), and anything else after it. */
+ * the start is counted (guest_boot.c), and anything else after it. */
 static bool did_not_start(const struct asking *a, const struct guest *g)
 {
 	if (ck_pr_load_32(&g->state) == GUEST_RUNNING)

@@ -6,7 +6,8 @@
  * left nothing allocated.
  */
 /* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
- *	kernel/guest_fdt_fixup.c tests/unit/fake_lab.c LIBFDT
+ *	kernel/guest_fdt_write.c kernel/guest_fdt_fixup.c
+ *	tests/unit/fake_lab.c LIBFDT
  *	build/zlib/crc32.c */
 #include "kernel/guest_fdt.h"
 
@@ -35,7 +36,7 @@ static const struct image_plan plan = {
 };
 static const u8 seed[32] = {1, 2, 3};
 static struct guest guest;
-static const struct guest_fdt_args args = {
+static struct guest_fdt_args args = {
 	.guest = &guest,
 	.isa = &isa,
 	.plan = &plan,
@@ -75,13 +76,23 @@ static void result_check(const void *fdt, size_t room)
 
 static void *fixup(const void *dtb, size_t bytes, size_t *room)
 {
+	struct guest_fdt_job job;
 	void *out;
+	int ret;
 
 	*room = guest_fdt_room(&guest.cfg, &isa, bytes);
 	out = malloc(*room);
 	if (!out)
 		abort();
-	if (guest_fdt_fixup(out, *room, dtb, bytes, &args) == 0)
+	args.dtb = dtb;
+	args.dtb_bytes = bytes;
+	if (guest_fdt_begin(&job, out, *room, &args))
+		abort();
+	do {
+		ret = guest_fdt_step(&job);
+	} while (ret == 1);
+	guest_fdt_end(&job);
+	if (ret == 0)
 		return out;
 	free(out);
 	return NULL;

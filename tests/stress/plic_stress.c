@@ -96,6 +96,7 @@ static void jitter_fence(void)
 #define ck_pr_fence_memory() jitter_fence()
 
 #include "emul/plic_core.c"
+#include "emul/plic_setup.c"
 
 #define HARTS 4u
 #define DEVICES 3u

@@ -48,6 +48,9 @@ FORBIDDEN = r"(?m)^\W*(panic:|Kernel panic|BUG:|Oops)|rcu:.*stall|soft lockup"
 # Escape sequences of terminals, which expect() doesn't see.
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78cDEHM])|\r")
 HALF_ESCAPE = re.compile(r"\x1b[\[()]?[0-9;?]*\Z")
+# What OpenSBI prints of some illegal instructions, which it gets before Rouse
+# does: without an end of line, in the middle of anybody's lines.
+FIRMWARE = "system_opcode_insn: Invalid opcode for CSR read/write instruction"
 
 
 class Failure(Exception):
@@ -121,7 +124,7 @@ class Machine:
         self.monitor_path = None
         self.allow = re.compile(allow) if allow else None
         self.raw_tail = ""      # half an escape sequence
-        self.text = ""          # all output so far, without escapes
+        self.text = ""          # output so far, no escapes, no FIRMWARE
         self.seen = 0           # expect() has gone this far
         self.scanned = 0        # so has the search for forbidden text
         self.ended = False
@@ -177,11 +180,18 @@ class Machine:
             if half:
                 raw = raw[:half.start()]
             with self.lock:
-                self.text += ESCAPES.sub("", raw)
+                self._add(ESCAPES.sub("", raw))
                 self.lock.notify_all()
         with self.lock:
             self.ended = True
             self.lock.notify_all()
+
+    def _add(self, new):
+        """Lock held."""
+        start = max(0, len(self.text) - len(FIRMWARE))
+        self.text = (self.text[:start] +
+                     (self.text[start:] + new).replace(FIRMWARE, ""))
+        self.seen = min(self.seen, len(self.text))
 
     def _forbidden(self):
         """Text so far that must never be there, or None. Lock held."""

@@ -33,8 +33,7 @@ ATTACKS = {
     "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
     "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
     "calls-wild": NEAR, "calls-unknown": NEAR, "devices": NEAR,
-    # To load an image again and again is a task's work, which no policy weighs.
-    "touch-and-reboot": 0.08, "reboot": 0.08, "reboot-all": 0.08,
+    "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
     "nested-traps": NEAR, "illegal": NEAR, "wait-for-nothing": NEAR,
     "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
@@ -112,11 +111,12 @@ def judge(t, attack, fared, calm, policy, seconds, more=0):
     t.check(fared.late <= calm.late + SLICE_US / 2, f"{attack}: the sleeper "
             f"woke {fared.late:.0f} us late in the mean, beside calm "
             f"{calm.late:.0f}")
-    # The lower priority is promised nothing; a turn may be longer than the
-    # slice by one exit, which is long at this speed.
+    # The lower priority is promised nothing. By rr a turn may be longer than
+    # the slice by what is left of an exit: half of a DBCN call's 3,300
+    # instructions in the mean, 8 % of the slice at this speed, for the others.
     if policy == "fp":
         return
-    near = max(ATTACKS[attack], more) + (0.04 if policy == "rr" else 0)
+    near = max(ATTACKS[attack], more) + (0.06 if policy == "rr" else 0)
     t.check(fared.rate >= calm.rate * (1 - near),
             f"{attack}: the neighbour does {100 * fared.rate / calm.rate:.1f} "
             "% of what it does beside calm")
@@ -316,7 +316,7 @@ def tests(full):
               for smp in ((2, 4) if full else ())]
     for smp in (1, 2) if full else (1,):
         for cpu in (("rv64,v=on", "rv64,v=on,vlen=1024", "rv64,v=off",
-                     "rv64,v=off,d=off,f=off") if full else ("rv64,v=on",)):
+                     "rv64,v=off,d=off,f=off,zfa=off") if full else ("rv64,v=on",)):
             cases.append(Case(f"no_guest_finds_anothers_mark,{smp}_harts,"
                               f"{cpu.partition(',')[2]}", leaks, timeout=300,
                               smp=smp, cpu=cpu, rounds=4 if full else 2))

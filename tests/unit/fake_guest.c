@@ -445,23 +445,39 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 	return 5000;
 }
 
-int guest_fdt_write(void *buf, size_t bytes, const struct guest_fdt_args *args)
+int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
+		    const struct guest_fdt_args *args)
 {
-	memcpy(w.seed, args->rng_seed, sizeof(w.seed));
+	job->buf = buf;
+	job->bytes = bytes;
+	job->args = *args;
+	job->vcpu = 0;
+	job->copy = obj_alloc(500);
+	return job->copy ? 0 : -ENOMEM;
+}
+
+int guest_fdt_step(struct guest_fdt_job *job)
+{
+	w.now += us_to_ticks(60);
+	if (w.tree_broken && job->vcpu)
+		return -EINVAL;
+	if (job->vcpu++ < TREE_STEPS)
+		return 1;
+	memcpy(w.seed, job->args.rng_seed, sizeof(w.seed));
 	w.trees++;
-	return fdt_create_empty_tree(buf, (int)bytes);
+	return fdt_create_empty_tree(job->buf, (int)job->bytes);
+}
+
+void guest_fdt_end(struct guest_fdt_job *job)
+{
+	obj_free(job->copy);
+	job->copy = NULL;
 }
 
 int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
 {
 	memcpy(w.seed, rng_seed, sizeof(w.seed));
 	return 0;
-}
-
-int guest_fdt_fixup(void *buf, size_t bytes, const void *dtb, size_t dtb_bytes,
-		    const struct guest_fdt_args *args)
-{
-	return -EINVAL;
 }
 
 /* fdt_create_empty_tree without libfdt: only the size is looked at. */

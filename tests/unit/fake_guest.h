@@ -39,6 +39,7 @@
 #define TREE 0x80300000ULL
 #define CPUS 4u
 #define IMAGE_STEPS 3u
+#define TREE_STEPS 2u
 
 /* The world, and what was asked of it. */
 struct fake_guests {
@@ -56,6 +57,7 @@ struct fake_guests {
 
 	u32 unmaps, emul_resets, arch_resets, starts, kills, loads, params;
 	u32 trees; /* written, not only given another seed */
+	bool tree_broken;
 	u32 pauses, resumes, moves;
 	bool end_first; /* before the first FOLLOW is posted */
 	struct guest *stopped_late; /* by someone, once, as its end is told */

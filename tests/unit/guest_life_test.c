@@ -2,10 +2,11 @@
  * The life of a guest: how it starts, ends and starts anew, and what may come
  * in between.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
+ *	kernel/guest_boot.c kernel/guest_reap.c kernel/guest_set.c kernel/gmem.c
+ *	kernel/gmem_access.c kernel/mem.c kernel/obj.c kernel/rng.c
+ *	kernel/config.c tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_guest.h"
 
 static void hart_0_starts_where_the_plan_says(void **state)
@@ -47,6 +48,50 @@ static void the_tree_is_written_once_for_all_lives_in_a_row(void **state)
 		run_all();
 		assert_int_equal(obj_live_bytes(), bytes);
 	}
+	end();
+}
+
+static void a_first_start_can_be_stopped_in_each_step(void **state)
+{
+	for (u32 steps = 0; steps < 30; steps++) {
+		struct guest *g;
+		u64 bytes;
+
+		begin(false);
+		g = create(config("one"));
+		bytes = obj_live_bytes();
+		assert_int_equal(guest_start(g), 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		assert_int_equal(obj_live_bytes(), bytes);
+		assert_int_equal(guest_start(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+		end();
+	}
+}
+
+static void a_tree_that_can_not_be_made_ends_the_start(void **state)
+{
+	struct guest *g;
+	u64 bytes;
+
+	begin(false);
+	g = create(config("one"));
+	bytes = obj_live_bytes();
+	w.tree_broken = true;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_STOPPED);
+	assert_int_equal(g->last_event, EVENT_CRASH);
+	assert_int_equal(obj_live_bytes(), bytes);
+	w.tree_broken = false;
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(w.trees, 1);
 	end();
 }
 
@@ -501,6 +546,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
 		T(the_tree_is_written_once_for_all_lives_in_a_row),
+		T(a_first_start_can_be_stopped_in_each_step),
+		T(a_tree_that_can_not_be_made_ends_the_start),
 		T(one_that_is_about_to_start_again_can_be_stopped),
 		T(a_stop_that_comes_as_it_ends_is_for_that_life_alone),
 		T(poweroff_stops_and_keeps_the_status),

@@ -1,10 +1,11 @@
 /*
  * Guests come, are found, and go; and whatever fails leaves nothing behind.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c
+/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
+ *	kernel/guest_boot.c kernel/guest_reap.c kernel/guest_set.c kernel/gmem.c
+ *	kernel/gmem_access.c kernel/mem.c kernel/obj.c kernel/rng.c
+ *	kernel/config.c tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c
  */
 #include "tests/unit/fake_guest.h"
 

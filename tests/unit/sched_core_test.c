@@ -536,6 +536,29 @@ static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 	}
 }
 
+static void a_guest_s_task_takes_no_more_than_a_vcpu_there(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		struct fake_work w = { .step_ticks = 100 * FAKE_US,
+				       .steps_left = 1000 };
+		struct fake_guest *g;
+
+		fake_boot(1, "rr");
+		g = fake_guest_make(9, NULL, 0);
+		fake_guest_start(g);
+		task_init(&w.task, "work", fake_work_step, 0);
+		/* The host's own has its third. */
+		task_charge_to(&w.task, i ? &g->g : NULL);
+		fake_run_for(FAKE_MS);
+		task_wake(&w.task);
+		fake_run_for(100 * FAKE_MS);
+		assert_in_range(w.steps, i ? 95 : 320, i ? 105 : 345);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
 static enum task_result wake_self_step(struct task *t)
 {
 	struct fake_work *w = container_of(t, struct fake_work, task);
@@ -808,6 +831,7 @@ int main(void)
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
 			a_task_gets_on_under_every_policy_and_so_do_guests),
+		cmocka_unit_test(a_guest_s_task_takes_no_more_than_a_vcpu_there),
 		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
 		cmocka_unit_test(
 			quiescence_comes_after_every_cpu_has_drained_twice),

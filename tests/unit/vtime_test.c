@@ -120,7 +120,10 @@ static void a_sleeper_claims_and_owes_at_most_the_claim(void **state)
 	(void)state;
 	boot(1, 256);
 	expect(joined(WHY_WOKEN, 1000 * MS, 0), 1000 * MS - CLAIM);
-	expect(joined(WHY_NEW, 1000 * MS, 0), 1000 * MS - CLAIM);
+	/* Who was off wanted nothing. */
+	expect(joined(WHY_NEW, 1000 * MS, 0), 1000 * MS);
+	expect(joined(WHY_NEW, 1000 * MS, 1010 * MS), 1010 * MS);
+	expect(joined(WHY_NEW, 1000 * MS, 1ULL << 62), 1000 * MS + CLAIM);
 	expect(joined(WHY_WOKEN, 1000 * MS, 1ULL << 62), 1000 * MS + CLAIM);
 	expect(joined(WHY_WOKEN, 1000 * MS, 990 * MS), 990 * MS);
 	/* By weight: a heavy guest's time goes more slowly. */

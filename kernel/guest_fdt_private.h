@@ -1,10 +1,19 @@
 /*
- * The nodes of CPUs. Only guest_fdt*.c include this.
+ * What the files that make a guest's tree know of each other: the pieces that a
+ * tree is made of, and the nodes of CPUs. Only guest_fdt*.c include this.
  */
-#ifndef ROUSE_KERNEL_GUEST_FDT_CPU_H
-#define ROUSE_KERNEL_GUEST_FDT_CPU_H
+#ifndef ROUSE_KERNEL_GUEST_FDT_PRIVATE_H
+#define ROUSE_KERNEL_GUEST_FDT_PRIVATE_H
 
 #include "kernel/guest_fdt.h"
+
+/* A piece's work. 1: call it again; 0: the next one is due; a negative libfdt
+ * error. */
+typedef int guest_fdt_piece(struct guest_fdt_job *job);
+
+/* All of them in turn, then NULL. */
+extern guest_fdt_piece *const guest_fdt_writing[];
+extern guest_fdt_piece *const guest_fdt_fixing[];
 
 /* Bytes of the list of extensions, with their zeroes. */
 size_t guest_fdt_isa_bytes(const struct guest_fdt_isa *isa);

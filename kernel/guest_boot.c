@@ -1,0 +1,192 @@
+/*
+ * The start of a guest: the steps from STARTING to RUNNING.
+ *
+ * The problem: it means zeroing RAM, unpacking images and writing a tree, much
+ * longer than anything here may take at once; so each function is a step of the
+ * guest's task, or one of several, and says which is next.
+ *
+ * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
+ * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
+ * again; populate if asked to; reset devices and console, lay out the images
+ * (PREPARE), write the device tree (TREE), load it all (LOAD); reset time and
+ * vCPUs, start hart 0 (GO). A reset goes
+ * the same way from the beginning, so nothing of the life before is there.
+ * Whatever fails on the way ends the guest as a crash does, but is not tried
+ * again.
+ *
+ * The tree is kept until the guest is STOPPED: nothing that is in it changes
+ * before, but the seed. To write it takes tens of thousands of instructions for
+ * each vCPU, which a guest that reboots all the time must not cause each time.
+ */
+#include "kernel/guest_private.h"
+
+#include <libfdt.h>
+
+#include "emul/emul.h"
+#include "kernel/arch.h"
+#include "kernel/gcons.h"
+#include "kernel/gmem.h"
+#include "kernel/log.h"
+#include "kernel/mem.h"
+#include "kernel/time.h"
+
+#define STEP_US 50
+#define LOAD_BYTES (8 * KIB) /* between two looks at the time */
+#define QUIET_US 200         /* between two looks at the CPUs */
+
+static enum task_result start_failed(struct guest_life *l, const char *why)
+{
+	struct guest *g = l->guest;
+
+	log_error("%s: can't be started: %s", g->cfg.name, why);
+	l->failed = true;
+	guest_end(g, EVENT_CRASH, 1);
+	return TASK_MORE;
+}
+
+enum task_result boot_quiet(struct guest_life *l)
+{
+	if (arch_guest_quiet(l->guest)) {
+		/* No timer outlives the phase that set it: the task may be
+		 * freed when it is idle. */
+		task_wake_at(&l->task, TIME_NEVER);
+		return life_go_on(l, LIFE_UNMAP);
+	}
+	task_wake_at(&l->task, time_now_ticks() + us_to_ticks(QUIET_US));
+	return TASK_WAIT;
+}
+
+enum task_result boot_unmap(struct guest_life *l)
+{
+	arch_stage2_unmap_all(l->guest);
+	return life_go_on(l, LIFE_FORGET);
+}
+
+enum task_result boot_forget(struct guest_life *l)
+{
+	if (gmem_reset_step(l->guest->mem))
+		return TASK_MORE;
+	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE :
+						   LIFE_PREPARE);
+}
+
+enum task_result boot_populate(struct guest_life *l)
+{
+	int ret = gmem_populate_step(l->guest->mem);
+
+	if (ret < 0)
+		return start_failed(l, "not enough host memory for page "
+				    "tables");
+	return ret ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
+}
+
+/* The next step is LOAD: the tree is there. */
+static enum task_result load_begin(struct guest_life *l)
+{
+	if (image_load_init(&l->load, l->guest, &l->files, &l->plan, l->fdt,
+			    fdt_totalsize(l->fdt)))
+		return start_failed(l, "not enough host memory");
+	l->loading = true;
+	return life_go_on(l, LIFE_LOAD);
+}
+
+/* The next step is TREE: one of at most `room` bytes. */
+static enum task_result tree_begin(struct guest_life *l, u64 room)
+{
+	struct guest_fdt_args args = {
+		.guest = l->guest,
+		.isa = arch_guest_isa(),
+		.plan = &l->plan,
+		.dtb = l->files.dtb.data,
+		.dtb_bytes = l->files.dtb.bytes,
+		.timebase_hz = timebase_hz,
+		.rng_seed = l->seed,
+		.rng_seed_bytes = RNG_SEED_BYTES,
+	};
+
+	life_tree_forget(l);
+	l->fdt = obj_alloc(room);
+	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
+		life_tree_forget(l);
+		return start_failed(l, "not enough host memory");
+	}
+	l->writing = true;
+	return life_go_on(l, LIFE_TREE);
+}
+
+enum task_result boot_prepare(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	struct lab_error err = { .text = "not enough host memory" };
+	u64 room;
+
+	emul_reset(g);
+	gcons_reset(g);
+	if (image_files_find(guests_env()->images, &g->cfg, &l->files, &err))
+		return start_failed(l, err.text);
+	room = guest_fdt_room(&g->cfg, arch_guest_isa(), l->files.dtb.bytes);
+	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
+		return start_failed(l, err.text);
+	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
+	if (l->fdt && !guest_fdt_reseed(l->fdt, l->seed, RNG_SEED_BYTES))
+		return load_begin(l);
+	return tree_begin(l, room);
+}
+
+enum task_result boot_tree(struct guest_life *l)
+{
+	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	int ret;
+
+	do {
+		ret = guest_fdt_step(&l->tree);
+	} while (ret == 1 && time_now_ticks() < until);
+	if (ret == 1)
+		return TASK_MORE;
+	if (ret < 0) {
+		life_unload(l);
+		return start_failed(l, l->files.dtb.data ?
+			"dtb: no sound device tree" :
+			"its device tree could not be written");
+	}
+	guest_fdt_end(&l->tree);
+	l->writing = false;
+	return load_begin(l);
+}
+
+enum task_result boot_load(struct guest_life *l)
+{
+	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	int ret;
+
+	do {
+		ret = image_load_step(&l->load, LOAD_BYTES);
+	} while (ret == 1 && time_now_ticks() < until);
+	if (ret < 0)
+		return start_failed(l, l->load.err.text);
+	return ret ? TASK_MORE : life_go_on(l, LIFE_GO);
+}
+
+enum task_result boot_go(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	struct image_plan plan = l->load.plan;
+
+	life_unload(l);
+	arch_guest_reset(g);
+	for (u32 i = 1; i < g->cfg.vcpus; i++)
+		arch_vcpu_reset(g->vcpu[i], 0, 0);
+	arch_vcpu_reset(g->vcpu[0], plan.entry.v, plan.fdt.v);
+	l->phase = LIFE_IDLE;
+	/* The registers before the state that lets anyone start a vCPU. */
+	ck_pr_fence_release();
+	if (!guest_state_change(g, GUEST_STARTING, GUEST_RUNNING))
+		return TASK_MORE; /* someone has ended it */
+	ck_pr_inc_32(&g->boots);
+	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
+		 plan.entry.v, g->cfg.vcpus,
+		 (g->cfg.memory_bytes / MIB));
+	if (sched_vcpu_start(g->vcpu[0]))
+		return start_failed(l, "the scheduler has no room for it");
+	return TASK_WAIT;
+}
