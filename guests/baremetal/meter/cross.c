@@ -2,8 +2,8 @@
  * Rows of two vCPUs: one triggers, the other's handler is waited for.
  *
  * Before each MARK_BEGIN the receiver is in the state that the row is about:
- * asleep for plan.sleep_ticks (and no more than twice that, or it sleeps once
- * more), running in a loop that isn't counted, or queued behind a running one. MARK_SENT follows the trigger; what the sender does
+ * asleep for plan.sleep_ticks (if it was more than four times that, it sleeps
+ * once more), running in a loop that isn't counted, or queued behind a running one. MARK_SENT follows the trigger; what the sender does
  * after it isn't counted on another hart. On its own hart (near) it gives way
  * by sleeping.
  */
@@ -86,19 +86,19 @@ static void stop(struct hart *h)
 }
 
 /* Its sleep is longer if the host kept us from running, and what a long one does
- * is another question: then it is woken, and sleeps anew. On a host where that is
- * always so a long one has to do. */
+ * is another question: then it is woken, and sleeps anew. On a host that is busy
+ * all the time a long one has to do. */
 static void wait_asleep(struct hart *h)
 {
 	u32 *asleep = &seen[h->index].asleep;
 	u64 start;
 
-	for (u32 tries = 100; tries; tries--) {
+	for (u32 tries = 8; tries; tries--) {
 		spin_until(asleep, 1);
 		start = time_now();
 		spin_ticks(plan.sleep_ticks);
 		SET(asleep, 0);
-		if (time_now() - start < 2 * plan.sleep_ticks)
+		if (time_now() - start < 4 * plan.sleep_ticks)
 			return;
 		sbi_ipi_hart(h->id);
 	}
