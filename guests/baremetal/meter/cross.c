@@ -3,9 +3,9 @@
  *
  * Before each MARK_BEGIN the receiver is in the state that the row is about:
  * asleep for plan.sleep_ticks (if it was more than four times that, it sleeps
- * once more), running in a loop that isn't counted, or queued behind a running one. MARK_SENT follows the trigger; what the sender does
- * after it isn't counted on another hart. On its own hart (near) it gives way
- * by sleeping.
+ * once more), running in a loop that isn't counted, or queued behind a running
+ * one. MARK_SENT follows the trigger; what the sender does after it isn't
+ * counted on another hart. On its own hart (near) it gives way by sleeping.
  */
 #include "guests/baremetal/meter/meter.h"
 
