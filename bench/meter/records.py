@@ -37,6 +37,10 @@ MAGIC = b"rousemt2"
 HEAD = struct.Struct("<8sII")
 RECORD = struct.Struct("<HHIQQ")
 MARK, IDLE, RESUME, BELL, WFI, LOOP = 1, 2, 3, 4, 5, 6
+# Who is to be asleep sleeps for 5 ms. A host that is busy runs its hart later; one
+# that slept for so long is in another state.
+SLEPT_NS = 30000000
+SLEPT = "the host let its hart sleep for more than 30 ms"
 
 
 def marks():
@@ -83,6 +87,7 @@ class Round:
     def __init__(self, row, begin):
         self.row, self.begin = row, begin
         self.bell = self.sent = self.handler = self.wake = None
+        self.slept_ns = 0       # before that wake-up
         self.loops = []         # records: a hart came back to a loop
 
     def __str__(self):
@@ -108,7 +113,9 @@ class Rounds:
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
-        self.last_wake = {}     # hart: record
+        self.last_idle = {}     # hart: record
+        self.last_wake = {}
+        self.slept_ns = {}      # hart: before that
         self.told = False       # QEMU says who waits
         self.first_ns = None    # of the first record of all
 
@@ -126,8 +133,12 @@ class Rounds:
             self.told = True
         if r.kind == WFI:
             self.waits.append((r.ns, r.at))
-        if r.kind == RESUME or (r.kind == WFI and not self.told):
+        if r.kind == IDLE:
+            self.last_idle[r.hart] = r
+        elif r.kind == RESUME or (r.kind == WFI and not self.told):
             self.last_wake[r.hart] = r
+            idle = self.last_idle.get(r.hart, r)
+            self.slept_ns[r.hart] = r.ns - idle.ns
         elif r.kind == LOOP:
             if self.open and not self.open.handler:
                 self.open.loops.append(r)
@@ -194,6 +205,7 @@ class Rounds:
         self.open.handler = r
         # A later wake-up of that hart is none of this round's.
         self.open.wake = self.last_wake.get(r.hart)
+        self.open.slept_ns = self.slept_ns.get(r.hart, 0)
         if self.open.row.how == "cross":
             self._cross()
         elif self.open.row.how == "wake":
@@ -216,6 +228,8 @@ class Rounds:
         if o.row.state == "asleep":
             if not o.wake or o.wake.index < o.begin.index:
                 return self._drop(o.row, "its hart did not sleep")
+            if o.slept_ns > SLEPT_NS:
+                return self._drop(o.row, SLEPT)
             return self._span(o.row, o.wake, o.handler)
         return self._span(o.row, self._left(o, hart, o.handler), o.handler)
 
@@ -244,6 +258,9 @@ class Rounds:
             return self._span(o.row, o.begin, o.handler)
         if o.row.state == "asleep" and there not in o.begin.idle:
             return self._drop(o.row, "the receiver's hart was awake")
+        if o.row.state == "asleep" and o.slept_ns > SLEPT_NS and \
+                o.row.handler != "MARK_STARTED":
+            return self._drop(o.row, SLEPT)
         if o.row.state in ("running", "queued") and there in o.begin.idle:
             return self._drop(o.row, "the receiver's hart was asleep")
         gone, begin = o.bell or o.sent, o.begin

@@ -250,6 +250,12 @@ static void a_turn_that_has_not_ended_counts_for_how_far_a_cpu_is(void **state)
 	unit->account->active = 1ULL << ACTIVE_BITS;
 	unit->charged_active = c->turn_since;
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
+	/* It is of the same guest, who has not slept then. */
+	expect(vu.at, 5000 * MS);
+	/* Where somebody waits, the CPU is no further than that. */
+	c->wait_vtime = 4000 * MS;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 4000 * MS);
+	c->wait_vtime = TIME_NEVER;
 	/* Read while it is charged: never more than the turn allows. */
 	unit->charged_active = 0;
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
