@@ -114,7 +114,8 @@ LDLIBS := -lc -lgcc
 # finds the frames above and below and misses these alone. quick.c leaves all
 # that the guest has in s0 to s11 there.
 FRAMELESS := arch/riscv/quick arch/riscv/doorbell emul/bus emul/plic \
-	emul/plic_core emul/plic_setup emul/uart kernel/sched/wake \
+	emul/plic_core emul/plic_setup emul/uart emul/uart_chip \
+	kernel/sched/wake \
 	arch/riscv/clock arch/riscv/exit arch/riscv/fpu arch/riscv/hlv \
 	arch/riscv/host_irq arch/riscv/vmid kernel/heap \
 	$(addprefix kernel/sched/,credit fp pinned place rr vqueue vtime yield)
@@ -294,16 +295,20 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 # ThreadSanitizer (tests/stress), or for the explorer of schedules (tests/model).
 # HOST_LINKS becomes words like "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
 # Words in capitals stand for several files: POLICIES for those of all policies,
-# SCHED_CORE for the scheduler's core and what it stands on, and so on. A fuzz
-# target (tests/fuzz) is built like a unit test, with a main that replays cases.
+# SCHED_CORE for the scheduler's core and what it stands on, and so on (SBI is
+# without vfence.c, of which a test has a copy of its own). A fuzz target
+# (tests/fuzz) is built like a unit test, with a main that replays cases.
 HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
 	tests/stress/*_stress.c tests/model/*_model.c)
 HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
 	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
-	$(addprefix arch/riscv/,vfence.c vsse.c vtimer.c); \
+	$(addprefix arch/riscv/,vpmu.c vsse.c vtimer.c); \
 	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
+	GUEST_FDT $(wildcard kernel/guest_fdt*.c) $(B)/zlib/crc32.c; \
+	LAB $(wildcard kernel/lab*.c) $(addprefix kernel/,config.c cpio.c \
+	image_plan.c image_kind.c image_gunzip.c); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))

@@ -57,9 +57,8 @@ void life_free(struct guest *g);
 
 /*
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
- * is one of `phase`. life_unload: no tree is being written and no
- * image loaded any more.
- * life_tree_forget: the next start writes a tree anew.
+ * is one of `phase`. life_unload: no tree is being written and no image loaded
+ * any more. life_tree_forget: the next start writes a tree anew.
  */
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
 void life_unload(struct guest_life *l);

@@ -2,7 +2,7 @@
  * Who may take the short ways of trap.S and quick.c.
  *
  * Two things keep a vCPU from them: it is traced (they pass by the hooks), or
- * it counts firmware events (vsbi_pmu.c; the short SBI calls count nothing, the
+ * it counts firmware events (vpmu.c; the short SBI calls count nothing, the
  * devices' have nothing to count). Either may begin and end while the other
  * lasts: who counts has `pmu.quick` for what `quick` will be afterwards.
  */

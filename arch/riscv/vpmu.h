@@ -1,6 +1,6 @@
 /*
- * A vCPU's performance counters: what SBI PMU (vsbi_pmu.c) keeps, and the hooks
- * of those that have something to count or must stop counting.
+ * A vCPU's performance counters: what SBI PMU (vsbi_pmu.c) asks of them, and the
+ * hooks of those that have something to count or must stop counting.
  */
 #ifndef ROUSE_ARCH_RISCV_VPMU_H
 #define ROUSE_ARCH_RISCV_VPMU_H
@@ -63,6 +63,24 @@ struct vpmu {
 	struct vpmu_snapshot *snapshot; /* in the guest's RAM, or NULL */
 	u64 info_at, info_left; /* event_get_info goes on with this */
 };
+
+static inline bool vpmu_is_hw(u32 id)
+{
+	return VPMU_HW_IDS >> id & 1;
+}
+
+/*
+ * One counter: what it shows now; it begins to count, or stands still. Ids of
+ * VPMU_IDS; a firmware counter has an event. `v` is loaded.
+ */
+u64 vpmu_value(struct riscv_vcpu *v, u32 id);
+void vpmu_start(struct riscv_vcpu *v, u32 id);
+void vpmu_stop(struct riscv_vcpu *v, u32 id);
+
+/* Which hardware counters have an event has changed; which firmware counters
+ * are started. `v` is loaded. */
+void vpmu_hw_apply(struct riscv_vcpu *v);
+void vpmu_fw_apply(struct riscv_vcpu *v);
 
 /* A firmware event at a vCPU; any CPU. */
 static inline void vpmu_event_at(struct vpmu *p, enum vpmu_event event)

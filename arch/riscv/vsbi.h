@@ -74,12 +74,16 @@ static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
 	return count - base >= 64 || mask >> (count - base) == 0;
 }
 
-/* Is [at, at + bytes) the guest's RAM? An empty range is. */
-static inline bool vsbi_in_ram(const struct guest *g, u64 at, u64 bytes)
+/*
+ * Is a range of physical addresses (section 3.2) the guest's RAM: `bytes` from
+ * `hi` * 2^64 + `lo` on? An empty one has no address that isn't, wherever it
+ * lies.
+ */
+static inline bool vsbi_in_ram(const struct guest *g, u64 lo, u64 hi, u64 bytes)
 {
-	u64 off = at - g->cfg.ram_base.v;
+	u64 off = lo - g->cfg.ram_base.v;
 
-	return bytes == 0 || (at >= g->cfg.ram_base.v &&
+	return bytes == 0 || (hi == 0 && lo >= g->cfg.ram_base.v &&
 			      off < g->cfg.memory_bytes &&
 			      bytes <= g->cfg.memory_bytes - off);
 }
@@ -98,7 +102,7 @@ static inline bool vsbi_no_shmem(u64 lo, u64 hi)
 static inline void *vsbi_shmem(const struct riscv_vcpu *v, u64 lo, u64 hi,
 			       u64 bytes)
 {
-	if (hi != 0 || !vsbi_in_ram(v->v.guest, lo, bytes))
+	if (!vsbi_in_ram(v->v.guest, lo, hi, bytes))
 		return NULL;
 	return gmem_ptr(v->v.guest->mem, (struct gpa){ lo }, bytes);
 }

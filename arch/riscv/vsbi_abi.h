@@ -58,7 +58,7 @@
 #define VSBI_IMPL_ID 0x526f7573
 
 /* Major number in bits 31:16, minor in 15:0; rises when answers change. */
-#define VSBI_IMPL_VERSION 0x00000002
+#define VSBI_IMPL_VERSION 0x00000003
 
 /*
  * Zero, which is always legal (sections 4.5 to 4.7). The host's own values
@@ -84,8 +84,9 @@
 #define VSBI_RFENCE_HFENCE_GVMA_VMID 3
 #define VSBI_RFENCE_HFENCE_VVMA 6
 
-/* ASIDs have at most 16 bits; more is ignored, as SFENCE.VMA does. */
-#define VSBI_ASID_MASK 0xffff
+/* ASIDs have at most 16 bits. A call that gives more is refused, but a legacy
+ * one, which has no error for it: there they are ignored, as SFENCE.VMA does. */
+#define VSBI_ASID_MAX 0xffff
 
 /* HSM (chapter 9): functions, hart states, suspend types. */
 #define VSBI_HSM_START 0

@@ -19,8 +19,8 @@ static s64 range_check(const struct riscv_vcpu *v)
 {
 	u64 bytes = reg_get(v, REG_A0);
 
-	if (reg_get(v, REG_A2) != 0 ||
-	    !vsbi_in_ram(v->v.guest, reg_get(v, REG_A1), bytes))
+	if (!vsbi_in_ram(v->v.guest, reg_get(v, REG_A1), reg_get(v, REG_A2),
+			 bytes))
 		return VSBI_INVALID_PARAM;
 	return (s64)MIN(bytes, (u64)MOVE_MAX);
 }

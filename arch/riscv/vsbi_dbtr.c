@@ -161,8 +161,8 @@ static enum exit_next set_shmem(struct riscv_vcpu *v)
 	if (!vsbi_no_shmem(lo, hi)) {
 		if (lo % sizeof(u64))
 			return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-		if (hi || !vsbi_in_ram(v->v.guest, lo,
-				       triggers_count * sizeof(struct entry)))
+		if (!vsbi_in_ram(v->v.guest, lo, hi,
+				 triggers_count * sizeof(struct entry)))
 			return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
 	}
 	v->dbtr.shmem = lo;

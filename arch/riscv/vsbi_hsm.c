@@ -122,7 +122,7 @@ static void ask(struct riscv_vcpu *v, u32 asked)
 /* An address where a hart can begin: in RAM, and an instruction's. */
 static bool pc_valid(const struct guest *g, u64 pc)
 {
-	return (pc & 1) == 0 && vsbi_in_ram(g, pc, 2);
+	return (pc & 1) == 0 && vsbi_in_ram(g, pc, 0, 2);
 }
 
 static struct riscv_vcpu *hart_find(const struct riscv_vcpu *v, u64 hartid)

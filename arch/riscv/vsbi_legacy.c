@@ -142,7 +142,7 @@ static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
 			return vsbi_return_legacy(v, VSBI_INVALID_ADDRESS);
 	}
 	if (eid == VSBI_LEGACY_SFENCE_VMA_ASID)
-		op.asid = reg_get(v, REG_A3) & VSBI_ASID_MASK;
+		op.asid = reg_get(v, REG_A3) & VSBI_ASID_MAX;
 	done = empty || vfence_request(v, &harts, &op);
 	vsbi_return_legacy(v, VSBI_OK);
 	return done ? NEXT_ADVANCE : NEXT_BLOCK;

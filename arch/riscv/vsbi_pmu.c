@@ -1,51 +1,20 @@
 /*
- * PMU (chapter 11): counters of a vCPU's own.
+ * PMU (chapter 11): the calls. What counts, and how, is in vpmu.c.
  *
  * Two hardware counters, cycle and instret, and as many firmware counters as
  * make 32 ids; so each firmware event can have one, and some more than one.
  *
- * Hardware counters. A hart has one cycle and one instret, no offset for
- * guests, and goes on counting while others run on it. A guest that has
- * configured nothing reads the hart's own (hcounteren has all bits set): it
- * costs nothing, kernels and programs of before this extension expect to be
- * able to, and what it shows of the neighbours is what `time`, which can't be
- * hidden, shows as well. Nobody was promised that it stands still. Once an
- * event is configured, the promise is made: hcounteren's bit is off for this vCPU
- * alone, the read traps, and is answered with
- *
- *   value                          while the counter is stopped
- *   value + hart's counter         while it counts and the vCPU has the CPU
- *   value + hart's when it lost it else
- *
- * where `value` had the hart's counter subtracted when the count went on. So
- * a change of hart needs nothing else. "Has the CPU" is from its dispatch or
- * load to its put-back or save; work of the hypervisor for this vCPU in
- * between is counted, as that of firmware is on a hart without filtering. The
- * filter flags are hints (section 11.8), and ignored.
- *
- * Firmware counters. fw[] counts each event while at least one counter of the
- * vCPU is started for any; a counter is a difference of it. So an event is one
- * atomic add, whatever the number of counters, and one test for who counts
- * nothing. While it counts, the quick path of trap.S, which counts nothing, is
- * off (v->quick). Sent and received say what the hart did and saw: an IPI that
- * finds one pending is received with it. Traps are those that the hypervisor
- * raises; the others VS-mode takes itself, as with any firmware that delegates
- * them. HFENCE events never happen.
- *
- * There are no overflow interrupts: they need Sscofpmf for guests.
+ * The filter flags are hints (section 11.8), and ignored. There are no overflow
+ * interrupts: they need Sscofpmf for guests.
  *
  * A set with a counter that doesn't exist is refused whole. If some of a set
  * are started (stopped) already, the others are, and the answer says so.
- *
- * Rejected: trapping reads for all guests (rdcycle is read in tight loops), a
- * count a counter and event (an IPI would look at 29 counters).
  */
 #include "arch/riscv/vsbi.h"
 
 #include <string.h>
 
 #include "arch/riscv/csr.h"
-#include "arch/riscv/vhw.h"
 
 /* event_idx (section 11.1 to 11.5). */
 #define EVENT(type, code) ((u64)(type) << 16 | (code))
@@ -81,151 +50,6 @@ struct event_info {
 
 #define INFO_BATCH 1024u /* entries a turn, some 100 instructions each */
 
-static bool is_hw(u32 id)
-{
-	return VPMU_HW_IDS >> id & 1;
-}
-
-/* What counter `id` counts, however long it has been doing so. */
-static u64 source(struct riscv_vcpu *v, u32 id)
-{
-	if (!is_hw(id))
-		return ck_pr_load_64(&v->pmu.fw[v->pmu.counter[id].event &
-						0xffff]);
-	return id == VPMU_CYCLE ? vhw_cycle() : vhw_instret();
-}
-
-static bool counts(const struct riscv_vcpu *v, u32 id)
-{
-	return (v->pmu.started >> id & 1) && (!is_hw(id) || v->pmu.live);
-}
-
-static u64 value_get(struct riscv_vcpu *v, u32 id)
-{
-	u64 value = v->pmu.counter[id].value;
-
-	return counts(v, id) ? value + source(v, id) : value;
-}
-
-/* ---- Hardware counters and the hart ---- */
-
-static void hw_move(struct riscv_vcpu *v, bool live)
-{
-	struct vpmu *p = &v->pmu;
-
-	if (p->live == live)
-		return;
-	p->live = live;
-	for (u32 m = p->started & VPMU_HW_IDS; m; m &= m - 1) {
-		u32 id = (u32)__builtin_ctz(m);
-		u64 now = source(v, id);
-
-		p->counter[id].value += live ? -now : now;
-	}
-}
-
-void vpmu_pause(struct riscv_vcpu *v)
-{
-	hw_move(v, false);
-	v->csr_on = NULL;
-}
-
-void vpmu_resume(struct riscv_vcpu *v)
-{
-	hw_move(v, true);
-}
-
-/* Which counters have events has changed. */
-static void hw_apply(struct riscv_vcpu *v)
-{
-	struct vpmu *p = &v->pmu;
-	u32 used = 0;
-
-	for (u32 m = VPMU_HW_IDS; m; m &= m - 1)
-		if (p->counter[__builtin_ctz(m)].event)
-			used |= m & -m;
-	if (used == p->hw_used)
-		return;
-	p->hw_used = used;
-	v->hcounteren = (v->hcounteren & VCPU_SAVE_RARE) |
-			(VSBI_COUNTEREN_ALL & ~used);
-	v->odd |= VCPU_ODD_COUNTERS;
-	vhw_hcounteren_set(v->hcounteren);
-	vsbi_waits_choose(v);
-	if (used)
-		vpmu_resume(v);
-	else
-		p->live = false;
-}
-
-/* csrrs, csrrc and their immediate forms that write nothing. */
-static bool is_read(u32 inst)
-{
-	u32 funct3 = inst >> 12 & 7, rs1 = inst >> 15 & 31;
-
-	return (inst & 0x7f) == 0x73 && (funct3 & 2) && rs1 == 0;
-}
-
-bool vpmu_csr_read(struct riscv_vcpu *v, u32 inst, bool user, u64 *val)
-{
-	u32 id = (inst >> 20) - CSR_CYCLE;
-
-	if (!is_read(inst) || id > VPMU_INSTRET || !(v->pmu.hw_used >> id & 1))
-		return false;
-	/* In U-mode the guest's kernel has a say. */
-	if (user && !(vhw_scounteren() >> id & 1))
-		return false;
-	*val = value_get(v, id);
-	return true;
-}
-
-/* ---- Firmware counters ---- */
-
-void vpmu_trap(struct riscv_vcpu *v, u64 cause)
-{
-	static const u8 events[] = {
-		[CAUSE_LOAD_MISALIGNED] = VPMU_MISALIGNED_LOAD + 1,
-		[CAUSE_STORE_MISALIGNED] = VPMU_MISALIGNED_STORE + 1,
-		[CAUSE_LOAD_ACCESS] = VPMU_ACCESS_LOAD + 1,
-		[CAUSE_STORE_ACCESS] = VPMU_ACCESS_STORE + 1,
-		[CAUSE_ILLEGAL] = VPMU_ILLEGAL_INSN + 1,
-	};
-
-	if (cause < ARRAY_LEN(events) && events[cause])
-		vpmu_event_at(&v->pmu, events[cause] - 1);
-}
-
-static void fw_apply(struct riscv_vcpu *v)
-{
-	struct vpmu *p = &v->pmu;
-	bool on = p->started & ~VPMU_HW_IDS;
-
-	if (on == (p->fw_on != 0))
-		return;
-	if (on) {
-		p->quick = v->quick;
-		v->quick = 0;
-	} else {
-		v->quick = p->quick;
-	}
-	ck_pr_store_32(&p->fw_on, on);
-}
-
-/* ---- One counter ---- */
-
-static void counter_start(struct riscv_vcpu *v, u32 id)
-{
-	v->pmu.started |= 1u << id;
-	if (counts(v, id))
-		v->pmu.counter[id].value -= source(v, id);
-}
-
-static void counter_stop(struct riscv_vcpu *v, u32 id)
-{
-	v->pmu.counter[id].value = value_get(v, id);
-	v->pmu.started &= ~(1u << id);
-}
-
 /* Can counter `id` count this event? */
 static bool can_count(u32 id, u64 event, u64 data)
 {
@@ -238,11 +62,15 @@ static bool can_count(u32 id, u64 event, u64 data)
 	return event >= EVENT(TYPE_FW, 0) && event < EVENT(TYPE_FW, VPMU_EVENTS);
 }
 
-/* A set of counters: false if one doesn't exist. */
+/* A set of counters: false if one doesn't exist. None of an empty one does not,
+ * wherever it begins. */
 static bool set_get(const struct riscv_vcpu *v, u32 *set)
 {
 	u64 base = reg_get(v, REG_A0), mask = reg_get(v, REG_A1);
 
+	*set = 0;
+	if (!mask)
+		return true;
 	if (base >= VPMU_COUNTERS || mask >> (VPMU_COUNTERS - base))
 		return false;
 	*set = (u32)(mask << base);
@@ -263,7 +91,7 @@ static enum exit_next counter_info(struct riscv_vcpu *v)
 
 	if (id >= VPMU_COUNTERS || !(VPMU_IDS >> id & 1))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	return vsbi_return(v, VSBI_OK, is_hw((u32)id) ?
+	return vsbi_return(v, VSBI_OK, vpmu_is_hw((u32)id) ?
 			   (CSR_CYCLE + id) | INFO_WIDTH_64 :
 			   INFO_FIRMWARE | INFO_WIDTH_64);
 }
@@ -304,10 +132,10 @@ static enum exit_next config_matching(struct riscv_vcpu *v)
 	v->pmu.counter[id].event = (u32)event;
 	if (flags & CONFIG_CLEAR_VALUE)
 		v->pmu.counter[id].value = 0;
-	hw_apply(v);
+	vpmu_hw_apply(v);
 	if (flags & CONFIG_AUTO_START)
-		counter_start(v, id);
-	fw_apply(v);
+		vpmu_start(v, id);
+	vpmu_fw_apply(v);
 	return vsbi_return(v, VSBI_OK, id);
 }
 
@@ -334,9 +162,9 @@ static enum exit_next start(struct riscv_vcpu *v)
 		else if (flags == START_SNAPSHOT)
 			v->pmu.counter[id].value =
 				ck_pr_load_64(&from->values[id - base]);
-		counter_start(v, id);
+		vpmu_start(v, id);
 	}
-	fw_apply(v);
+	vpmu_fw_apply(v);
 	return vsbi_return(v, already ? VSBI_ALREADY_STARTED : VSBI_OK, 0);
 }
 
@@ -355,7 +183,7 @@ static enum exit_next stop(struct riscv_vcpu *v)
 	for (u32 m = set; m; m &= m - 1) {
 		u32 id = set_first(m);
 
-		counter_stop(v, id);
+		vpmu_stop(v, id);
 		if (flags & STOP_SNAPSHOT)
 			ck_pr_store_64(&to->values[id - base],
 				       v->pmu.counter[id].value);
@@ -364,8 +192,8 @@ static enum exit_next stop(struct riscv_vcpu *v)
 	}
 	if (flags & STOP_SNAPSHOT)
 		ck_pr_store_64(&to->overflows, 0);
-	hw_apply(v);
-	fw_apply(v);
+	vpmu_hw_apply(v);
+	vpmu_fw_apply(v);
 	return vsbi_return(v, already ? VSBI_ALREADY_STOPPED : VSBI_OK, 0);
 }
 
@@ -376,7 +204,7 @@ static enum exit_next fw_read(struct riscv_vcpu *v, bool high)
 
 	if (id >= VPMU_COUNTERS || id < VPMU_FW_FIRST)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	return vsbi_return(v, VSBI_OK, high ? 0 : value_get(v, (u32)id));
+	return vsbi_return(v, VSBI_OK, high ? 0 : vpmu_value(v, (u32)id));
 }
 
 /* Section 11.13. */
@@ -425,9 +253,9 @@ static enum exit_next event_get_info(struct riscv_vcpu *v)
 
 	if (reg_get(v, REG_A3) != 0 || lo % sizeof(struct event_info))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	if (reg_get(v, REG_A1) != 0 ||
-	    count > v->v.guest->cfg.memory_bytes / sizeof(struct event_info) ||
-	    !vsbi_in_ram(v->v.guest, lo, count * sizeof(struct event_info)))
+	if (count > v->v.guest->cfg.memory_bytes / sizeof(struct event_info) ||
+	    !vsbi_in_ram(v->v.guest, lo, reg_get(v, REG_A1),
+			 count * sizeof(struct event_info)))
 		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
 	if (p->info_left && p->info_at == lo && p->info_left < count)
 		i = count - p->info_left;

@@ -44,8 +44,11 @@ static enum exit_next rfence_call(struct riscv_vcpu *v, u64 fid)
 	}
 	if (!range_ok)
 		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
-	if (fid == VSBI_RFENCE_SFENCE_VMA_ASID)
-		op.asid = reg_get(v, REG_A4) & VSBI_ASID_MASK;
+	if (fid == VSBI_RFENCE_SFENCE_VMA_ASID) {
+		if (reg_get(v, REG_A4) > VSBI_ASID_MAX)
+			return vsbi_return(v, VSBI_INVALID_PARAM, 0);
+		op.asid = (u32)reg_get(v, REG_A4);
+	}
 	done = empty || vfence_request(v, &harts, &op);
 	vsbi_return(v, VSBI_OK, 0);
 	return done ? NEXT_ADVANCE : NEXT_BLOCK;

@@ -86,8 +86,9 @@ static s64 attrs_get(const struct riscv_vcpu *v, struct attrs *a)
 		return VSBI_INVALID_PARAM;
 	if (a->base >= ATTRS || a->count > ATTRS - a->base)
 		return VSBI_BAD_RANGE;
-	if (reg_get(v, REG_A4) != 0 || a->at.v % sizeof(u64) ||
-	    !vsbi_in_ram(v->v.guest, a->at.v, a->count * sizeof(u64)))
+	if (a->at.v % sizeof(u64) ||
+	    !vsbi_in_ram(v->v.guest, a->at.v, reg_get(v, REG_A4),
+			 a->count * sizeof(u64)))
 		return VSBI_INVALID_ADDRESS;
 	return 0;
 }

@@ -10,6 +10,7 @@
  * One file of sbitest/ an extension. `end=legacy` or `end=finisher` in the
  * boot arguments chooses how a run without failures powers off.
  */
+#include "guests/baremetal/runtime/paging.h"
 #include "guests/baremetal/sbitest/sbitest.h"
 
 u64 absent_hart(void)
@@ -34,7 +35,7 @@ bool wait_word(u64 *word, u64 want)
 	u64 start = time_now();
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != want)
-		if (time_now() - start > 5 * machine.hz)
+		if (time_now() - start > HANG_TICKS)
 			return false;
 	return true;
 }
@@ -44,7 +45,7 @@ bool wait_status(u64 hartid, u64 want)
 	u64 start = time_now();
 
 	while (sbi_hart_status(hartid).value != want)
-		if (time_now() - start > 5 * machine.hz)
+		if (time_now() - start > HANG_TICKS)
 			return false;
 	return true;
 }
@@ -62,6 +63,39 @@ struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg)
 	return &harts[1];
 }
 
+static void timer_again(struct hart *h, struct trap_frame *f)
+{
+	(void)h;
+	(void)f;
+	timer_set(time_now() + machine.hz / 100);
+}
+
+void resumes_bare(long (*suspend)(struct suspend *s, u64 type), u64 type)
+{
+	u64 *root = paging_new();
+	struct suspend s;
+	long ret;
+
+	paging_on(root, 0);
+	/* Again, if it comes before the hart sleeps. */
+	irq_handler(IRQ_S_TIMER, timer_again);
+	timer_again(NULL, NULL);
+	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+	irq_on();
+	ret = suspend(&s, type);
+	irq_off();
+	csr_write(sie, 0);
+	irq_handler(IRQ_S_TIMER, NULL);
+	timer_clear();
+	check_eq(csr_read(satp), 0, "satp afterwards");
+	paging_off();
+	if (!check(ret == 1, "suspend gives %ld", ret))
+		return;
+	check_eq(s.hartid, this_hart()->id, "a0");
+	check_eq(s.satp, 0, "satp");
+	check_eq(s.sstatus & SSTATUS_SIE, 0, "sstatus.SIE");
+}
+
 static u32 add(struct test *all, u32 n, const struct test *t, size_t count)
 {
 	memcpy(all + n, t, count * sizeof(*t));
@@ -70,7 +104,7 @@ static u32 add(struct test *all, u32 n, const struct test *t, size_t count)
 
 int main(void)
 {
-	static struct test all[128];
+	static struct test all[160];
 	char end[16] = "";
 	u32 n = 0;
 	int failed;
@@ -89,6 +123,7 @@ int main(void)
 	n = add(all, n, sse_harts_tests, sse_harts_test_count);
 	n = add(all, n, dbtr_tests, dbtr_test_count);
 	n = add(all, n, legacy_tests, legacy_test_count);
+	n = add(all, n, high_tests, high_test_count);
 	failed = tests_run(all, n);
 	arg_str("end", end, sizeof(end));
 	if (!failed && !strcmp(end, "legacy"))

@@ -21,9 +21,10 @@
 #include <string.h>
 
 static const struct cmd *const tables[] = {
-	cmd_guest_table, cmd_console_table, cmd_vcpu_table,
-	cmd_sched_table, cmd_top_table,	    cmd_stats_table,
-	cmd_trace_table, cmd_fault_table,   cmd_misc_table,
+	cmd_guest_table, cmd_set_table,	  cmd_console_table,
+	cmd_vcpu_table,	 cmd_sched_table, cmd_top_table,
+	cmd_stats_table, cmd_trace_table, cmd_trace_dump_table,
+	cmd_fault_table, cmd_misc_table,
 };
 
 const struct cmd *cmd_after(const struct cmd *c)

@@ -135,11 +135,13 @@ u64 cmd_in_ms(const struct cmd_run *run, u64 ms);
 
 /* The files' tables, each ended by a row without a noun. */
 extern const struct cmd cmd_guest_table[];
+extern const struct cmd cmd_set_table[];
 extern const struct cmd cmd_console_table[];
 extern const struct cmd cmd_vcpu_table[];
 extern const struct cmd cmd_sched_table[];
 extern const struct cmd cmd_top_table[];
 extern const struct cmd cmd_trace_table[];
+extern const struct cmd cmd_trace_dump_table[];
 extern const struct cmd cmd_stats_table[];
 extern const struct cmd cmd_fault_table[];
 extern const struct cmd cmd_misc_table[];

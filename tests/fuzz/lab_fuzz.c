@@ -7,12 +7,7 @@
  * says why; one that is taken has configurations that pass the check again,
  * that can be copied, and whose knobs, shown, set what they show.
  */
-/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
- *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
- *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
- *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
- *	LIBFDT ZLIB
- */
+/* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
 #include <libfdt.h>
@@ -23,35 +18,11 @@
 
 #define TREE_BYTES (32 * KIB)
 
-static bool policy_exists(const char *name)
-{
-	return !strcmp(name, "credit") || !strcmp(name, "rr");
-}
-
-static bool device_exists(const char *name)
-{
-	return !strcmp(name, "uart") || !strcmp(name, "rtc");
-}
-
-static struct archive images;
-static struct cpio images_cpio;
-static struct lab_env env = {
-	.cpu_count = 4,
-	.images = &images_cpio,
-	.policy_exists = policy_exists,
-	.device_exists = device_exists,
-};
-
-static void env_make(void)
+static void add_elf(struct archive *images)
 {
 	static const u8 elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
 
-	if (images.data)
-		return;
-	archive_add(&images, "k", "flat kernel", 11);
-	archive_add(&images, "i", "initrd", 6);
-	archive_add(&images, "elf", elf, sizeof(elf));
-	images_cpio = archive_end(&images);
+	archive_add(images, "elf", elf, sizeof(elf));
 }
 
 /* --- a tree from steps ------------------------------------------------------ */
@@ -182,7 +153,7 @@ static void knob_again(const char *name)
 	if (!*shown || strlen(shown) == sizeof(shown) - 1)
 		return;
 	snprintf(text, sizeof(text), "%s=%s", name, shown);
-	if (lab_config_set(now, text, false, &env, &err)) {
+	if (lab_config_set(now, text, false, &fake_env, &err)) {
 		MUST(fuzz_is_line(err.text, sizeof(err.text)));
 		return;
 	}
@@ -214,12 +185,12 @@ static void config_try(const struct guest_config *cfg)
 	struct guest_config copy;
 	struct lab_error err = {""};
 
-	MUST(lab_config_check(cfg, &env, &err) == 0);
+	MUST(lab_config_check(cfg, &fake_env, &err) == 0);
 	MUST(lab_config_copy(&copy, cfg) == 0);
-	MUST(lab_config_check(&copy, &env, &err) == 0);
+	MUST(lab_config_check(&copy, &fake_env, &err) == 0);
 	now = &copy;
 	lab_knob_each(row_try, NULL);
-	MUST(lab_config_check(&copy, &env, &err) == 0);
+	MUST(lab_config_check(&copy, &fake_env, &err) == 0);
 	lab_config_fini(&copy);
 }
 
@@ -232,7 +203,7 @@ static void lab_try(const void *dtb, size_t bytes, long allocs)
 	int ret;
 
 	fake_alloc_limit(allocs);
-	ret = lab_parse(dtb, bytes, &env, &lab, &err);
+	ret = lab_parse(dtb, bytes, &fake_env, &lab, &err);
 	if (ret) {
 		MUST(ret == -EINVAL || (ret == -ENOMEM && fake_alloc_failed()));
 		MUST(lab == NULL && fuzz_is_line(err.text, sizeof(err.text)));
@@ -251,10 +222,13 @@ static void lab_try(const void *dtb, size_t bytes, long allocs)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 {
 	struct fuzz_in in = {data, bytes};
+	static bool env_made;
 	size_t tree_bytes = bytes;
 	void *tree;
 
-	env_make();
+	if (!env_made)
+		fake_env_init(add_elf);
+	env_made = true;
 	if (bytes >= 4 && fdt32_ld((const fdt32_t *)data) == FDT_MAGIC) {
 		tree = malloc(bytes);
 		if (!tree)

@@ -6,9 +6,8 @@
  * Any tree is read without a byte outside it, ends in a machine or in a refusal
  * of one line, and what is said of harts is kept within the tree's.
  */
-/* sources: arch/riscv/machine.c kernel/cmdline.c kernel/guest_fdt.c
- *	kernel/guest_fdt_cpu.c tests/unit/fake_lab.c LIBFDT
- *	build/zlib/crc32.c */
+/* sources: arch/riscv/machine.c kernel/cmdline.c GUEST_FDT
+ *	tests/unit/fake_lab.c LIBFDT */
 #include "arch/riscv/machine.h"
 
 #include <libfdt.h>

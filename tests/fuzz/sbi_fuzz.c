@@ -11,7 +11,8 @@
  * that would be delivered are told of, global ones run on one hart, and a hart's
  * triggers are its vCPU's and fire in guests alone.
  */
-/* sources: SBI tests/unit/fake_vsbi.c tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"

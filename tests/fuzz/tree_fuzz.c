@@ -5,10 +5,7 @@
  * initrd, within its room; corrected again, it stays so. One that is refused has
  * left nothing allocated.
  */
-/* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
- *	kernel/guest_fdt_write.c kernel/guest_fdt_fixup.c
- *	tests/unit/fake_lab.c LIBFDT
- *	build/zlib/crc32.c */
+/* sources: GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "kernel/guest_fdt.h"
 
 #include <libfdt.h>
@@ -22,28 +19,8 @@
 #define HARTS 3u
 #define RAM   0x80000000ULL
 
-static const char *const extensions[] = {"i", "m", "a", "zicbom", "sstc"};
-static const struct guest_fdt_isa isa = {
-	.isa = "rv64ima_zicbom_sstc",
-	.extensions = extensions,
-	.count = ARRAY_LEN(extensions),
-	.mmu_type = "riscv,sv48",
-	.cbom_block_bytes = 64,
-};
-static const struct image_plan plan = {
-	.initrd = {0x88000000},
-	.initrd_bytes = 0x1234,
-};
-static const u8 seed[32] = {1, 2, 3};
 static struct guest guest;
-static struct guest_fdt_args args = {
-	.guest = &guest,
-	.isa = &isa,
-	.plan = &plan,
-	.timebase_hz = 10000000,
-	.rng_seed = seed,
-	.rng_seed_bytes = sizeof(seed),
-};
+static struct guest_fdt_args args;
 
 static u32 nodes_of_type(const void *fdt, int parent, const char *type)
 {
@@ -80,7 +57,7 @@ static void *fixup(const void *dtb, size_t bytes, size_t *room)
 	void *out;
 	int ret;
 
-	*room = guest_fdt_room(&guest.cfg, &isa, bytes);
+	*room = guest_fdt_room(&guest.cfg, args.isa, bytes);
 	out = malloc(*room);
 	if (!out)
 		abort();
@@ -115,6 +92,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	size_t room, tree_bytes;
 	void *fdt;
 
+	args = fake_fdt_args;
+	args.guest = &guest;
 	guest.cfg.vcpus = HARTS;
 	guest.cfg.ram_base.v = RAM;
 	guest.cfg.memory_bytes = 6 * GIB;

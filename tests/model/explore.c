@@ -745,8 +745,11 @@ static bool decision_add(struct decision *d)
 		edge_add(decisions[depth - 1].id, d->id);
 	if (!is_new)
 		return false;
-	if (++depth == DEPTH_MAX)
+	if (++depth == DEPTH_MAX) {
+		fprintf(stderr, "%s: an order of %u decisions has no end\n",
+			ex->name, depth);
 		abort();
+	}
 	if (depth > result.deepest)
 		result.deepest = depth;
 	decision_keep(d);

@@ -2,18 +2,18 @@
  * Fences between harts, with threads for CPUs: each runs one vCPU of a guest,
  * in and out of the guest, with a TLB of its own that forgets only when told.
  * After a fence is over nobody may see what was there before it, and whoever
- * waits is woken (nothing here times out; the alarm ends a test that hangs).
+ * waits is woken (nothing here times out; harts_run's alarm ends a test that
+ * hangs).
  */
-/* sources: arch/riscv/vfence.c */
-#include <pthread.h>
+/* sources: arch/riscv/vfence.c tests/stress/harts.c */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/virq.h"
+#include "tests/stress/harts.h"
 
 #define VCPUS 4
 #define PAGES 8
@@ -21,7 +21,6 @@
 #define STEPS 12
 
 struct cpu_thread {
-	pthread_t thread;
 	struct riscv_vcpu v;
 	u32 tlb[PAGES], icache; /* 0: nothing cached */
 	u64 rng, waits;
@@ -73,19 +72,11 @@ void vhw_fence_i(void)
 	here->icache = 0;
 }
 
-void virq_raise(struct vcpu *v, u32 bits)
-{
-	__atomic_fetch_or(&v->virq, bits, __ATOMIC_SEQ_CST);
-}
-
 /* ---- The guest ---- */
 
 static u32 rnd(struct cpu_thread *c, u32 below)
 {
-	c->rng ^= c->rng << 13;
-	c->rng ^= c->rng >> 7;
-	c->rng ^= c->rng << 17;
-	return (u32)(c->rng >> 33) % below;
+	return hart_random(&c->rng, below);
 }
 
 static void stale(const char *what, u32 saw, u32 least)
@@ -206,7 +197,8 @@ static void sleep_long(struct cpu_thread *c)
 
 static void *cpu_main(void *arg)
 {
-	here = arg;
+	here = container_of(arg, struct cpu_thread, v);
+	here->rng = hart_seed(&here->v);
 	for (u32 i = 0; i < TURNS || here->value; i++) {
 		turn(here);
 		if (!here->value && rnd(here, 8) == 0)
@@ -219,20 +211,10 @@ int main(void)
 {
 	u64 waits = 0, fences = 0;
 
-	alarm(120);
 	for (u32 i = 0; i < PAGES; i++)
 		pt[i] = 1;
+	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
 	for (u32 i = 0; i < VCPUS; i++) {
-		cpus[i].rng = (i + 1) * 0x9e3779b97f4a7c15ULL;
-		cpus[i].v.v.guest = &guest;
-		cpus[i].v.v.id = i;
-		table[i] = &cpus[i].v.v;
-	}
-	for (u32 i = 0; i < VCPUS; i++)
-		if (pthread_create(&cpus[i].thread, NULL, cpu_main, &cpus[i]))
-			abort();
-	for (u32 i = 0; i < VCPUS; i++) {
-		pthread_join(cpus[i].thread, NULL);
 		waits += cpus[i].waits;
 		fences += cpus[i].fences;
 	}

@@ -3,23 +3,22 @@
  * mask, take, complete and stop at once. A global event is never handled by two
  * harts, and, when all is quiet, no event pends that some hart would take.
  */
-/* sources: arch/riscv/vsse.c */
+/* sources: arch/riscv/vsse.c tests/stress/harts.c */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/virq.h"
+#include "tests/stress/harts.h"
 
 #define VCPUS 4
 #define LIVES 1000 /* of the guest: quiet after each */
 #define STEPS 200
 
 struct cpu_thread {
-	pthread_t thread;
 	struct riscv_vcpu v;
 	u64 rng, handled;
 	u64 sepc, vsepc, vsstatus;
@@ -83,19 +82,11 @@ void vhw_vsstatus_set(u64 bits)
 	here->vsstatus = bits;
 }
 
-void virq_raise(struct vcpu *v, u32 bits)
-{
-	__atomic_fetch_or(&v->virq, bits, __ATOMIC_SEQ_CST);
-}
-
 /* ---- The guest ---- */
 
 static u32 rnd(u32 below)
 {
-	here->rng ^= here->rng << 13;
-	here->rng ^= here->rng >> 7;
-	here->rng ^= here->rng << 17;
-	return (u32)(here->rng >> 33) % below;
+	return hart_random(&here->rng, below);
 }
 
 static void wrong(const char *what, u32 i)
@@ -293,7 +284,8 @@ static void settle(void)
 
 static void *cpu_main(void *arg)
 {
-	here = arg;
+	here = container_of(arg, struct cpu_thread, v);
+	here->rng = hart_seed(&here->v);
 	for (u32 life = 0; life < LIVES; life++) {
 		for (u32 i = 0; i < STEPS; i++)
 			step();
@@ -306,21 +298,10 @@ int main(void)
 {
 	u64 handled = 0;
 
-	alarm(120);
 	pthread_barrier_init(&barrier, NULL, VCPUS);
-	for (u32 i = 0; i < VCPUS; i++) {
-		cpus[i].rng = (i + 1) * 0x9e3779b97f4a7c15ULL;
-		cpus[i].v.v.guest = &guest;
-		cpus[i].v.v.id = i;
-		table[i] = &cpus[i].v.v;
-	}
+	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
 	for (u32 i = 0; i < VCPUS; i++)
-		if (pthread_create(&cpus[i].thread, NULL, cpu_main, &cpus[i]))
-			abort();
-	for (u32 i = 0; i < VCPUS; i++) {
-		pthread_join(cpus[i].thread, NULL);
 		handled += cpus[i].handled;
-	}
 	printf("%llu events handled, each by one hart, none left\n",
 	       (unsigned long long)handled);
 	return handled ? 0 : 1;

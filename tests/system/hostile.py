@@ -35,11 +35,18 @@ ATTACKS = {
     "calls-wild": NEAR, "calls-unknown": NEAR, "devices": NEAR,
     "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
-    "nested-traps": NEAR, "illegal": NEAR, "wait-for-nothing": NEAR,
+    "nested-traps": NEAR, "illegal": NEAR, "firmware-lines": NEAR,
+    "wait-for-nothing": NEAR,
     "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
 }
 # Not with counted instructions: its faults are none, so no time would pass.
 ENDLESS = "satp-circle"
+
+# On several harts the firmware's lines are in the midst of Rouse's. For a line the
+# hart is the firmware's, some 150 us at this speed: `credit` charges it, but a
+# turn of `rr` may be so much longer, and there are four between two of another's.
+GARBLES = "firmware-lines"
+LINE_US = 200
 
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 
@@ -63,10 +70,13 @@ def attacker(**knobs):
                  **{"vcpus": 4, "priority": 60, **knobs})
 
 
-def phase(attack, seconds):
-    """Commands that run one attack for so long, between two readings."""
+def phase(attack, seconds, quiet=False):
+    """Commands that run one attack for so long, between two readings; `quiet`:
+    not while these are written, which goes on behind the command."""
+    look = (["guest pause bad", "sleep 0.05", LISTS, "sleep 0.3",
+             "guest resume bad"] if quiet else [LISTS])
     return [f"help phase-{attack}", f'set bad "bootargs=attack={attack}"',
-            "guest start bad", "sleep 0.3", LISTS, f"sleep {seconds}", LISTS,
+            "guest start bad", "sleep 0.3", *look, f"sleep {seconds}", *look,
             "guest stop bad"]
 
 
@@ -104,19 +114,21 @@ class Fared:
 
 def judge(t, attack, fared, calm, policy, seconds, more=0):
     elapsed = fared.between.elapsed() / 1e9
+    line_us = LINE_US if (attack, policy) == (GARBLES, "rr") else 0
     t.check(seconds <= elapsed < seconds * 1.15, f"{attack}: the console took "
             f"{elapsed:.3f} s for a sleep of {seconds}")
     t.check(fared.most <= LATE_US[policy], f"{attack}: the sleeper woke "
             f"{fared.most} us late (beside calm {calm.most})")
-    t.check(fared.late <= calm.late + SLICE_US / 2, f"{attack}: the sleeper "
-            f"woke {fared.late:.0f} us late in the mean, beside calm "
-            f"{calm.late:.0f}")
+    t.check(fared.late <= calm.late + SLICE_US / 2 + 4 * line_us,
+            f"{attack}: the sleeper woke {fared.late:.0f} us late in the mean, "
+            f"beside calm {calm.late:.0f}")
     # The lower priority is promised nothing. By rr a turn may be longer than
     # the slice by what is left of an exit: half of a DBCN call's 3,300
     # instructions in the mean, 8 % of the slice at this speed, for the others.
     if policy == "fp":
         return
-    near = max(ATTACKS[attack], more) + (0.06 if policy == "rr" else 0)
+    near = (max(ATTACKS[attack], more) + (0.06 if policy == "rr" else 0) +
+            line_us / SLICE_US)
     t.check(fared.rate >= calm.rate * (1 - near),
             f"{attack}: the neighbour does {100 * fared.rate / calm.rate:.1f} "
             "% of what it does beside calm")
@@ -284,7 +296,7 @@ def on_harts(t):
     hogs = [neighbour(f"hog{i}", "work", pin=[i]) for i in range(smp)]
     steps = []
     for attack in ATTACKS:
-        steps += phase(attack, seconds)
+        steps += phase(attack, seconds, quiet=attack == GARBLES)
     m = t.boot(lab=lab(attacker(vcpus=2 * smp), *hogs, scheduler="credit",
                        boot=["watch off", "sleep 0.5", *steps,
                              "help phase-end", "poweroff"]),

@@ -1,5 +1,5 @@
-/* sources: emul/bus.c kernel/config.c tests/unit/fake_emul.c
- *          tests/unit/fake_trace.c */
+/* sources: emul/bus.c emul/devices.c kernel/config.c
+ *          tests/unit/fake_emul.c tests/unit/fake_trace.c */
 #include <string.h>
 
 #include "tests/unit/fake_emul.h"

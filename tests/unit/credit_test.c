@@ -418,10 +418,7 @@ static void waking_a_second_vcpu_between_looks_gains_nothing(void **state)
 	boot(2);
 	make(2, 256, 0, 0);
 	make(2, 256, 0, 0);
-	fake_vcpu_of(guests[0], 1)->left = 500 * FAKE_US;
-	fake_vcpu_of(guests[0], 1)->arg[0] = 500 * FAKE_US;
-	fake_vcpu_of(guests[0], 1)->arg[1] = 500 * FAKE_US;
-	fake_vcpu_of(guests[0], 1)->act = fake_act_block;
+	fake_sleeps(fake_vcpu_of(guests[0], 1), 500 * FAKE_US, 500 * FAKE_US);
 	fake_guest_start(guests[0]);
 	fake_guest_start(guests[1]);
 	fake_run_for(200 * FAKE_MS);
@@ -446,9 +443,7 @@ static void a_sleeper_below_its_share_is_preferred(void **state)
 	make(1, 256, 0, 0);
 	make(1, 256, 0, 0);
 	f = fake_vcpu_of(guests[0], 0);
-	f->left = f->arg[0] = 500 * FAKE_US;
-	f->arg[1] = 4500 * FAKE_US;
-	f->act = fake_act_block;
+	fake_sleeps(f, 500 * FAKE_US, 4500 * FAKE_US);
 	for (u32 i = 0; i < count; i++)
 		fake_guest_start(guests[i]);
 	fake_run_for(10000 * FAKE_MS);

@@ -8,6 +8,7 @@
 #include "kernel/mem.h"
 
 struct fake fake;
+struct fake_chip fake_chip;
 _Thread_local struct cpu *fake_this_cpu;
 
 void fake_start(u32 vcpus)
@@ -122,4 +123,22 @@ struct emul_pin *fake_no_pin(struct emul_dev *dev, struct vcpu *v)
 	(void)dev;
 	(void)v;
 	return &emul_no_pin;
+}
+
+int fake_devices_start(void **state)
+{
+	(void)state;
+	fake_start(1);
+	fake_chip = (struct fake_chip){ 0 };
+	assert_int_equal(emul_create(&fake.guest, NULL), 0);
+	return 0;
+}
+
+int fake_devices_stop(void **state)
+{
+	(void)state;
+	emul_destroy(&fake.guest);
+	assert_int_equal(fake.live, 0);
+	fake_stop();
+	return 0;
 }

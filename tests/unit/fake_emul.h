@@ -47,6 +47,11 @@ void fake_start(u32 vcpus);
 /* Frees the vCPUs; whether every object was freed is for the test to ask. */
 void fake_stop(void);
 
+/* A test's set-up and tear-down: a guest of one vCPU with all devices that are
+ * linked; at the end nothing is left of them. */
+int fake_devices_start(void **state);
+int fake_devices_stop(void **state);
+
 /* Accesses as a guest makes them; the test fails if they fault. */
 u64 fake_read(u64 at, u32 width);
 /* A device of the test's own that nobody reads. */
@@ -54,5 +59,17 @@ u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
 /* A controller of the test's own that asserts nothing. */
 struct emul_pin *fake_no_pin(struct emul_dev *dev, struct vcpu *v);
 void fake_write(u64 at, u32 width, u64 val);
+
+/*
+ * A controller for the test of one device: tests/unit/fake_chip.c, linked where
+ * it is wanted. fake_devices_start begins with all of it 0.
+ */
+struct fake_chip {
+	u32 irq;     /* of the device that has the line */
+	bool level;  /* as it was told last */
+	u32 changes; /* how often it was told */
+};
+
+extern struct fake_chip fake_chip;
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "kernel/image.h"
 #include "kernel/mem.h"
 
 struct header {
@@ -116,6 +117,62 @@ void archive_free(struct archive *a)
 	free(a->data);
 	memset(a, 0, sizeof(*a));
 }
+
+static bool policy_exists(const char *name)
+{
+	return !strcmp(name, "credit") || !strcmp(name, "rr");
+}
+
+static bool device_exists(const char *name)
+{
+	return !strcmp(name, "uart") || !strcmp(name, "rtc");
+}
+
+static struct archive images;
+static struct cpio images_cpio;
+
+struct lab_env fake_env = {
+	.cpu_count = 4,
+	.images = &images_cpio,
+	.policy_exists = policy_exists,
+	.device_exists = device_exists,
+};
+
+void fake_env_init(void (*more)(struct archive *images))
+{
+	archive_add(&images, "k", "flat kernel", 11);
+	archive_add(&images, "i", "initrd", 6);
+	if (more)
+		more(&images);
+	images_cpio = archive_end(&images);
+}
+
+void fake_env_fini(void)
+{
+	archive_free(&images);
+}
+
+static const char *const extensions[] = { "i", "m", "a", "zicbom", "sstc" };
+static const struct guest_fdt_isa isa = {
+	.isa = "rv64ima_zicbom_sstc",
+	.extensions = extensions,
+	.count = ARRAY_LEN(extensions),
+	.mmu_type = "riscv,sv48",
+	.cbom_block_bytes = 64,
+};
+static const struct image_plan plan = {
+	.initrd = { 0x88000000 },
+	.initrd_bytes = 0x1234,
+};
+
+const u8 fake_seed[FAKE_SEED_BYTES] = { 1, 2, 3 };
+const struct guest_fdt_args fake_fdt_args = {
+	.isa = &isa,
+	.plan = &plan,
+	.timebase_hz = 10000000,
+	.rng_seed = fake_seed,
+	.rng_seed_bytes = sizeof(fake_seed),
+};
 
 void *dts_compile(const char *source, size_t *bytes)
 {

@@ -1,27 +1,10 @@
-/* sources: emul/finisher.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
- *          tests/unit/fake_trace.c */
+/* sources: emul/finisher.c emul/bus.c emul/devices.c kernel/config.c
+ *          tests/unit/fake_emul.c tests/unit/fake_trace.c */
 #include <string.h>
 
 #include "tests/unit/fake_emul.h"
 
 #define AT 0x100000
-
-static int start(void **state)
-{
-	(void)state;
-	fake_start(1);
-	assert_int_equal(emul_create(&fake.guest, NULL), 0);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	emul_destroy(&fake.guest);
-	assert_int_equal(fake.live, 0);
-	fake_stop();
-	return 0;
-}
 
 static void expect_end(enum guest_event event, u32 code)
 {
@@ -118,7 +101,9 @@ static void its_node_is_a_syscon_too(void **state)
 	assert_memory_equal(dev->ops->compatible, want, sizeof(want));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) \
+	cmocka_unit_test_setup_teardown(f, fake_devices_start, \
+					fake_devices_stop)
 
 int main(void)
 {

@@ -2,12 +2,7 @@
  * The guest's device tree, written and corrected, read back by libfdt and by
  * dtc, which complains of what breaks a binding.
  */
-/* sources: kernel/guest_fdt.c kernel/guest_fdt_cpu.c
- *	kernel/guest_fdt_write.c kernel/guest_fdt_fixup.c tests/unit/fake_lab.c build/libfdt/fdt.c
- *	build/libfdt/fdt_addresses.c build/libfdt/fdt_check.c
- *	build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c build/libfdt/fdt_sw.c
- *	build/libfdt/fdt_wip.c build/libfdt/fdt_strerror.c build/zlib/crc32.c
- */
+/* sources: GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "kernel/guest_fdt.h"
 
 #include <setjmp.h>
@@ -66,24 +61,8 @@ static struct emul_dev chip = { .ops = &chip_ops, .base = { 0xc000000 },
 static struct emul_dev serial = { .ops = &serial_ops, .base = { 0x10000000 },
 				  .irq = 10, .next = &chip };
 
-static const char *const extensions[] = { "i", "m", "a", "zicbom", "sstc" };
-static const struct guest_fdt_isa isa = {
-	.isa = "rv64ima_zicbom_sstc",
-	.extensions = extensions,
-	.count = ARRAY_LEN(extensions),
-	.mmu_type = "riscv,sv48",
-	.cbom_block_bytes = 64,
-};
-static const struct image_plan plan = {
-	.initrd = { 0x88000000 }, .initrd_bytes = 0x1234,
-};
-static const u8 seed[32] = { 1, 2, 3 };
-
 static struct guest guest;
-static struct guest_fdt_args args = {
-	.guest = &guest, .isa = &isa, .plan = &plan, .timebase_hz = 10000000,
-	.rng_seed = seed, .rng_seed_bytes = sizeof(seed),
-};
+static struct guest_fdt_args args;
 
 static int set_up(void **state)
 {
@@ -94,8 +73,8 @@ static int set_up(void **state)
 	guest.cfg.bootargs = "console=ttyS0";
 	guest.devices = &serial;
 	guest.irqchip = &chip;
-	args.plan = &plan;
-	args.rng_seed = seed;
+	args = fake_fdt_args;
+	args.guest = &guest;
 	return 0;
 }
 
@@ -130,7 +109,7 @@ static int fix(void *fdt, size_t bytes, const void *dtb, size_t dtb_bytes)
 
 static void *write_tree(void)
 {
-	size_t bytes = guest_fdt_room(&guest.cfg, &isa, 0);
+	size_t bytes = guest_fdt_room(&guest.cfg, args.isa, 0);
 	void *fdt = malloc(bytes);
 
 	assert_non_null(fdt);
@@ -287,7 +266,7 @@ static void chosen_says_what_was_handed_over(void **state)
 	has_string(fdt, "/chosen", "stdout-path", "/soc/serial@10000000");
 	has_u64(fdt, "/chosen", "linux,initrd-start", 0x88000000);
 	has_u64(fdt, "/chosen", "linux,initrd-end", 0x88001234);
-	has_prop(fdt, "/chosen", "rng-seed", seed, sizeof(seed));
+	has_prop(fdt, "/chosen", "rng-seed", fake_seed, FAKE_SEED_BYTES);
 	free(fdt);
 }
 
@@ -433,7 +412,7 @@ static void *fix_tree(const char *dts)
 	void *dtb = dts_compile(dts, &dtb_bytes), *fdt;
 
 	assert_non_null(dtb);
-	bytes = guest_fdt_room(&guest.cfg, &isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
 	fdt = malloc(bytes);
 	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes), 0);
 	assert_int_equal(guest_fdt_check(fdt, fdt_totalsize(fdt)), 0);
@@ -462,7 +441,7 @@ static void in_a_tree_of_its_own_only_three_things_are_corrected(void **state)
 	/* chosen */
 	has_string(fdt, "/chosen", "bootargs", "console=ttyS0");
 	has_u64(fdt, "/chosen", "linux,initrd-start", 0x88000000);
-	has_prop(fdt, "/chosen", "rng-seed", seed, sizeof(seed));
+	has_prop(fdt, "/chosen", "rng-seed", fake_seed, FAKE_SEED_BYTES);
 	free(fdt);
 }
 
@@ -510,7 +489,7 @@ static void ram_that_its_cells_can_not_say_is_an_error(void **state)
 	size_t dtb_bytes, bytes;
 	void *dtb = dts_compile("/dts-v1/; / { };", &dtb_bytes), *fdt;
 
-	bytes = guest_fdt_room(&guest.cfg, &isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
 	fdt = malloc(bytes);
 	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes),
 			 -EINVAL);
@@ -541,7 +520,7 @@ static void no_changed_byte_of_its_own_tree_does_harm(void **state)
 	u8 *dtb = dts_compile(own_dts, &dtb_bytes);
 	void *fdt;
 
-	bytes = guest_fdt_room(&guest.cfg, &isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
 	fdt = malloc(bytes);
 	for (size_t i = 0; i < dtb_bytes; i++) {
 		u8 old = dtb[i];
@@ -589,7 +568,7 @@ static void a_tree_at_an_odd_address_is_checked_on_a_copy(void **state)
 
 static void a_tree_gets_another_seed_and_stays_as_it_is(void **state)
 {
-	u8 other[sizeof(seed)];
+	u8 other[FAKE_SEED_BYTES];
 	u64 buf[2048], was[2048];
 
 	memset(other, 0x5a, sizeof(other));
@@ -597,9 +576,9 @@ static void a_tree_gets_another_seed_and_stays_as_it_is(void **state)
 	memcpy(was, buf, sizeof(was));
 	assert_int_equal(guest_fdt_reseed(buf, other, sizeof(other)), 0);
 	has_prop(buf, "/chosen", "rng-seed", other, sizeof(other));
-	assert_int_equal(guest_fdt_reseed(buf, seed, sizeof(seed)), 0);
+	assert_int_equal(guest_fdt_reseed(buf, fake_seed, FAKE_SEED_BYTES), 0);
 	assert_memory_equal(buf, was, fdt_totalsize(buf));
-	assert_int_equal(guest_fdt_reseed(buf, seed, sizeof(seed) - 1),
+	assert_int_equal(guest_fdt_reseed(buf, fake_seed, FAKE_SEED_BYTES - 1),
 			 -EINVAL);
 	args.rng_seed = NULL;
 	assert_int_equal(make(buf, sizeof(buf)), 0);

@@ -7,10 +7,7 @@
  */
 /* sources: kernel/image.c kernel/image_plan.c kernel/image_kind.c
  *	kernel/image_gunzip.c kernel/config.c kernel/cpio.c
- *	tests/unit/fake_lab.c build/zlib/inflate.c build/zlib/inffast.c
- *	build/zlib/inftrees.c build/zlib/adler32.c build/zlib/crc32.c
- *	build/zlib/zutil.c
- */
+ *	tests/unit/fake_lab.c ZLIB */
 #include "kernel/image.h"
 
 #include <setjmp.h>

@@ -2,17 +2,7 @@
  * Knobs at the console: the same rows, checks and words as in the lab; and that
  * the documentation and the labs that come along keep to the binding.
  */
-/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
- *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
- *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
- *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
- *	build/libfdt/fdt.c build/libfdt/fdt_addresses.c
- *	build/libfdt/fdt_check.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
- *	build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
- *	build/libfdt/fdt_strerror.c build/zlib/inflate.c build/zlib/inffast.c
- *	build/zlib/inftrees.c build/zlib/adler32.c build/zlib/crc32.c
- *	build/zlib/zutil.c
- */
+/* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
 #include <glob.h>
@@ -33,31 +23,16 @@ static bool any_name(const char *name)
 	return name[0];
 }
 
-static bool device_exists(const char *name)
-{
-	return !strcmp(name, "uart") || !strcmp(name, "rtc");
-}
-
-static struct archive images;
-static struct cpio images_cpio;
-static struct lab_env env = {
-	.cpu_count = 4,
-	.images = &images_cpio,
-	.policy_exists = any_name,
-	.device_exists = device_exists,
-};
-
 static int set_up(void **state)
 {
-	archive_add(&images, "k", "flat kernel", 11);
-	archive_add(&images, "i", "initrd", 6);
-	images_cpio = archive_end(&images);
+	fake_env_init(NULL);
+	fake_env.policy_exists = any_name;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	archive_free(&images);
+	fake_env_fini();
 	return 0;
 }
 
@@ -77,9 +52,9 @@ static void full_config(struct guest_config *cfg)
 
 	assert_int_equal(lab_config_init(cfg, "linux0", &err), 0);
 	for (u32 i = 0; i < ARRAY_LEN(knobs); i++)
-		if (lab_config_set(cfg, knobs[i], false, &env, &err))
+		if (lab_config_set(cfg, knobs[i], false, &fake_env, &err))
 			fail_msg("%s", err.text);
-	if (lab_config_check(cfg, &env, &err))
+	if (lab_config_check(cfg, &fake_env, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -95,7 +70,7 @@ static void the_ends_of_a_range_are_inside_it(void **state)
 
 	assert_int_equal(lab_config_init(&cfg, "c", &err), 0);
 	for (u32 i = 0; i < ARRAY_LEN(good); i++)
-		assert_int_equal(lab_config_set(&cfg, good[i], false, &env,
+		assert_int_equal(lab_config_set(&cfg, good[i], false, &fake_env,
 						&err), 0);
 	lab_config_fini(&cfg);
 }
@@ -105,10 +80,11 @@ static struct guest_config *new_config(struct guest_config *cfg)
 	struct lab_error err;
 
 	assert_int_equal(lab_config_init(cfg, "c0", &err), 0);
-	assert_int_equal(lab_config_set(cfg, "memory=8M", false, &env, &err),
-			 0);
-	assert_int_equal(lab_config_set(cfg, "kernel=k", false, &env, &err), 0);
-	assert_int_equal(lab_config_check(cfg, &env, &err), 0);
+	assert_int_equal(
+		lab_config_set(cfg, "memory=8M", false, &fake_env, &err), 0);
+	assert_int_equal(
+		lab_config_set(cfg, "kernel=k", false, &fake_env, &err), 0);
+	assert_int_equal(lab_config_check(cfg, &fake_env, &err), 0);
 	return cfg;
 }
 
@@ -117,7 +93,8 @@ static void refuses(struct guest_config *cfg, const char *knob, bool live,
 {
 	struct lab_error err;
 
-	assert_int_equal(lab_config_set(cfg, knob, live, &env, &err), -EINVAL);
+	assert_int_equal(lab_config_set(cfg, knob, live, &fake_env, &err),
+			 -EINVAL);
 	assert_string_equal(err.text, text);
 }
 
@@ -134,7 +111,7 @@ static void the_console_sets_the_same_knobs_in_the_same_words(void **state)
 
 	new_config(&cfg);
 	for (u32 i = 0; i < ARRAY_LEN(good); i++)
-		assert_int_equal(lab_config_set(&cfg, good[i], true, &env,
+		assert_int_equal(lab_config_set(&cfg, good[i], true, &fake_env,
 						&err), 0);
 	assert_int_equal(cfg.sched.weight, 512);
 	assert_int_equal(cfg.sched.cap, 16);
@@ -179,12 +156,12 @@ static void a_device_is_set_from_the_console(void **state)
 	char text[32];
 
 	new_config(&cfg);
-	assert_int_equal(lab_config_set(&cfg, "rtc.irq=12", false, &env, &err),
-			 0);
-	assert_int_equal(lab_config_set(&cfg, "uart.absent", false, &env, &err),
-			 0);
-	assert_int_equal(lab_config_set(&cfg, "rtc.irq=13", false, &env, &err),
-			 0);
+	assert_int_equal(
+		lab_config_set(&cfg, "rtc.irq=12", false, &fake_env, &err), 0);
+	assert_int_equal(
+		lab_config_set(&cfg, "uart.absent", false, &fake_env, &err), 0);
+	assert_int_equal(
+		lab_config_set(&cfg, "rtc.irq=13", false, &fake_env, &err), 0);
 	assert_string_equal(cfg.devices->name, "rtc");
 	assert_int_equal(cfg.devices->irq, 13);
 	assert_true(cfg.devices->next->absent);
@@ -242,7 +219,7 @@ static void shown_values_can_be_set_again(void **state)
 		assert_int_equal(lab_knob_show(g, knobs[i], a, sizeof(a)), 0);
 		assert_true(a[0]);
 		snprintf(set, sizeof(set), "%s=%s", knobs[i], a);
-		if (lab_config_set(g, set, false, &env, &err))
+		if (lab_config_set(g, set, false, &fake_env, &err))
 			fail_msg("%s", err.text);
 		assert_int_equal(lab_knob_show(g, knobs[i], b, sizeof(b)), 0);
 		assert_string_equal(a, b);

@@ -2,17 +2,7 @@
  * The lab parser: what it reads, what it refuses and in which words, and that
  * neither a broken tree nor a failing allocation leaves anything behind.
  */
-/* sources: kernel/lab.c kernel/lab_prop.c kernel/lab_value.c
- *	kernel/lab_store.c kernel/lab_config.c kernel/config.c kernel/cpio.c
- *	kernel/image_plan.c kernel/image_kind.c kernel/image_gunzip.c
- *	kernel/guest_fdt.c kernel/guest_fdt_cpu.c tests/unit/fake_lab.c
- *	build/libfdt/fdt.c build/libfdt/fdt_addresses.c
- *	build/libfdt/fdt_check.c build/libfdt/fdt_ro.c build/libfdt/fdt_rw.c
- *	build/libfdt/fdt_sw.c build/libfdt/fdt_wip.c
- *	build/libfdt/fdt_strerror.c build/zlib/inflate.c build/zlib/inffast.c
- *	build/zlib/inftrees.c build/zlib/adler32.c build/zlib/crc32.c
- *	build/zlib/zutil.c
- */
+/* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
 #include <setjmp.h>
@@ -32,43 +22,26 @@
 	" }; }; };"
 #define AT "lab: /guests/g: "
 
-static bool policy_exists(const char *name)
-{
-	return !strcmp(name, "credit") || !strcmp(name, "rr");
-}
-
-static bool device_exists(const char *name)
-{
-	return !strcmp(name, "uart") || !strcmp(name, "rtc");
-}
-
-static struct archive images;
-static struct cpio images_cpio;
-static struct lab_env env = {
-	.cpu_count = 4,
-	.images = &images_cpio,
-	.policy_exists = policy_exists,
-	.device_exists = device_exists,
-};
-
-static int set_up(void **state)
+static void more_images(struct archive *images)
 {
 	static u8 big[3 << 20];
 	size_t bytes;
 	void *dtb = dts_compile("/dts-v1/; / { cpus { }; };", &bytes);
 
-	archive_add(&images, "k", "flat kernel", 11);
-	archive_add(&images, "i", "initrd", 6);
-	archive_add(&images, "big", big, sizeof(big));
-	archive_add(&images, "own.dtb", dtb, bytes);
-	images_cpio = archive_end(&images);
+	archive_add(images, "big", big, sizeof(big));
+	archive_add(images, "own.dtb", dtb, bytes);
 	free(dtb);
+}
+
+static int set_up(void **state)
+{
+	fake_env_init(more_images);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	archive_free(&images);
+	fake_env_fini();
 	return 0;
 }
 
@@ -80,7 +53,7 @@ static struct lab *must_parse(const char *dts)
 	void *dtb = dts_compile(dts, &bytes);
 
 	assert_non_null(dtb);
-	if (lab_parse(dtb, bytes, &env, &lab, &err))
+	if (lab_parse(dtb, bytes, &fake_env, &lab, &err))
 		fail_msg("%s", err.text);
 	free(dtb); /* a lab keeps nothing of its tree */
 	return lab;
@@ -96,7 +69,7 @@ static void expect_error(const char *dts, const char *text)
 
 	if (!dtb)
 		fail_msg("dtc refuses %s", dts);
-	assert_int_equal(lab_parse(dtb, bytes, &env, &lab, &err), -EINVAL);
+	assert_int_equal(lab_parse(dtb, bytes, &fake_env, &lab, &err), -EINVAL);
 	assert_string_equal(err.text, text);
 	assert_null(lab);
 	assert_int_equal(obj_live_bytes(), live);
@@ -449,11 +422,11 @@ static void a_tree_that_is_none_is_refused(void **state)
 	struct lab *lab;
 	u64 junk[16] = { 0 };
 
-	assert_int_equal(lab_parse(junk, sizeof(junk), &env, &lab, &err),
+	assert_int_equal(lab_parse(junk, sizeof(junk), &fake_env, &lab, &err),
 			 -EINVAL);
 	assert_string_equal(err.text, "lab: lab.dtb is no sound device "
 			    "tree");
-	assert_int_equal(lab_parse(junk, 0, &env, &lab, &err), -EINVAL);
+	assert_int_equal(lab_parse(junk, 0, &fake_env, &lab, &err), -EINVAL);
 }
 
 /* dtc writes no such tree; libfdt's sequential calls do. */
@@ -490,7 +463,7 @@ static void names_that_repeat_are_errors(void **state)
 		}
 		fdt_end_node(fdt);
 		assert_int_equal(fdt_finish(fdt), 0);
-		assert_int_equal(lab_parse(fdt, fdt_totalsize(fdt), &env, &lab,
+		assert_int_equal(lab_parse(fdt, fdt_totalsize(fdt), &fake_env, &lab,
 					   &err), -EINVAL);
 		assert_string_equal(err.text, want[what]);
 		assert_int_equal(obj_live_bytes(), 0);
@@ -510,7 +483,7 @@ static void no_changed_byte_of_a_tree_does_harm(void **state)
 
 		for (size_t j = 0; j < sizeof(bad); j++) {
 			dtb[i] = bad[j];
-			if (lab_parse(dtb, bytes, &env, &lab, &err) == 0)
+			if (lab_parse(dtb, bytes, &fake_env, &lab, &err) == 0)
 				lab_free(lab);
 			assert_int_equal(obj_live_bytes(), 0);
 		}
@@ -520,7 +493,7 @@ static void no_changed_byte_of_a_tree_does_harm(void **state)
 		u8 *cut = malloc(n + 1);
 
 		memcpy(cut, dtb, n);
-		assert_int_equal(lab_parse(cut, n, &env, &lab, &err), -EINVAL);
+		assert_int_equal(lab_parse(cut, n, &fake_env, &lab, &err), -EINVAL);
 		free(cut);
 	}
 	free(dtb);
@@ -537,7 +510,7 @@ static void a_failing_allocation_leaks_nothing(void **state)
 
 	do {
 		fake_alloc_limit(n++);
-		ret = lab_parse(dtb, bytes, &env, &lab, &err);
+		ret = lab_parse(dtb, bytes, &fake_env, &lab, &err);
 		assert_int_equal(ret, fake_alloc_failed() ? -ENOMEM : 0);
 		assert_true(!ret || obj_live_bytes() == 0);
 	} while (ret);
@@ -555,7 +528,7 @@ static void a_lab_is_found_in_its_archive_at_any_alignment(void **state)
 
 	for (u32 shift = 0; shift < 8; shift += 4) {
 		struct archive a = { 0 };
-		struct lab_env e = env;
+		struct lab_env e = fake_env;
 		struct lab_error err;
 		struct cpio_file f;
 		struct lab *lab;
@@ -579,7 +552,7 @@ static void an_archive_without_a_lab_says_how_to_get_one(void **state)
 {
 	struct lab_error err;
 	struct lab *lab;
-	struct lab_env e = env;
+	struct lab_env e = fake_env;
 	struct cpio junk = { "not an archive", 14 };
 
 	assert_int_equal(lab_open(&e, &lab, &err), -EINVAL);

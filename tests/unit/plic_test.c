@@ -5,9 +5,8 @@
  * VIRQ_EXTERNAL is raised. So a kick that is missing shows as a wrong level.
  */
 /* sources: emul/plic.c emul/plic_core.c emul/plic_setup.c emul/bus.c
- *          kernel/config.c tests/unit/fake_emul.c
- *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_sw.c
- *          tests/unit/fake_trace.c */
+ *          emul/devices.c kernel/config.c tests/unit/fake_emul.c
+ *          tests/unit/fake_trace.c LIBFDT */
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>

@@ -67,9 +67,7 @@ static void every_policy_wakes_a_sleeper_when_its_timer_is_due(void **state)
 		fake_boot(2, name);
 		g = fake_guest_make(1, NULL, 0);
 		f = fake_vcpu_of(g, 0);
-		f->left = f->arg[0] = 10 * FAKE_US;
-		f->arg[1] = 990 * FAKE_US;
-		f->act = fake_act_block;
+		fake_sleeps(f, 10 * FAKE_US, 990 * FAKE_US);
 		fake_guest_start(g);
 		fake_run_for(1000 * FAKE_MS);
 		assert_in_range(f->v.wakes, 950, 1000);
@@ -93,9 +91,7 @@ static void runstates_add_up_to_the_time_since_creation(void **state)
 		for (u32 i = 0; i < 2; i++) {
 			struct fake_vcpu *f = fake_vcpu_of(g, i);
 
-			f->left = f->arg[0] = (i + 1) * 300 * FAKE_US;
-			f->arg[1] = 500 * FAKE_US;
-			f->act = fake_act_block;
+			fake_sleeps(f, (i + 1) * 300 * FAKE_US, 500 * FAKE_US);
 		}
 		fake_guest_start(g);
 		fake_run_for(200 * FAKE_MS);
@@ -191,22 +187,16 @@ static void a_paused_vcpu_stands_still_and_a_resumed_one_goes_on(void **state)
 	}
 }
 
-static u32 rnd(u32 *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
 /* Sleeps and runs at random; arg[3] is the seed. */
 static enum run_end act_random(struct fake_vcpu *f, u64 now)
 {
-	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 8;
+	u32 seed = (u32)f->arg[3], what = fake_random(&seed) % 8;
 	struct guest *g = f->v.guest;
 
-	f->left = 1 + rnd(&seed) % (3 * FAKE_MS);
-	f->deadline = now + 1 + rnd(&seed) % (3 * FAKE_MS);
-	if (rnd(&seed) % 2)
-		virq_raise(g->vcpu[rnd(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+	f->left = 1 + fake_random(&seed) % (3 * FAKE_MS);
+	f->deadline = now + 1 + fake_random(&seed) % (3 * FAKE_MS);
+	if (fake_random(&seed) % 2)
+		virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus], VIRQ_SOFT);
 	f->arg[3] = seed;
 	return what == 0 ? RUN_YIELD : what < 5 ? RUN_BLOCK : RUN_LOOK;
 }
@@ -293,20 +283,20 @@ static struct fake_guest *prey[4];
 static void hunt_disturb(u32 *seed, bool shares)
 {
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
-	struct fake_guest *g = prey[rnd(seed) % 4];
-	struct vcpu *v = g->g.vcpu[rnd(seed) % 3];
+	struct fake_guest *g = prey[fake_random(seed) % 4];
+	struct vcpu *v = g->g.vcpu[fake_random(seed) % 3];
 	struct cpuset any = { { 7 } };
 
-	switch (rnd(seed) % 8) {
+	switch (fake_random(seed) % 8) {
 	case 0:
 	case 1:
 		(void)!sched_policy_set(shares ? "credit" : "rr", NULL);
 		break;
 	case 2:
-		(void)!sched_policy_set(rnd(seed) % 2 ? "rr" : "credit", NULL);
+		(void)!sched_policy_set(fake_random(seed) % 2 ? "rr" : "credit", NULL);
 		break;
 	case 3:
-		any.w[0] = 1 + rnd(seed) % 7;
+		any.w[0] = 1 + fake_random(seed) % 7;
 		(void)!sched_vcpu_affinity(v, &any);
 		break;
 	case 4:
@@ -314,7 +304,7 @@ static void hunt_disturb(u32 *seed, bool shares)
 		break;
 	case 5:
 		sched_vcpu_request(v, VCPU_REQ_PAUSE);
-		fake_run_for(rnd(seed) % (5 * FAKE_MS));
+		fake_run_for(fake_random(seed) % (5 * FAKE_MS));
 		sched_vcpu_request(v, VCPU_REQ_RESUME);
 		break;
 	case 6:
@@ -358,7 +348,7 @@ static u64 hunt(u32 seed, u32 steps)
 	u64 since[HUNT_VCPUS], ran[HUNT_VCPUS] = { 0 }, switches = 0;
 	u32 s = seed, epoch;
 
-	fake_boot(3, rnd(&s) % 2 ? "rr" : "credit");
+	fake_boot(3, fake_random(&s) % 2 ? "rr" : "credit");
 	epoch = sched_pool.epoch;
 	for (u32 i = 0; i < 4; i++) {
 		prey[i] = fake_guest_make(3, NULL, 0);
@@ -366,10 +356,10 @@ static u64 hunt(u32 seed, u32 steps)
 			struct fake_vcpu *f = fake_vcpu_of(prey[i], k);
 
 			/* One in four is a hog. */
-			if (rnd(&s) % 4) {
+			if (fake_random(&s) % 4) {
 				f->act = act_random;
 				f->left = FAKE_MS;
-				f->arg[3] = rnd(&s);
+				f->arg[3] = fake_random(&s);
 			}
 			since[i * 3 + k] = fake_now();
 		}
@@ -383,8 +373,8 @@ static u64 hunt(u32 seed, u32 steps)
 				least = i;
 		}
 		fake_step(least);
-		if (rnd(&s) % 2000 == 0)
-			hunt_disturb(&s, rnd(&s) % 2);
+		if (fake_random(&s) % 2000 == 0)
+			hunt_disturb(&s, fake_random(&s) % 2);
 		hunt_check(since, ran, seed, step);
 	}
 	switches = sched_pool.epoch - epoch;
@@ -595,9 +585,7 @@ static void fp_wakes_on_the_cpu_that_runs_the_lowest(void **state)
 		fake_guest_start(g[i]);
 	fake_run_for(FAKE_MS);
 	f = fake_vcpu_of(g[2], 0);
-	f->left = f->arg[0] = 100 * FAKE_US;
-	f->arg[1] = 900 * FAKE_US;
-	f->act = fake_act_block;
+	fake_sleeps(f, 100 * FAKE_US, 900 * FAKE_US);
 	fake_guest_start(g[2]);
 	fake_run_for(1000 * FAKE_MS);
 	assert_int_equal(f->cpu, 1);

@@ -1,5 +1,6 @@
 /* The Goldfish clock with the real device timers and a clock of the test's. */
-/* sources: emul/rtc.c emul/bus.c kernel/config.c kernel/devtimer.c tests/unit/fake_emul.c
+/* sources: emul/rtc.c emul/bus.c emul/devices.c kernel/config.c
+ *          kernel/devtimer.c tests/unit/fake_emul.c tests/unit/fake_chip.c
  *          tests/unit/fake_trace.c */
 #include "tests/unit/fake_emul.h"
 
@@ -20,7 +21,6 @@
 
 u64 timebase_hz = HZ;
 static u64 ticks;
-static bool irq;
 
 u64 time_now_ticks(void)
 {
@@ -36,46 +36,18 @@ void dev_timer_poke(void)
 {
 }
 
-static void chip_set(struct emul_line *line, bool level)
-{
-	(void)line;
-	irq = level;
-}
-
-static struct emul_line *chip_line(struct emul_dev *dev, struct emul_dev *of)
-{
-	static struct emul_line line = { chip_set };
-
-	(void)dev;
-	assert_int_equal(of->irq, 11);
-	return &line;
-}
-
-static const struct emul_ops chip_ops = {
-	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x1000,
-	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .line = chip_line,
-	.pin = fake_no_pin,
-};
-
-EMUL_DEVICE(chip_ops);
-
 static int start(void **state)
 {
-	(void)state;
-	fake_start(1);
-	irq = false;
 	ticks = 777;
-	assert_int_equal(emul_create(&fake.guest, NULL), 0);
+	fake_devices_start(state);
+	assert_int_equal(fake_chip.irq, 11);
 	return 0;
 }
 
 static int stop(void **state)
 {
-	(void)state;
-	emul_destroy(&fake.guest);
-	assert_int_equal(fake.live, 0);
+	fake_devices_stop(state);
 	assert_int_equal(dev_timer_next_ticks(), TIME_NEVER);
-	fake_stop();
 	return 0;
 }
 
@@ -158,15 +130,15 @@ static void an_alarm_interrupts_when_it_is_time(void **state)
 	assert_int_equal(rd(ALARM_LOW), (u32)(WALL + 1000000));
 	assert_int_equal(rd(ALARM_HIGH), (WALL + 1000000) >> 32);
 	pass(9999);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	pass(2);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_true(clock_ns() >= WALL + 1000000);
 	assert_int_equal(rd(ALARM_STATUS), 0);
 	wr(CLEAR_INTERRUPT, 1);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	pass(HZ);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void an_alarm_in_the_past_interrupts_at_once(void **state)
@@ -174,7 +146,7 @@ static void an_alarm_in_the_past_interrupts_at_once(void **state)
 	(void)state;
 	wr(IRQ_ENABLED, 1);
 	set_alarm(WALL - 1);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(ALARM_STATUS), 0);
 }
 
@@ -183,7 +155,7 @@ static void an_alarm_for_now_interrupts_at_once(void **state)
 	(void)state;
 	wr(IRQ_ENABLED, 1);
 	set_alarm(WALL);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void the_interrupt_waits_for_being_enabled(void **state)
@@ -192,12 +164,12 @@ static void the_interrupt_waits_for_being_enabled(void **state)
 	assert_int_equal(rd(IRQ_ENABLED), 0);
 	set_alarm(WALL + 100);
 	pass(10);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(IRQ_ENABLED, 0xffffffff);
 	assert_int_equal(rd(IRQ_ENABLED), 1);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	wr(IRQ_ENABLED, 0xfffffffe);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void a_cleared_alarm_does_not_come(void **state)
@@ -208,7 +180,7 @@ static void a_cleared_alarm_does_not_come(void **state)
 	wr(CLEAR_ALARM, 1);
 	assert_int_equal(rd(ALARM_STATUS), 0);
 	pass(HZ);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void clearing_the_alarm_keeps_the_interrupt(void **state)
@@ -217,7 +189,7 @@ static void clearing_the_alarm_keeps_the_interrupt(void **state)
 	wr(IRQ_ENABLED, 1);
 	set_alarm(WALL);
 	wr(CLEAR_ALARM, 1);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void a_new_alarm_replaces_the_old_one(void **state)
@@ -227,9 +199,9 @@ static void a_new_alarm_replaces_the_old_one(void **state)
 	set_alarm(WALL + 1000);
 	set_alarm(WALL + 5000);
 	pass(20);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	pass(31);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void the_high_half_alone_does_not_touch_a_set_alarm(void **state)
@@ -239,7 +211,7 @@ static void the_high_half_alone_does_not_touch_a_set_alarm(void **state)
 	set_alarm(WALL + 1000);
 	wr(ALARM_HIGH, 0xffffffff);
 	pass(11);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void an_alarm_goes_with_the_clock_when_that_is_set(void **state)
@@ -249,14 +221,14 @@ static void an_alarm_goes_with_the_clock_when_that_is_set(void **state)
 	set_alarm(WALL + 1000000);
 	wr(TIME_LOW, (u32)(WALL + 999000));
 	pass(11);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	wr(CLEAR_INTERRUPT, 1);
 	set_alarm(clock_ns() + 2000000000);
 	set_clock(clock_ns() - 1000000000);
 	pass(2 * HZ + 1);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	pass(HZ);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void an_alarm_at_the_end_of_time_is_harmless(void **state)
@@ -267,10 +239,10 @@ static void an_alarm_at_the_end_of_time_is_harmless(void **state)
 	assert_int_equal(rd(ALARM_STATUS), 1);
 	assert_int_equal(dev_timer_next_ticks(), TIME_NEVER);
 	pass(1000 * HZ);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	set_alarm(clock_ns() + 100);
 	pass(2);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void a_late_timer_asks_the_registers(void **state)
@@ -284,11 +256,11 @@ static void a_late_timer_asks_the_registers(void **state)
 	t = (struct dev_timer *)((char *)emul_find(&fake.guest, "rtc")->state +
 				 sizeof(struct emul_dev *));
 	t->fn(t);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(CLEAR_ALARM, 1);
 	ticks += HZ;
 	t->fn(t);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void reset_keeps_the_time_and_forgets_the_alarm(void **state)
@@ -297,10 +269,10 @@ static void reset_keeps_the_time_and_forgets_the_alarm(void **state)
 	set_clock(5000000000ull);
 	wr(IRQ_ENABLED, 1);
 	set_alarm(1);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	set_alarm(6000000000ull);
 	emul_reset(&fake.guest);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	assert_int_equal(rd(IRQ_ENABLED), 0);
 	assert_int_equal(rd(ALARM_LOW), 0);
 	assert_int_equal(rd(ALARM_HIGH), 0);
@@ -308,7 +280,7 @@ static void reset_keeps_the_time_and_forgets_the_alarm(void **state)
 	assert_int_equal(clock_ns(), 5000000000ull);
 	wr(IRQ_ENABLED, 1);
 	pass(2 * HZ);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void unknown_registers_and_widths(void **state)

@@ -23,17 +23,20 @@ static struct cpu_stats stats_of(u32 cpu)
 	return s;
 }
 
-static void sleeps(struct fake_vcpu *f, u64 run, u64 sleep)
+/* A guest of one vCPU under rr on `cpus` CPUs, of which it may use `set`, which
+ * has run for 10 us and waits for an interrupt. */
+static struct fake_guest *sleeper(u32 cpus, u64 set)
 {
-	f->left = f->arg[0] = run;
-	f->arg[1] = sleep;
-	f->act = fake_act_block;
-}
+	struct fake_guest *g;
 
-static void waits(struct fake_vcpu *f, u64 run)
-{
-	f->left = f->arg[0] = run;
-	f->act = fake_act_wait;
+	fake_boot(cpus, "rr");
+	g = fake_guest_make(1, NULL, set);
+	fake_waits(fake_vcpu_of(g, 0), 10 * FAKE_US);
+	fake_guest_start(g);
+	fake_run_for(5 * FAKE_MS);
+	assert_int_equal(g->g.vcpu[0]->state, VCPU_BLOCKED);
+	assert_null(fake_vcpu_of(g, 0)->loaded);
+	return g;
 }
 
 /* ---- Boot ---- */
@@ -130,7 +133,7 @@ static void a_vcpu_that_is_alone_is_not_told_of_waits(void **state)
 	v = &fake_vcpu_of(g, 0)->v;
 	memset(&told, 0, sizeof(told));
 	v->waits = tell;
-	sleeps(fake_vcpu_of(g, 0), FAKE_MS, FAKE_MS);
+	fake_sleeps(fake_vcpu_of(g, 0), FAKE_MS, FAKE_MS);
 	fake_guest_start(g);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(told.begun, 0);
@@ -224,18 +227,11 @@ static void kill_goes_before_start(void **state)
  * has no turn that the wake is followed by, in this life or the next. */
 static void a_wake_that_no_turn_follows_has_its_number(void **state)
 {
-	struct fake_guest *g;
-	struct fake_vcpu *f;
+	struct fake_guest *g = sleeper(2, 0);
+	struct fake_vcpu *f = fake_vcpu_of(g, 0);
 	u64 dispatches;
 
 	(void)state;
-	fake_boot(2, "rr");
-	g = fake_guest_make(1, NULL, 0);
-	f = fake_vcpu_of(g, 0);
-	waits(f, 10 * FAKE_US);
-	fake_guest_start(g);
-	fake_run_for(5 * FAKE_MS);
-	assert_int_equal(f->v.state, VCPU_BLOCKED);
 	dispatches = f->v.wakes + f->v.turns;
 	fake_this_cpu = &fake_cpus[0]->c;
 	virq_raise(&f->v, VIRQ_SOFT);
@@ -303,18 +299,10 @@ static void a_dead_vcpu_never_runs_again(void **state)
 
 static void a_wake_reaches_a_vcpu_asleep_on_another_cpu(void **state)
 {
-	struct fake_guest *g;
-	struct fake_vcpu *f;
+	struct fake_guest *g = sleeper(2, 2);
+	struct fake_vcpu *f = fake_vcpu_of(g, 0);
 
 	(void)state;
-	fake_boot(2, "rr");
-	g = fake_guest_make(1, NULL, 2);
-	f = fake_vcpu_of(g, 0);
-	waits(f, 10 * FAKE_US);
-	fake_guest_start(g);
-	fake_run_for(5 * FAKE_MS);
-	assert_int_equal(f->v.state, VCPU_BLOCKED);
-	assert_null(f->loaded);
 	for (u32 i = 1; i <= 100; i++) {
 		u64 rings = fake_cpus[1]->rings;
 
@@ -387,17 +375,11 @@ static void an_interrupt_before_the_wait_keeps_the_vcpu_awake(void **state)
 
 static void an_idle_guest_causes_no_exits_and_no_rings(void **state)
 {
-	struct fake_guest *g;
-	struct fake_vcpu *f;
+	struct fake_guest *g = sleeper(2, 0);
+	struct fake_vcpu *f = fake_vcpu_of(g, 0);
 	u64 exits, rings;
 
 	(void)state;
-	fake_boot(2, "rr");
-	g = fake_guest_make(1, NULL, 0);
-	f = fake_vcpu_of(g, 0);
-	waits(f, 10 * FAKE_US);
-	fake_guest_start(g);
-	fake_run_for(10 * FAKE_MS);
 	exits = f->v.exits[VCPU_EXIT_OTHER];
 	rings = fake_cpus[0]->rings + fake_cpus[1]->rings;
 	fake_run_for(5000 * FAKE_MS);
@@ -651,7 +633,7 @@ static void a_native_waiter_counts_as_idle_for_what_wakes(void **state)
 	for (u32 i = 0; i < 2; i++) {
 		struct cpuset both = { { 3 } };
 
-		sleeps(fake_vcpu_of(g, i), 2 * FAKE_MS, FAKE_MS);
+		fake_sleeps(fake_vcpu_of(g, i), 2 * FAKE_MS, FAKE_MS);
 		assert_int_equal(sched_vcpu_affinity(g->g.vcpu[i], &both), 0);
 	}
 	fake_run_for(50 * FAKE_MS);
@@ -674,7 +656,7 @@ static void polling_answers_without_sleeping_and_stops_for_work(void **state)
 	p->g.cfg.wfi_poll_us = 200;
 	f = fake_vcpu_of(p, 0);
 	f->v.sched.poll_ticks = 200 * FAKE_US;
-	sleeps(f, 50 * FAKE_US, 100 * FAKE_US);
+	fake_sleeps(f, 50 * FAKE_US, 100 * FAKE_US);
 	fake_guest_start(p);
 	fake_run_for(100 * FAKE_MS);
 	assert_in_range(f->v.wakes, 0, 2);
@@ -699,24 +681,18 @@ static void polling_answers_without_sleeping_and_stops_for_work(void **state)
 
 /* ---- All together ---- */
 
-static u32 rnd(u32 *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
 static enum run_end act_chaos(struct fake_vcpu *f, u64 now)
 {
-	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 10;
+	u32 seed = (u32)f->arg[3], what = fake_random(&seed) % 10;
 	struct guest *g = f->v.guest;
 
-	f->left = 1 + rnd(&seed) % FAKE_MS;
-	f->deadline = now + 1 + rnd(&seed) % (2 * FAKE_MS);
-	virq_raise(g->vcpu[rnd(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+	f->left = 1 + fake_random(&seed) % FAKE_MS;
+	f->deadline = now + 1 + fake_random(&seed) % (2 * FAKE_MS);
+	virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus], VIRQ_SOFT);
 	f->arg[3] = seed;
 	if (what == 9)
 		assert_int_equal(sched_vcpu_start(
-			g->vcpu[rnd(&seed) % g->cfg.vcpus]), 0);
+			g->vcpu[fake_random(&seed) % g->cfg.vcpus]), 0);
 	return what == 0 ? RUN_YIELD : what == 1 ? RUN_OFF :
 	       what < 7 ? RUN_BLOCK : RUN_LOOK;
 }
@@ -725,10 +701,10 @@ static void requests_at_random(struct fake_guest *g, u32 *seed)
 {
 	static const u32 reqs[] = { VCPU_REQ_PAUSE, VCPU_REQ_RESUME,
 				    VCPU_REQ_PARAMS, VCPU_REQ_KILL };
-	struct vcpu *v = g->g.vcpu[rnd(seed) % g->g.cfg.vcpus];
-	struct cpuset to = { { 1 + rnd(seed) % 15 } };
+	struct vcpu *v = g->g.vcpu[fake_random(seed) % g->g.cfg.vcpus];
+	struct cpuset to = { { 1 + fake_random(seed) % 15 } };
 
-	switch (rnd(seed) % 4) {
+	switch (fake_random(seed) % 4) {
 	case 0:
 		assert_int_equal(sched_vcpu_affinity(v, &to), 0);
 		break;
@@ -736,7 +712,7 @@ static void requests_at_random(struct fake_guest *g, u32 *seed)
 		assert_int_equal(sched_vcpu_start(v), 0);
 		break;
 	default:
-		sched_vcpu_request(v, reqs[rnd(seed) % 4]);
+		sched_vcpu_request(v, reqs[fake_random(seed) % 4]);
 	}
 }
 
@@ -761,11 +737,11 @@ static void nothing_is_lost_in_a_hundred_thousand_random_events(void **state)
 		fake_guest_start(g[i]);
 	}
 	for (u32 round = 0; round < 20000; round++) {
-		requests_at_random(g[rnd(&seed) % 3], &seed);
+		requests_at_random(g[fake_random(&seed) % 3], &seed);
 		if (round % 50 == 0)
 			(void)!sched_policy_set(names[round / 50 % 2], NULL);
-		fake_step(rnd(&seed) % 4);
-		fake_run_for(rnd(&seed) % (200 * FAKE_US));
+		fake_step(fake_random(&seed) % 4);
+		fake_run_for(fake_random(&seed) % (200 * FAKE_US));
 	}
 	for (u32 i = 0; i < 3; i++) {
 		for (u32 k = 0; k < 4; k++) {

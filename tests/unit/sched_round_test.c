@@ -116,12 +116,6 @@ static void a_cpu_that_only_runs_tasks_lets_go_of_a_second_stage(void **state)
 
 /* ---- Where each tick went ---- */
 
-static u32 rnd(u32 *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
 /* Is what CPU i says of itself what the fake knows? It runs now. */
 static void assert_account(u32 i)
 {
@@ -142,12 +136,12 @@ static u32 accounts;
 
 static enum run_end act_anything(struct fake_vcpu *f, u64 now)
 {
-	u32 seed = (u32)f->arg[3], what = rnd(&seed) % 8;
+	u32 seed = (u32)f->arg[3], what = fake_random(&seed) % 8;
 
 	assert_account(f->v.cpu->index);
 	accounts++;
-	f->left = 1 + rnd(&seed) % FAKE_MS;
-	f->deadline = now + 1 + rnd(&seed) % (2 * FAKE_MS);
+	f->left = 1 + fake_random(&seed) % FAKE_MS;
+	f->deadline = now + 1 + fake_random(&seed) % (2 * FAKE_MS);
 	f->arg[3] = seed;
 	return what == 0 ? RUN_YIELD : what < 6 ? RUN_BLOCK : RUN_LOOK;
 }
@@ -183,11 +177,11 @@ static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 		fake_guest_start(g);
 		accounts = 0;
 		for (u32 round = 0; round < 3000; round++) {
-			u32 i = rnd(&seed) % 3;
+			u32 i = fake_random(&seed) % 3;
 
-			w[i].step_ticks = rnd(&seed) % (100 * FAKE_US);
-			virq_raise(g->g.vcpu[rnd(&seed) % 3], VIRQ_SOFT);
-			fake_run_for(rnd(&seed) % (300 * FAKE_US));
+			w[i].step_ticks = fake_random(&seed) % (100 * FAKE_US);
+			virq_raise(g->g.vcpu[fake_random(&seed) % 3], VIRQ_SOFT);
+			fake_run_for(fake_random(&seed) % (300 * FAKE_US));
 			fake_this_cpu = &fake_cpus[i]->c;
 			assert_account(i);
 		}
@@ -216,9 +210,7 @@ static void time_spent_polling_is_the_guests(void **state)
 	g->g.cfg.wfi_poll_us = 200;
 	f = fake_vcpu_of(g, 0);
 	f->v.sched.poll_ticks = 200 * FAKE_US;
-	f->left = f->arg[0] = 50 * FAKE_US;
-	f->arg[1] = 100 * FAKE_US;
-	f->act = fake_act_block;
+	fake_sleeps(f, 50 * FAKE_US, 100 * FAKE_US);
 	fake_guest_start(g);
 	fake_run_for(FAKE_MS);
 	for (u32 i = 0; i < 2000; i++) {

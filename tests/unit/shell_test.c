@@ -1,8 +1,9 @@
 /* sources: kernel/gcons.c kernel/shell/cmd.c kernel/shell/cmd_console.c
  *	kernel/shell/cmd_fault.c kernel/shell/cmd_guest.c
- *	kernel/shell/cmd_misc.c
- *	kernel/shell/cmd_sched.c kernel/shell/cmd_stats.c
- *	kernel/shell/cmd_trace.c kernel/shell/cmd_vcpu.c
+ *	kernel/shell/cmd_misc.c kernel/shell/cmd_sched.c
+ *	kernel/shell/cmd_set.c kernel/shell/cmd_stats.c
+ *	kernel/shell/cmd_trace.c kernel/shell/cmd_trace_dump.c
+ *	kernel/shell/cmd_vcpu.c
  *	kernel/shell/complete.c kernel/shell/console.c kernel/shell/history.c
  *	kernel/shell/json.c kernel/shell/line.c kernel/shell/line_keys.c
  *	kernel/shell/line_view.c kernel/shell/out.c kernel/shell/shell.c

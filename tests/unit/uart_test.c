@@ -1,7 +1,7 @@
 /* The UART against the PC16550D data sheet, and what its two users rely on. */
-/* sources: emul/uart.c emul/bus.c kernel/config.c tests/unit/fake_emul.c
- *          build/libfdt/fdt.c build/libfdt/fdt_ro.c build/libfdt/fdt_sw.c
- *          tests/unit/fake_trace.c */
+/* sources: emul/uart.c emul/uart_chip.c emul/bus.c emul/devices.c
+ *          kernel/config.c tests/unit/fake_emul.c tests/unit/fake_chip.c
+ *          tests/unit/fake_trace.c LIBFDT */
 #include <libfdt.h>
 #include <string.h>
 
@@ -18,52 +18,13 @@
 #define MSR 6
 #define SCR 7
 
-static bool irq;
-static u32 irq_changes;
-
-static void chip_set(struct emul_line *line, bool level)
-{
-	(void)line;
-	irq_changes++;
-	irq = level;
-}
-
-static struct emul_line *chip_line(struct emul_dev *dev, struct emul_dev *of)
-{
-	static struct emul_line line = { chip_set };
-
-	(void)dev;
-	assert_int_equal(of->irq, 10);
-	return &line;
-}
-
-static const struct emul_ops chip_ops = {
-	.name = "chip", .base = { 0x0c000000 }, .bytes = 0x1000,
-	.widths = EMUL_W32, .lines = 64, .read = fake_none_read, .line = chip_line,
-	.pin = fake_no_pin,
-};
-
-EMUL_DEVICE(chip_ops);
-
 static struct emul_dev *uart;
 
 static int start(void **state)
 {
-	(void)state;
-	fake_start(1);
-	irq = false;
-	irq_changes = 0;
-	assert_int_equal(emul_create(&fake.guest, NULL), 0);
+	fake_devices_start(state);
+	assert_int_equal(fake_chip.irq, 10);
 	uart = emul_find(&fake.guest, "uart");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	emul_destroy(&fake.guest);
-	assert_int_equal(fake.live, 0);
-	fake_stop();
 	return 0;
 }
 
@@ -100,7 +61,7 @@ static void it_wakes_up_as_the_data_sheet_says(void **state)
 	assert_int_equal(rd(MCR), 0);
 	assert_int_equal(rd(LSR), 0x60);
 	assert_int_equal(rd(MSR), 0xb0);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void characters_go_out_in_order_at_once(void **state)
@@ -244,13 +205,13 @@ static void received_data_interrupts_until_read(void **state)
 {
 	(void)state;
 	input("a");
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(IER, 0x01);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x04);
 	assert_int_equal(rd(IIR), 0x04);
 	rd(DATA);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x01);
 }
 
@@ -264,7 +225,7 @@ static void below_the_trigger_it_is_the_time_out(void **state)
 		wr(FCR, 0x03 | t << 6);
 		for (u32 n = 1; n <= 16; n++) {
 			assert_int_equal(input("."), 1);
-			assert_true(irq);
+			assert_true(fake_chip.level);
 			assert_int_equal(rd(IIR),
 					 n >= trigger[t] ? 0xc4 : 0xcc);
 		}
@@ -274,7 +235,7 @@ static void below_the_trigger_it_is_the_time_out(void **state)
 					 n >= trigger[t] ? 0xc4 : 0xcc);
 		}
 		rd(DATA);
-		assert_false(irq);
+		assert_false(fake_chip.level);
 	}
 }
 
@@ -292,17 +253,17 @@ static void enabling_the_empty_transmitter_interrupts_once(void **state)
 {
 	(void)state;
 	wr(IER, 0x02);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x02);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x01);
 	wr(IER, 0x02); /* was enabled: no news */
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(IER, 0x00);
 	wr(IER, 0x02);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	wr(IER, 0x00);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void a_character_sent_interrupts_again(void **state)
@@ -310,11 +271,11 @@ static void a_character_sent_interrupts_again(void **state)
 	(void)state;
 	wr(IER, 0x02);
 	rd(IIR);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(DATA, 'a');
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x02);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void only_the_cause_shown_is_cleared(void **state)
@@ -324,9 +285,9 @@ static void only_the_cause_shown_is_cleared(void **state)
 	input("a");
 	assert_int_equal(rd(IIR), 0x04);
 	rd(DATA);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x02);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void causes_show_by_priority(void **state)
@@ -344,10 +305,10 @@ static void causes_show_by_priority(void **state)
 		rd(DATA);
 	assert_int_equal(rd(IIR), 0xc2);
 	assert_int_equal(rd(IIR), 0xc0);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	rd(MSR);
 	assert_int_equal(rd(IIR), 0xc1);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void loopback_brings_characters_back(void **state)
@@ -418,12 +379,12 @@ static void modem_changes_show_once_and_ri_when_it_falls(void **state)
 	wr(MCR, 0x10);
 	assert_int_equal(rd(MSR), 0x04); /* RI goes */
 	wr(IER, 0x08);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	wr(MCR, 0x12);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	assert_int_equal(rd(IIR), 0x00);
 	assert_int_equal(rd(MSR), 0x11);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 }
 
 static void input_waits_while_in_loopback(void **state)
@@ -507,7 +468,7 @@ static void input_may_come_from_within_the_asking(void **state)
 	for (u32 i = 0; i < 16; i++)
 		rd(DATA);
 	assert_int_equal(rd(DATA), 'm');
-	assert_true(irq);
+	assert_true(fake_chip.level);
 }
 
 static void the_line_changes_only_when_its_level_does(void **state)
@@ -519,7 +480,7 @@ static void the_line_changes_only_when_its_level_does(void **state)
 		wr(DATA, 'x');
 	input("abc");
 	rd(DATA);
-	assert_int_equal(irq_changes, 1);
+	assert_int_equal(fake_chip.changes, 1);
 }
 
 static void reset_forgets_all_and_lowers_the_line(void **state)
@@ -532,10 +493,10 @@ static void reset_forgets_all_and_lowers_the_line(void **state)
 	wr(LCR, 0x83);
 	wr(MCR, 0x00);
 	assert_int_equal(input("0123456789abcdefg"), 16);
-	assert_true(irq);
+	assert_true(fake_chip.level);
 	fake.ready = 0;
 	emul_reset(&fake.guest);
-	assert_false(irq);
+	assert_false(fake_chip.level);
 	assert_int_equal(fake.ready, 1);
 	it_wakes_up_as_the_data_sheet_says(state);
 	assert_int_equal(rd(SCR), 0);
@@ -559,7 +520,7 @@ static void its_node_has_a_clock(void **state)
 	assert_int_equal(fdt32_ld(p), 3686400);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define T(f) cmocka_unit_test_setup_teardown(f, start, fake_devices_stop)
 
 int main(void)
 {

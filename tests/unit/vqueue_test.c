@@ -59,8 +59,7 @@ static struct {
 
 static u32 rnd(u32 *seed, u32 n)
 {
-	*seed = *seed * 1664525 + 1013904223;
-	return (*seed >> 8) % n;
+	return fake_random(seed) % n;
 }
 
 static u64 model_key(int i)

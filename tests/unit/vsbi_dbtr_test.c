@@ -2,14 +2,8 @@
  * SBI calls of guests: DBTR. Every function and every error, what reaches the
  * hart, and when it leaves it.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"

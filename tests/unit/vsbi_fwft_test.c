@@ -2,14 +2,8 @@
  * SBI calls of guests: FWFT. Every feature that there is or isn't, every error,
  * locks, and what the harts can have.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"
@@ -147,6 +141,19 @@ static void a_locked_value_stays_until_the_hart_starts_anew(void **state)
 	assert_int_equal(set(AD, 0, 0), 0);
 }
 
+static void a_suspend_keeps_values_and_locks(void **state)
+{
+	(void)state;
+	assert_int_equal(set(AD, 1, LOCK), 0);
+	assert_int_equal(set(MISALIGNED, 1, 0), 0);
+	CALL(VSBI_EID_HSM, VSBI_HSM_SUSPEND, VHSM_SUSPEND_NON_RETENTIVE,
+	     FAKE_RAM_BASE, 0);
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(get(AD), 1);
+	assert_int_equal(get(MISALIGNED), 1);
+	assert_int_equal(set(AD, 0, 0), VSBI_DENIED_LOCKED);
+}
+
 static void the_harts_have_what_each_of_them_has(void **state)
 {
 	(void)state;
@@ -185,6 +192,7 @@ int main(void)
 		T(misaligned_accesses_are_the_firmwares),
 		T(updating_of_a_and_d_is_adue),
 		T(a_locked_value_stays_until_the_hart_starts_anew),
+		T(a_suspend_keeps_values_and_locks),
 		T(the_harts_have_what_each_of_them_has),
 	};
 

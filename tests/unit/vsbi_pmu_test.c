@@ -3,14 +3,8 @@
  * waits and harts, every firmware event that happens in these sources, and the
  * snapshot.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c arch/riscv/quick_set.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c arch/riscv/quick_set.c
+ *	tests/unit/fake_vsbi.c tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"
@@ -109,7 +103,7 @@ static void a_set_with_a_counter_that_is_not_there_is_refused(void **state)
 		u64 base, mask;
 	} bad[] = {
 		{ 0, 2 }, { 1, 1 }, { 0, EVERY | 2 }, { 0, 1ULL << 32 },
-		{ 31, 2 }, { 32, 1 }, { 32, 0 }, { 3, 1ULL << 29 }, { ALL, 1 },
+		{ 31, 2 }, { 32, 1 }, { 3, 1ULL << 29 }, { ALL, 1 },
 		{ 1ULL << 32, 1 }, { 4, 1ULL << 63 },
 	};
 
@@ -118,6 +112,24 @@ static void a_set_with_a_counter_that_is_not_there_is_refused(void **state)
 		for (u64 fid = 2; fid <= 4; fid++)
 			expect_ret(pmu(fid, bad[i].base, bad[i].mask, 0,
 				       FW(5), 0), VSBI_INVALID_PARAM, 0);
+}
+
+static void a_set_of_none_is_right_wherever_it_begins(void **state)
+{
+	static const u64 bases[] = { 0, 1, 31, 32, 64, 1ULL << 32, ALL };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(bases); i++) {
+		expect_ret(pmu(VSBI_PMU_START, bases[i], 0, 0, 0, 0), 0, 0);
+		expect_ret(pmu(VSBI_PMU_STOP, bases[i], 0, 0, 0, 0), 0, 0);
+		/* But nothing of it can count. */
+		for (u64 flags = 0; flags < 2; flags++)
+			expect_ret(pmu(VSBI_PMU_CONFIG_MATCHING, bases[i], 0,
+				       flags, FW(5), 0), VSBI_NOT_SUPPORTED, 0);
+		/* Flags are looked at all the same. */
+		expect_ret(pmu(VSBI_PMU_START, bases[i], 0, 4, 0, 0),
+			   VSBI_INVALID_PARAM, 0);
+	}
 }
 
 static void flags_that_are_reserved_are_refused(void **state)
@@ -181,6 +193,15 @@ static void a_started_counter_is_not_configured_anew(void **state)
 	assert_int_equal(config(8, SKIP, FW(6)), VSBI_NOT_SUPPORTED);
 	assert_int_equal(stop(8, 0), 0);
 	assert_int_equal(config(8, 0, FW(6)), 3);
+}
+
+static void of_counters_that_have_an_event_the_first_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(config(0x60, 0, FW(5)), 5);
+	assert_int_equal(config(0x60, 0, FW(6)), 6);
+	assert_int_equal(config(0x60, 0, FW(7)), 5);
+	assert_int_equal(config(0xe0, 0, FW(8)), 7);
 }
 
 static void starting_and_stopping_twice_is_told(void **state)
@@ -601,6 +622,8 @@ static void event_info_refuses_what_is_wrong(void **state)
 	expect_ret(info(FAKE_RAM_BASE, 1, 1, 0), VSBI_INVALID_ADDRESS, 0);
 	expect_ret(info(end - 16, 2, 0, 0), VSBI_INVALID_ADDRESS, 0);
 	expect_ret(info(end - 16, 1, 0, 0), 0, 0);
+	/* No entry, no address that is not RAM. */
+	expect_ret(info(0, 0, 0, 0), 0, 0);
 	expect_ret(info(FAKE_RAM_BASE, 1ULL << 60, 0, 0), VSBI_INVALID_ADDRESS,
 		   0);
 	for (u32 i = 0; i < ARRAY_LEN(bad); i++) {
@@ -633,6 +656,11 @@ static void event_info_about_very_many_takes_several_turns(void **state)
 		turns++;
 	assert_int_equal(turns, 4);
 	assert_int_equal(e[0].output, 1);
+	/* Or one about fewer, than which more are still to be told. */
+	assert_int_equal(info(FAKE_RAM_BASE, n, 0, 0).next, NEXT_LOOK);
+	e[0].output = 5;
+	expect_ret(info(FAKE_RAM_BASE, 10, 0, 0), 0, 0);
+	assert_int_equal(e[0].output, 1);
 }
 
 static void a_reset_leaves_nothing(void **state)
@@ -663,11 +691,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_counters_are_what_they_say),
 		T(a_set_with_a_counter_that_is_not_there_is_refused),
+		T(a_set_of_none_is_right_wherever_it_begins),
 		T(flags_that_are_reserved_are_refused),
 		T(an_event_finds_a_counter_that_can_count_it),
 		T(events_that_nothing_counts_are_not_supported),
 		T(skip_match_takes_the_first_of_the_set),
 		T(a_started_counter_is_not_configured_anew),
+		T(of_counters_that_have_an_event_the_first_is_taken),
 		T(starting_and_stopping_twice_is_told),
 		T(who_has_not_configured_reads_the_hart),
 		T(cycles_count_from_where_they_are_told_to),

@@ -2,14 +2,8 @@
  * SBI calls of guests: RFENCE, its arguments and what is posted, done and
  * waited for. That no stale translation survives is vfence_model_test.c's.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #define ALL UINT64_MAX
@@ -80,11 +74,23 @@ static void a_range_may_end_with_the_address_space_not_beyond(void **state)
 	assert_int_equal(fences(), 1);
 }
 
-static void only_the_bits_that_an_asid_has_count(void **state)
+static void an_asid_has_sixteen_bits(void **state)
 {
+	static const u64 bad[] = { 0x10000, 0xabc0005, 1ULL << 32, ALL };
+
 	(void)state;
-	expect_ret(VMA_ASID(1, 0, 0, 0, 0xabc0005), 0, 0);
-	assert_int_equal(w.fence_last_asid, 5);
+	for (u32 i = 0; i < ARRAY_LEN(bad); i++) {
+		expect_ret(VMA_ASID(1, 0, 0, 0, bad[i]), VSBI_INVALID_PARAM, 0);
+		/* Nor if there was nothing to do. */
+		expect_ret(VMA_ASID(0, 0, 0x5000, 0, bad[i]),
+			   VSBI_INVALID_PARAM, 0);
+		/* These have no ASID. */
+		expect_ret(CALL(VSBI_EID_RFENCE, 0, 0, 0, 0, 0, bad[i]), 0, 0);
+		expect_ret(CALL(VSBI_EID_RFENCE, 1, 0, 0, 0, 0, bad[i]), 0, 0);
+	}
+	assert_int_equal(fences(), 0);
+	expect_ret(VMA_ASID(1, 0, 0, 0, 0xffff), 0, 0);
+	assert_int_equal(w.fence_last_asid, 0xffff);
 }
 
 static void unknown_harts_are_refused_before_all_else(void **state)
@@ -413,7 +419,7 @@ int main(void)
 		T(a_fence_for_oneself_is_done_at_once),
 		T(a_range_is_fenced_page_by_page),
 		T(a_range_may_end_with_the_address_space_not_beyond),
-		T(only_the_bits_that_an_asid_has_count),
+		T(an_asid_has_sixteen_bits),
 		T(unknown_harts_are_refused_before_all_else),
 		T(guests_have_no_hypervisor_fences),
 		T(whoever_is_outside_the_guest_is_neither_rung_nor_waited_for),

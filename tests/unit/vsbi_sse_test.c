@@ -3,14 +3,8 @@
  * completion do to the hart; order, nesting, masking; whose turn a global event
  * is; and that nobody is told of an event in vain, or left untold.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"
@@ -385,6 +379,20 @@ static void an_event_takes_the_hart_and_gives_it_back(void **st)
 	assert_int_equal(w.hart.sepc, 0x80001234);
 }
 
+static void a_local_events_handler_changes_it_too(void **st)
+{
+	(void)st;
+	enable(0, LOCAL);
+	assert_int_equal(call(0, INJECT, LOCAL, 0, 0), 0);
+	look(0);
+	assert_int_equal(attr_set(0, LOCAL, SEPC, 0x4444), 0);
+	assert_int_equal(attr_set(0, LOCAL, A6, 6), 0);
+	complete(0);
+	assert_int_equal(w.hart.vsepc, 0x4444);
+	assert_int_equal(fake_vcpu(0)->x[16], 6);
+	assert_int_equal(attr_set(0, LOCAL, SEPC, 0), VSBI_INVALID_STATE);
+}
+
 static void a_handler_changes_what_it_goes_back_to(void **st)
 {
 	struct riscv_vcpu *v = fake_vcpu(0);
@@ -741,6 +749,7 @@ int main(void)
 		T(a_write_that_fails_changes_nothing),
 		T(an_event_takes_the_hart_and_gives_it_back),
 		T(a_handler_changes_what_it_goes_back_to),
+		T(a_local_events_handler_changes_it_too),
 		T(one_shot_events_are_disabled_when_done),
 		T(the_more_urgent_one_comes_first_and_in_between),
 		T(the_less_urgent_one_waits),

@@ -2,14 +2,8 @@
  * SBI calls of guests: BASE, TIME, IPI, SRST, DBCN, and what is not there. The
  * other extensions have tests of their own.
  */
-/* sources: tests/unit/fake_vsbi.c arch/riscv/vsbi.c arch/riscv/vsbi_base.c
- * arch/riscv/vsbi_time.c arch/riscv/vsbi_ipi.c arch/riscv/vsbi_rfence.c
- * arch/riscv/vsbi_hsm.c arch/riscv/vsbi_srst.c arch/riscv/vsbi_dbcn.c
- * arch/riscv/vsbi_legacy.c arch/riscv/vsbi_fwft.c arch/riscv/vsbi_pmu.c
- * arch/riscv/vsbi_sta.c arch/riscv/vsbi_susp.c arch/riscv/vtimer.c
- * arch/riscv/vsbi_sse.c arch/riscv/vsse.c arch/riscv/vsbi_dbtr.c
- * arch/riscv/vfence.c
- * tests/unit/fake_trace.c */
+/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"
@@ -348,6 +342,9 @@ static void dbcn_refuses_memory_that_is_not_all_ram(void **state)
 		{ 1, 0, 0 },
 		{ 1, FAKE_RAM_BASE, 1 },
 		{ 1, FAKE_RAM_BASE, UINT64_MAX },
+		/* RAM, if only 32 bits of the address counted. */
+		{ 1, 1ULL << 32 | FAKE_RAM_BASE, 0 },
+		{ 1, 1ULL << 63 | FAKE_RAM_BASE, 0 },
 	};
 
 	(void)state;
@@ -368,7 +365,21 @@ static void dbcn_takes_a_range_up_to_the_last_byte_of_ram(void **state)
 	expect_ret(CALL(VSBI_EID_DBCN, 0, 1, FAKE_RAM_BASE + FAKE_RAM_BYTES - 1,
 			0), 0, 1);
 	assert_int_equal(w.console[0], 'z');
-	expect_ret(CALL(VSBI_EID_DBCN, 0, 0, 0, 0), 0, 0);
+}
+
+static void dbcn_finds_nothing_wrong_with_no_bytes(void **state)
+{
+	static const u64 at[][2] = { { 0, 0 }, { FAKE_RAM_BASE, 1 },
+				     { ALL, ALL },
+				     { FAKE_RAM_BASE + FAKE_RAM_BYTES, 0 } };
+
+	(void)state;
+	w.typed = "abc";
+	for (u32 i = 0; i < ARRAY_LEN(at); i++)
+		for (u64 fid = 0; fid < 2; fid++)
+			expect_ret(CALL(VSBI_EID_DBCN, fid, 0, at[i][0],
+					at[i][1]), 0, 0);
+	assert_string_equal(w.typed, "abc");
 }
 
 #define T(name) cmocka_unit_test_setup(name, fake_setup)
@@ -399,6 +410,7 @@ int main(void)
 		T(dbcn_writes_one_byte),
 		T(dbcn_refuses_memory_that_is_not_all_ram),
 		T(dbcn_takes_a_range_up_to_the_last_byte_of_ram),
+		T(dbcn_finds_nothing_wrong_with_no_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,8 +75,8 @@ static void fence_hart(struct hart *h)
 	u64 size = dice(h) & 1 ? ~0UL : dice(h) >> dice(h) % 64;
 
 	sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA, 0, ~0UL, 0, ~0UL, 0, 0);
-	sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA_ASID, 0, ~0UL, 0, size, dice(h),
-		  0);
+	sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA_ASID, 0, ~0UL, 0, size,
+		  dice(h) & 0xffff, 0);
 	sbi_call6(SBI_RFENCE, SBI_RFENCE_I, 0, ~0UL, 0, 0, 0, 0);
 	sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA, 0, ~0UL, dice(h),
 		  dice(h) >> dice(h) % 64, 0, 0);

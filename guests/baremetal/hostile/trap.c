@@ -63,6 +63,30 @@ static void illegal(void)
 	everywhere(illegal_hart);
 }
 
+/* SYSTEM's opcode, and no CSR's: OpenSBI writes a line about each. */
+static u64 reserved(u64 a, u64 b, u64 c)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	__asm__ volatile(".word 0x7ff00073");
+	return 0;
+}
+
+static void reserved_hart(struct hart *h)
+{
+	struct probe p;
+
+	(void)h;
+	if (probe_call(&p, reserved, 0, 0, 0) || p.scause != CAUSE_ILLEGAL)
+		die("a reserved instruction is none");
+}
+
+static void firmware_lines(void)
+{
+	everywhere(reserved_hart);
+}
+
 /* Asleep, and nothing can ever wake it. */
 static void dead_hart(struct hart *h)
 {
@@ -95,6 +119,7 @@ static void naps(void)
 const struct attack trap_attacks[] = {
 	{"nested-traps", nested},
 	{"illegal", illegal},
+	{"firmware-lines", firmware_lines},
 	{"wait-for-nothing", wait_for_nothing},
 	{"naps", naps},
 };

@@ -61,6 +61,8 @@ static void probe_known(void)
 		SBI_DBCN, 0,	    1,	     2,		 3,	  4,
 		5,	  6,	    7,	     8,
 	};
+	static const u64 newer[] = {SBI_PMU, SBI_SUSP, SBI_STA, SBI_SSE,
+				    SBI_FWFT};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		struct sbi_ret r =
@@ -68,6 +70,14 @@ static void probe_known(void)
 
 		check(r.error == 0 && r.value, "0x%lx: error %ld value %ld",
 		      known[i], r.error, r.value);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(newer); i++) {
+		struct sbi_ret r =
+			sbi_call(SBI_BASE, SBI_BASE_PROBE, newer[i], 0, 0);
+
+		check_spec(r.error == 0 && r.value == 1,
+			   "0x%lx: error %ld value %ld", newer[i], r.error,
+			   r.value);
 	}
 }
 
@@ -125,30 +135,76 @@ static void unknown_functions(void)
 	}
 }
 
+static const struct {
+	u64 ext, fid, a0, a1;
+} keeping[] = {
+	{SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0},
+	{SBI_TIME, 0, UINT64_MAX, 0},
+	{SBI_IPI, 0, 0, 0},
+	{SBI_RFENCE, SBI_RFENCE_I, 0, UINT64_MAX},
+	{SBI_HSM, SBI_HSM_STATUS, 0, 0},
+	{SBI_DBCN, SBI_DBCN_READ, 0, 0},
+	{SBI_DBCN, SBI_DBCN_WRITE_BYTE, '.', 0},
+	/* Not everything that would be done, but on its way. */
+	{SBI_RFENCE, SBI_RFENCE_VMA, 0, UINT64_MAX},
+	{SBI_RFENCE, SBI_RFENCE_VVMA, 0, UINT64_MAX},
+	{SBI_HSM, SBI_HSM_START, UINT64_MAX, 0},
+	{SBI_HSM, SBI_HSM_SUSPEND, HSM_SUSPEND_RETENTIVE, 0},
+	{SBI_HSM, SBI_HSM_SUSPEND, 1, 0},
+	{SBI_SRST, 0, 3, 0},
+	{SBI_SUSP, 0, 1, 0},
+	{SBI_STA, 0, UINT64_MAX, UINT64_MAX},
+	{SBI_PMU, SBI_PMU_NUM, 0, 0},
+	{SBI_PMU, SBI_PMU_STOP, 0, 0},
+	{SBI_SSE, SBI_SSE_COMPLETE, 0, 0},
+	{SBI_FWFT, SBI_FWFT_GET, FWFT_AD, 0},
+	{SBI_DBTR, 0, 0, 0},
+	{0x12345678, 0, 0, 0},
+};
+
 static void keeps_registers(void)
 {
-	static const struct {
-		u64 ext, fid, a0, a1;
-	} calls[] = {
-		{SBI_BASE, SBI_BASE_SPEC_VERSION, 0, 0},
-		{SBI_TIME, 0, UINT64_MAX, 0},
-		{SBI_IPI, 0, 0, 0},
-		{SBI_RFENCE, SBI_RFENCE_I, 0, UINT64_MAX},
-		{SBI_HSM, SBI_HSM_STATUS, 0, 0},
-		{SBI_DBCN, SBI_DBCN_READ, 0, 0},
-		{SBI_DBCN, SBI_DBCN_WRITE_BYTE, '.', 0},
-		{0x12345678, 0, 0, 0},
-	};
 	u64 out[2];
 
-	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
-		u64 changed = ecall_registers(calls[i].ext, calls[i].fid,
-					      calls[i].a0, calls[i].a1, out);
+	/* For the suspend, which returns at once. */
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	for (size_t i = 0; i < ARRAY_LEN(keeping); i++) {
+		u64 changed =
+			ecall_registers(keeping[i].ext, keeping[i].fid,
+					keeping[i].a0, keeping[i].a1, out);
 
 		check(!changed, "EID 0x%lx changed registers 0x%lx",
-		      calls[i].ext, changed);
+		      keeping[i].ext, changed);
 	}
+	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
 	print("\n");
+}
+
+static void spins(struct hart *h, void *arg)
+{
+	(void)h;
+	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+/* A fence may wait for another hart: the call's turn ends, and others run. */
+static void keeps_registers_while_it_waits(void)
+{
+	u64 out[2], changed = 0, go = 0;
+	struct hart *other = other_start(spins, &go);
+
+	if (!other)
+		return;
+	for (u32 i = 0; i < 100 && !changed; i++) {
+		changed = ecall_registers(SBI_RFENCE, SBI_RFENCE_I, 1,
+					  other->id, out);
+		check_eq(out[0], 0, "error");
+	}
+	check(!changed, "registers 0x%lx changed", changed);
+	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+	hart_join(other);
 }
 
 static void srst_refusals(void)
@@ -179,6 +235,8 @@ const struct test base_tests[] = {
 	{"unknown_extensions_are_not_supported", call_unknown},
 	{"unknown_functions_are_not_supported", unknown_functions},
 	{"ecall_changes_a0_and_a1_only", keeps_registers},
+	{"ecall_that_waits_changes_a0_and_a1_only",
+	 keeps_registers_while_it_waits},
 	{"srst_refuses_reserved_types_and_reasons", srst_refusals},
 };
 TEST_LIST(base_tests, base_test_count);

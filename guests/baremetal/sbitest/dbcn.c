@@ -46,10 +46,19 @@ static void writes_across_pages(void)
 
 static void writes_nothing(void)
 {
-	struct sbi_ret r = dbcn_write(0, (u64)page, 0);
+	const u64 at[][2] = {{(u64)page, 0},
+			     {HOLE, 0},
+			     {ram_end(), 0},
+			     {(u64)page, 1},
+			     {UINT64_MAX, UINT64_MAX}};
 
-	check(r.error == 0 && r.value == 0, "error %ld value %ld", r.error,
-	      r.value);
+	for (size_t i = 0; i < (machine.rouse ? ARRAY_LEN(at) : 1); i++) {
+		struct sbi_ret r = dbcn_write(0, at[i][0], at[i][1]);
+
+		check(r.error == 0 && r.value == 0,
+		      "at 0x%lx, 0x%lx: error %ld value %ld", at[i][0],
+		      at[i][1], r.error, r.value);
+	}
 }
 
 static void write_byte(void)
@@ -81,6 +90,12 @@ static void refuse(u64 fid)
 		{UINT64_MAX, 1, 0},
 		{1, (u64)page, 1},
 		{1, (u64)page, UINT64_MAX},
+		/* RAM, if only so many bits of the address counted. */
+		{1, (u64)page | 1UL << 32, 0},
+		{1, (u64)page | 1UL << 56, 0},
+		{1, (u64)page | 1UL << 63, 0},
+		{PAGE_BYTES, (1UL << 32) - 8, 1},
+		{ram_end() - (u64)page + 1, (u64)page, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -89,8 +104,8 @@ static void refuse(u64 fid)
 		/* Firmware may really do these; nothing is learned there. */
 		if (!machine.rouse &&
 		    (bad[i].lo == HOLE || bad[i].lo == machine.uart.base ||
-		     bad[i].lo == UINT64_MAX || bad[i].n == UINT64_MAX ||
-		     bad[i].lo >= ram_end() - 1))
+		     bad[i].n == UINT64_MAX || bad[i].lo >= ram_end() - 1 ||
+		     bad[i].n > PAGE_BYTES))
 			continue;
 		e = sbi_call(SBI_DBCN, fid, bad[i].n, bad[i].lo, bad[i].hi)
 			    .error;

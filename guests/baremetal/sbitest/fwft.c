@@ -147,12 +147,40 @@ static void updates_a_and_d(void)
 	check(!without, "no fault after it");
 }
 
+/* A suspend without retention, which an interrupt that pends ends. */
+static void suspended(void)
+{
+	struct suspend s;
+
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	check_eq(hart_suspend(&s, HSM_SUSPEND_NON_RETENTIVE), 1, "suspend");
+	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
+static void survives_a_suspend(void)
+{
+	if (!present())
+		return;
+	for (u64 i = 0; i < 4; i++) {
+		bool ad = !set(FWFT_AD, i & 1, 0);
+		u64 deleg = get(FWFT_MISALIGNED).value;
+
+		suspended();
+		check(!ad || get(FWFT_AD).value == (i & 1), "A and D");
+		check_eq(get(FWFT_MISALIGNED).value, deleg, "misaligned");
+	}
+	set(FWFT_AD, 0, 0);
+}
+
 /* On another hart, since only a start of the hart ends a lock. */
 static void lock_it(struct hart *h, void *arg)
 {
 	(void)h;
 	(void)arg;
 	check_eq(set(FWFT_MISALIGNED, 1, FWFT_LOCK), 0, "error of the lock");
+	suspended();
 	for (u64 i = 0; i < 4; i++)
 		check_eq(set(FWFT_MISALIGNED, i & 1, i >> 1),
 			 SBI_ERR_DENIED_LOCKED, "error");
@@ -181,6 +209,7 @@ const struct test fwft_tests[] = {
 	{"fwft_refuses_as_specified", refusals},
 	{"fwft_lets_the_hart_update_a_and_d", updates_a_and_d},
 	{"fwft_delegates_misaligned_accesses", delegates_misaligned},
+	{"fwft_values_survive_a_suspend", survives_a_suspend},
 	{"fwft_locks_until_the_hart_starts_anew", locks},
 };
 TEST_LIST(fwft_tests, fwft_test_count);

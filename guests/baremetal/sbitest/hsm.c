@@ -93,9 +93,14 @@ static void start_twice(void)
 
 static void bad_addresses(void)
 {
+	u64 pc = (u64)record_entry;
 	/* Firmware knows of its own memory only. */
-	u64 bad[] = {machine.rouse ? ram_end() : machine.ram[0].base, HOLE,
-		     UINT64_MAX - 4095, machine.uart.base};
+	u64 bad[] = {
+		machine.rouse ? ram_end() : machine.ram[0].base, HOLE,
+		UINT64_MAX - 4095, machine.uart.base,
+		/* No place for an instruction, and RAM if only so many bits
+		      * of the address counted. */
+		pc + 1, pc | 1UL << 32, pc | 1UL << 56, pc | 1UL << 63};
 	size_t n = machine.rouse ? ARRAY_LEN(bad) : 1;
 	u64 id = other_id();
 
@@ -204,6 +209,29 @@ static void suspend_non_retentive(void)
 	suspend_for(HSM_SUSPEND_NON_RETENTIVE, 1);
 }
 
+/* Nobody needs the address that a retentive one doesn't go to. */
+static void suspend_retentive_anywhere(void)
+{
+	static const u64 at[] = {0, 1, HOLE, UINT64_MAX};
+
+	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		struct sbi_ret r =
+			sbi_hart_suspend(HSM_SUSPEND_RETENTIVE, at[i], at[i]);
+
+		check_spec(r.error == 0, "resume address 0x%lx gives %ld",
+			   at[i], r.error);
+	}
+	csr_write(sie, 0);
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
+static void resumes_without_translation(void)
+{
+	resumes_bare(hart_suspend, HSM_SUSPEND_NON_RETENTIVE);
+}
+
 /* The type is a number of 32 bits. */
 static void suspend_upper_half(void)
 {
@@ -256,10 +284,11 @@ static void suspended_is_seen(void)
 		      "state is never SUSPENDED");
 		/* OpenSBI refuses, but lets it resume at that address. */
 		if (machine.rouse)
-			check(sbi_hart_start(other->id, (u64)record_entry,
-					     (u64)&record)
-					      .error != 0,
-			      "a suspended hart could be started");
+			check_eq(sbi_hart_start(other->id, (u64)record_entry,
+						(u64)&record)
+					 .error,
+				 SBI_ERR_ALREADY_AVAILABLE,
+				 "error of a start of a suspended hart");
 		check_eq(sbi_ipi_hart(other->id), 0, "IPI");
 		hart_join(other);
 	}
@@ -294,7 +323,11 @@ const struct test hsm_tests[] = {
 	{"hsm_of_two_starts_one_wins", start_race},
 	{"hsm_suspend_refuses_reserved_types", bad_types},
 	{"hsm_suspend_retentive_returns", suspend_retentive},
+	{"hsm_suspend_retentive_ignores_the_address",
+	 suspend_retentive_anywhere},
 	{"hsm_suspend_non_retentive_resumes", suspend_non_retentive},
+	{"hsm_resume_is_without_translation_and_interrupts",
+	 resumes_without_translation},
 	{"hsm_suspend_ignores_the_type's_upper_half", suspend_upper_half},
 	{"hsm_suspend_with_a_pending_interrupt_returns", suspend_pending},
 	{"hsm_suspended_is_seen_and_woken_by_ipi", suspended_is_seen},

@@ -51,7 +51,7 @@ static void send_and_check(u64 mask, u64 base, u64 want)
 
 		if (!(want >> i & 1))
 			continue;
-		while (!n && time_now() - start < 5 * machine.hz)
+		while (!n && time_now() - start < HANG_TICKS)
 			n = i ? __atomic_load_n(&seen[i], __ATOMIC_ACQUIRE)
 			      : soft_pending();
 		check(n, "mask 0x%lx base %ld: hart %ld got none", mask, base,

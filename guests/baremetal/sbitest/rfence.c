@@ -24,13 +24,9 @@ static void arguments(void)
 	static const struct {
 		u64 start, size;
 	} ranges[] = {
-		{0, 0},
-		{0, UINT64_MAX},
-		{0x80000000, 4096},
-		{0x80000123, 7},
-		{VA, 1UL << 30},
-		{0, 1UL << 39},
-		{0x1000, UINT64_MAX},
+		{0, 0},		 {0, UINT64_MAX}, {0x80000000, 4096},
+		{0x80000123, 7}, {0x80000123, 0}, {UINT64_MAX - 4095, 4096},
+		{VA, 1UL << 30}, {0, 1UL << 39},  {0x1000, UINT64_MAX},
 	};
 	for (u64 f = SBI_RFENCE_I; f <= SBI_RFENCE_VMA_ASID; f++) {
 		for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
@@ -50,12 +46,28 @@ static void arguments(void)
 static void wraps(void)
 {
 	for (u64 f = SBI_RFENCE_VMA; f <= SBI_RFENCE_VMA_ASID; f++) {
-		long e = fence(f, 0, UINT64_MAX, UINT64_MAX - 4095, 8192, 0)
+		long e = fence(f, 0, UINT64_MAX, UINT64_MAX - 4095, 4097, 0)
 				 .error;
 
-		check(e == 0 || e == SBI_ERR_INVALID_ADDRESS,
-		      "a range over the end gives %ld", e);
+		check_spec(e == SBI_ERR_INVALID_ADDRESS,
+			   "a range over the end gives %ld", e);
 	}
+}
+
+/* It has 16 bits. */
+static void unknown_asids(void)
+{
+	static const u64 bad[] = {0x10000, 1UL << 32 | 1, UINT64_MAX};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		long e = fence(SBI_RFENCE_VMA_ASID, 0, UINT64_MAX, 0, 0, bad[i])
+				 .error;
+
+		check_spec(e == SBI_ERR_INVALID_PARAM, "ASID 0x%lx gives %ld",
+			   bad[i], e);
+	}
+	check_eq(fence(SBI_RFENCE_VMA_ASID, 0, UINT64_MAX, 0, 0, 0xffff).error,
+		 0, "error of the last");
 }
 
 static void unknown_harts(void)
@@ -83,6 +95,10 @@ static void hypervisor_fences(void)
 
 		check_eq(e, has_h ? SBI_SUCCESS : SBI_ERR_NOT_SUPPORTED,
 			 "error");
+		/* Whatever else is wrong. */
+		e = fence(f, 1, absent_hart(), UINT64_MAX, 2, UINT64_MAX).error;
+		check_spec(has_h || e == SBI_ERR_NOT_SUPPORTED,
+			   "function %ld gives %ld", f, e);
 	}
 }
 
@@ -107,7 +123,7 @@ static void reader(struct hart *h, void *arg)
 	paging_off();
 }
 
-static void moves_page(u64 fid, u64 asid, u64 size)
+static void moves_page(u64 fid, u64 asid, u64 start, u64 size)
 {
 	struct hart *other;
 	u64 *entry;
@@ -126,7 +142,7 @@ static void moves_page(u64 fid, u64 asid, u64 size)
 
 		*(volatile u64 *)entry = PTE_OF(frames[n & 1], PTE_RW);
 		__asm__ volatile("fence rw, rw" ::: "memory");
-		e = fence(fid, 1, other->id, VA, size, asid).error;
+		e = fence(fid, 1, other->id, start, size, asid).error;
 		check_eq(e, 0, "error");
 		__atomic_store_n(&round_no, n, __ATOMIC_RELEASE);
 		if (!check(wait_word(&answer_no, n), "no answer"))
@@ -140,17 +156,20 @@ static void moves_page(u64 fid, u64 asid, u64 size)
 
 static void sfence_is_done(void)
 {
-	moves_page(SBI_RFENCE_VMA, 0, PAGE_BYTES);
+	moves_page(SBI_RFENCE_VMA, 0, VA, PAGE_BYTES);
 }
 
 static void sfence_all_is_done(void)
 {
-	moves_page(SBI_RFENCE_VMA, 0, UINT64_MAX);
+	moves_page(SBI_RFENCE_VMA, 0, VA + PAGE_BYTES, UINT64_MAX);
+	moves_page(SBI_RFENCE_VMA, 0, 0, 0);
 }
 
 static void sfence_asid_is_done(void)
 {
-	moves_page(SBI_RFENCE_VMA_ASID, 5, PAGE_BYTES);
+	moves_page(SBI_RFENCE_VMA_ASID, 5, VA, PAGE_BYTES);
+	moves_page(SBI_RFENCE_VMA_ASID, 5, VA + PAGE_BYTES, UINT64_MAX);
+	moves_page(SBI_RFENCE_VMA_ASID, 0xffff, 0, 0);
 }
 
 /*
@@ -225,7 +244,8 @@ static void all_at_once(void)
 
 const struct test rfence_tests[] = {
 	{"rfence_takes_all_ranges_and_masks", arguments},
-	{"rfence_survives_a_range_over_the_end", wraps},
+	{"rfence_refuses_a_range_over_the_end", wraps},
+	{"rfence_of_an_unknown_asid_is_an_invalid_param", unknown_asids},
 	{"rfence_to_unknown_harts_is_an_invalid_param", unknown_harts},
 	{"rfence_hypervisor_fences_need_h", hypervisor_fences},
 	{"rfence_sfence_is_done_when_it_returns", sfence_is_done},

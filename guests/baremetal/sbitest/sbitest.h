@@ -11,13 +11,13 @@ extern const struct test base_tests[], time_tests[], ipi_tests[],
 	rfence_tests[], hsm_tests[], dbcn_tests[], sta_tests[], pmu_tests[], fwft_tests[],
 	susp_tests[], sse_tests[], sse_harts_tests[],
 	dbtr_tests[],
-	legacy_tests[];
+	legacy_tests[], high_tests[];
 extern const size_t base_test_count, time_test_count, ipi_test_count,
 	rfence_test_count, hsm_test_count, dbcn_test_count,
 	sta_test_count, pmu_test_count, fwft_test_count,
 	susp_test_count, sse_test_count, sse_harts_test_count,
 	dbtr_test_count,
-	legacy_test_count;
+	legacy_test_count, high_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
@@ -45,6 +45,12 @@ bool wait_status(u64 hartid, u64 want);
 
 /* Runs fn on the second hart while this one goes on; NULL: there is none. */
 struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg);
+
+/*
+ * A suspend that goes on at another address, with translation and interrupts on
+ * before: both must be off there.
+ */
+void resumes_bare(long (*suspend)(struct suspend *s, u64 type), u64 type);
 
 /*
  * An ecall with a pattern in every register. Returns a bit for each register

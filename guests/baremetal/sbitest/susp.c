@@ -27,6 +27,14 @@ static void refusals(void)
 	check_eq(call(0, HOLE), SBI_ERR_INVALID_ADDRESS, "a hole");
 	check_eq(call(0, ram_end()), SBI_ERR_INVALID_ADDRESS, "the end of RAM");
 	check_eq(call(0, pc + 1), SBI_ERR_INVALID_ADDRESS, "an odd address");
+	check_eq(call(0, pc | 1UL << 32), SBI_ERR_INVALID_ADDRESS,
+		 "an address above 4 GiB");
+	check_eq(call(0, machine.uart.base), SBI_ERR_INVALID_ADDRESS,
+		 "a device");
+	check_eq(call(0x7fffffff, pc), SBI_ERR_INVALID_PARAM,
+		 "the last reserved type");
+	check_eq(call(0xffffffff, pc), SBI_ERR_INVALID_PARAM,
+		 "a platform's last");
 }
 
 static void stays(struct hart *h, void *arg)
@@ -49,6 +57,41 @@ static void denied(void)
 	check_eq(call(0, (u64)record_entry), SBI_ERR_DENIED, "error");
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	hart_join(other);
+}
+
+static void sleeps(struct hart *h, void *arg)
+{
+	struct suspend s;
+
+	(void)h;
+	(void)arg;
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	if (hart_suspend(&s, HSM_SUSPEND_RETENTIVE) < 0)
+		test_fail("suspend refused");
+	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
+/* Only a stopped one will do. */
+static void denied_beside_a_sleeper(void)
+{
+	struct hart *other;
+
+	if (!present())
+		return;
+	other = other_start(sleeps, NULL);
+	if (!other)
+		return;
+	check(wait_status(other->id, HSM_SUSPENDED), "it does not sleep");
+	check_eq(call(0, (u64)record_entry), SBI_ERR_DENIED, "error");
+	check_eq(sbi_ipi_hart(other->id), 0, "IPI");
+	hart_join(other);
+}
+
+static void resumes_without_translation(void)
+{
+	if (present() && machine.rouse)
+		resumes_bare(system_suspend, 0);
 }
 
 static void suspends(void)
@@ -83,6 +126,9 @@ static void suspends(void)
 const struct test susp_tests[] = {
 	{"susp_refuses_bad_types_and_addresses", refusals},
 	{"susp_is_denied_while_another_hart_is_on", denied},
+	{"susp_is_denied_while_another_hart_sleeps", denied_beside_a_sleeper},
 	{"susp_sleeps_until_something_wakes_it", suspends},
+	{"susp_resume_is_without_translation_and_interrupts",
+	 resumes_without_translation},
 };
 TEST_LIST(susp_tests, susp_test_count);

@@ -28,24 +28,8 @@
 #define PR_FENCE(name, kind) \
 	static inline void ck_pr_fence_##name(void) \
 	{ \
-		explore_fence(kind); \
+		explore_fence(EXPLORE_FENCE_##kind); \
 	}
-
-PR_FENCE(atomic, EXPLORE_FENCE_STORES)
-PR_FENCE(atomic_load, EXPLORE_FENCE_FULL)
-PR_FENCE(atomic_store, EXPLORE_FENCE_STORES)
-PR_FENCE(store_atomic, EXPLORE_FENCE_STORES)
-PR_FENCE(load_atomic, EXPLORE_FENCE_LOADS)
-PR_FENCE(load, EXPLORE_FENCE_LOADS)
-PR_FENCE(store, EXPLORE_FENCE_STORES)
-PR_FENCE(load_store, EXPLORE_FENCE_LOADS)
-PR_FENCE(store_load, EXPLORE_FENCE_FULL)
-PR_FENCE(memory, EXPLORE_FENCE_FULL)
-PR_FENCE(acquire, EXPLORE_FENCE_LOADS)
-PR_FENCE(release, EXPLORE_FENCE_STORES)
-PR_FENCE(acqrel, EXPLORE_FENCE_STORES)
-PR_FENCE(lock, EXPLORE_FENCE_LOADS)
-PR_FENCE(unlock, EXPLORE_FENCE_STORES)
 
 static inline void ck_pr_barrier(void)
 {
@@ -127,18 +111,6 @@ static inline void ck_pr_stall(void)
 		       1; \
 	}
 
-PR_BASE(ptr, void, void *, const void *)
-PR_BASE(64, uint64_t, uint64_t, uint64_t)
-PR_BASE(32, uint32_t, uint32_t, uint32_t)
-PR_BASE(16, uint16_t, uint16_t, uint16_t)
-PR_BASE(8, uint8_t, uint8_t, uint8_t)
-PR_BASE(uint, unsigned int, unsigned int, unsigned int)
-PR_BASE(int, int, int, int)
-PR_ARITH(64, uint64_t)
-PR_ARITH(32, uint32_t)
-PR_ARITH(16, uint16_t)
-PR_ARITH(8, uint8_t)
-PR_ARITH(uint, unsigned int)
-PR_ARITH(int, int)
+#include "ck_pr_words.h"
 
 #endif

@@ -19,27 +19,11 @@
 
 #define CK_F_PR
 
-#define PR_FENCE(name)                                     \
+#define PR_FENCE(name, kind)                               \
 	static inline void ck_pr_fence_##name(void)        \
 	{                                                  \
 		__asm__ volatile("" ::: "memory");         \
 	}
-
-PR_FENCE(atomic)
-PR_FENCE(atomic_load)
-PR_FENCE(atomic_store)
-PR_FENCE(store_atomic)
-PR_FENCE(load_atomic)
-PR_FENCE(load)
-PR_FENCE(store)
-PR_FENCE(load_store)
-PR_FENCE(store_load)
-PR_FENCE(memory)
-PR_FENCE(acquire)
-PR_FENCE(release)
-PR_FENCE(acqrel)
-PR_FENCE(lock)
-PR_FENCE(unlock)
 
 static inline void ck_pr_barrier(void)
 {
@@ -128,18 +112,6 @@ static inline void ck_pr_stall(void)
 		       1;                                                    \
 	}
 
-PR_BASE(ptr, void, void *, const void *)
-PR_BASE(64, uint64_t, uint64_t, uint64_t)
-PR_BASE(32, uint32_t, uint32_t, uint32_t)
-PR_BASE(16, uint16_t, uint16_t, uint16_t)
-PR_BASE(8, uint8_t, uint8_t, uint8_t)
-PR_BASE(uint, unsigned int, unsigned int, unsigned int)
-PR_BASE(int, int, int, int)
-PR_ARITH(64, uint64_t)
-PR_ARITH(32, uint32_t)
-PR_ARITH(16, uint16_t)
-PR_ARITH(8, uint8_t)
-PR_ARITH(uint, unsigned int)
-PR_ARITH(int, int)
+#include "ck_pr_words.h"
 
 #endif

@@ -378,6 +378,25 @@ enum run_end fake_act_yield(struct fake_vcpu *f, u64 now)
 	return RUN_YIELD;
 }
 
+void fake_sleeps(struct fake_vcpu *f, u64 run, u64 sleep)
+{
+	f->left = f->arg[0] = run;
+	f->arg[1] = sleep;
+	f->act = fake_act_block;
+}
+
+void fake_waits(struct fake_vcpu *f, u64 run)
+{
+	f->left = f->arg[0] = run;
+	f->act = fake_act_wait;
+}
+
+u32 fake_random(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
 /* ---- The machine ---- */
 
 /* What sched_init took; the hypervisor itself never gives it back. */
