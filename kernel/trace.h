@@ -68,8 +68,8 @@ enum trace_class {
 #define TRACE_EVENTS(X)                                                       \
 	X(0x001, EXIT, EXIT, "cause_hex", "pc_hex",                           \
 	  "the vCPU left guest code; scause")                                 \
-	X(0x002, ENTRY, EXIT, "pc_hex", "hvip_hex",                           \
-	  "it goes on there, with these interrupts injected")                 \
+	X(0x002, ENTRY, EXIT, "pc_hex", "hip_hex",                            \
+	  "it goes on there, with these interrupts pending")                  \
 	X(0x010, CALL, CALL, "extension_hex", "function",                     \
 	  "SBI call of the vCPU")                                             \
 	X(0x011, CALL_IPI, CALL, "harts_hex", "base",                         \
@@ -127,10 +127,13 @@ enum trace_class {
 	  "a step of a task of the hypervisor ended here; how long it took")  \
 	X(0x05f, POLL, SCHED, "until_ticks", "",                              \
 	  "WFI: the vCPU polls")                                              \
-	X(0x060, STAY, SCHED, "", "",                                         \
-	  "something came after BLOCK was written: it does not sleep")        \
+	X(0x060, STAY, SCHED, "pends", "deadline_ticks",                      \
+	  "WFI, and it does not sleep, or not after all: an interrupt pends"  \
+	  " (1), or its deadline has passed, or it is to do something")       \
 	X(0x061, LATE, SCHED, "waited_ticks", "wake_id",                      \
 	  "it was dispatched later after its wake than `trace on late=` says")\
+	X(0x062, BALANCE, SCHED, "", "",                                      \
+	  "this CPU compares its virtual time with what waits elsewhere")     \
 	X(0x070, BELL_RUNG, BELL, "to_cpu", "",                               \
 	  "another CPU's doorbell is rung")                                   \
 	X(0x071, BELL_ELIDED, BELL, "to_cpu", "mode",                         \

@@ -265,7 +265,7 @@ exit_traced(struct riscv_vcpu *v, u64 cause)
 	next = handle(v, cause);
 	if (next == NEXT_RETRY)
 		trace_write(TRACE_EV_ENTRY, v->v.sched.trace_id,
-			    csr_read(CSR_SEPC), csr_read(CSR_HVIP));
+			    csr_read(CSR_SEPC), csr_read(CSR_HIP));
 	return next;
 }
 

@@ -225,7 +225,7 @@ static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
 	if (ck_pr_load_32(&v->v.virq))
 		world_flush_virq(v);
 	TRACE(ENTRY, v->v.sched.trace_id, csr_read(CSR_SEPC),
-	      csr_read(CSR_HVIP));
+	      csr_read(CSR_HIP));
 }
 
 /* Saves one and loads the other at once: each CSR has but to be swapped. `to`

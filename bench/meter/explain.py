@@ -59,6 +59,7 @@ CAUSES = (
     ("TASK", "a step of a task of the hypervisor's ({})"),
     ("STEAL_ASK", "the CPU compared itself with others, and asked for work"),
     ("STEAL_ANSWER", "another CPU asked this one for work"),
+    ("BALANCE", "the CPU compared itself with others"),
     ("PAGE_FAULT", "memory touched for the first time"),
     ("SLICE_END", "another vCPU's turn ended in it"),
     ("PREEMPT", "another vCPU's turn ended in it"),

@@ -211,6 +211,7 @@ void balance_look(struct sched_core *core, u64 now)
 	u64 worst = us_to_ticks(core->ops->lag_us) * VTIME_PER_TICK;
 	u32 from = CPU_NONE;
 
+	TRACE(BALANCE, TRACE_NOBODY, 0, 0);
 	balance_roll(core);
 	core->balance_at = now + core->look_ticks;
 	if (core->asking || c->vtime == TIME_NEVER)

@@ -292,14 +292,16 @@ void current_block(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 	struct vcpu *v = unit_vcpu(u);
 	u64 deadline;
+	bool pends;
 
 	/* Nobody else changes RUNNING, so a store does for the first step. */
 	ck_pr_store_32(&v->state, VCPU_BLOCKING);
 	/* Pairs with virq_raise's fence between virq and state. */
 	ck_pr_fence_memory();
 	deadline = arch_vcpu_deadline_ticks(v);
-	if (arch_vcpu_pending(v) || deadline <= now ||
-	    ck_pr_load_32(&v->requests)) {
+	pends = arch_vcpu_pending(v);
+	if (pends || deadline <= now || ck_pr_load_32(&v->requests)) {
+		TRACE(STAY, u->trace_id, pends, deadline);
 		/* Fails if a waker was faster: RUNNING all the same. */
 		(void)ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_RUNNING);
 		charge_current(core, now);
@@ -315,7 +317,7 @@ void current_block(struct sched_core *core, u64 now)
 	ck_pr_fence_release();
 	if (!ck_pr_cas_32(&v->state, VCPU_BLOCKING, VCPU_BLOCKED)) {
 		/* Woken on the way: it never left. */
-		TRACE(STAY, u->trace_id, 0, 0);
+		TRACE(STAY, u->trace_id, 1, deadline);
 		timer_clear(&core->timers, &u->timer);
 		arch_vcpu_load(v);
 		core->loaded = v;

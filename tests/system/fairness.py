@@ -19,7 +19,7 @@ import re
 
 import matrix
 from harness import Case, TOP
-from labs import Shell, guest, lab, linux, said
+from labs import guest, lab, said
 
 HOG = "mode=hog ms=10000000"
 LISTS = "guest list -j; vcpu list -j; sched cpus -j"
@@ -599,45 +599,6 @@ def idle(t):
             "native" in t.args["wfi"], f"idle: {seen.cpus('idle_ns')}")
 
 
-def idle_linux(t):
-    """A Linux that waits at its prompt exits for its own timers only: but for
-    what it does itself when it runs, each exit is the WFI after a wake that it
-    asked for.
-
-    A WFI whose deadline has passed comes back at once, and the guest takes its
-    interrupt. On a busy host QEMU's thread of timers may raise that late, some
-    ms after time has reached vstimecmp: so long the guest waits again and again.
-    So it does, by pausing, for its other hart while the host runs that one late.
-    Both are in time of its own, of which it has 2 % here."""
-    m = t.boot(lab=lab(linux("debian"), scheduler=t.args["policy"]), smp=2)
-    m.expect(said("debian", r"rouse-guest: up, 2 harts"), 300)
-    shell = Shell(m)
-    shell.quiet()
-    # What the kernel does in the background after its start takes a while.
-    for _ in range(30):
-        start = m.seen
-        shell.run(f"{LISTS}; stats -j; sleep 4; stats -j; {LISTS}", 120)
-        seen = Between(*readings(m.text[start:]))
-        got = seen.held()["debian"]
-        if got < 0.02:
-            break
-    t.check(got < 0.02, f"it is still busy: {percent({'debian': got})}")
-    by = [json.loads(line)["exits_by"] for line in
-          re.findall(r'^\{"type":"stats".*\}$', m.text[start:], re.M)]
-    half = len(by) // 2
-    grown = {why: sum(after.get(why, 0) - before.get(why, 0)
-                      for before, after in zip(by[:half], by[half:]))
-             for why in set().union(*by)}
-    ours = sum(n for why, n in grown.items()
-               if why not in ("sbi", "device", "memory", "fault", "wfi",
-                              "pause"))
-    wakes = sum(seen.vcpus("wakes").values())
-    t.check(half == 2 and ours <= wakes + 20 and wakes < 1000,
-            f"exits {grown}, {wakes} wakes in {seen.elapsed() / 1e9:.1f} s")
-    m.line("poweroff")
-    t.equal(m.wait(), 0, "QEMU's status")
-
-
 # --- which tests for which policy -------------------------------------------
 
 
@@ -724,9 +685,6 @@ def cases_of_all(full, policies, sharing):
               for w in (("trap",), ("native",), ("poll",),
                         ("trap", "native", "poll"))
               if full or len(w) > 1 or p == sharing[-1]]
-    cases += [Case(f"an_idle_linux_exits_for_its_own_timers_only,{p}",
-                   idle_linux, timeout=600, policy=p)
-              for p in (sharing if full else sharing[-1:])]
     for count in (True, False):
         how = "counted" if count else "at_once"
         cases += [Case(f"policies_change_under_load_and_nobody_is_lost,"

@@ -8,10 +8,14 @@ Guests start with Rouse unless autostart=False is said.
 import json
 import re
 
-from harness import Failure
+from harness import SLOW, Failure
 
 LINUX = {"kernel": "linux/Image", "initrd": "linux/initrd-small.gz",
          "memory": "128M", "vcpus": 2}
+# Linux has limits against hanging, too; its usual ones are 21 and 10 s.
+PATIENT = ("" if SLOW <= 1 else
+           f" rcupdate.rcu_cpu_stall_timeout={min(300, int(21 * SLOW))}"
+           f" watchdog_thresh={min(60, int(10 * SLOW))}")
 
 
 def _value(name, value):
@@ -37,7 +41,7 @@ def guest(name, image=None, autostart=True, extra="", **knobs):
 
 def linux(name, extra_args="", **knobs):
     """A Debian Linux with two vCPUs; `extra_args` are for its command line."""
-    args = f"console=ttyS0 hostname={name} {extra_args}".strip()
+    args = f"console=ttyS0 hostname={name} {extra_args}".strip() + PATIENT
     return guest(name, **{**LINUX, "bootargs": args, **knobs})
 
 

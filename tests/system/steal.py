@@ -9,6 +9,7 @@ import json
 import re
 
 import matrix
+from fairness import SHIFT, counted
 from harness import Case
 from labs import guest, heard, lab
 
@@ -26,7 +27,8 @@ def run(t, *guests, smp=1):
     names = re.findall(r"^\t\t(\w+) {", "".join(guests), re.M)
     script = [f"guest wait {name}" for name in names if "hog" not in name]
     m = t.boot(lab=lab(*guests, boot=script + ["vcpu list -j", "poweroff"],
-                       scheduler=t.args["policy"]), smp=smp)
+                       scheduler=t.args["policy"]), smp=smp,
+               options=counted(SHIFT))
     t.equal(m.wait(t.args.get("limit", 200)), 0, "QEMU's status")
     told = {(name, int(hart)): tuple(map(int, rest))
             for name in names
@@ -45,7 +47,7 @@ def judge(t, told, waited, wanted, smp=1):
     for key, (stolen, of, looks, wrong) in told.items():
         t.check(looks > 0 and not wrong, f"{key}: {wrong} of {looks} looks at "
                 "`preempted` found it wrong")
-        t.check(abs(waited[key] - stolen) < 0.15 * of, f"{key}: {stolen} us "
+        t.check(abs(waited[key] - stolen) < 0.05 * of, f"{key}: {stolen} us "
                 f"stolen by its page, {waited[key]:.0f} by the list")
         low, high = wanted[key]
         t.check(low <= stolen / of <= high,
@@ -54,18 +56,18 @@ def judge(t, told, waited, wanted, smp=1):
 
 def two_guests(t):
     told, waited = run(t, steal("a"), steal("b"))
-    judge(t, told, waited, {("a", 0): (.3, .6), ("b", 0): (.3, .6)})
+    judge(t, told, waited, {("a", 0): (.45, .55), ("b", 0): (.45, .55)})
 
 
 def two_harts(t):
     """Two vCPUs of a guest take the one CPU from each other."""
     told, waited = run(t, steal("a", more="cpus=1", vcpus=2))
-    judge(t, told, waited, {("a", 0): (.3, .6), ("a", 1): (.3, .6)})
+    judge(t, told, waited, {("a", 0): (.45, .55), ("a", 1): (.45, .55)})
 
 
 def alone(t):
     told, waited = run(t, steal("a"))
-    judge(t, told, waited, {("a", 0): (0, .05)})
+    judge(t, told, waited, {("a", 0): (0, .02)})
 
 
 def not_asked(t):

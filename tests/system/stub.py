@@ -40,7 +40,7 @@ class Stub:
         """From here on the machine stands still until it is let run."""
         self.link = socket.socket(socket.AF_UNIX)
         self.link.settimeout(30 * SLOW)
-        for _ in range(100):
+        for _ in range(int(600 * SLOW)):
             try:
                 self.link.connect(self.path)
                 break

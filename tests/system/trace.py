@@ -383,6 +383,36 @@ def make(t):
     t.check("\tpp:0\tWAKE\twake=1\tby=" in text.stdout, "no WAKE as text")
 
 
+# In place of QEMU: what QEMU does between making its monitor's file and
+# listening there, for longer. Then QEMU itself, which makes another one.
+SLOW_QEMU = """#!/usr/bin/env python3
+import os, socket, sys, time
+path = sys.argv[sys.argv.index("-qmp") + 1].split(":")[1].split(",")[0]
+socket.socket(socket.AF_UNIX).bind(path)
+time.sleep(1)
+path = os.environ["PATH"].split(":", 1)[1]
+os.environ["PATH"] = path
+os.execvp("qemu-system-riscv64", sys.argv)
+"""
+
+
+def not_yet(t):
+    """A monitor's file that is there does not mean that anyone listens."""
+    stand_in = t.folder / "bin" / "qemu-system-riscv64"
+    stand_in.parent.mkdir()
+    stand_in.write_text(SLOW_QEMU)
+    stand_in.chmod(0o755)
+    path = t.folder / "own.dts"
+    path.write_text(lab(pingpong(1)))
+    done = subprocess.run(
+        [TOP / "tools" / "trace", "run", "0.1", "--size", "16", "--out",
+         t.folder / "out"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": f"{stand_in.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
+             "LAB": str(path)})
+    t.equal(done.returncode, 0, done.stderr)
+
+
 def refused(t):
     """What can't be recorded is told in a line that says why."""
     path = t.folder / "own.dts"
@@ -423,6 +453,7 @@ def tests(full):
         Case("names_outlive_their_guests", names),
         Case("every_event_of_the_format_is_recorded", everything),
         Case("one_command_takes_and_converts", make),
+        Case("a_monitor_that_does_not_listen_yet_is_waited_for", not_yet),
         Case("what_cannot_be_recorded_says_why", refused),
     ]
     if full:

@@ -75,6 +75,31 @@ def while_moving(t):
     hunt_is_over(t, m, rounds)
 
 
+NEVER_MS = 1000000000
+
+
+def undisturbed(t):
+    """One token goes round, nothing else happens where it does, and nobody comes
+    to the rescue: neither a guest's timer nor Rouse's watchdog. So the first ring
+    that a CPU which sleeps does not hear is the end."""
+    row, rounds = t.args["row"], t.args["rounds"]
+    knobs = {"autostart": False, "affinity": "1-3"}
+    guests = [guest("pair", "pingpong", vcpus=2, bootargs=f"rounds={rounds} "
+                    f"watchdog_ms={NEVER_MS}", **knobs),
+              guest("hunt", "wakehunt", vcpus=4, bootargs=f"rounds={rounds} "
+                    f"tokens=1 delay_us=20 watchdog_ms={NEVER_MS} timers=1",
+                    **knobs)]
+    m = t.boot(lab=lab(*guests, boot=[f"guest start {g}; guest wait {g}"
+                                      for g in ("pair", "hunt")]
+                       + ["guest list -j", "poweroff"]), mem="512M",
+               **matrix.options(row, "watchdog=off"))
+    matrix.expect_host(m, row)
+    t.equal(m.wait(t.args["limit"]), 0, "QEMU's status")
+    t.equal(re.findall(r'"name":"(\w+)".*?"last_event":"(\w+)","last_code":'
+                       r"(\d+)", m.text),
+            [("pair", "poweroff", "0"), ("hunt", "poweroff", "0")], "ends")
+
+
 def tests(full):
     policies = matrix.policies()
     sharing = [p for p in policies if matrix.rooms(p, 1) is None]
@@ -101,4 +126,11 @@ def tests(full):
                    timeout=1800 if full else 400, row=row, rounds=rounds,
                    limit=1700 if full else 370)
               for row in rows[:None if full else 4]]
+    rows = [{"smp": 4, "sstc": True, "host": host, "policy": policy}
+            for policy in (sharing if full else ("credit",))
+            for host in (matrix.HOSTS if full else hosts)]
+    cases += [Case(f"no_ring_is_lost_where_nobody_else_rings,"
+                   f"{matrix.label(row)}", undisturbed, row=row,
+                   timeout=1800 if full else 300, rounds=rounds,
+                   limit=1700 if full else 250) for row in rows]
     return cases

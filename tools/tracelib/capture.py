@@ -38,7 +38,11 @@ class Qmp:
     def __init__(self, path, seconds=10):
         self.link = socket.socket(socket.AF_UNIX)
         self.link.settimeout(seconds)
-        self.link.connect(str(path))
+        try:
+            self.link.connect(str(path))
+        except OSError:
+            self.link.close()
+            raise
         self.lines = self.link.makefile("r")
         self.lines.readline()
         self.run("qmp_capabilities")

@@ -34,7 +34,7 @@ EXTENSIONS = {
     0x48534d: "hsm", 0x53525354: "srst", 0x4442434e: "dbcn", 0x504d55: "pmu",
     0x535441: "sta", 0: "legacy set_timer", 1: "legacy putchar",
 }
-# Bits of virq that end in the guest, what they are called, and hvip's bit.
+# Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
 
 
@@ -155,6 +155,8 @@ class Model:
         self.become(vcpu, BLOCKED, time, cpu)
 
     def on_stay(self, time, _, cpu, vcpu, a, b):
+        if self.state.get(vcpu, (RUNNING,))[0] == RUNNING:
+            return
         self.become(vcpu, RUNNING, time, cpu)
         self.occupy(cpu, "run", time, vcpu)
 
@@ -235,14 +237,14 @@ class Model:
         self.exit_ends(vcpu, time)
         self.inside[vcpu] = (cause, time, cpu, None)
 
-    def on_entry(self, time, _, cpu, vcpu, pc, hvip):
+    def on_entry(self, time, _, cpu, vcpu, pc, hip):
         self.seen_running(vcpu, cpu, time)
         self.exit_ends(vcpu, time)
         for bit, (_, line) in VIRQS.items():
             if not self.injected[vcpu] & bit:
                 continue
             raised = self.up[vcpu].pop(bit, None)
-            if raised is not None and (not line or hvip & line):
+            if raised is not None and (not line or hip & line):
                 self.raised.append(Raised(vcpu, bit, raised, time))
         self.injected[vcpu] = 0
 
