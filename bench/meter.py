@@ -6,8 +6,9 @@
     bench/meter.py --rows a,b           only these rows (bench/meter/rows.tsv)
     bench/meter.py --rounds N           of each row (1000)
     bench/meter.py --append "WORDS"     Rouse's command line, such as sched=rr
-    bench/meter.py --explain            the outliers of rows with a vCPU asleep
-                                        on another hart, with their traces
+    bench/meter.py --explain            what made rounds take longer in rows whose
+                                        p99 is beyond 10 % of the median (or in
+                                        those of --rows), by their traces
     bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
@@ -124,11 +125,17 @@ def record():
 
 
 def explain_rows(opt):
-    names = operations.wanted_rows(opt) or ["ipi_asleep", "plic_asleep"]
+    names, lines = operations.wanted_rows(opt), []
     for key in opt.machine or MACHINES:
-        for row in rows():
-            if row.name in names:
-                explain.explain(opt, key, row)
+        if names:
+            for row in rows():
+                if row.name in names:
+                    lines += explain.lines_of(
+                        key, row.name, *explain.explain(opt, key, row))
+        else:
+            lines += explain.explain_beyond(opt, key)
+    write("meter_outliers", explain, lines, opt.append,
+          ",".join(opt.machine or MACHINES))
 
 
 def accept():

@@ -32,8 +32,9 @@ HERE = Path(__file__).resolve().parent
 
 # Sections of the page, in this order; what is in none comes last.
 SECTIONS = [
-    ("The way of an interrupt", "way", ["meter", "meter_scaling",
-                                        "meter_trace", "meter_linux"]),
+    ("The way of an interrupt", "way", ["meter", "meter_outliers",
+                                        "meter_scaling", "meter_trace",
+                                        "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
     ("How soon", "latency", ["latency", "wfi", "cyclictest"]),

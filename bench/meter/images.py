@@ -117,4 +117,9 @@ class Map:
                 joined.append([first, end, bucket])
         lines += [f"range {a:x} {b:x} {c}" for a, b, c in joined]
         lines += [f"doorbell {a:x} {b:x}" for a, b in sorted(self.bells)]
+        lines += [f"guest {first:x} {end:x}" for first, end, what in
+                  sorted(self.programs) if what.startswith("guest ")]
+        # What isn't counted is where a hart waits for others to do something.
+        lines += [f"loop {a:x} {b:x}" for a, b, c in joined
+                  if not self.buckets[c][2]]
         Path(path).write_text("\n".join(lines) + "\n")

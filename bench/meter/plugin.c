@@ -14,7 +14,10 @@
  *   - a hart executes WFI, goes idle in it, goes on (under -icount QEMU tells
  *     the first of these only);
  *   - a hart stores to a device register that reaches for another hart (a
- *     *doorbell*: ranges of physical addresses).
+ *     *doorbell*: ranges of physical addresses);
+ *   - a hart comes back to a *loop* (ranges of addresses) and has meanwhile been
+ *     out of the program that the loop is of (the *guest*): whatever interrupted it
+ *     was over then.
  *
  * bench/meter.py pairs records and subtracts.
  *
@@ -33,9 +36,13 @@
  * them, which means a call for every instruction); counting whole blocks (off
  * by what is left of a block that faults).
  *
+ * Each record has the host's time as well, which is also the machine's but for a
+ * constant: nothing is measured by it, but it tells which records of a trace were
+ * written meanwhile (bench/meter/explain.py).
+ *
  * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
- * (hexadecimal, END exclusive, sorted, apart), `buckets N`, and
- * `doorbell FIRST END`.
+ * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST END`,
+ * `guest FIRST END` and `loop FIRST END`.
  */
 #include "plugin_api.h"
 
@@ -46,12 +53,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* slti x0, x0, imm: all but the immediate (Unprivileged ISA 2.4.1, 2.9). */
 #define MARKER_MASK 0x000fffffu
 #define MARKER_CODE 0x00002013u
 
-#define HEADER_MAGIC "rousemt1"
+#define HEADER_MAGIC "rousemt2"
 
 #define INST_WFI 0x10500073u
 
@@ -61,6 +69,7 @@ enum record_kind {
 	RECORD_RESUME,
 	RECORD_BELL,
 	RECORD_WFI,
+	RECORD_LOOP,
 };
 
 /* Followed by counters[harts][buckets], u64 each. All little endian. */
@@ -68,7 +77,8 @@ struct record {
 	uint16_t kind;
 	uint16_t n; /* of the marker */
 	uint32_t hart;
-	uint64_t at; /* marker: its address; doorbell: the register's */
+	uint64_t at; /* marker, loop: its address; doorbell: the register's */
+	uint64_t ns; /* of the host */
 };
 
 struct header {
@@ -88,9 +98,10 @@ struct ranges {
 
 int qemu_plugin_version = PLUGIN_API_VERSION;
 
-static struct ranges texts, bells;
+static struct ranges texts, bells, guests, loops;
 static uint32_t harts, buckets;
 static struct qemu_plugin_scoreboard *counters;
+static struct qemu_plugin_scoreboard *away; /* 1: out of the guest, not in a loop since */
 static FILE *out;
 static uint64_t *row;
 static bool lost;
@@ -146,8 +157,11 @@ static const struct range *ranges_find(const struct ranges *rs, uint64_t at)
 static void record(enum record_kind kind, unsigned int hart, uint16_t n,
 		   uint64_t at)
 {
-	struct record r = { kind, n, hart, at };
+	struct record r = { kind, n, hart, at, 0 };
+	struct timespec t;
 
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	r.ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 	pthread_mutex_lock(&lock);
 	/* While the machine is made there are fewer harts; theirs are 0. */
 	for (uint32_t h = 0; h < (uint32_t)qemu_plugin_num_vcpus(); h++) {
@@ -176,6 +190,12 @@ static void on_marker(unsigned int hart, void *data)
 static void on_wfi(unsigned int hart, void *data)
 {
 	record(RECORD_WFI, hart, 0, (uint64_t)(uintptr_t)data);
+}
+
+static void on_loop(unsigned int hart, void *data)
+{
+	*(uint64_t *)qemu_plugin_scoreboard_find(away, hart) = 0;
+	record(RECORD_LOOP, hart, 0, (uint64_t)(uintptr_t)data);
 }
 
 static void on_store(unsigned int hart, qemu_plugin_meminfo_t info,
@@ -214,11 +234,29 @@ static void count(struct qemu_plugin_insn *insn, uint64_t at)
 		insn, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
 }
 
+/* A block of a loop, of the guest, or of neither: it is where it begins. */
+static void watch(struct qemu_plugin_tb *tb)
+{
+	struct qemu_plugin_insn *first = qemu_plugin_tb_get_insn(tb, 0);
+	uint64_t at = qemu_plugin_insn_vaddr(first);
+	qemu_plugin_u64 flag = { away, 0 };
+
+	if (ranges_find(&loops, at))
+		qemu_plugin_register_vcpu_insn_exec_cond_cb(
+			first, on_loop, QEMU_PLUGIN_CB_NO_REGS,
+			QEMU_PLUGIN_COND_NE, flag, 0, (void *)(uintptr_t)at);
+	else if (!ranges_find(&guests, at))
+		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+			first, QEMU_PLUGIN_INLINE_STORE_U64, flag, 1);
+}
+
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
 
 	(void)id;
+	if (loops.count)
+		watch(tb);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t at = qemu_plugin_insn_vaddr(insn);
@@ -263,7 +301,12 @@ static int map_line(const char *path, unsigned int line, const char *text)
 	}
 	if (sscanf(text, "doorbell %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
 		return ranges_add(&bells, r);
-	return refuse("%s:%u: expected buckets, range or doorbell", path, line);
+	if (sscanf(text, "loop %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
+		return ranges_add(&loops, r);
+	if (sscanf(text, "guest %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
+		return ranges_add(&guests, r);
+	return refuse("%s:%u: expected buckets, range, doorbell, guest or loop",
+		      path, line);
 }
 
 static int map_read(const char *path)
@@ -305,6 +348,7 @@ static int start(const qemu_info_t *info, const char *path)
 	if (!row || !out || fwrite(&h, sizeof(h), 1, out) != 1)
 		return refuse("out=%s: %s", path, strerror(errno));
 	counters = qemu_plugin_scoreboard_new(buckets * sizeof(uint64_t));
+	away = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 	return 0;
 }
 

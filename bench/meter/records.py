@@ -6,10 +6,12 @@ A *round* is one operation. How its instructions are found depends on the row
     local   from MARK_BEGIN to MARK_END on one hart
     cross   the sender's from MARK_BEGIN to its first doorbell (or to MARK_SENT
             if it rings none), and the receiver's from the moment of MARK_BEGIN
-            to the first instructions of its handler. On one hart: from
-            MARK_BEGIN to the handler
-    expiry  from the hart's last wake-up to the handler, or from MARK_BEGIN if
-            it is not to sleep. Where QEMU doesn't tell who waits (-icount) the
+            to the first instructions of its handler; or, if it left a loop
+            after that (rows "running" and "queued"), from when it left one for
+            the last time: what came and went before wasn't on the way. On one
+            hart: from MARK_BEGIN to the handler
+    expiry  from the hart's last wake-up to the handler; or, if it is not to
+            sleep, from when it last left its loop. Where QEMU doesn't tell who waits (-icount) the
             hart's last WFI stands for the wake-up
     fence   the caller's from MARK_BEGIN to MARK_END, and what all other harts
             do until the next MARK_BEGIN
@@ -31,10 +33,14 @@ from .images import MeterError
 
 TOP = Path(__file__).resolve().parent.parent.parent
 MARKS_H = TOP / "guests" / "baremetal" / "meter" / "marks.h"
-MAGIC = b"rousemt1"
+MAGIC = b"rousemt2"
 HEAD = struct.Struct("<8sII")
-RECORD = struct.Struct("<HHIQ")
-MARK, IDLE, RESUME, BELL, WFI = 1, 2, 3, 4, 5
+RECORD = struct.Struct("<HHIQQ")
+MARK, IDLE, RESUME, BELL, WFI, LOOP = 1, 2, 3, 4, 5, 6
+# Who is to be asleep sleeps for 5 ms. A host that is busy runs its hart later; one
+# that slept for so long is in another state.
+SLEPT_NS = 30000000
+SLEPT = "the host let its hart sleep for more than 30 ms"
 
 
 def marks():
@@ -44,11 +50,11 @@ def marks():
 
 
 class Record:
-    __slots__ = ("kind", "n", "hart", "at", "counts", "index", "idle")
+    __slots__ = ("kind", "n", "hart", "at", "ns", "counts", "index", "idle")
 
-    def __init__(self, kind, n, hart, at, counts, index, idle):
+    def __init__(self, kind, n, hart, at, ns, counts, index, idle):
         self.kind, self.n, self.hart, self.at = kind, n, hart, at
-        self.counts, self.index, self.idle = counts, index, idle
+        self.ns, self.counts, self.index, self.idle = ns, counts, index, idle
 
 
 def read(path):
@@ -59,7 +65,7 @@ def read(path):
     _, harts, buckets = HEAD.unpack_from(data)
     size, at, index, idle = harts * buckets * 8, HEAD.size, 0, frozenset()
     while at + RECORD.size + size <= len(data):
-        kind, n, hart, where = RECORD.unpack_from(data, at)
+        kind, n, hart, where, ns = RECORD.unpack_from(data, at)
         at += RECORD.size
         counts = array("Q", data[at:at + size])
         at += size
@@ -67,7 +73,7 @@ def read(path):
             idle = idle | {hart}
         elif kind == RESUME:
             idle = idle - {hart}
-        yield Record(kind, n, hart, where,
+        yield Record(kind, n, hart, where, ns,
                      [counts[h * buckets:(h + 1) * buckets]
                       for h in range(harts)], index, idle)
         index += 1
@@ -81,7 +87,8 @@ class Round:
     def __init__(self, row, begin):
         self.row, self.begin = row, begin
         self.bell = self.sent = self.handler = self.wake = None
-        self.number = 0
+        self.slept_ns = 0       # before that wake-up
+        self.loops = []         # records: a hart came back to a loop
 
     def __str__(self):
         return (f"{self.row.name}: the round that began at record "
@@ -99,13 +106,18 @@ class Rounds:
         self.shift = self.mark["MARK_ROW_SHIFT"]
         self.done, self.dropped = {}, {}
         self.halves = {}        # {row: [(the sender's, the receiver's)]}
-        self.began = {}         # {row: rounds, those dropped as well}
-        self.numbers = {}       # {row: [of each in halves, from 0]}
+        # {row: [[(hart, from when, until when)]]}: where and when its rounds
+        # were counted, in ns of the host.
+        self.spans = {}
+        self.waits = []         # (ns, address): a hart executed WFI
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
-        self.last_wake = {}     # hart: record
+        self.last_idle = {}     # hart: record
+        self.last_wake = {}
+        self.slept_ns = {}      # hart: before that
         self.told = False       # QEMU says who waits
+        self.first_ns = None    # of the first record of all
 
     def take_all(self, records):
         for r in records:
@@ -115,10 +127,21 @@ class Rounds:
         return self
 
     def take(self, r):
+        if self.first_ns is None:
+            self.first_ns = r.ns
         if r.kind in (IDLE, RESUME):
             self.told = True
-        if r.kind == RESUME or (r.kind == WFI and not self.told):
+        if r.kind == WFI:
+            self.waits.append((r.ns, r.at))
+        if r.kind == IDLE:
+            self.last_idle[r.hart] = r
+        elif r.kind == RESUME or (r.kind == WFI and not self.told):
             self.last_wake[r.hart] = r
+            idle = self.last_idle.get(r.hart, r)
+            self.slept_ns[r.hart] = r.ns - idle.ns
+        elif r.kind == LOOP:
+            if self.open and not self.open.handler:
+                self.open.loops.append(r)
         elif r.kind == BELL:
             if self.open and r.hart == self.open.begin.hart and \
                     not self.open.bell and not self.open.sent:
@@ -150,8 +173,6 @@ class Rounds:
                              f"began at record {r.index} (hart {r.hart}, "
                              f"0x{r.at:x})")
         self.open = Round(row, r)
-        self.open.number = self.began.get(row.name, 0)
-        self.began[row.name] = self.open.number + 1
 
     def _sent(self, row, r):
         if row.how == "fence":
@@ -175,7 +196,7 @@ class Rounds:
         o, self.open = self.open, None
         # The handler may have come first, and was the end.
         if o:
-            self._add(row, self._delta(o.begin, r, r.hart))
+            self._span(row, o.begin, r)
 
     def _handler(self, r):
         if not self.open or self.open.handler or \
@@ -184,6 +205,7 @@ class Rounds:
         self.open.handler = r
         # A later wake-up of that hart is none of this round's.
         self.open.wake = self.last_wake.get(r.hart)
+        self.open.slept_ns = self.slept_ns.get(r.hart, 0)
         if self.open.row.how == "cross":
             self._cross()
         elif self.open.row.how == "wake":
@@ -197,17 +219,32 @@ class Rounds:
         elif row.how == "expiry":
             self._expiry(o)
         else:
-            self._add(row, self._delta(o.begin, r, r.hart))
+            self._span(row, o.begin, r)
 
     def _expiry(self, o):
         if not o.handler:
             return self._drop(o.row, "its timer had fired before it began")
-        begin = o.begin
+        hart = o.handler.hart
         if o.row.state == "asleep":
             if not o.wake or o.wake.index < o.begin.index:
                 return self._drop(o.row, "its hart did not sleep")
-            begin = o.wake
-        return self._add(o.row, self._delta(begin, o.handler, o.handler.hart))
+            if o.slept_ns > SLEPT_NS:
+                return self._drop(o.row, SLEPT)
+            return self._span(o.row, o.wake, o.handler)
+        return self._span(o.row, self._left(o, hart, o.handler), o.handler)
+
+    @staticmethod
+    def _left(o, hart, until):
+        """The hart's last return to a loop, before the record `until`: from
+        then on it was in the loop, until it left it for what counts."""
+        return next((r for r in reversed(o.loops)
+                     if r.hart == hart and r.index < until.index), o.begin)
+
+    def _ran(self, begin, end, stage, hart):
+        """Instructions of that stage."""
+        return sum(y - x for x, y, bucket in
+                   zip(begin.counts[hart], end.counts[hart], self.buckets)
+                   if bucket[1] == stage)
 
     def _cross(self):
         o = self.open
@@ -218,16 +255,28 @@ class Rounds:
         if here == there:
             if o.row.state != "near":
                 return self._drop(o.row, "its handler ran on the same hart")
-            return self._add(o.row, self._delta(o.begin, o.handler, here))
+            return self._span(o.row, o.begin, o.handler)
         if o.row.state == "asleep" and there not in o.begin.idle:
             return self._drop(o.row, "the receiver's hart was awake")
+        if o.row.state == "asleep" and o.slept_ns > SLEPT_NS and \
+                o.row.handler != "MARK_STARTED":
+            return self._drop(o.row, SLEPT)
         if o.row.state in ("running", "queued") and there in o.begin.idle:
             return self._drop(o.row, "the receiver's hart was asleep")
-        mine = self._delta(o.begin, o.bell or o.sent, here)
-        theirs = self._delta(o.begin, o.handler, there)
+        gone, begin = o.bell or o.sent, o.begin
+        if o.row.state == "queued":
+            # It waits for its turn, and others have theirs.
+            if self._ran(o.begin, o.handler, "queued", there):
+                return self._drop(o.row, "the receiver had a turn before")
+            begin = self._left(o, there, o.handler)
+        elif o.row.state == "running":
+            # What came when it had been rung is of the ring.
+            begin = self._left(o, there, gone)
+        mine = self._delta(o.begin, gone, here)
+        theirs = self._delta(begin, o.handler, there)
         self.halves.setdefault(o.row.name, []).append((sum(mine), sum(theirs)))
-        self.numbers.setdefault(o.row.name, []).append(o.number)
-        return self._add(o.row, [a + b for a, b in zip(mine, theirs)])
+        return self._add(o.row, [a + b for a, b in zip(mine, theirs)],
+                         (o.begin, gone, here), (begin, o.handler, there))
 
     def _fence_over(self, r):
         if not self.fence:
@@ -235,11 +284,13 @@ class Rounds:
         o, end = self.fence
         self.fence = None
         total = self._delta(o.begin, end, o.begin.hart)
+        spans = [(o.begin, end, o.begin.hart)]
         for hart in range(len(r.counts)):
             if hart != o.begin.hart:
+                spans.append((o.begin, r, hart))
                 total = [a + b for a, b in
                          zip(total, self._delta(o.begin, r, hart))]
-        self._add(o.row, total)
+        self._add(o.row, total, *spans)
 
     def _turn(self, row, r, kind):
         if row.how != "switch":
@@ -254,14 +305,21 @@ class Rounds:
             return
         if before[2] == kind - self.mark["MARK_IN"]:
             return self._drop(row, "the same vCPU came back")
-        self._add(row, self._delta(before[1], r, r.hart))
+        self._span(row, before[1], r)
 
     def _delta(self, a, b, hart):
         return [(y - x) if bucket[2] else 0 for x, y, bucket in
                 zip(a.counts[hart], b.counts[hart], self.buckets)]
 
-    def _add(self, row, counts):
+    def _span(self, row, begin, end):
+        """A round on one hart."""
+        self._add(row, self._delta(begin, end, end.hart),
+                  (begin, end, end.hart))
+
+    def _add(self, row, counts, *spans):
         self.done.setdefault(row.name, []).append(counts)
+        self.spans.setdefault(row.name, []).append(
+            [(hart, begin.ns, end.ns) for begin, end, hart in spans])
 
     def _drop(self, row, why):
         reasons = self.dropped.setdefault(row.name, {})

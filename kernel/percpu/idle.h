@@ -9,6 +9,9 @@
  * Two masks: CPUs that sleep or poll, and CPUs that run a guest whose WFI is
  * not trapped (`native`) with nothing else to do, which may or may not wait:
  * second choice. Ordering: docs/locking.md, "Idle mask".
+ *
+ * A third one is of CPUs that take no work, but want to be told when a vCPU
+ * waits somewhere: the same protocol.
  */
 #ifndef ROUSE_KERNEL_PERCPU_IDLE_H
 #define ROUSE_KERNEL_PERCPU_IDLE_H
@@ -18,6 +21,7 @@
 enum idle_kind {
 	IDLE_SLEEPS, /* nothing to run: waits or polls */
 	IDLE_NATIVE, /* its only vCPU may be waiting in the guest */
+	IDLE_RESTS,  /* doesn't compare itself with others: nobody waits */
 	IDLE_KINDS,
 };
 
@@ -55,6 +59,16 @@ static inline struct idle_bit idle_bit_of(enum idle_kind kind, u32 cpu)
 				  ~(1ULL << cpu % 64) };
 }
 
+/* May a bit of another kind be set but the same CPU's? A hint, in a few
+ * instructions: no for sure, or maybe. */
+static inline bool idle_bit_others(const struct idle_bit *bit,
+				   enum idle_kind of, enum idle_kind kind)
+{
+	const u64 *word = bit->word + (kind - of) * (CPU_MAX / 64);
+
+	return ck_pr_load_64(word) & bit->others || cpu_count() > 64;
+}
+
 /* The owner: takes its bit back, if nobody has claimed it. */
 static inline void idle_bit_leave(const struct idle_bit *bit)
 {
@@ -71,5 +85,13 @@ bool idle_is(enum idle_kind kind, u32 cpu);
  */
 u32 idle_claim_any(enum idle_kind kind, const struct cpuset *allowed,
 		   u32 from);
+
+/* Would it find one? No for sure, or maybe; in a few instructions. */
+static inline bool idle_any(enum idle_kind kind, const struct cpuset *allowed)
+{
+	return ck_pr_load_64(&idle_masks[kind].w[0]) &
+		       ck_pr_load_64(&allowed->w[0]) ||
+	       cpu_count() > 64;
+}
 
 #endif

@@ -105,6 +105,28 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 		out->allowed.w[i] = ck_pr_load_64(&u->allowed.w[i]);
 }
 
+/*
+ * What is read may be of different turns, and then it is no more than the turn's
+ * time for each of the guest's vCPUs. The vCPU isn't freed before this CPU has
+ * looked at mail again (sched_quiesce).
+ */
+struct sched_turn sched_turn_of(u32 cpu, u64 now)
+{
+	const struct cpu *c = cpu_by_index(cpu);
+	u64 since = ck_pr_load_64(&c->turn_since);
+	const struct vcpu *v = ck_pr_load_ptr(&c->current);
+	s64 ticks = (s64)(now - since), active;
+
+	if (!since || !v || ticks <= 0)
+		return (struct sched_turn){0};
+	active = (s64)((active_integral(v->sched.account, now) -
+			ck_pr_load_64(&v->sched.charged_active))
+		       << UNUSED_BITS) >>
+		 UNUSED_BITS;
+	active = MIN(MAX(active, ticks), ticks * v->guest->cfg.vcpus);
+	return (struct sched_turn){v->sched.account, (u64)active};
+}
+
 /* Time of turns that are on and not charged yet. */
 static u64 turns_ticks(const struct guest *g)
 {

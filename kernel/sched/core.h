@@ -70,7 +70,8 @@ struct sched_core {
 	u64 armed;                /* what the host's timer is set to */
 	u64 others_at;            /* in a turn: when else it must end */
 	u64 balance_at;           /* when virtual times are compared next */
-	u64 look_ticks;           /* from one such moment to the next */
+	u64 look_ticks;           /* from one such moment to the next; 0: it
+				   * rests, or nothing is ever compared */
 	u64 dice;                 /* of these */
 	u64 native_ask_at;
 	enum sched_why why;       /* with resched: why the current gives way */
@@ -102,6 +103,7 @@ struct sched_core {
 	/* Any CPU posts them. */
 	struct mbox_node ask_mail __cacheline; /* goes out to the one asked */
 	struct mbox_node answer_mail;          /* and comes back */
+	struct mbox_node look_mail;            /* a vCPU waits somewhere */
 	struct mbox_node pool_mail;
 };
 

@@ -12,6 +12,13 @@
  * elsewhere) asks the one furthest behind, once a period: so three equal hogs
  * on two CPUs take turns at sharing.
  *
+ * Where nobody waits there is nothing to compare, and a vCPU that is alone on
+ * its CPU is not to be interrupted for it. A CPU that looks and finds no vCPU
+ * that waits elsewhere rests: it sets its bit in a mask, fences, reads the loads
+ * once more, and sets no timer for a next look, until it is told. Whoever lets a
+ * vCPU wait has raised its load and fenced (place.c), and tells those whose bits
+ * it finds. While it rests its virtual time is as old as its turn (vtime.c).
+ *
  * Invariant: one ask of a CPU is out at a time, and it is always answered; what
  * it says (core->ask) is not changed before the answer.
  *
@@ -95,6 +102,8 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 		if (u)
 			unit_handover(core, u, i, now);
 	}
+	if (core->load > 1)
+		rest_end(core);
 }
 
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
@@ -150,6 +159,52 @@ void balance_start(struct sched_core *core, u64 now)
 	}
 }
 
+/* Does a vCPU wait on any other CPU? */
+static bool others_wait(const struct sched_core *core)
+{
+	u32 self = core->sc.cpu->index;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		if (i != self && ck_pr_load_32(&cpu_by_index(i)->load) > 1)
+			return true;
+	return false;
+}
+
+/* Nobody waits elsewhere: no look until one does. */
+static void rest_begin(struct sched_core *core)
+{
+	u32 self = core->sc.cpu->index;
+
+	/* Its fence pairs with the one in choose: we see the load, or are told.
+	 * If we are told already, the mail is looked at after this. */
+	idle_enter(IDLE_RESTS, self);
+	if (others_wait(core)) {
+		(void)idle_leave(IDLE_RESTS, self);
+		return;
+	}
+	core->look_ticks = 0;
+	core->balance_at = TIME_NEVER;
+}
+
+void rest_end(struct sched_core *core)
+{
+	u32 self = core->sc.cpu->index;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		if (i != self && idle_is(IDLE_RESTS, i) &&
+		    idle_claim(IDLE_RESTS, i))
+			doorbell_post(cpu_by_index(i),
+				      &core_of(cpu_by_index(i))->look_mail, 0);
+}
+
+void rest_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct sched_core *core = container_of(n, struct sched_core, look_mail);
+
+	if (!core->look_ticks)
+		balance_start(core, now);
+}
+
 void balance_look(struct sched_core *core, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
@@ -161,6 +216,11 @@ void balance_look(struct sched_core *core, u64 now)
 	core->balance_at = now + core->look_ticks;
 	if (core->asking || c->vtime == TIME_NEVER)
 		return;
+	/* Where the policy places, it may let a unit wait untold. */
+	if (!core->ops->place && !others_wait(core)) {
+		rest_begin(core);
+		return;
+	}
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u64 wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
 		s64 behind = (s64)(c->vtime - wait);

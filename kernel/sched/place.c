@@ -118,12 +118,14 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 static u32 idle_cpu_for(struct sched_core *core, struct sched_unit *u,
 			enum sched_why why)
 {
-	u32 self = core->sc.cpu->index, cpu;
+	u32 self = core->sc.cpu->index, cpu = CPU_NONE;
 
-	cpu = idle_claim_any(IDLE_SLEEPS, &u->allowed, self);
+	if (unlikely(idle_any(IDLE_SLEEPS, &u->allowed)))
+		cpu = idle_claim_any(IDLE_SLEEPS, &u->allowed, self);
 	/* CPUs whose native guest may be waiting: for what is new only, or two
 	 * such guests that never wait would push a third to and fro. */
-	if (cpu == CPU_NONE && (why == WHY_WOKEN || why == WHY_NEW))
+	if (cpu == CPU_NONE && (why == WHY_WOKEN || why == WHY_NEW) &&
+	    unlikely(idle_any(IDLE_NATIVE, &u->allowed)))
 		cpu = idle_claim_any(IDLE_NATIVE, &u->allowed, self);
 	if (cpu != CPU_NONE && cpu != self)
 		core->sc.cpu->stats.claims++;
@@ -169,9 +171,13 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 	cpu = idle_cpu_for(core, u, why);
 	if (cpu != CPU_NONE)
 		return cpu;
-	if (here && (why != WHY_NEW || core->load <= 1))
-		return self;
-	return least_loaded(u);
+	cpu = here && (why != WHY_NEW || core->load <= 1) ? self
+							  : least_loaded(u);
+	/* It waits here. Whoever rests sees the load, or we its bit. */
+	if (cpu == self &&
+	    unlikely(idle_bit_others(&core->idle_bit, IDLE_SLEEPS, IDLE_RESTS)))
+		rest_end(core);
+	return cpu;
 }
 
 /* Shall the current give way to a unit that has just been queued? */

@@ -203,7 +203,8 @@ struct sched_ops {
 	 * About this often, at random from half of it to one and a half, a CPU
 	 * compares its published virtual time with the others' wait_vtime, and
 	 * asks the one furthest behind by more than lag_us of a unit of weight
-	 * 256. Its timer sees to it, whatever `pick` said. 0: never.
+	 * 256. Its timer sees to it, whatever `pick` said. 0: never. Nor while
+	 * no unit waits on any other CPU (for policies without `place`).
 	 */
 	u32 period_us, lag_us;
 
@@ -245,6 +246,16 @@ static inline u32 account_runnable(const struct sched_account *a)
 u64 account_cap_take(struct sched_account *a, u64 ticks, u64 now);
 void account_cap_return(struct sched_account *a, u64 ticks);
 void account_cap_charge(struct sched_account *a, u64 ticks);
+
+/* Whose turn it is on another CPU, and how much the integral of that guest (as in
+ * `charge`) has grown since it was last charged. Without the guest: it is nobody's,
+ * or has just ended. Any CPU. */
+struct sched_turn {
+	const struct sched_account *account;
+	u64 active;
+};
+
+struct sched_turn sched_turn_of(u32 cpu, u64 now);
 
 /* The policy's part of another CPU: atomics only. Any CPU. */
 void *sched_cpu_part(u32 cpu);

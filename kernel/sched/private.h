@@ -58,7 +58,7 @@ void current_off(struct sched_core *core, u64 now);
 
 /* ---- idle.c: asking for work, waiting ---- */
 
-mbox_look_fn ask_look, answer_look;
+mbox_look_fn ask_look, answer_look, rest_look;
 /* This CPU has something to run. */
 static inline void idle_stop(struct sched_core *core)
 {
@@ -74,6 +74,8 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
+/* A vCPU waits here: those that rest are told. */
+void rest_end(struct sched_core *core);
 /* Units that waited for their cap can run: is anyone idle? */
 void spread(struct sched_core *core, u64 now);
 /* Under a policy that is new to the CPU. */
@@ -84,7 +86,7 @@ static inline void idle_end(struct sched_core *core, u64 now)
 {
 	cpu_this()->stats.idle_ticks += now - core->idle_since;
 	core->idle_since = 0;
-	/* Where nothing is ever compared no timer is set for it either. */
+	/* Where nothing is to be compared no timer is set for it either. */
 	if (core->look_ticks)
 		core->balance_at = now + core->look_ticks;
 }

@@ -98,8 +98,28 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 	vu->at = vtime_later(vu->at, used);
 }
 
+/* How far that CPU is. It says so when it charges, and one whose vCPU is alone
+ * may not have done so for minutes; if that is of the guest of `u`, its guest
+ * learns of it, too. */
+static u64 time_of(u32 cpu, const struct sched_unit *u, struct vtime_guest *vg,
+		   u64 now)
+{
+	const struct cpu *c = cpu_by_index(cpu);
+	u64 vtime = ck_pr_load_64(&c->vtime);
+	u64 wait = ck_pr_load_64(&c->wait_vtime);
+	struct sched_turn turn = sched_turn_of(cpu, now);
+
+	if (vtime == TIME_NEVER || !turn.account)
+		return vtime;
+	vtime += vtime_for(turn.account, turn.active);
+	if (turn.account == u->account)
+		vtime_used(vg, vtime);
+	return wait == TIME_NEVER ? vtime : vtime_earlier(vtime, wait);
+}
+
 /* Nobody has been here for long: whose time should count here now? */
-static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
+static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc,
+		   const struct sched_unit *u, struct vtime_guest *vg, u64 now)
 {
 	u64 least = TIME_NEVER;
 
@@ -107,9 +127,12 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 	    now - vc->empty_since < vc->claim_ticks)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
-		u64 vtime = ck_pr_load_64(&cpu_by_index(i)->vtime);
+		u64 vtime;
 
-		if (i == sc->cpu->index || vtime == TIME_NEVER)
+		if (i == sc->cpu->index)
+			continue;
+		vtime = time_of(i, u, vg, now);
+		if (vtime == TIME_NEVER)
 			continue;
 		least = least == TIME_NEVER ? vtime :
 					      vtime_earlier(least, vtime);
@@ -119,14 +142,14 @@ static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 }
 
 static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
-		  struct vtime_unit *vu, const struct sched_unit *u, bool empty,
-		  u64 now)
+		  struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, bool empty, u64 now)
 {
 	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
 
 	if (vu->driven) {
 		if (empty)
-			rejoin(sc, vc, now);
+			rejoin(sc, vc, u, vg, now);
 		vu->at += vc->now - vu->left_at;
 	} else if (empty) {
 		/* Nobody is harmed here, and its place among the other CPUs'
@@ -140,21 +163,21 @@ static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
 }
 
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
-		struct vtime_unit *vu, const struct vtime_guest *vg,
+		struct vtime_unit *vu, struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now)
 {
 	if (why == WHY_WOKEN || why == WHY_NEW) {
 		if (empty) {
 			vtime_follow(vc, vu->at);
-			rejoin(sc, vc, now);
+			rejoin(sc, vc, u, vg, now);
 		}
 		bound(vc, vu, u, 0);
 		if (why == WHY_NEW)
 			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
 	} else if (why == WHY_MOVED) {
-		moved(sc, vc, vu, u, empty, now);
+		moved(sc, vc, vu, vg, u, empty, now);
 	} else if (why == WHY_CHANGED) {
 		vu->at = vtime_earlier(
 			vu->at,

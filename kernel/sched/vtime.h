@@ -80,19 +80,27 @@ static inline u64 vtime_slice(const struct sched_account *a)
 	return vtime_for_ticks(a, ck_pr_load_64(&a->slice_ticks));
 }
 
-/* The unit has run; `active` as in sched_ops.charge. */
-static inline void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
-				const struct sched_unit *u, u64 active)
+/* One of the guest's units is that far. */
+static inline void vtime_used(struct vtime_guest *vg, u64 at)
 {
-	u64 at = vu->at + vtime_for(u->account, active), old;
+	u64 old;
 
-	vu->at = at;
 	do {
 		old = ck_pr_load_64(&vg->furthest);
 		if (old && (s64)(at - old) <= 0)
 			return;
 		/* No order with anything else: the word is all there is. */
 	} while (!ck_pr_cas_64(&vg->furthest, old, at ? at : 1));
+}
+
+/* The unit has run; `active` as in sched_ops.charge. */
+static inline void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
+				const struct sched_unit *u, u64 active)
+{
+	u64 at = vu->at + vtime_for(u->account, active);
+
+	vu->at = at;
+	vtime_used(vg, at);
 }
 
 /* The CPU's time follows the one furthest behind there, which is at `least`. */
@@ -163,7 +171,7 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu);
  * somebody: sets its time, or the CPU's.
  */
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
-		struct vtime_unit *vu, const struct vtime_guest *vg,
+		struct vtime_unit *vu, struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now);
 

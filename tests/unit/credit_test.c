@@ -526,6 +526,43 @@ static void a_cpu_that_idled_for_long_shares_at_once(void **state)
 	end();
 }
 
+/* The host's timer is set for turns that end, and for looks at other CPUs. */
+static u64 timer_sets(u64 ticks)
+{
+	u64 sets = 0;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		sets -= fake_cpus[i]->c.stats.timer_sets;
+	fake_run_for(ticks);
+	for (u32 i = 0; i < cpu_count(); i++)
+		sets += fake_cpus[i]->c.stats.timer_sets;
+	return sets;
+}
+
+static void where_nobody_waits_nobody_is_interrupted(void **state)
+{
+	u64 sets;
+
+	(void)state;
+	boot(4);
+	make(3, 256, 0, 0);
+	make(1, 256, 0, 8);
+	for (u32 i = 0; i < 2; i++)
+		fake_guest_start(guests[i]);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
+	/* One waits, where it has to: all look, for as long as it does. */
+	make(1, 256, 0, 8);
+	fake_guest_start(guests[2]);
+	fake_run_for(20 * FAKE_MS);
+	sets = timer_sets(700 * FAKE_MS);
+	assert_true(sets > 3 * 80 && sets < 3 * 120 + 2 * 75);
+	fake_guest_free(guests[--count]);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
+	end();
+}
+
 static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
 {
 	struct sched_params params = { .weight = 256, .cap = 20,
@@ -591,6 +628,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
+		cmocka_unit_test(where_nobody_waits_nobody_is_interrupted),
 		cmocka_unit_test(
 			vcpus_that_wake_each_other_have_one_guests_share),
 		cmocka_unit_test(

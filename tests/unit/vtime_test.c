@@ -235,6 +235,41 @@ static void a_cpu_that_was_empty_for_long_goes_by_the_others(void **state)
 	end();
 }
 
+/* A vCPU that is alone may not have been charged for minutes. */
+static void a_turn_that_has_not_ended_counts_for_how_far_a_cpu_is(void **state)
+{
+	struct cpu *c;
+
+	(void)state;
+	boot(2, 512);
+	c = &fake_cpus[1]->c;
+	fake_run_for(5000 * FAKE_MS);
+	c->current = guest->g.vcpu[0];
+	c->turn_since = fake_now() - 4000 * FAKE_MS;
+	/* Its guest has one vCPU that could run for all that time. */
+	unit->account->active = 1ULL << ACTIVE_BITS;
+	unit->charged_active = c->turn_since;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
+	/* It is of the same guest, who has not slept then. */
+	expect(vu.at, 5000 * MS);
+	/* Where somebody waits, the CPU is no further than that. */
+	c->wait_vtime = 4000 * MS;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 4000 * MS);
+	c->wait_vtime = TIME_NEVER;
+	/* Read while it is charged: never more than the turn allows. */
+	unit->charged_active = 0;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
+	unit->charged_active = -1ULL;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
+	/* Between two turns it has just said how far it is. */
+	c->turn_since = 0;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 3000 * MS);
+	c->current = NULL;
+	c->vtime = TIME_NEVER;
+	unit->account->active = 0;
+	end();
+}
+
 static void a_cpus_time_never_goes_back_while_somebody_is_there(void **state)
 {
 	(void)state;
@@ -410,6 +445,8 @@ int main(void)
 		cmocka_unit_test(who_is_driven_off_takes_its_lag_along),
 		cmocka_unit_test(
 			a_cpu_that_was_empty_for_long_goes_by_the_others),
+		cmocka_unit_test(
+			a_turn_that_has_not_ended_counts_for_how_far_a_cpu_is),
 		cmocka_unit_test(
 			a_cpus_time_never_goes_back_while_somebody_is_there),
 		cmocka_unit_test(who_wakes_onto_an_idle_cpu_has_no_head_start),

@@ -1,0 +1,26 @@
+from meter import explain, operations
+
+TITLE = explain.TITLE
+QUESTION = explain.QUESTION
+COLUMNS = explain.COLUMNS
+
+ALONE = True    # as questions/meter.py
+COST_S = 120
+
+
+def cases(b):
+    return [{"machine": key} for key in b.some(*operations.MACHINES)]
+
+
+def measure(b, machine):
+    b.used(operations.MACHINES[machine], 2, "")
+    opt = operations.options(rounds=50 if b.quick else 1000)
+    return explain.explain_beyond(opt, machine, out=lambda text: None)
+
+
+def rows(done):
+    return [row for _, some, _ in done for row in some]
+
+
+def plots(done):
+    return []
