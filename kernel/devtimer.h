@@ -9,7 +9,7 @@
 #ifndef ROUSE_KERNEL_DEVTIMER_H
 #define ROUSE_KERNEL_DEVTIMER_H
 
-#include "kernel/base.h"
+#include "kernel/heap.h"
 
 struct dev_timer {
 	/*
@@ -21,9 +21,8 @@ struct dev_timer {
 	void (*fn)(struct dev_timer *t);
 
 	/* The service's, under its lock. */
-	u64 deadline_ticks;
-	struct dev_timer *parent, *left, *right;
-	u32 rank; /* 0: not queued */
+	struct heap_node node; /* the key is when it is due */
+	bool set;
 };
 
 /* Before anything else is done with the timer, by its owner alone. */

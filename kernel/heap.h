@@ -2,7 +2,8 @@
  * A priority queue of nodes embedded in other objects: the least key first.
  *
  * Keys are compared by their signed difference, so they may wrap as long as
- * all keys of a heap are within 2^63 of each other.
+ * all keys of a heap are within 2^63 of each other. Of equal keys the one that
+ * came first is first.
  */
 #ifndef ROUSE_KERNEL_HEAP_H
 #define ROUSE_KERNEL_HEAP_H
@@ -11,33 +12,63 @@
 
 struct heap_node {
 	u64 key; /* not to be changed while in a heap */
-	/* First child, next sibling, and the previous sibling or, of a first
-	 * child, the parent. */
-	struct heap_node *child, *next, *prev;
+	/* Those it has beaten, in a ring that ends at the node itself: the
+	 * first; where the next one is to be put; and, in the ring of the one
+	 * that has beaten this node, the next. */
+	struct heap_node *first, **end, *next;
+	/* Places on each side of the match that it has lost: a power of 2. */
+	u64 side;
+	u64 came; /* before all with a greater number */
 };
 
+/* Zeroed: empty. */
 struct heap {
 	struct heap_node *root; /* the least, or NULL */
+	/* Valid with two and more: */
+	struct heap_node *last; /* in the last of the places that are taken */
+	u64 places;		/* one for each node pushed */
+	u64 came;		/* the next one's */
 };
 
-/* `n` must be in no heap; its key is set. O(1). */
-void heap_push(struct heap *h, struct heap_node *n);
-
-/* `n` must be in this heap. O(log n) amortised. */
-void heap_remove(struct heap *h, struct heap_node *n);
-
-/* heap_push of `n`, and heap_remove of the root of before, which is not empty
- * and whose key is not above n's. */
+/* What follows, in a heap that is not empty, and in one of two and more. */
+void heap_push_more(struct heap *h, struct heap_node *n);
+void heap_remove_more(struct heap *h, struct heap_node *n);
 void heap_exchange_more(struct heap *h, struct heap_node *n);
 
+/* Is the root, which there is, the only one? */
+static inline bool heap_single(const struct heap *h)
+{
+	return h->root->first == h->root;
+}
+
+/* `n` must be in no heap; its key is set. O(log n). */
+static inline void heap_push(struct heap *h, struct heap_node *n)
+{
+	n->first = n;
+	if (h->root)
+		heap_push_more(h, n);
+	else
+		h->root = n;
+}
+
+/* `n` must be in this heap. O(log n). */
+static inline void heap_remove(struct heap *h, struct heap_node *n)
+{
+	if (heap_single(h))
+		h->root = NULL;
+	else
+		heap_remove_more(h, n);
+}
+
+/* heap_remove of the root, which there is, and heap_push of `n`. O(log n). */
 static inline void heap_exchange(struct heap *h, struct heap_node *n)
 {
-	if (likely(h->root->child)) {
+	if (heap_single(h)) {
+		n->first = n;
+		h->root = n;
+	} else {
 		heap_exchange_more(h, n);
-		return;
 	}
-	n->child = n->next = n->prev = NULL;
-	h->root = n;
 }
 
 /* For a walk over all nodes, in no order: the one after `n`, or NULL; begins

@@ -2,7 +2,7 @@
  * A CPU's timers in order of their deadlines.
  *
  * Every blocked vCPU may have one set, so thousands must be cheap, and most are
- * cleared before they fire: a pairing heap (heap.c).
+ * cleared before they fire (heap.c).
  *
  * Deadlines beyond 2^63 ticks are as good as never, and are not queued: so the
  * heap's signed comparison holds for any mix of deadlines that a guest makes.
@@ -11,12 +11,12 @@
 
 void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now))
 {
-	*t = (struct timer){ .fire = fire };
+	*t = (struct timer){.fire = fire};
 }
 
 void timer_remove(struct timer_queue *q, struct timer *t)
 {
-	heap_remove(&q->heap, &t->node);
+	heap_remove_more(&q->heap, &t->node);
 }
 
 void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks)

@@ -21,21 +21,20 @@ struct timer_queue {
 void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now));
 
 /* Sets `t` to fire at `when_ticks` or soon after, TIME_NEVER for never; it may
- * be set already. The owner's CPU. O(1), or O(log n) if it was set. */
+ * be set already. The owner's CPU. O(log n). */
 void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks);
 
 /* For timer_clear: it is one of several. */
 void timer_remove(struct timer_queue *q, struct timer *t);
 
-/* No-op if it is not set. The owner's CPU. O(log n) amortised, and a few
- * instructions if it is the only one. */
+/* No-op if it is not set. The owner's CPU. O(log n), and a few instructions if
+ * it is the only one. */
 static inline void timer_clear(struct timer_queue *q, struct timer *t)
 {
 	if (!t->set)
 		return;
 	t->set = false;
-	/* A heap of one: the node's links are NULL already. */
-	if (q->heap.root == &t->node && !t->node.child)
+	if (heap_single(&q->heap))
 		q->heap.root = NULL;
 	else
 		timer_remove(q, t);

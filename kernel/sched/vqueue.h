@@ -4,8 +4,8 @@
  * For policies that order by a key and keep caps (cap.c). The units of a guest
  * without a cap stand in the queue by themselves. Those of a guest with one
  * stand there as one group, which is parked as a whole while the guest can't
- * pay. Everything is O(log n) amortised, however many units a guest has, but
- * for vqueue_walk. All of it: the owner only.
+ * pay. Everything is O(log n), however many units a guest has, but for
+ * vqueue_walk. All of it: the owner only.
  */
 #ifndef ROUSE_KERNEL_SCHED_VQUEUE_H
 #define ROUSE_KERNEL_SCHED_VQUEUE_H

@@ -9,8 +9,8 @@
  * registers say, unless it has been told to look again. All memory and timers
  * come back at the end.
  */
-/* sources: DEVICES kernel/config.c kernel/devtimer.c tests/unit/fake_emul.c
- *	tests/unit/fake_trace.c LIBFDT */
+/* sources: DEVICES kernel/config.c kernel/devtimer.c kernel/heap.c
+ *	tests/unit/fake_emul.c tests/unit/fake_trace.c LIBFDT */
 #include "tests/unit/fake_emul.h"
 
 #include "kernel/devtimer.h"

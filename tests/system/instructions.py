@@ -54,18 +54,14 @@ def slow(t):
                 f"{usual} with it")
 
 
-# Instructions more for each doubling, from four on: what four take has no heap of
-# three. Aimed at are 15, where order is kept.
-MOST = 30
-
-
 def growth(t):
     policy = t.args["policy"]
     lines = scaling.lines_of({(policy, n): scaling.measure(policy, n)
                               for n in t.args["sizes"]})
     t.equal(sorted({line[2] for line in lines}), ["pick", "wake"], "rows")
     for _, vcpus, row, _, median, _, percent, more in lines:
-        t.check(abs(percent - 100) <= scaling.LEVEL_PERCENT or more <= MOST,
+        t.check(abs(percent - 100) <= scaling.LEVEL_PERCENT or
+                more <= scaling.PER_DOUBLING,
                 f"{row} takes {median} instructions with {vcpus} vCPUs on the "
                 f"hart, {percent} % of what it does with {t.args['sizes'][0]}")
 

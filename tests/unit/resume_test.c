@@ -57,12 +57,16 @@ static void mix_vcpu(const struct vcpu *v)
 
 /* What the policy keeps of it, but for addresses, which two runs have of their
  * own: where a word looks like one, that it does. Of one in the queue: of others
- * not all has a meaning. */
+ * not all has a meaning. How one stands in a heap depends on the way, too; who
+ * is first there doesn't. */
 static void mix_part(const struct sched_unit *u)
 {
+	const struct sched_ops *ops = core_of(cpu_this())->ops;
 	const u64 *w = u->part;
+	size_t links =
+		strcmp(ops->name, "credit") ? 1 : sizeof(struct heap_node) / 8;
 
-	for (size_t i = 0; i < core_of(cpu_this())->ops->unit_bytes / 8; i++)
+	for (size_t i = 0; i < ops->unit_bytes / 8; i += i ? 1 : links)
 		mix(w[i] >> 40 >= 0x50 && w[i] >> 40 < 0x80 ? 1 : w[i]);
 }
 

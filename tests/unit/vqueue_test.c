@@ -12,28 +12,28 @@
 
 #include <cmocka.h>
 
-/* The heap itself, with its two operations counted. */
-#define heap_push heap_push_uncounted
-#define heap_remove heap_remove_uncounted
+/* The heap itself, with its operations on two nodes and more counted. */
+#define heap_push_more	 heap_push_uncounted
+#define heap_remove_more heap_remove_uncounted
 #include "kernel/heap.c"
-#undef heap_push
-#undef heap_remove
+#undef heap_push_more
+#undef heap_remove_more
 
 #include "kernel/sched/vqueue.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 
-void heap_push(struct heap *h, struct heap_node *n);
-void heap_remove(struct heap *h, struct heap_node *n);
+void heap_push_more(struct heap *h, struct heap_node *n);
+void heap_remove_more(struct heap *h, struct heap_node *n);
 
 static u64 heap_ops;
 
-void heap_push(struct heap *h, struct heap_node *n)
+void heap_push_more(struct heap *h, struct heap_node *n)
 {
 	heap_ops++;
 	heap_push_uncounted(h, n);
 }
 
-void heap_remove(struct heap *h, struct heap_node *n)
+void heap_remove_more(struct heap *h, struct heap_node *n)
 {
 	heap_ops++;
 	heap_remove_uncounted(h, n);
@@ -41,7 +41,7 @@ void heap_remove(struct heap *h, struct heap_node *n)
 
 /* ---- Against a list ---- */
 
-#define UNITS 60
+#define UNITS  60
 #define GROUPS 4
 
 static struct vqueue queue;
