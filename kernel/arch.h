@@ -12,7 +12,7 @@
 #include "kernel/base.h"
 #include "kernel/config.h"
 
-/* cpu_this(), cpu_again(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
+/* cpu_this(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
  * time_now_ticks; arch_irq_pends(): may the doorbell or a device of the host
  * pend for this CPU? Inline, an instruction or two each. */
 #include "arch_inline.h"

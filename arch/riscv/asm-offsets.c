@@ -17,6 +17,7 @@ void asm_offsets(void)
 	OFFSET(VCPU_HOST, riscv_vcpu, host);
 	OFFSET(VCPU_HAVE, riscv_vcpu, have);
 	OFFSET(VCPU_QUICK, riscv_vcpu, quick);
+	OFFSET(VCPU_PAUSE, riscv_vcpu, pause);
 	OFFSET(VCPU_ID, riscv_vcpu, v.id);
 	OFFSET(VCPU_EXITS, riscv_vcpu, v.exits[VCPU_EXIT_CALL]);
 	OFFSET(VCPU_EXITS_PAUSE, riscv_vcpu, v.exits[VCPU_EXIT_PAUSE]);
@@ -39,7 +40,6 @@ void asm_offsets(void)
 	OFFSET(VEC_V, vector_state, v);
 	DEFINE(CPU_BYTES, sizeof(struct riscv_cpu));
 	DEFINE(EXIT_FULL, NEXT_FULL);
-	DEFINE(EXIT_YIELD, NEXT_YIELD);
 	DEFINE(HAVE_STORED, REGS_STORED);
 	DEFINE(HAVE_ALL, REGS_ALL);
 }

@@ -27,6 +27,12 @@ struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v);
 /* Is a vCPU that starts to take the short way? Part of arch_vcpu_reset. */
 void quick_reset(struct riscv_vcpu *v);
 
+/* v->quick, or vcpu->waits, is another: may it give way by the short way? */
+static inline void quick_pause_set(struct riscv_vcpu *v)
+{
+	v->pause = v->quick && !v->v.waits;
+}
+
 /* May `v` take the quick ways? Not while it is traced. It is not running. */
 void quick_set(struct riscv_vcpu *v, bool on);
 

@@ -24,6 +24,7 @@ void quick_set(struct riscv_vcpu *v, bool on)
 		v->pmu.quick = riscv_has_sstc && on;
 	else
 		v->quick = riscv_has_sstc && on;
+	quick_pause_set(v);
 	for (u32 i = 0; i < EMUL_SLOTS; i++)
 		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
 }

@@ -96,7 +96,9 @@
  * Runs the guest from v's registers until a handler ends the turn; returns
  * what that handler said. sepc, sstatus, hstatus hold v's; at the end v->pc and
  * so on do. Returns with the sp and s0 that are in the CPU's area, and clobbers
- * all else but tp: its caller knows (world.c: enter). Interrupts are off.
+ * all else but tp: its caller knows (world.c: enter). Behind the instruction that
+ * it should return to, an uncompressed one, if the guest said wrs.nto and nothing
+ * else is to be asked (v->pause). Interrupts are off.
  */
 	.globl guest_enter
 	.balign 4
@@ -162,7 +164,8 @@ full:
 
 /*
  * wrs.nto: the turn is over, and there is nothing else to it. stval may be 0,
- * and then the instruction is fetched as the guest did. If that faults, all
+ * and then the instruction is fetched as the guest did: at once, or where harts
+ * don't have that for one that is not aligned, in two parcels. If that faults, all
  * that the fault has overwritten is put back, and exit.c looks.
  */
 virtual_inst:
@@ -171,16 +174,11 @@ virtual_inst:
 	li	t1, INST_WRS_NTO
 	bnez	t0, told
 	where
-1:	hlvx.hu	t0, (a1)
-	addi	a4, a1, 2
-	fixup	1b, fetch_failed
-1:	hlvx.hu	t2, (a4)
-	fixup	1b, fetch_failed
-	slli	t2, t2, 16
-	or	t0, t0, t2
+1:	hlvx.wu	t0, (a1)
+	fixup	1b, fetch_parcels
 	bne	t0, t1, full
 pause:
-	ld	t1, VCPU_QUICK(a0)
+	ld	t1, VCPU_PAUSE(a0)
 	beqz	t1, full
 	ld	t0, VCPU_EXITS_PAUSE(a0)
 	addi	a1, a1, 4
@@ -188,21 +186,32 @@ pause:
 	sd	t0, VCPU_EXITS_PAUSE(a0)
 	callee_saved sd, a0
 	turn_end
-	li	a0, EXIT_YIELD
-	ret
+	jr	4(ra)
 
 told:	bne	t0, t1, full
 	where
 	j	pause
 
+fetch_parcels:
+1:	hlvx.hu	t0, (a1)
+	addi	a4, a1, 2
+	fixup	1b, fetch_failed
+1:	hlvx.hu	t2, (a4)
+	fixup	1b, fetch_failed
+	slli	t2, t2, 16
+	or	t0, t0, t2
+	j	put_back
 fetch_failed:
+	li	t0, 0
+put_back:
 	csrw	CSR_SEPC, a1
 	csrw	CSR_SSTATUS, a2
 	csrw	CSR_HSTATUS, a3
 	csrw	CSR_STVAL, zero
-	li	t0, CAUSE_VIRTUAL_INST
-	csrw	CSR_SCAUSE, t0
-	j	full
+	li	t2, CAUSE_VIRTUAL_INST
+	csrw	CSR_SCAUSE, t2
+	bne	t0, t1, full
+	j	pause
 
 /* What quick.c answers. It returns the vCPU if that is done; else nothing has
  * happened yet. */

@@ -52,6 +52,7 @@ struct arch_guest;
 #define VCPU_ODD_CALL (1u << 4)     /* vsbi_run_begin has to complete a call */
 #define VCPU_ODD_TRACED (1u << 5)   /* `traced` */
 #define VCPU_ODD_NATIVE (1u << 6)   /* its WFI may be left to the hart */
+#define VCPU_ODD_WAITS (1u << 7)    /* it has vcpu->waits */
 /* Of these, what the beginning of a turn must look at. */
 #define VCPU_ODD_TURN (VCPU_ODD_TIMER | VCPU_ODD_CALL | VCPU_ODD_TRACED | \
 		       VCPU_ODD_NATIVE)
@@ -77,6 +78,7 @@ struct riscv_vcpu {
 	struct cpu *host; /* the CPU it runs on: tp of the hypervisor */
 	u64 have;      /* in an exit: which of x[] are stored, a bit each */
 	u64 quick;     /* SBI calls may take trap.S's quick path */
+	u64 pause;     /* and wrs.nto: it has no vcpu->waits */
 	/* The device that quick.c tries first, by EMUL_SLOT of the address. */
 	struct emul_dev *slot[EMUL_SLOTS];
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
@@ -91,6 +93,7 @@ struct riscv_vcpu {
 	bool fp_used, vector_used;   /* ever dirty: else all zeros */
 	struct cpu *fp_on, *vector_on; /* whose registers hold this state */
 	struct cpu *csr_on;          /* whose VS CSRs hold it, or did last */
+	struct vmid_last *vmid_last; /* its guest's record of that CPU */
 	bool loaded;                 /* between load and save */
 	u32 odd;                     /* VCPU_ODD_*; 0 of most */
 	struct arch_guest *g;        /* v.guest->arch */

@@ -94,6 +94,18 @@ static inline void vfence_leave(struct vfence *f)
 	ck_pr_fence_memory(); /* [C] */
 }
 
+/* The two at once, for a vCPU that gives way to another on this CPU: then each may
+ * have something due. `to` as in vfence_enter. One full fence is [C] of the one and
+ * [A] of the other, and stands between whatever was stored before and what is read
+ * after. */
+static inline void vfence_pass(struct vfence *from, struct vfence *to)
+{
+	ck_pr_fence_memory(); /* as in vfence_leave */
+	ck_pr_store_32(&from->live, 0);
+	ck_pr_store_32(&to->live, 1);
+	ck_pr_fence_memory(); /* [A], [C] */
+}
+
 static inline bool vfence_due(const struct vfence *f, const u64 *fence_gen)
 {
 	return ck_pr_load_64(fence_gen) != ck_pr_load_64(&f->done);

@@ -156,7 +156,7 @@ static inline u64 vmid_get(struct arch_guest *g)
 void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu)
 {
 	u64 vmid = vmid_get(g);
-	struct vmid_last *last = &g->vmid_last[c->index];
+	struct vmid_last *last = vmid_last_of(c, g);
 	/* Under the same VMID its tables are those, too, since whoever gets
 	 * others gets another VMID (vmid_renew). */
 	u64 hgatp = last->vmid == vmid ?

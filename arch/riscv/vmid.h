@@ -76,6 +76,13 @@ void vmid_guest_fini(struct arch_guest *g);
  */
 void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu);
 
+/* The guest's record of this CPU, for the two that follow. */
+static inline struct vmid_last *vmid_last_of(const struct vmid_cpu *c,
+					     const struct arch_guest *g)
+{
+	return &g->vmid_last[c->index];
+}
+
 /*
  * The same and the write of vsatp, from a vCPU that is loaded to another of its
  * guest that ran on this CPU last as well. Returns what vsatp was.
@@ -84,12 +91,11 @@ void vmid_enter(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu);
  * fence comes last: what was cached before it, by either vsatp, goes, and what is
  * cached after it is by the new one.
  */
-static inline u64 vmid_next(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu,
-			    u64 vsatp)
+static inline u64 vmid_next(struct vmid_last *last, u32 vcpu, u64 vsatp)
 {
 	u64 old;
 
-	g->vmid_last[c->index].vcpu = vcpu;
+	last->vcpu = vcpu;
 	old = hw_vsatp_swap(vsatp);
 	hw_hfence_vvma_all();
 	return old;
@@ -100,16 +106,15 @@ static inline u64 vmid_next(struct vmid_cpu *c, struct arch_guest *g, u32 vcpu,
  * nothing is to be fenced. False: it isn't so, and nothing was done.
  */
 static inline bool vmid_return(struct vmid_cpu *c, struct arch_guest *g,
-			       u32 vcpu)
+			       const struct vmid_last *last, u32 vcpu)
 {
-	const struct vmid_last *last = &g->vmid_last[c->index];
+	u64 vmid = last->vmid, hgatp = last->hgatp;
 
-	if (unlikely(last->vcpu != vcpu ||
-		     last->vmid != ck_pr_load_64(&g->vmid) ||
-		     last->vmid >> VMID_GENERATION_SHIFT != c->generation))
+	if (unlikely(last->vcpu != vcpu || vmid != ck_pr_load_64(&g->vmid) ||
+		     vmid >> VMID_GENERATION_SHIFT != c->generation))
 		return false;
-	hw_hgatp_write(last->hgatp);
-	ck_pr_store_64(&c->hgatp, last->hgatp);
+	hw_hgatp_write(hgatp);
+	ck_pr_store_64(&c->hgatp, hgatp);
 	/* As in vmid_enter. */
 	ck_pr_fence_memory();
 	ck_pr_store_ptr(&c->guest, g);

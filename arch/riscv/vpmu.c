@@ -34,6 +34,7 @@
 #include "arch/riscv/vpmu.h"
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/quick.h"
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"
 
@@ -158,6 +159,7 @@ void vpmu_fw_apply(struct riscv_vcpu *v)
 	} else {
 		v->quick = p->quick;
 	}
+	quick_pause_set(v);
 	ck_pr_store_32(&p->fw_on, on);
 }
 

@@ -17,6 +17,7 @@
 #define MORE_SSTATEEN0 1
 #define MORE_VSISELECT 2
 #define MORE_UNTOLD 4 /* none is moved, all are made to forget */
+#define MORE_ALONE (1u << 31) /* vsiselect, and nothing else */
 
 /*
  * State of what guests aren't told of, but that nothing keeps them from where
@@ -77,10 +78,12 @@ static inline void vs_save(struct vs_csrs *s)
 static inline void more_swap(u32 more, struct vs_csrs *from,
 			     const struct vs_csrs *to)
 {
+	if (likely(more & MORE_ALONE)) {
+		SWAP(CSR_VSISELECT, from->vsiselect, to->vsiselect);
+		return;
+	}
 	if (more & MORE_VSISELECT)
 		SWAP(CSR_VSISELECT, from->vsiselect, to->vsiselect);
-	if (likely(more == MORE_VSISELECT))
-		return;
 	if (more & MORE_SSTATEEN0)
 		SWAP(CSR_SSTATEEN0, from->sstateen0, to->sstateen0);
 	if (more & MORE_UNTOLD)

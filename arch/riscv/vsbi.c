@@ -14,6 +14,7 @@
  */
 #include "arch/riscv/vsbi.h"
 
+#include "arch/riscv/quick.h"
 #include "kernel/percpu/trace.h"
 
 static const struct vsbi_ext *const exts[] = {
@@ -62,7 +63,11 @@ static void on_wait(struct vcpu *vc, bool waits)
 
 void vsbi_waits_choose(struct riscv_vcpu *v)
 {
-	v->v.waits = v->sta_page || v->pmu.hw_used ? on_wait : NULL;
+	bool waits = v->sta_page || v->pmu.hw_used;
+
+	v->v.waits = waits ? on_wait : NULL;
+	v->odd = waits ? v->odd | VCPU_ODD_WAITS : v->odd & ~VCPU_ODD_WAITS;
+	quick_pause_set(v);
 }
 
 static inline __attribute__((always_inline)) enum exit_next

@@ -39,6 +39,7 @@ register struct riscv_cpu *here __asm__("tp");
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/yield.h"
 #include "kernel/virq.h"
 
 /* `v`, or who was here before, has switched a feature, or has triggers. */
@@ -118,6 +119,7 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 	vs_load(&v->vs);
 	c->csr_owner = v;
 	v->csr_on = &c->c;
+	v->vmid_last = vmid_last_of(&c->vmid, g);
 	csr_write(CSR_VSIE, v->vs.vsie);
 	csr_write(CSR_VSATP, v->vs.vsatp);
 	csr_write(CSR_HVIP, v->hvip);
@@ -240,15 +242,18 @@ swap(struct riscv_vcpu *from, struct riscv_vcpu *to)
 	SWAP(CSR_HVIP, from->hvip, to->hvip);
 	SWAP(CSR_VSTIMECMP, from->vs.vstimecmp, to->vs.vstimecmp);
 	if (likely(from->g == to->g)) {
-		from->vs.vsatp = vmid_next(&here->vmid, to->g,
-					   to->v.id, to->vs.vsatp);
+		from->vs.vsatp = vmid_next(to->vmid_last, to->v.id,
+					   to->vs.vsatp);
 		return;
 	}
 	SWAP(CSR_VSATP, from->vs.vsatp, 0);
-	if (unlikely(!vmid_return(&here->vmid, to->g, to->v.id)))
+	if (unlikely(!vmid_return(&here->vmid, to->g, to->vmid_last,
+				  to->v.id)))
 		vmid_enter(&here->vmid, to->g, to->v.id);
 	csr_write(CSR_VSATP, to->vs.vsatp);
-	htimedelta_load(to->g, here);
+	/* Hardly any two guests have the same. */
+	here->htimedelta = to->g->htimedelta;
+	csr_write(CSR_HTIMEDELTA, here->htimedelta);
 }
 
 /* The same where FP and vector registers, counters or henvcfg are to be moved,
@@ -270,33 +275,6 @@ static __attribute__((noinline)) void swap_odd(struct riscv_vcpu *from,
 	load_odd(to, here);
 }
 
-/*
- * `v` gives way, to the vCPU that is returned; *odd: what is odd about that one.
- * NULL: the core is to look.
- */
-static inline __attribute__((always_inline)) struct riscv_vcpu *
-give_way(struct riscv_vcpu *v, u32 *odd)
-{
-	struct vcpu *next = sched_give_way();
-	struct riscv_vcpu *to = to_riscv(next);
-
-	if (unlikely(!next))
-		return NULL;
-	*odd = to->odd;
-	if (unlikely(to == v))
-		return to;
-	/* SD: FP or vector registers are dirty. */
-	if (likely(to->csr_on == &here->c && !(v->odd | *odd) &&
-		   (s64)v->sstatus >= 0)) {
-		*odd = 0;
-		swap(v, to);
-		return to;
-	}
-	swap_odd(v, to);
-	*odd = to->odd;
-	return to;
-}
-
 static u64 turn_hstatus(struct riscv_vcpu *v)
 {
 	if (v->v.guest->cfg.wfi == WFI_NATIVE && sched_wfi_native(&v->v))
@@ -316,6 +294,17 @@ static inline enum run_end turn_end(enum exit_next next)
 	}
 }
 
+/* Of a turn that begins: what the guest finds. */
+static inline __attribute__((always_inline)) void
+turn_enter(struct riscv_vcpu *v)
+{
+	csr_write(CSR_SEPC, v->pc);
+	csr_write(CSR_SSTATUS, v->sstatus);
+	csr_write(CSR_HSTATUS, v->hstatus);
+	if (unlikely(ck_pr_load_32(&v->v.virq)))
+		flush(v);
+}
+
 /*
  * The beginning of most turns: the vCPU isn't odd, no fence is due, there is no
  * mail. The one full fence is that of cpu_enter_guest and of vfence_run_begin.
@@ -333,11 +322,7 @@ turn_begin(struct riscv_vcpu *v, u32 odd)
 		cpu_leave_guest(&here->c);
 		return false;
 	}
-	csr_write(CSR_SEPC, v->pc);
-	csr_write(CSR_SSTATUS, v->sstatus);
-	csr_write(CSR_HSTATUS, v->hstatus);
-	if (unlikely(ck_pr_load_32(&v->v.virq)))
-		flush(v);
+	turn_enter(v);
 	return true;
 }
 
@@ -375,16 +360,90 @@ static inline __attribute__((always_inline)) void enter_from_here(void)
 			 : "r"(__builtin_frame_address(0)));
 }
 
-/* Calls guest_enter, which keeps none of these registers. */
-static inline u64 enter(struct riscv_vcpu *v)
+/* Calls guest_enter, which keeps none of these registers. True: the guest gives
+ * way, by the short way; else *next says what comes. */
+static inline __attribute__((always_inline)) bool enter(struct riscv_vcpu *v,
+							u64 *next)
 {
 	register u64 a0 __asm__("a0") = (u64)v;
 
-	__asm__ volatile("jal guest_enter" : "+r"(a0)::
-		"memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",
-		"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3",
-		"s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
-	return a0;
+	__asm__ goto("jal	guest_enter\n"
+		     "	.option	push\n"
+		     "	.option	norvc\n"
+		     "	j	%l[ended]\n"
+		     "	.option	pop"
+		     : "+r"(a0)
+		     :
+		     : "memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",
+		       "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2",
+		       "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"
+		     : ended);
+	return true;
+ended:
+	*next = a0;
+	return false;
+}
+
+/* A turn of `v` is over, and no other follows it at once. */
+static inline __attribute__((always_inline)) void
+turn_leave(struct riscv_vcpu *v)
+{
+	cpu_leave_guest(&here->c);
+	vfence_leave(&v->fence);
+	if (unlikely(vfence_due(&v->fence, &v->g->fence_gen)))
+		vfence_before_entry(v);
+}
+
+/* `from` gives way to `to`, which may be the same, whatever is odd about them. The
+ * turn of `to` has yet to begin. */
+static __attribute__((noinline)) void pass_odd(struct riscv_vcpu *from,
+					       struct riscv_vcpu *to)
+{
+	turn_leave(from);
+	if (to != from)
+		swap_odd(from, to);
+	if (to->v.waits)
+		to->v.waits(&to->v, false);
+}
+
+/* Something is due at either: it is done for the one, while that is loaded, and
+ * found for the other when its turn begins. */
+static __attribute__((noinline)) void pass_due(struct riscv_vcpu *from,
+					       struct riscv_vcpu *to)
+{
+	cpu_leave_guest(&here->c);
+	vfence_before_entry(from);
+	swap_odd(from, to);
+}
+
+/*
+ * `from` gives way to `to`, which is another one: both leave and enter in one, and
+ * the CPU stays in mode GUEST, as in a quick exit: whoever has mail for it rings,
+ * and that ends the turn that begins. The full fence of vfence_pass is the one that
+ * follows RUNNING (sched_give_way); `virq` is looked at after it. False: the turn
+ * of `to` has yet to begin.
+ */
+static inline __attribute__((always_inline)) bool pass(struct riscv_vcpu *from,
+						       struct riscv_vcpu *to)
+{
+	vfence_pass(&from->fence, &to->fence);
+	if (unlikely(vfence_due(&from->fence, &from->g->fence_gen) ||
+		     vfence_due(&to->fence, &to->g->fence_gen))) {
+		pass_due(from, to);
+		return false;
+	}
+	swap(from, to);
+	turn_enter(to);
+	return true;
+}
+
+/* Does nothing but what `pass` moves tell the two apart? SD: FP or vector registers
+ * are dirty. */
+static inline bool is_plain(const struct riscv_vcpu *from,
+			    const struct riscv_vcpu *to)
+{
+	return likely(&to->v != &from->v && to->csr_on == &here->c &&
+		      !(from->odd | to->odd) && (s64)from->sstatus >= 0);
 }
 
 /* Turns, as long as one vCPU gives way to another and nothing else is to be
@@ -392,29 +451,40 @@ static inline u64 enter(struct riscv_vcpu *v)
 static inline __attribute__((always_inline)) enum run_end
 run(struct riscv_vcpu *v)
 {
-	u32 odd = v->odd;
 	enum run_end end;
 	u64 next;
 
 	enter_from_here();
-	do {
-		if (!turn_begin(v, odd) && !turn_begin_all(v, here, &end)) {
+	for (;;) {
+		if (!turn_begin(v, v->odd) && !turn_begin_all(v, here, &end)) {
 			vfence_run_end(v);
 			return end;
 		}
-		next = enter(v);
-		/* Not kept, in a register that it would have to save. */
-		v = here->running;
-		cpu_leave_guest(&here->c);
-		vfence_leave(&v->fence);
-		if (unlikely(vfence_due(&v->fence,
-					&v->g->fence_gen)))
-			vfence_before_entry(v);
-		if (next != NEXT_YIELD)
-			return turn_end((enum exit_next)next);
-		v = give_way(v, &odd);
-	} while (v);
-	return RUN_YIELD;
+		for (;;) {
+			bool gives = enter(v, &next);
+			/* Not kept, in a register that it would have to
+			 * save. */
+			struct riscv_vcpu *from = here->running;
+			struct vcpu *to;
+
+			if (unlikely(!gives)) {
+				turn_leave(from);
+				return turn_end((enum exit_next)next);
+			}
+			to = sched_give_way(&from->v);
+			if (unlikely(!to)) {
+				turn_leave(from);
+				return RUN_YIELD;
+			}
+			v = to_riscv(to);
+			if (unlikely(!is_plain(from, v))) {
+				pass_odd(from, v);
+				break;
+			}
+			if (unlikely(!pass(from, v)))
+				break;
+		}
+	}
 }
 
 enum run_end arch_vcpu_run(struct vcpu *vc)

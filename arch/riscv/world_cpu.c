@@ -42,6 +42,8 @@ void world_cpu_init(struct riscv_cpu *c)
 	c->vs_more = (isa_has(ISA_SMSTATEEN) ? MORE_SSTATEEN0 : 0) |
 		     (isa_has(ISA_SSCSRIND) ? MORE_VSISELECT : 0) |
 		     (isa_untold ? MORE_UNTOLD : 0);
+	if (c->vs_more == MORE_VSISELECT)
+		c->vs_more |= MORE_ALONE;
 	c->henvcfg = isa_guest_henvcfg();
 	fwft_probe(c->henvcfg);
 	triggers_probe(c);

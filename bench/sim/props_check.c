@@ -269,9 +269,11 @@ void check_shares(u64 now)
 		got = (double)(guest_ran(&prop_guests[i]) - shares_before[i]) /
 		      (double)(now - shares_since);
 		if (got < due[i] * 0.95 - 0.02 || got > due[i] * 1.05 + 0.02)
-			prop_fail("%s of weight %u has %.3f CPUs, its share is "
+			prop_fail("%s of weight %lu has %.3f CPUs, its share is "
 				  "%.3f", prop_guests[i].w.name,
-				  prop_guests[i].w.fg->g.account->weight, got,
+				  (unsigned long)prop_guests[i].w.fg->g.account
+					  ->weight,
+				  got,
 				  due[i]);
 	}
 }

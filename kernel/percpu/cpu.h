@@ -53,7 +53,8 @@ struct cpu {
 	struct cpu_stats stats;
 	struct trace_ring *trace; /* where it records; NULL: nowhere */
 	u32 trace_mask; /* TRACE_*: what it records; any CPU may clear bits */
-	u64 turn_since; /* since when the current's time is not in stats; 0 */
+	u64 turn_since; /* since when the current's time, and that of who gave
+			 * way to it, is not in stats; 0 */
 
 	/* Any CPU, atomic. */
 	u32 mode __cacheline; /* enum cpu_mode; the owner writes */

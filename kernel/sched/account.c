@@ -15,8 +15,8 @@
  * changed meanwhile on whichever CPU.
  *
  * A vCPU's runstate, the moment since when, and the sums are one thing that
- * others may read: a sequence word around the change (odd while it changes)
- * lets a reader find out that it read a mixture and try again.
+ * others may read: the moment, which never comes twice and is 0 while the rest
+ * changes, lets a reader find out that it read a mixture and try again.
  *
  * Rejected: sampling n at the ends of a turn (a guest that wakes a second vCPU
  * only in between pays for less than it has), a lock in the account (each wake
@@ -57,7 +57,7 @@ void account_knobs(struct sched_account *a, const struct sched_params *p)
 {
 	/* Each by itself: a reader may see some old and some new, and is told
 	 * to look again by VCPU_REQ_PARAMS. */
-	ck_pr_store_32(&a->weight, p->weight);
+	ck_pr_store_64(&a->weight, MAX(p->weight, 1u));
 	ck_pr_store_32(&a->cap, p->cap);
 	ck_pr_store_32(&a->priority, p->priority);
 	ck_pr_store_32(&a->slice_us, p->slice_us);
@@ -72,18 +72,17 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 {
 	const struct sched_unit *u = &v->sched;
 	u64 since;
-	u32 seq;
 
 	do {
-		seq = ck_pr_load_32(&u->seq);
+		since = ck_pr_load_64(&u->since_ticks);
 		/* Pairs with unit_runstate's store fences. */
 		ck_pr_fence_load();
 		for (u32 i = 0; i < RUNSTATE_COUNT; i++)
 			out->ticks[i] = ck_pr_load_64(&u->ticks[i]);
-		since = ck_pr_load_64(&u->since_ticks);
 		out->runstate = ck_pr_load_32(&u->runstate);
 		ck_pr_fence_load();
-	} while ((seq & 1) || seq != ck_pr_load_32(&u->seq));
+	} while (since == SINCE_CHANGES ||
+		 since != ck_pr_load_64(&u->since_ticks));
 	if ((s64)(now - since) > 0)
 		out->ticks[out->runstate] += now - since;
 	out->cpu = vcpu_cpu(v)->index;
@@ -165,7 +164,7 @@ void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
 {
 	const struct sched_account *a = g->account;
 
-	out->params.weight = ck_pr_load_32(&a->weight);
+	out->params.weight = (u32)ck_pr_load_64(&a->weight);
 	out->params.cap = ck_pr_load_32(&a->cap);
 	out->params.priority = ck_pr_load_32(&a->priority);
 	out->params.slice_us = ck_pr_load_32(&a->slice_us);

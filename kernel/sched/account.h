@@ -14,7 +14,6 @@
 static inline void unit_runstate_from(struct sched_unit *u, enum runstate old,
 				      enum runstate rs, u64 now)
 {
-	u32 seq = u->seq + 1;
 	u64 since = u->since_ticks;
 
 	/* Twice at one moment (woken, and dispatched at once): no time has
@@ -24,15 +23,14 @@ static inline void unit_runstate_from(struct sched_unit *u, enum runstate old,
 		ck_pr_store_32(&u->runstate, rs);
 		return;
 	}
-	ck_pr_store_32(&u->seq, seq);
-	/* Pairs with the load fences of sched_vcpu_info: the odd number comes
-	 * before what changes, the even one after. */
+	ck_pr_store_64(&u->since_ticks, SINCE_CHANGES);
+	/* Pairs with the load fences of sched_vcpu_info: that it changes is
+	 * said before what changes, and since when after it. */
 	ck_pr_fence_store();
 	ck_pr_store_64(&u->ticks[old], u->ticks[old] + (now - since));
-	ck_pr_store_64(&u->since_ticks, now);
 	ck_pr_store_32(&u->runstate, rs);
 	ck_pr_fence_store();
-	ck_pr_store_32(&u->seq, seq + 1);
+	ck_pr_store_64(&u->since_ticks, now);
 }
 
 static inline void unit_runstate(struct sched_unit *u, enum runstate rs,
@@ -102,31 +100,36 @@ struct charge {
 static inline __attribute__((always_inline)) struct charge
 charge_due(const struct sched_unit *u, u64 now)
 {
-	struct charge c = { .ticks = now - u->charged_ticks };
+	struct charge c = { .ticks = now - u->charged_ticks,
+			    .account = u->account };
 	s64 active;
 
 	if (unlikely((s64)c.ticks <= 0))
-		return (struct charge){ 0 };
-	c.account = u->account;
+		return (struct charge){ .account = u->account };
 	c.integral = active_integral(c.account, now);
-	active = (s64)((c.integral - u->charged_active) << UNUSED_BITS);
+	active = (s64)((c.integral - u->charged_active) << UNUSED_BITS) >>
+		 UNUSED_BITS;
 	/* CPUs' clocks differ by a tick or so: never less than its own time,
 	 * and so never a negative difference. */
-	active = MAX(active, (s64)(c.ticks << UNUSED_BITS));
-	c.active = (u64)active >> UNUSED_BITS;
+	c.active = (u64)MAX(active, (s64)c.ticks);
 	return c;
 }
 
-/* It is the core's: the policy knows, or is told next. */
-static inline void charge_done(struct sched_unit *u, const struct charge *c,
-			       u64 now)
+static inline void charge_account(struct sched_account *a, u64 ticks)
 {
-	if (unlikely(!c->ticks))
-		return;
-	u->charged_ticks = now;
-	u->charged_active = c->integral;
-	cpu_this()->stats.guest_ticks += c->ticks;
-	ck_pr_add_64(&c->account->guest_ticks, c->ticks);
+	ck_pr_add_64(&a->guest_ticks, ticks);
+}
+
+/* The same for the CPU, of the turns that have followed each other up to `now`
+ * (yield.h), the last of which is over. */
+static inline void charge_cpu(struct sched_core *core, u64 now)
+{
+	struct cpu *c = core->sc.cpu;
+	u64 since = c->turn_since;
+
+	c->turn_since = 0;
+	if (since && now > since)
+		c->stats.guest_ticks += now - since;
 }
 
 /* The current has run up to `now`. */
@@ -135,10 +138,15 @@ static inline void charge_current(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 	struct charge c = charge_due(u, now);
 
-	core->sc.cpu->turn_since = 0;
+	if (core->sc.cpu->turn_since)
+		charge_cpu(core, now);
+	else
+		core->sc.cpu->stats.guest_ticks += c.ticks;
 	if (!c.ticks)
 		return;
-	charge_done(u, &c, now);
+	u->charged_ticks = now;
+	u->charged_active = c.integral;
+	charge_account(u->account, c.ticks);
 	if (core->ops->charge)
 		core->ops->charge(&core->sc, u, c.ticks, c.active, now);
 }

@@ -36,7 +36,7 @@ void core_init(struct sched_core *core, struct cpu *c)
 	core->idle_bit = idle_bit_of(IDLE_SLEEPS, c->index);
 	core->armed = 0;
 	core->task_last = &core->task_first;
-	core->deadline = TIME_NEVER;
+	core->sc.deadline_ticks = TIME_NEVER;
 	core->resched = true;
 	mbox_node_init(&core->ask_mail, ask_look);
 	mbox_node_init(&core->answer_mail, answer_look);
@@ -128,8 +128,9 @@ static void reschedule(struct sched_core *core, u64 now)
 	if (core->sc.current)
 		put_back(core, now);
 	core->resched = false;
+	core->why = WHY_NEW;
 	pick = core->ops->pick(&core->sc, now);
-	core->deadline = pick.deadline_ticks;
+	core->sc.deadline_ticks = pick.deadline_ticks;
 	if (pick.unit) {
 		/* One that was set aside, and came back by itself. */
 		idle_stop(core);
@@ -174,17 +175,21 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 	}
 }
 
-/* The current is charged from some moment on already. */
-static inline void turn_begin(struct sched_core *core)
+/* The current is charged from some moment on already. `given`: the one before has
+ * given way; then a timer that is set to an earlier moment may stay (yield.h). */
+static inline void turn_begin(struct sched_core *core, bool given, u64 now)
 {
-	timer_arm(core, MIN(core->deadline, turn_others(core)));
+	u64 want = MIN(core->sc.deadline_ticks, turn_others(core));
+
+	if (!given || want < core->armed || core->armed <= now)
+		timer_arm(core, want);
 	core->sc.cpu->turn_since = core->sc.current->charged_ticks;
 }
 
 /* A turn of the current. */
-static inline void turn(struct sched_core *core)
+static inline void turn(struct sched_core *core, bool given, u64 now)
 {
-	turn_begin(core);
+	turn_begin(core, given, now);
 	turn_end(core, arch_vcpu_run(unit_vcpu(core->sc.current)));
 }
 
@@ -197,7 +202,7 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 
 	/* One that has used its cap up isn't in the load: the deadline is when
 	 * it may run again. */
-	if ((core->load || now >= core->deadline) && now < core->guests_until)
+	if ((core->load || now >= core->sc.deadline_ticks) && now < core->guests_until)
 		return false;
 	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
@@ -227,7 +232,7 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 {
 	const struct sched_unit *before = core->sc.current;
 	struct cpu *c = core->sc.cpu;
-	bool busy = false;
+	bool busy = false, given = false;
 
 	if (core->idle_since)
 		idle_end(core, now);
@@ -252,15 +257,18 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	if (unlikely(core->polling)) {
 		if (poll_step(core, now))
 			return true;
-	} else if (core->sc.current && now >= core->deadline &&
+	} else if (core->sc.current && now >= core->sc.deadline_ticks &&
 		   !core->resched) {
 		core->resched = true;
 		core->why = WHY_EXPIRED;
 	}
 	if (unlikely(tasks_wait(core)) && tasks_turn(core, now))
 		return true;
-	if (core->resched || (!core->sc.current && now >= core->deadline))
+	if (core->resched ||
+	    (!core->sc.current && now >= core->sc.deadline_ticks)) {
+		given = core->why == WHY_YIELD;
 		reschedule(core, now);
+	}
 	if (unlikely(core->spread))
 		spread(core, now);
 	balance(core, now);
@@ -273,7 +281,7 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 		charge_begin(core->sc.current, now);
 	else if (busy)
 		charge_begin(core->sc.current, arch_ticks());
-	turn(core);
+	turn(core, given, now);
 	return true;
 }
 

@@ -66,15 +66,14 @@ struct sched_core {
 	struct vcpu *last;        /* was the last to block here; or NULL */
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
 	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
-	u64 deadline;             /* of the current's turn; else: pick again */
 	u64 armed;                /* what the host's timer is set to */
-	u64 others_at;            /* in a turn: when else it must end */
 	u64 balance_at;           /* when virtual times are compared next */
 	u64 look_ticks;           /* from one such moment to the next; 0: it
 				   * rests, or nothing is ever compared */
 	u64 dice;                 /* of these */
 	u64 native_ask_at;
-	enum sched_why why;       /* with resched: why the current gives way */
+	enum sched_why why;       /* with resched: why the current gives way, or
+				   * WHY_NEW: there was none */
 	union {
 		struct {
 			bool resched;
@@ -115,6 +114,20 @@ static inline struct sched_core *core_of(struct cpu *c)
 static inline struct sched_core *home_of(struct sched_unit *u)
 {
 	return (struct sched_core *)u->home;
+}
+
+/* Programs the host's timer. Without `hooks` (a constant) nothing is recorded:
+ * for who has looked at it. */
+static inline __attribute__((always_inline)) void
+timer_arm_as(struct sched_core *core, u64 want, bool hooks)
+{
+	if (want == core->armed)
+		return;
+	if (hooks)
+		TRACE(TIMER_ARM, TRACE_NOBODY, want, 0);
+	core->armed = want;
+	cpu_this()->stats.timer_sets++;
+	arch_timer_set(want);
 }
 
 #endif

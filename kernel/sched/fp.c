@@ -164,22 +164,20 @@ static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return TIME_NEVER;
 }
 
-static __attribute__((noinline)) struct sched_unit *yield_other(
-	struct sched_cpu *sc, struct sched_unit *u, u64 now,
-	u64 *deadline_ticks)
+static __attribute__((noinline)) struct sched_unit *
+yield_other(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct sched_pick pick;
 
 	fp_enqueue(sc, u, WHY_YIELD, now);
 	pick = fp_pick(sc, now);
-	*deadline_ticks = pick.deadline_ticks;
+	sc->deadline_ticks = pick.deadline_ticks;
 	return pick.unit;
 }
 
 /* Mostly to an equal: then the level stays what it is, here and as published. */
 static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
-				   u64 ticks, u64 active, u64 now,
-				   u64 *deadline_ticks)
+				   u64 ticks, u64 active, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
 	struct fp_unit *fu = u->part;
@@ -188,13 +186,13 @@ static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
 
 	if (unlikely(fc->top != (s32)level ||
 		     ck_pr_load_32(&u->account->priority) != level))
-		return yield_other(sc, u, now, deadline_ticks);
+		return yield_other(sc, u, now);
 	first = ring->next;
 	queue_remove(first);
 	queue_push_last(ring, &fu->link);
 	u = unit_of(first);
 	slice_begin(fc, u, now);
-	*deadline_ticks = fc->slice_end;
+	sc->deadline_ticks = fc->slice_end;
 	return u;
 }
 

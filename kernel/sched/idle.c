@@ -253,7 +253,7 @@ static void idle_start(struct sched_core *core)
 void idle_step(struct sched_core *core, u64 now)
 {
 	struct cpu *c = core->sc.cpu;
-	u64 until = core->deadline;
+	u64 until = core->sc.deadline_ticks;
 
 	if (core->native)
 		native_stop(core);

@@ -55,7 +55,7 @@ static int unit_create(struct guest *g, u32 id, struct sched_account *a)
 	*u = (struct sched_unit){ .account = a, .target = CPU_NONE,
 				  .trace_id = TRACE_NOBODY,
 				  .runstate = RUNSTATE_OFFLINE,
-				  .since_ticks = time_now_ticks() };
+				  .since_ticks = MAX(time_now_ticks(), 1u) };
 	ret = allowed_find(g, id, &u->allowed);
 	if (ret)
 		return ret;

@@ -115,9 +115,9 @@ static u64 pinned_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 /* There is no other. */
 static struct sched_unit *pinned_yield(struct sched_cpu *sc,
 				       struct sched_unit *u, u64 ticks,
-				       u64 active, u64 now, u64 *deadline_ticks)
+				       u64 active, u64 now)
 {
-	*deadline_ticks = TIME_NEVER;
+	sc->deadline_ticks = TIME_NEVER;
 	return u;
 }
 

@@ -198,8 +198,8 @@ static void check_preempt(struct sched_core *core, struct sched_unit *u,
 	if (at <= now) {
 		core->resched = true;
 		core->why = WHY_PREEMPTED;
-	} else if (at < core->deadline) {
-		core->deadline = at;
+	} else if (at < core->sc.deadline_ticks) {
+		core->sc.deadline_ticks = at;
 	}
 }
 

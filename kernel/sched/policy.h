@@ -23,6 +23,7 @@ struct sched_cpu {
 	void *part;                 /* cpu_bytes, zeroed before cpu_init */
 	struct sched_unit *current; /* has the CPU, is in no queue; or NULL */
 	struct cpu *cpu;            /* index, and what it publishes */
+	u64 deadline_ticks; /* of the current's turn; with none: pick again */
 };
 
 /* account->active: n in the upper 12 bits, A modulo 2^52 in the lower. */
@@ -34,7 +35,8 @@ struct sched_account {
 	struct sched_account *next; /* all accounts, under the pool's lock */
 
 	/* Any CPU, atomic: the knobs (kernel/config.h). */
-	u32 weight, cap, priority, slice_us;
+	u64 weight; /* never 0 */
+	u32 cap, priority, slice_us;
 	u64 slice_ticks;
 	u64 slice_vtime; /* that as virtual time, if one vCPU could run alone */
 
@@ -76,11 +78,10 @@ struct sched_ask {
 
 #define PLACE_ANY (CPU_NONE - 1)
 
-/* Who is next, until when. */
+/* sched_ops.yield. */
 typedef struct sched_unit *sched_yield_fn(struct sched_cpu *sc,
 					  struct sched_unit *u, u64 ticks,
-					  u64 active, u64 now,
-					  u64 *deadline_ticks);
+					  u64 active, u64 now);
 
 struct sched_ops {
 	const char *name;
@@ -145,8 +146,9 @@ struct sched_ops {
 	 * `u`, the current up to now, gives the rest of its turn away: the
 	 * same as `charge` (unless `ticks` is 0), `leave`, `enqueue` with
 	 * WHY_YIELD and `pick`, but shorter; for a policy that would `place`
-	 * it here. sc->current is still `u`. NULL: it was charged, and the core
-	 * asks the other three. Owner's CPU. Absent: the four are asked.
+	 * it here. sc->current is still `u`. Returns who is next, and sets
+	 * sc->deadline_ticks; or NULL: it was charged, and the core asks the
+	 * other three. Owner's CPU. Absent: the four are asked.
 	 */
 	sched_yield_fn *yield;
 

@@ -99,20 +99,6 @@ static inline void balance(struct sched_core *core, u64 now)
 		balance_look(core, now);
 }
 
-/* Programs the host's timer. Without `hooks` (a constant) nothing is recorded:
- * for who has looked at it. */
-static inline __attribute__((always_inline)) void
-timer_arm_as(struct sched_core *core, u64 want, bool hooks)
-{
-	if (want == core->armed)
-		return;
-	if (hooks)
-		TRACE(TIMER_ARM, TRACE_NOBODY, want, 0);
-	core->armed = want;
-	core->sc.cpu->stats.timer_sets++;
-	arch_timer_set(want);
-}
-
 static inline void timer_arm(struct sched_core *core, u64 want)
 {
 	timer_arm_as(core, want, true);
@@ -134,13 +120,12 @@ static inline bool tasks_wait(const struct sched_core *core)
 
 /* When the turn of the current ends at the latest, whatever the policy says.
  * Nothing changes it until the CPU looks around. */
-static inline u64 turn_others(struct sched_core *core)
+static inline u64 turn_others(const struct sched_core *core)
 {
 	u64 until = MIN(core->balance_at, timer_next_ticks(&core->timers));
 
 	if (unlikely(tasks_wait(core)))
 		until = MIN(until, core->guests_until);
-	core->others_at = until;
 	return until;
 }
 

@@ -26,6 +26,6 @@ void resume_prepare(struct sched_core *core)
 	if (sched_short_way && !trace_on(TRACE_ALL | TRACE_STATS) &&
 	    core->last && core->ops->resume && !core->load && !core->resched &&
 	    core->idling && !core->loaded && !tasks_wait(core) &&
-	    core->deadline == TIME_NEVER && fits(core, core->last))
+	    core->sc.deadline_ticks == TIME_NEVER && fits(core, core->last))
 		core->sleeper = core->last;
 }

@@ -82,7 +82,7 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 /*
  * Takes the short way, if this is the case for it: the sleeper is the current,
  * charged from now on, and its turn may begin with arch_vcpu_load. Else the
- * long way goes on. Behind arch_wait, with a sleeper. *until: core->deadline.
+ * long way goes on. Behind arch_wait, with a sleeper. *until: core->sc.deadline_ticks.
  */
 static inline __attribute__((always_inline)) enum resume
 resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
@@ -115,7 +115,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
 	core->sc.current = u;
 	cpu_this()->current = v;
-	core->deadline = deadline;
+	core->sc.deadline_ticks = deadline;
 	*until = deadline;
 	core->idling = false;
 	idle_bit_leave(&core->idle_bit);
@@ -134,7 +134,6 @@ static inline void resume_turn_begin(struct sched_core *core, u64 until,
 {
 	u64 others = MIN(core->balance_at, timer_next_ticks(&core->timers));
 
-	core->others_at = others;
 	until = MIN(until, others);
 	if (until != core->armed) {
 		core->armed = until;

@@ -90,8 +90,7 @@ static u64 rr_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 }
 
 static struct sched_unit *rr_yield(struct sched_cpu *sc, struct sched_unit *u,
-				   u64 ticks, u64 active, u64 now,
-				   u64 *deadline_ticks)
+				   u64 ticks, u64 active, u64 now)
 {
 	struct rr_cpu *rc = sc->part;
 	struct queue_link *first = queue_pop_first(&rc->queue);
@@ -100,14 +99,14 @@ static struct sched_unit *rr_yield(struct sched_cpu *sc, struct sched_unit *u,
 
 	if (unlikely(!first)) {
 		rc->deadline = slice_end(u, now);
-		*deadline_ticks = TIME_NEVER;
+		sc->deadline_ticks = TIME_NEVER;
 		return u;
 	}
 	queue_push_last(&rc->queue, &ru->link);
 	u = unit_of(first);
 	end = slice_end(u, now);
 	rc->deadline = end;
-	*deadline_ticks = end;
+	sc->deadline_ticks = end;
 	return u;
 }
 

@@ -107,15 +107,6 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
  */
 bool sched_wfi_native(struct vcpu *v);
 
-/*
- * The vCPU that runs on this CPU gives the rest of its turn away, its turn is
- * over (arch_vcpu_run would return RUN_YIELD): who is next? That one is the
- * current from now on, and its turn begins as in arch_vcpu_run once its state
- * has taken the place of the other's; it may be the same one. NULL: return
- * RUN_YIELD.
- */
-struct vcpu *sched_give_way(void);
-
 /* ---- Traces and statistics ---- */
 
 /* This CPU's trace_mask has changed: what would pass by the hooks no longer

@@ -25,6 +25,8 @@ enum runstate {
 	RUNSTATE_COUNT,
 };
 
+#define SINCE_CHANGES 0 /* no moment that a vCPU lives to see */
+
 struct sched_unit {
 	/* Constant after sched_guest_add. */
 	struct sched_account *account; /* the guest's: weight, cap, ... */
@@ -51,11 +53,10 @@ struct sched_unit {
 	u64 charged_ticks;   /* up to when its running was charged, and the */
 	u64 charged_active;  /* account's integral at that moment */
 
-	/* The owner writes, anyone reads: seq is odd while it changes. */
-	u32 seq;
-	u32 runstate; /* enum runstate */
-	u64 since_ticks;
+	/* The owner writes, anyone reads. */
+	u64 since_ticks; /* or SINCE_CHANGES, while one of these does */
 	u64 ticks[RUNSTATE_COUNT];
+	u32 runstate; /* enum runstate */
 	u64 preemptions;
 
 	/* Any CPU, atomic words: where it may run. */

@@ -12,8 +12,13 @@
  * of the group, the floor, and a unit's key is the later of its own and the
  * floor, found when it's looked at.
  *
- * Invariants: a group is in one of the two heaps if it has units, else in none;
- * in `ready` its key is that of its first unit.
+ * The first of those that are ready stands in front of the heap of the others:
+ * where two vCPUs take turns the heap is empty, and what they cost each other
+ * doesn't depend on it.
+ *
+ * Invariants: a group is ready or parked if it has units, else neither; while it
+ * is ready its key is that of its first unit. No key in `ready` is before the
+ * first's, and `ready` is empty if there is no first.
  *
  * Rejected: groups for all guests (a second heap in the way of each wake-up);
  * booking a turn in the future for each unit that waits (whoever then blocks
@@ -24,6 +29,49 @@
 static struct vqueue_unit *unit_at(struct heap_node *n)
 {
 	return container_of(n, struct vqueue_unit, at.node);
+}
+
+static struct vqueue_node *node_at(struct heap_node *n)
+{
+	return container_of(n, struct vqueue_node, node);
+}
+
+static void ready_push(struct vqueue *q, struct vqueue_node *n)
+{
+	struct vqueue_node *first = q->first;
+
+	if (!first || (s64)(n->node.key - first->node.key) < 0) {
+		q->first = n;
+		n = first;
+	}
+	if (n)
+		heap_push(&q->ready, &n->node);
+}
+
+static void ready_remove(struct vqueue *q, struct vqueue_node *n)
+{
+	struct heap_node *next = q->ready.root;
+
+	if (n != q->first) {
+		heap_remove(&q->ready, &n->node);
+		return;
+	}
+	if (next)
+		heap_remove(&q->ready, next);
+	q->first = next ? node_at(next) : NULL;
+}
+
+void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u, u64 key)
+{
+	struct heap_node *next = q->ready.root;
+
+	u->at.node.key = key;
+	if (!next || (s64)(key - next->key) < 0) {
+		q->first = &u->at;
+		return;
+	}
+	heap_exchange(&q->ready, &u->at.node);
+	q->first = node_at(next);
 }
 
 static u64 floored(const struct vqueue_group *g, u64 key)
@@ -41,12 +89,15 @@ u64 vqueue_key(const struct vqueue_unit *u)
 static void group_push(struct vqueue *q, struct vqueue_group *g)
 {
 	g->at.node.key = floored(g, g->units.root->key);
-	heap_push(&q->ready, &g->at.node);
+	ready_push(q, &g->at);
 }
 
 static void group_take(struct vqueue *q, struct vqueue_group *g)
 {
-	heap_remove(g->parked ? &q->parked : &q->ready, &g->at.node);
+	if (g->parked)
+		heap_remove(&q->parked, &g->at.node);
+	else
+		ready_remove(q, &g->at);
 }
 
 u32 vqueue_push(struct vqueue *q, struct vqueue_unit *u, u64 key,
@@ -58,7 +109,7 @@ u32 vqueue_push(struct vqueue *q, struct vqueue_unit *u, u64 key,
 	u->at.units = NULL;
 	u->at.node.key = key;
 	if (!g) {
-		heap_push(&q->ready, &u->at.node);
+		ready_push(q, &u->at);
 		return 0;
 	}
 	if (g->count)
@@ -80,7 +131,7 @@ bool vqueue_remove(struct vqueue *q, struct vqueue_unit *u)
 	bool parked;
 
 	if (!g) {
-		heap_remove(&q->ready, &u->at.node);
+		ready_remove(q, &u->at);
 		return false;
 	}
 	parked = g->parked;
@@ -127,18 +178,23 @@ u32 vqueue_unpark(struct vqueue *q, u64 now, u64 floor)
 
 struct vqueue_unit *vqueue_walk(const struct vqueue *q, struct vqueue_unit *u)
 {
-	struct heap_node *n = u ? &u->at.node : NULL;
-	struct vqueue_node *at;
+	struct vqueue_node *at = u ? &u->at : NULL;
+	struct heap_node *n;
 
 	if (u && u->group) {
-		n = heap_walk(&u->group->units, n);
+		n = heap_walk(&u->group->units, &at->node);
 		if (n)
 			return unit_at(n);
-		n = &u->group->at.node;
+		at = &u->group->at;
 	}
-	n = n ? heap_walk(&q->ready, n) : q->ready.root;
-	if (!n)
+	if (!at) {
+		at = q->first;
+	} else {
+		n = at == q->first ? q->ready.root
+				   : heap_walk(&q->ready, &at->node);
+		at = n ? node_at(n) : NULL;
+	}
+	if (!at)
 		return NULL;
-	at = container_of(n, struct vqueue_node, node);
-	return unit_at(at->units ? at->units->root : n);
+	return unit_at(at->units ? at->units->root : &at->node);
 }

@@ -24,7 +24,7 @@ struct vqueue_node {
 struct vqueue_group {
 	struct vqueue_node at; /* the key: of the first, or when to unpark */
 	struct heap units;
-	u64 floor;  /* no unit counts as earlier than this */
+	u64 floor; /* no unit counts as earlier than this */
 	u32 count;
 	u32 parked; /* 0 or 1 */
 	bool floored;
@@ -37,8 +37,9 @@ struct vqueue_unit {
 
 /* Zeroed: empty. */
 struct vqueue {
-	struct heap ready;  /* by virtual time */
-	struct heap parked; /* by the moment they may run again */
+	struct vqueue_node *first; /* by virtual time; NULL: none */
+	struct heap ready;	   /* those behind it */
+	struct heap parked;	   /* by the moment they may run again */
 };
 
 /*
@@ -61,26 +62,43 @@ static inline bool vqueue_parked(const struct vqueue_group *g)
 /* The first of those not parked, or NULL; it stays. */
 static inline struct vqueue_unit *vqueue_first(const struct vqueue *q)
 {
-	struct heap_node *n = q->ready.root;
-	struct vqueue_node *at;
+	struct vqueue_node *at = q->first;
 
-	if (!n)
-		return NULL;
-	at = container_of(n, struct vqueue_node, node);
-	if (unlikely(at->units))
-		n = at->units->root;
-	return container_of(n, struct vqueue_unit, at.node);
+	if (at && unlikely(at->units))
+		return container_of(at->units->root, struct vqueue_unit,
+				    at.node);
+	return at ? container_of(at, struct vqueue_unit, at) : NULL;
 }
 
-/* `u`, with no group, is queued by `key`, and the first of before leaves, which
- * is in no group either. */
-static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
-				   u64 key)
+/* Is nobody parked, and the first (if there is one) in no group? */
+static inline bool vqueue_is_plain(const struct vqueue *q)
 {
-	u->group = NULL;
-	u->at.units = NULL;
+	return !q->parked.root && !(q->first && q->first->units);
+}
+
+/* The first where that is so. */
+static inline struct vqueue_unit *vqueue_first_plain(const struct vqueue *q)
+{
+	return q->first ? container_of(q->first, struct vqueue_unit, at) : NULL;
+}
+
+/* Does nobody wait behind the first? */
+static inline bool vqueue_is_one(const struct vqueue *q)
+{
+	return !q->ready.root;
+}
+
+/* `u`, which was in no group when it was last queued, is queued by `key`, and
+ * the first leaves: the one of before, which is in no group either, and whose
+ * key is not above that one. */
+void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u, u64 key);
+
+/* The same where nobody waits behind that one. */
+static inline void vqueue_exchange_one(struct vqueue *q, struct vqueue_unit *u,
+				       u64 key)
+{
 	u->at.node.key = key;
-	heap_exchange(&q->ready, &u->at.node);
+	q->first = &u->at;
 }
 
 /* Its key, at least its group's floor. */

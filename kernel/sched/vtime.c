@@ -113,7 +113,7 @@ static u64 time_of(u32 cpu, const struct sched_unit *u, struct vtime_guest *vg,
 		return vtime;
 	vtime += vtime_for(turn.account, turn.active);
 	if (turn.account == u->account)
-		vtime_used(vg, vtime);
+		vtime_reach(vg, vtime);
 	return wait == TIME_NEVER ? vtime : vtime_earlier(vtime, wait);
 }
 

@@ -16,8 +16,8 @@
 #define VTIME_CLAIM_US 40000 /* the most that a unit can be owed, or owe */
 
 struct vtime_cpu {
-	u64 now;         /* goes back only while nobody is here */
-	u64 step;        /* the largest turn, less what has run since */
+	u64 now;	 /* goes back only while nobody is here */
+	u64 step;	 /* the largest turn, less what has run since */
 	u64 empty_since; /* ticks when that began; 0: somebody is here */
 	u64 claim_ticks; /* constant: VTIME_CLAIM_US */
 };
@@ -33,7 +33,8 @@ struct vtime_unit {
 };
 
 struct vtime_guest {
-	u64 furthest; /* any CPU, atomic: of its units; 0: none */
+	u64 furthest; /* any CPU, atomic: of its units; 0: none, but for who
+		       * is just there */
 };
 
 /* A guest on one CPU, whose owner's it is: the last of its units that went to
@@ -61,9 +62,8 @@ void vtime_cpu_init(struct vtime_cpu *vc);
 /* How far one gets whose guest's integral advances by so much. */
 static inline u64 vtime_for(const struct sched_account *a, u64 active_ticks)
 {
-	u64 weight = ck_pr_load_32(&a->weight);
-
-	return active_ticks * (256 * VTIME_PER_TICK) / (weight ? weight : 1);
+	return active_ticks * (256 * VTIME_PER_TICK) /
+	       ck_pr_load_64(&a->weight);
 }
 
 /* How far a unit of the guest gets in so many ticks, as that is now; and in a
@@ -80,27 +80,33 @@ static inline u64 vtime_slice(const struct sched_account *a)
 	return vtime_for_ticks(a, ck_pr_load_64(&a->slice_ticks));
 }
 
-/* One of the guest's units is that far. */
-static inline void vtime_used(struct vtime_guest *vg, u64 at)
+/* One of the guest's units is at `at`. */
+static inline void vtime_reach(struct vtime_guest *vg, u64 at)
 {
 	u64 old;
 
 	do {
 		old = ck_pr_load_64(&vg->furthest);
-		if (old && (s64)(at - old) <= 0)
+		if ((s64)(at - old) <= 0 && likely(old))
 			return;
 		/* No order with anything else: the word is all there is. */
-	} while (!ck_pr_cas_64(&vg->furthest, old, at ? at : 1));
+	} while (!ck_pr_cas_64(&vg->furthest, old, at));
 }
 
-/* The unit has run; `active` as in sched_ops.charge. */
-static inline void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
-				const struct sched_unit *u, u64 active)
+/* The unit has run; `active` as in sched_ops.charge. Returns where it is now. */
+static inline u64 vtime_ran(const struct vtime_unit *vu, struct vtime_guest *vg,
+			    const struct sched_unit *u, u64 active)
 {
 	u64 at = vu->at + vtime_for(u->account, active);
 
-	vu->at = at;
-	vtime_used(vg, at);
+	vtime_reach(vg, at);
+	return at;
+}
+
+static inline void vtime_charge(struct vtime_unit *vu, struct vtime_guest *vg,
+				const struct sched_unit *u, u64 active)
+{
+	vu->at = vtime_ran(vu, vg, u, active);
 }
 
 /* The CPU's time follows the one furthest behind there, which is at `least`. */
@@ -109,22 +115,23 @@ static inline void vtime_follow(struct vtime_cpu *vc, u64 least)
 	vc->now = vtime_later(vc->now, least);
 }
 
-/* Its turn begins; is over. */
+/* Its turn begins; is over, and it is at `at`. */
 static inline void vtime_turn_begin(struct vtime_unit *vu)
 {
 	vu->began = vu->at;
 }
 
 static inline void vtime_turn_end(struct vtime_cpu *vc,
-				  const struct vtime_unit *vu)
+				  const struct vtime_unit *vu, u64 at)
 {
-	u64 turn = vu->at - vu->began;
+	u64 turn = at - vu->began, step = vc->step;
 
-	vc->step = MAX(turn, vc->step - MIN(turn, vc->step));
+	vc->step = unlikely(step > 2 * turn) ? step - turn : turn;
 }
 
 /* The unit leaves the CPU: for now, or (then vtime_back comes) to be queued. */
-static inline void vtime_leave(struct vtime_here *h, const struct vtime_unit *vu,
+static inline void vtime_leave(struct vtime_here *h,
+			       const struct vtime_unit *vu,
 			       const struct sched_account *a)
 {
 	h->sleeper = vu;
@@ -133,21 +140,25 @@ static inline void vtime_leave(struct vtime_here *h, const struct vtime_unit *vu
 	h->sleeps++;
 }
 
-static inline void vtime_back(struct vtime_here *h, const struct vtime_unit *vu)
+/* It is back; `at_once`: nobody was picked meanwhile, so it was no sleep. */
+static inline void vtime_back(struct vtime_here *h, const struct vtime_unit *vu,
+			      bool at_once)
 {
-	if (h->sleeper == vu)
-		h->sleeper = NULL;
+	if (h->sleeper != vu)
+		return;
+	h->sleeper = NULL;
+	h->sleeps -= at_once;
 }
 
 /* The two in one, of a unit that gives way. */
 static inline void vtime_pass(struct vtime_here *h)
 {
 	h->sleeper = NULL;
-	h->sleeps++;
 }
 
 /* It waited while that one ran, and is picked: takes its part of the lead. */
-static inline void vtime_share(const struct vtime_here *h, struct vtime_unit *vu)
+static inline void vtime_share(const struct vtime_here *h,
+			       struct vtime_unit *vu)
 {
 	s64 lead;
 
@@ -188,8 +199,7 @@ static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 {
 	u64 used = ck_pr_load_64(&vg->furthest), at = vu->at;
 
-	if (unlikely(at != vc->now ||
-		     now - vc->empty_since >= vc->claim_ticks))
+	if (unlikely(at != vc->now || now - vc->empty_since >= vc->claim_ticks))
 		return false;
 	if (likely(used && (s64)(used - at) > 0)) {
 		/* A slice is no less, whoever else of the guest can run. */

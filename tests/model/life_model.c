@@ -373,9 +373,8 @@ static void watch_vcpu(struct model_vcpu *m)
 	explore_watch(&v->cpu, sizeof(v->cpu), "the owner");
 	explore_watch(&v->mail.bits, sizeof(v->mail.bits), "the mail's bits");
 	explore_ignore(&v->wakes, 3 * sizeof(u64));
-	explore_ignore(&v->sched.seq, sizeof(v->sched.seq));
-	explore_ignore(&v->sched.ticks,
-		       sizeof(v->sched.ticks) + sizeof(v->sched.preemptions));
+	explore_ignore(&v->sched.ticks, sizeof(v->sched.ticks));
+	explore_ignore(&v->sched.preemptions, sizeof(v->sched.preemptions));
 }
 
 static void cpus_make(u32 n)

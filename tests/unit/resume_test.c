@@ -129,7 +129,7 @@ static void mix_cpu(const struct fake_cpu *f)
 	mix(core->sc.current != NULL);
 	mix(core->epoch);
 	mix(core->load);
-	mix(core->deadline);
+	mix(core->sc.deadline_ticks);
 	mix(core->armed);
 	mix(core->balance_at);
 	mix(core->resched | core->idling << 1 | core->native << 2 |

@@ -74,6 +74,44 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
 	fake_halt();
 }
 
+/* ---- Giving way ---- */
+
+/* Two that take turns every 10 us for 100 slices. The timer isn't set for each of
+ * those turns, but when it has come, too early, for the turn that is on. */
+static void giving_way_leaves_a_timer_that_is_earlier(void **state)
+{
+	const char *policy;
+	const struct cpu_stats *stats;
+	struct fake_guest *g;
+	u64 turns;
+
+	(void)state;
+	for (u32 n = 0; (policy = sched_policy_list(n)); n++) {
+		if (strcmp(policy, "pinned") == 0)
+			continue; /* has room for one */
+		fake_boot(1, policy);
+		g = fake_guest_make(2, NULL, 0);
+		for (u32 i = 0; i < 2; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(g, i);
+
+			f->left = f->arg[0] = 10 * FAKE_US;
+			f->act = fake_act_yield;
+		}
+		fake_guest_start(g);
+		fake_run_for(1000 * FAKE_MS);
+		turns = fake_vcpu_of(g, 0)->v.turns +
+			fake_vcpu_of(g, 1)->v.turns;
+		assert_true(turns > 90000);
+		stats = &fake_cpus[0]->c.stats;
+		if (stats->timer_sets > 210)
+			fail_msg("%s set the timer %lu times",
+				 policy, (unsigned long)stats->timer_sets);
+		assert_true(!sched_short_way || fake_cpus[0]->ways > 50000);
+		fake_guest_free(g);
+		fake_halt();
+	}
+}
+
 /* ---- Who wants to know that it waits ---- */
 
 static struct {
@@ -786,6 +824,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_policy_is_refused),
 		cmocka_unit_test(
 			a_vcpu_is_off_until_started_and_after_it_is_killed),
+		cmocka_unit_test(giving_way_leaves_a_timer_that_is_earlier),
 		cmocka_unit_test(a_vcpu_that_asked_is_told_that_it_waits),
 		cmocka_unit_test(a_vcpu_that_is_alone_is_not_told_of_waits),
 		cmocka_unit_test(time_of_a_turn_that_is_on_is_in_the_listings),

@@ -258,11 +258,14 @@ static void turn_over(u32 cpu, u32 g, u32 v)
 	save(cpu);
 	cpu_is(cpu);
 	if (same) {
-		assert_int_equal(vmid_next(&h->vmid, guests[g].arch, v,
-					   vsatp_of(g, v)), was);
+		assert_int_equal(
+			vmid_next(vmid_last_of(&h->vmid, guests[g].arch), v,
+				  vsatp_of(g, v)),
+			was);
 	} else {
 		assert_int_equal(hw_vsatp_swap(0), was);
-		if (!vmid_return(&h->vmid, guests[g].arch, v))
+		if (!vmid_return(&h->vmid, guests[g].arch,
+				 vmid_last_of(&h->vmid, guests[g].arch), v))
 			vmid_enter(&h->vmid, guests[g].arch, v);
 		(void)hw_vsatp_swap(vsatp_of(g, v));
 	}

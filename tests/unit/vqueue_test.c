@@ -151,6 +151,25 @@ static void model_park(u64 until)
 	group_model[g].until = until;
 }
 
+/* Takes the place of the first, if neither has to do with a group. */
+static void model_exchange(int i, u32 *seed)
+{
+	struct vqueue_unit *first = vqueue_first(&queue);
+	bool one = vqueue_is_one(&queue);
+
+	if (!first || first->group || model[i].in || model[i].u.group)
+		return;
+	for (int k = 0; k < UNITS; k++)
+		model[k].in = model[k].in && &model[k].u != first;
+	model[i].key = vqueue_key(first) + rnd(seed, 300);
+	model[i].group = -1;
+	model[i].in = true;
+	if (one)
+		vqueue_exchange_one(&queue, &model[i].u, model[i].key);
+	else
+		vqueue_exchange(&queue, &model[i].u, model[i].key);
+}
+
 static void model_unpark(u64 now, u64 floor)
 {
 	u32 n, due = 0, got = 0;
@@ -184,6 +203,8 @@ static void random_steps_agree_with_a_list(void **state)
 				model_park(now + rnd(&s, 500));
 			else if (what == 1)
 				model_unpark(now, 1000000 + rnd(&s, 1000));
+			else if (what == 2)
+				model_exchange(i, &s);
 			else if (model[i].in)
 				model_remove(i);
 			else
@@ -194,6 +215,7 @@ static void random_steps_agree_with_a_list(void **state)
 			if (model[i].in)
 				model_remove(i);
 		}
+		assert_null(queue.first);
 		assert_null(queue.ready.root);
 		assert_null(queue.parked.root);
 	}

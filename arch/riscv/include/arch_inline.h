@@ -12,15 +12,6 @@ static inline struct cpu *cpu_this(void)
 	return (struct cpu *)__builtin_thread_pointer();
 }
 
-/* The same, found anew: for who has no register to keep it in over a call. */
-static inline struct cpu *cpu_again(void)
-{
-	struct cpu *c;
-
-	__asm__ volatile("mv %0, tp" : "=r"(c));
-	return c;
-}
-
 /* As time_now_ticks (kernel/time.h), for where calls are counted. */
 static inline u64 arch_ticks(void)
 {

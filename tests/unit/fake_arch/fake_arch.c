@@ -14,6 +14,7 @@
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/idle.h"
 #include "kernel/sched/policy.h"
+#include "kernel/sched/yield.h"
 
 _Thread_local struct cpu *fake_this_cpu;
 u64 timebase_hz = FAKE_HZ;
@@ -237,7 +238,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 		struct vcpu *next;
 
 		end = turn(v);
-		next = end == RUN_YIELD ? sched_give_way() : NULL;
+		next = end == RUN_YIELD && !v->waits ? sched_give_way(v) : NULL;
 		if (!next)
 			return end;
 		self()->ways++;
@@ -245,6 +246,8 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 			arch_vcpu_save(v);
 			arch_vcpu_load(next);
 		}
+		if (next->waits)
+			next->waits(next, false);
 		v = next;
 	}
 }

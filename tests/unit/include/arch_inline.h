@@ -14,11 +14,6 @@ static inline struct cpu *cpu_this(void)
 	return fake_this_cpu;
 }
 
-static inline struct cpu *cpu_again(void)
-{
-	return fake_this_cpu;
-}
-
 static inline u64 arch_ticks(void)
 {
 	return time_now_ticks();
