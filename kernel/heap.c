@@ -45,39 +45,6 @@
  */
 #include "kernel/heap.h"
 
-/*
- * `n`, which has won up to `end` of its ring, goes on against `c` and those
- * after it in x's ring; who wins goes on in its place. Returns who is left.
- */
-static inline struct heap_node *play(struct heap_node *n,
-				     struct heap_node **end,
-				     struct heap_node *c,
-				     const struct heap_node *x)
-{
-	u64 key = n->key;
-
-	while (c != x) {
-		s64 behind = (s64)(c->key - key);
-
-		if (behind > 0 || (unlikely(!behind) && c->came > n->came)) {
-			*end = c;
-			end = &c->next;
-		} else {
-			n->side = c->side;
-			*end = n;
-			n->end = end;
-			*c->end = n;
-			end = &n->next;
-			n = c;
-			key += (u64)behind;
-		}
-		c = c->next;
-	}
-	*end = n;
-	n->end = end;
-	return n;
-}
-
 /* Who has beaten `n`, which isn't the root. */
 static inline struct heap_node *vanquisher(const struct heap_node *n)
 {
@@ -203,16 +170,6 @@ void heap_push_more(struct heap *h, struct heap_node *n)
 	enter(h, n, w, slot, side);
 }
 
-void heap_exchange_more(struct heap *h, struct heap_node *n)
-{
-	struct heap_node *x = h->root;
-
-	if (unlikely(h->last == x))
-		h->last = n;
-	n->came = h->came++;
-	h->root = play(n, &n->first, x->first, x);
-}
-
 void heap_remove_more(struct heap *h, struct heap_node *n)
 {
 	struct heap_node *c = n->first, *w = NULL, **slot = NULL;
@@ -231,7 +188,7 @@ void heap_remove_more(struct heap *h, struct heap_node *n)
 	}
 	if (c == n)
 		return;
-	c = play(c, c->end, c->next, n);
+	c = heap_play(c, c->end, c->next, n);
 	if (!w) {
 		h->root = c;
 	} else {

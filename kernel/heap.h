@@ -33,7 +33,50 @@ struct heap {
 /* What follows, in a heap that is not empty, and in one of two and more. */
 void heap_push_more(struct heap *h, struct heap_node *n);
 void heap_remove_more(struct heap *h, struct heap_node *n);
-void heap_exchange_more(struct heap *h, struct heap_node *n);
+
+/*
+ * `n`, which has won up to `end` of its ring, goes on against `c` and those
+ * after it in x's ring; who wins goes on in its place. Returns who is left.
+ */
+static inline struct heap_node *heap_play(struct heap_node *n,
+					  struct heap_node **end,
+					  struct heap_node *c,
+					  const struct heap_node *x)
+{
+	u64 key = n->key;
+
+	while (c != x) {
+		s64 behind = (s64)(c->key - key);
+
+		if (behind > 0 || (unlikely(!behind) && c->came > n->came)) {
+			*end = c;
+			end = &c->next;
+		} else {
+			n->side = c->side;
+			*end = n;
+			n->end = end;
+			*c->end = n;
+			end = &n->next;
+			n = c;
+			key += (u64)behind;
+		}
+		c = c->next;
+	}
+	*end = n;
+	n->end = end;
+	return n;
+}
+
+/* In line: so a turn under `credit` keeps nothing over a call. */
+static inline void heap_exchange_more(struct heap *h, struct heap_node *n)
+{
+	struct heap_node *x = h->root;
+
+	if (unlikely(h->last == x))
+		h->last = n;
+	n->came = h->came++;
+	h->root = heap_play(n, &n->first, x->first, x);
+}
 
 /* Is the root, which there is, the only one? */
 static inline bool heap_single(const struct heap *h)

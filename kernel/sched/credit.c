@@ -219,6 +219,11 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	cap_turn_end(&cu->cap, u->account);
 }
 
+static inline u64 turn_ends(const struct sched_unit *u, u64 now)
+{
+	return now + ck_pr_load_64(&u->account->slice_ticks);
+}
+
 /* Caps are looked at: the long way. */
 static __attribute__((noinline)) struct sched_unit *yield_capped(
 	struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
@@ -245,11 +250,8 @@ static __attribute__((noinline)) struct sched_unit *yield_alone(
 	return u;
 }
 
-/*
- * The end of it where more than one waits, or who is next gets its part of a
- * lead. Apart, so that the others keep nothing over a call: 18 instructions.
- */
-static __attribute__((noinline)) struct sched_unit *yield_among(
+/* Who is next takes its part of a lead, and may not be furthest behind then. */
+static __attribute__((noinline)) struct sched_unit *yield_shared(
 	struct sched_cpu *sc, struct credit_unit *cu, struct credit_unit *next,
 	u64 at, u64 now)
 {
@@ -258,14 +260,15 @@ static __attribute__((noinline)) struct sched_unit *yield_among(
 	turn_begin(next, now);
 	vqueue_exchange(&cc->queue, &cu->node, at);
 	publish(sc, next);
-	sc->deadline_ticks =
-		now + ck_pr_load_64(&next->unit->account->slice_ticks);
+	sc->deadline_ticks = turn_ends(next->unit, now);
 	return next->unit;
 }
 
 /*
  * Who gives way goes right behind the first of the queue if it isn't further
- * anyway, so the first is next, and no less far behind than any that wait.
+ * anyway, so the first is next, and no less far behind than any that wait. What
+ * is called here is called at the end: else registers would have to be kept, 18
+ * instructions in each turn.
  */
 static struct sched_unit *credit_yield(struct sched_cpu *sc,
 				       struct sched_unit *u, u64 ticks,
@@ -289,15 +292,15 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 	if (unlikely((s64)(at - first) <= 0))
 		at = first + 1;
 	cu->vtime.at = at;
-	if (unlikely(!vqueue_is_one(&cc->queue) || next->here->vtime.sleeper))
-		return yield_among(sc, cu, next, at, now);
+	if (unlikely(next->here->vtime.sleeper))
+		return yield_shared(sc, cu, next, at, now);
 	next->vtime.began = first;
 	next->began_ticks = now;
-	vqueue_exchange_one(&cc->queue, &cu->node, at);
+	vqueue_exchange(&cc->queue, &cu->node, at);
 	vtime_follow(&cc->vtime, first);
-	sched_publish_vtime(sc, cc->vtime.now, at);
+	sched_publish_vtime(sc, cc->vtime.now, vqueue_first_key(&cc->queue));
 	u = next->unit;
-	sc->deadline_ticks = now + ck_pr_load_64(&u->account->slice_ticks);
+	sc->deadline_ticks = turn_ends(u, now);
 	return u;
 }
 

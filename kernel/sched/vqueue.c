@@ -61,19 +61,6 @@ static void ready_remove(struct vqueue *q, struct vqueue_node *n)
 	q->first = next ? node_at(next) : NULL;
 }
 
-void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u, u64 key)
-{
-	struct heap_node *next = q->ready.root;
-
-	u->at.node.key = key;
-	if (!next || (s64)(key - next->key) < 0) {
-		q->first = &u->at;
-		return;
-	}
-	heap_exchange(&q->ready, &u->at.node);
-	q->first = node_at(next);
-}
-
 static u64 floored(const struct vqueue_group *g, u64 key)
 {
 	if (g && g->floored && (s64)(key - g->floor) < 0)

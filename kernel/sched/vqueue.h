@@ -82,23 +82,27 @@ static inline struct vqueue_unit *vqueue_first_plain(const struct vqueue *q)
 	return q->first ? container_of(q->first, struct vqueue_unit, at) : NULL;
 }
 
-/* Does nobody wait behind the first? */
-static inline bool vqueue_is_one(const struct vqueue *q)
+/* Its key, or its group's, which is that of the group's first; there is one. */
+static inline u64 vqueue_first_key(const struct vqueue *q)
 {
-	return !q->ready.root;
+	return q->first->node.key;
 }
 
 /* `u`, which was in no group when it was last queued, is queued by `key`, and
  * the first leaves: the one of before, which is in no group either, and whose
  * key is not above that one. */
-void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u, u64 key);
-
-/* The same where nobody waits behind that one. */
-static inline void vqueue_exchange_one(struct vqueue *q, struct vqueue_unit *u,
-				       u64 key)
+static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
+				   u64 key)
 {
+	struct heap_node *next = q->ready.root;
+
 	u->at.node.key = key;
-	q->first = &u->at;
+	if (!next || (s64)(key - next->key) < 0) {
+		q->first = &u->at;
+		return;
+	}
+	q->first = container_of(next, struct vqueue_node, node);
+	heap_exchange(&q->ready, &u->at.node);
 }
 
 /* Its key, at least its group's floor. */

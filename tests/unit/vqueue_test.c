@@ -155,7 +155,6 @@ static void model_park(u64 until)
 static void model_exchange(int i, u32 *seed)
 {
 	struct vqueue_unit *first = vqueue_first(&queue);
-	bool one = vqueue_is_one(&queue);
 
 	if (!first || first->group || model[i].in || model[i].u.group)
 		return;
@@ -164,10 +163,9 @@ static void model_exchange(int i, u32 *seed)
 	model[i].key = vqueue_key(first) + rnd(seed, 300);
 	model[i].group = -1;
 	model[i].in = true;
-	if (one)
-		vqueue_exchange_one(&queue, &model[i].u, model[i].key);
-	else
-		vqueue_exchange(&queue, &model[i].u, model[i].key);
+	vqueue_exchange(&queue, &model[i].u, model[i].key);
+	assert_int_equal(vqueue_first_key(&queue),
+			 vqueue_key(vqueue_first(&queue)));
 }
 
 static void model_unpark(u64 now, u64 floor)
