@@ -134,6 +134,8 @@ enum trace_class {
 	  "it was dispatched later after its wake than `trace on late=` says")\
 	X(0x062, BALANCE, SCHED, "", "",                                      \
 	  "this CPU compares its virtual time with what waits elsewhere")     \
+	X(0x063, REST_END, SCHED, "to_cpu", "",                               \
+	  "that CPU made no such looks: it is told that a vCPU waits here")   \
 	X(0x070, BELL_RUNG, BELL, "to_cpu", "",                               \
 	  "another CPU's doorbell is rung")                                   \
 	X(0x071, BELL_ELIDED, BELL, "to_cpu", "mode",                         \

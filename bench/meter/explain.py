@@ -60,6 +60,7 @@ CAUSES = (
     ("STEAL_ASK", "the CPU compared itself with others, and asked for work"),
     ("STEAL_ANSWER", "another CPU asked this one for work"),
     ("BALANCE", "the CPU compared itself with others"),
+    ("REST_END", "a CPU was told that a vCPU waits"),
     ("PAGE_FAULT", "memory touched for the first time"),
     ("SLICE_END", "another vCPU's turn ended in it"),
     ("PREEMPT", "another vCPU's turn ended in it"),

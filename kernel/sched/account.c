@@ -112,11 +112,15 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 struct sched_turn sched_turn_of(u32 cpu, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
-	u64 since = ck_pr_load_64(&c->turn_since);
+	bool is_on = ck_pr_load_64(&c->turn_since);
 	const struct vcpu *v = ck_pr_load_ptr(&c->current);
-	s64 ticks = (s64)(now - since), active;
+	s64 ticks, active;
 
-	if (!since || !v || ticks <= 0)
+	if (!is_on || !v)
+		return (struct sched_turn){0};
+	/* Not from turn_since on: others may have given way since. */
+	ticks = (s64)(now - ck_pr_load_64(&v->sched.charged_ticks));
+	if (ticks <= 0)
 		return (struct sched_turn){0};
 	active = (s64)((active_integral(v->sched.account, now) -
 			ck_pr_load_64(&v->sched.charged_active))

@@ -86,8 +86,8 @@ static inline void unit_count(struct sched_core *core, struct sched_unit *u,
 /* The current begins to be charged. */
 static inline void charge_begin(struct sched_unit *u, u64 now)
 {
-	u->charged_ticks = now;
-	u->charged_active = active_integral(u->account, now);
+	ck_pr_store_64(&u->charged_ticks, now);
+	ck_pr_store_64(&u->charged_active, active_integral(u->account, now));
 }
 
 /* What the current has run since it was charged. */
@@ -127,7 +127,7 @@ static inline void charge_cpu(struct sched_core *core, u64 now)
 	struct cpu *c = core->sc.cpu;
 	u64 since = c->turn_since;
 
-	c->turn_since = 0;
+	ck_pr_store_64(&c->turn_since, 0);
 	if (since && now > since)
 		c->stats.guest_ticks += now - since;
 }
@@ -144,8 +144,8 @@ static inline void charge_current(struct sched_core *core, u64 now)
 		core->sc.cpu->stats.guest_ticks += c.ticks;
 	if (!c.ticks)
 		return;
-	u->charged_ticks = now;
-	u->charged_active = c.integral;
+	ck_pr_store_64(&u->charged_ticks, now);
+	ck_pr_store_64(&u->charged_active, c.integral);
 	charge_account(u->account, c.ticks);
 	if (core->ops->charge)
 		core->ops->charge(&core->sc, u, c.ticks, c.active, now);

@@ -84,7 +84,7 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 	if (unlikely(core->native) && v->guest->cfg.wfi != WFI_NATIVE)
 		native_stop(core);
 	core->sc.current = u;
-	c->current = v;
+	ck_pr_store_ptr(&c->current, v);
 	if (core->loaded != v) {
 		if (core->loaded)
 			arch_vcpu_save(core->loaded);
@@ -183,7 +183,8 @@ static inline void turn_begin(struct sched_core *core, bool given, u64 now)
 
 	if (!given || want < core->armed || core->armed <= now)
 		timer_arm(core, want);
-	core->sc.cpu->turn_since = core->sc.current->charged_ticks;
+	ck_pr_store_64(&core->sc.cpu->turn_since,
+		       core->sc.current->charged_ticks);
 }
 
 /* A turn of the current. */

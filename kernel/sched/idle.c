@@ -192,9 +192,11 @@ void rest_end(struct sched_core *core)
 
 	for (u32 i = 0; i < cpu_count(); i++)
 		if (i != self && idle_is(IDLE_RESTS, i) &&
-		    idle_claim(IDLE_RESTS, i))
+		    idle_claim(IDLE_RESTS, i)) {
+			TRACE(REST_END, TRACE_NOBODY, i, 0);
 			doorbell_post(cpu_by_index(i),
 				      &core_of(cpu_by_index(i))->look_mail, 0);
+		}
 }
 
 void rest_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)

@@ -330,7 +330,7 @@ void current_block(struct sched_core *core, u64 now)
 	now = arch_ticks();
 	charge_current(core, now);
 	core->sc.current = NULL;
-	core->sc.cpu->current = NULL;
+	ck_pr_store_ptr(&core->sc.cpu->current, NULL);
 	if (core->ops->leave)
 		core->ops->leave(&core->sc, u, now);
 	unit_uncount(core, u, now);

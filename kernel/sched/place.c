@@ -279,7 +279,7 @@ struct sched_unit *current_drop(struct sched_core *core, u64 now)
 		charge_current(core, now);
 	core->polling = false;
 	core->sc.current = NULL;
-	core->sc.cpu->current = NULL;
+	ck_pr_store_ptr(&core->sc.cpu->current, NULL);
 	if (core->ops->leave)
 		core->ops->leave(&core->sc, u, now);
 	core->resched = true;

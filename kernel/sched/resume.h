@@ -75,8 +75,8 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 	core->load = 1;
 	ck_pr_store_32(&cpu_this()->load, 1);
 	word = active_change(u->account, true, now);
-	u->charged_ticks = now;
-	u->charged_active = active_word_integral(word, now);
+	ck_pr_store_64(&u->charged_ticks, now);
+	ck_pr_store_64(&u->charged_active, active_word_integral(word, now));
 }
 
 /*
@@ -114,7 +114,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
 	/* Followed by a full fence and a look at virq, as in dispatch. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
 	core->sc.current = u;
-	cpu_this()->current = v;
+	ck_pr_store_ptr(&cpu_this()->current, v);
 	core->sc.deadline_ticks = deadline;
 	*until = deadline;
 	core->idling = false;
@@ -140,7 +140,7 @@ static inline void resume_turn_begin(struct sched_core *core, u64 until,
 		cpu_this()->stats.timer_sets++;
 		arch_timer_set(until);
 	}
-	cpu_this()->turn_since = now;
+	ck_pr_store_64(&cpu_this()->turn_since, now);
 }
 
 #endif

@@ -9,7 +9,7 @@ void sched_yield_queue(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 
 	core->sc.current = NULL;
-	core->sc.cpu->current = NULL;
+	ck_pr_store_ptr(&core->sc.cpu->current, NULL);
 	yield_put_back(u);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	charge_cpu(core, now);

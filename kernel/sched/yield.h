@@ -96,7 +96,7 @@ static inline __attribute__((always_inline)) void yield_dispatch(
 	u->queued = false;
 	/* Followed by a full fence and a look at virq, as in dispatch. */
 	ck_pr_store_32(&v->state, VCPU_RUNNING);
-	c->current = v;
+	ck_pr_store_ptr(&c->current, v);
 	core->loaded = v;
 	c->stats.switches++;
 	v->turns++;

@@ -38,7 +38,8 @@ TIMER = model.INTERRUPT | 5
 BELL = model.INTERRUPT | 1
 ALL_HARTS = (1 << 64) - 1
 BY_DEVICE = ("VIRQ_LINE", "VIRQ_CLAIM", "VIRQ_COMPLETE", "VIRQ_ASSERT")
-RUNG_FOR = ("WAKE", "VIRQ_ASSERT", "HANDOVER", "STEAL_ASK", "STEAL_ANSWER")
+RUNG_FOR = ("WAKE", "VIRQ_ASSERT", "HANDOVER", "STEAL_ASK", "STEAL_ANSWER",
+            "REST_END")
 BELLS = ("BELL_RUNG", "BELL_ELIDED")
 # What a CPU records that stops running or waiting and finds nothing to do.
 NOTHING = {E[n] for n in ("EXIT", "ENTRY", "TIMER_ARM", "ACCOUNT", "CPU_WAIT",

@@ -247,10 +247,12 @@ static void a_turn_that_has_not_ended_counts_for_how_far_a_cpu_is(void **state)
 	c = &fake_cpus[1]->c;
 	fake_run_for(5000 * FAKE_MS);
 	c->current = guest->g.vcpu[0];
-	c->turn_since = fake_now() - 4000 * FAKE_MS;
+	/* Another one has given way to it: the CPU's turns began before. */
+	c->turn_since = fake_now() - 4500 * FAKE_MS;
+	unit->charged_ticks = fake_now() - 4000 * FAKE_MS;
 	/* Its guest has one vCPU that could run for all that time. */
 	unit->account->active = 1ULL << ACTIVE_BITS;
-	unit->charged_active = c->turn_since;
+	unit->charged_active = unit->charged_ticks;
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
 	/* It is of the same guest, who has not slept then. */
 	expect(vu.at, 5000 * MS);
