@@ -21,9 +21,11 @@ def begin(t, *guests, **options):
 
 def again(m, commands, times):
     """Types the same commands so many times. For each time, host memory as
-    (free, objects), wherever they ask for it: [[(..), (..)], ...]. A line
-    that repeats the last one is not added to the history, so nothing that
-    the shell keeps changes from the first time on."""
+    (free, objects), wherever they ask for it: [[(..), (..)], ...]. Free is
+    what is no page and no object's: in which slabs objects lie, such as the
+    rest of the line that is being done, is chance. A line that repeats the
+    last one is not added to the history, so nothing that the shell keeps
+    changes from the first time on."""
     asked = commands.count("mem -j")
     found = []
     for _ in range(times):
@@ -33,7 +35,8 @@ def again(m, commands, times):
         # Shell wants to see the prompt, too.
         m.seen = m.expect(r"^rouse> ").start()
         rows = [json.loads(row) for row in rows]
-        found.append([(r["free_bytes"], r["object_bytes"]) for r in rows])
+        found.append([(r["free_bytes"] + r["object_frames_bytes"],
+                       r["object_bytes"]) for r in rows])
     return found
 
 
