@@ -109,8 +109,9 @@ def no_stuck_vcpu(t):
         for what in ("running_ns", "dispatches", "exits"):
             t.check(v[what] > before[key][what], f"{what} of vCPU {key} is "
                     f"{v[what]} as before: it got stuck")
-    m.expect(r"run ended, status 0", 60)
     t.equal(m.wait(), 0, "QEMU's status")
+    # It may have ended while the vCPUs were listed.
+    t.check("run ended, status 0" in m.text, "it has not ended well")
     for stressor in ("cpu", "switch", "timer"):
         done = re.search(rf"metrc: \[\d+\] {stressor} +(\d+) ", m.text)
         t.check(done and int(done.group(1)) > 0, f"{stressor} did nothing")
