@@ -48,7 +48,8 @@ struct cpu {
 	u32 index;
 	struct sched_cpu *sched; /* set by sched_init */
 
-	/* The owner only; `current` may be read by others as a hint. */
+	/* The owner only; `current` and `turn_since` may be read by others as
+	 * hints. */
 	struct vcpu *current; /* whose turn it is, or NULL */
 	struct cpu_stats stats;
 	struct trace_ring *trace; /* where it records; NULL: nowhere */

@@ -105,21 +105,23 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out,
 }
 
 /*
- * What is read may be of different turns, and then it is no more than the turn's
- * time for each of the guest's vCPUs. The vCPU isn't freed before this CPU has
- * looked at mail again (sched_quiesce).
+ * What is read may be of different turns, and then it is no more than the time
+ * of the turns in this row, for each of the guest's vCPUs. The vCPU isn't freed
+ * before this CPU has looked at mail again (sched_quiesce).
  */
 struct sched_turn sched_turn_of(u32 cpu, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
-	bool is_on = ck_pr_load_64(&c->turn_since);
+	u64 since = ck_pr_load_64(&c->turn_since), charged;
 	const struct vcpu *v = ck_pr_load_ptr(&c->current);
 	s64 ticks, active;
 
-	if (!is_on || !v)
+	if (!since || !v)
 		return (struct sched_turn){0};
-	/* Not from turn_since on: others may have given way since. */
-	ticks = (s64)(now - ck_pr_load_64(&v->sched.charged_ticks));
+	/* Others may have given way since; and what it was charged last may be
+	 * from before it slept. */
+	charged = ck_pr_load_64(&v->sched.charged_ticks);
+	ticks = (s64)(now - MAX(charged, since));
 	if (ticks <= 0)
 		return (struct sched_turn){0};
 	active = (s64)((active_integral(v->sched.account, now) -

@@ -50,10 +50,10 @@ struct sched_unit {
 	u32 target;   /* CPU that the policy promised (admit), or CPU_NONE */
 	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */
 	u64 blocked_at_ticks;
-	u64 charged_ticks;   /* up to when its running was charged, and the */
-	u64 charged_active;  /* account's integral at that moment */
 
-	/* The owner writes, anyone reads. */
+	/* The owner writes, anyone reads; the first two as hints. */
+	u64 charged_ticks;  /* up to when its running was charged, and the */
+	u64 charged_active; /* account's integral at that moment */
 	u64 since_ticks; /* or SINCE_CHANGES, while one of these does */
 	u64 ticks[RUNSTATE_COUNT];
 	u32 runstate; /* enum runstate */

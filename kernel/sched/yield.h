@@ -100,7 +100,6 @@ static inline __attribute__((always_inline)) void yield_dispatch(
 	core->loaded = v;
 	c->stats.switches++;
 	v->turns++;
-	charge_begin(u, now);
 }
 
 /* The same one goes on. */
@@ -150,6 +149,8 @@ static inline __attribute__((always_inline)) struct vcpu *sched_give_way(
 		yield_go_on(u, now);
 		return v;
 	}
+	/* Before it is the CPU's current: others look how long that has run. */
+	charge_begin(next, now);
 	yield_states(u, next, now);
 	yield_dispatch(core, next, now);
 	return unit_vcpu(next);

@@ -265,6 +265,10 @@ static void a_turn_that_has_not_ended_counts_for_how_far_a_cpu_is(void **state)
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
 	unit->charged_active = -1ULL;
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5000 * MS);
+	/* Or its turn has just begun, and it hasn't been charged since the one
+	 * before. */
+	unit->charged_ticks = fake_now() - 4900 * FAKE_MS;
+	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 5250 * MS);
 	/* Between two turns it has just said how far it is. */
 	c->turn_since = 0;
 	expect(rejoined(WHY_WOKEN, 41 * FAKE_MS, 3000 * MS), 3000 * MS);
