@@ -1,5 +1,5 @@
 /*
- * The idle mask, two of them, one bit a CPU.
+ * The idle masks, one bit a CPU in each.
  *
  * Invariant: a bit is set only by its own CPU, and cleared once for each time
  * it was set, by its CPU or by a claimer, decided by the atomic clear. A CPU
@@ -17,13 +17,27 @@ void idle_enter(enum idle_kind kind, u32 cpu)
 {
 	ck_pr_or_64(&idle_masks[kind].w[cpu / 64], 1ULL << (cpu % 64));
 	/* Pairs with the fence between load and mask in who has work to
-	 * spare (unit_count, then choose): one of the two sees the other's store. */
+	 * spare (unit_count, then choose): one of the two sees the other's
+	 * store. */
 	ck_pr_fence_memory();
 }
 
 bool idle_is(enum idle_kind kind, u32 cpu)
 {
 	return ck_pr_load_64(&idle_masks[kind].w[cpu / 64]) >> (cpu % 64) & 1;
+}
+
+u32 idle_next(enum idle_kind kind, u32 from)
+{
+	for (u32 i = from / 64; i * 64 < cpu_count(); i++) {
+		u64 w = ck_pr_load_64(&idle_masks[kind].w[i]);
+
+		if (i == from / 64)
+			w &= ~0ULL << (from % 64);
+		if (w)
+			return i * 64 + (u32)__builtin_ctzll(w);
+	}
+	return CPU_NONE;
 }
 
 /* Claims one of word `i`, of those in `only`. */

@@ -34,7 +34,7 @@ extern struct idle_mask idle_masks[IDLE_KINDS];
 /* The owner: sets its bit; full fence. What it reads next is current. */
 void idle_enter(enum idle_kind kind, u32 cpu);
 
-/* Takes the bit of `cpu` if it is set; the caller then sends it work. */
+/* Takes the bit of `cpu` if it is set; the caller then sends it mail. */
 static inline bool idle_claim(enum idle_kind kind, u32 cpu)
 {
 	return ck_pr_btr_64(&idle_masks[kind].w[cpu / 64], cpu % 64);
@@ -59,14 +59,11 @@ static inline struct idle_bit idle_bit_of(enum idle_kind kind, u32 cpu)
 				  ~(1ULL << cpu % 64) };
 }
 
-/* May a bit of another kind be set but the same CPU's? A hint, in a few
- * instructions: no for sure, or maybe. */
-static inline bool idle_bit_others(const struct idle_bit *bit,
-				   enum idle_kind of, enum idle_kind kind)
+/* May a bit of another CPU be set? A hint, in a few instructions: no for sure,
+ * or maybe. */
+static inline bool idle_bit_others(const struct idle_bit *bit)
 {
-	const u64 *word = bit->word + (kind - of) * (CPU_MAX / 64);
-
-	return ck_pr_load_64(word) & bit->others || cpu_count() > 64;
+	return ck_pr_load_64(bit->word) & bit->others || cpu_count() > 64;
 }
 
 /* The owner: takes its bit back, if nobody has claimed it. */
@@ -86,7 +83,10 @@ bool idle_is(enum idle_kind kind, u32 cpu);
 u32 idle_claim_any(enum idle_kind kind, const struct cpuset *allowed,
 		   u32 from);
 
-/* Would it find one? No for sure, or maybe; in a few instructions. */
+/* The first CPU at or after `from` whose bit is set, or CPU_NONE. A hint. */
+u32 idle_next(enum idle_kind kind, u32 from);
+
+/* Would idle_claim_any find one? No for sure, or maybe; in a few instructions. */
 static inline bool idle_any(enum idle_kind kind, const struct cpuset *allowed)
 {
 	return ck_pr_load_64(&idle_masks[kind].w[0]) &

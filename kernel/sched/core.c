@@ -34,6 +34,7 @@ void core_init(struct sched_core *core, struct cpu *c)
 	core->sc.cpu = c;
 	core->since = time_now_ticks();
 	core->idle_bit = idle_bit_of(IDLE_SLEEPS, c->index);
+	core->rest_bit = idle_bit_of(IDLE_RESTS, c->index);
 	core->armed = 0;
 	core->task_last = &core->task_first;
 	core->sc.deadline_ticks = TIME_NEVER;

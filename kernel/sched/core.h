@@ -66,6 +66,7 @@ struct sched_core {
 	struct vcpu *last;        /* was the last to block here; or NULL */
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
 	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
+	struct idle_bit rest_bit; /* of IDLE_RESTS; constant */
 	u64 armed;                /* what the host's timer is set to */
 	u64 balance_at;           /* when virtual times are compared next */
 	u64 look_ticks;           /* from one such moment to the next; 0: it
@@ -83,7 +84,7 @@ struct sched_core {
 			bool traced;  /* as sched_trace_changed said last */
 			bool queues;  /* the policy has no short way */
 		};
-		u64 odd;          /* any of these: yield.c asks once */
+		u64 odd;          /* any of these: yield.h asks once */
 	};
 	bool idling;              /* the same of IDLE_SLEEPS */
 	u64 since;                /* when its time began to be counted */

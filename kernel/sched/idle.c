@@ -17,7 +17,8 @@
  * that waits elsewhere rests: it sets its bit in a mask, fences, reads the loads
  * once more, and sets no timer for a next look, until it is told. Whoever lets a
  * vCPU wait has raised its load and fenced (place.c), and tells those whose bits
- * it finds. While it rests its virtual time is as old as its turn (vtime.c).
+ * it finds. While it rests its virtual time is as old as its turn (vtime.c); it
+ * looks now and then all the same, so that a turn that is charged has a bound.
  *
  * Invariant: one ask of a CPU is out at a time, and it is always answered; what
  * it says (core->ask) is not changed before the answer.
@@ -30,6 +31,9 @@
 
 /* How often a CPU with a native guest alone asks for work. */
 #define NATIVE_ASK_US 10000
+/* How long a CPU rests at most: a turn's integral of vCPUs, shifted for virtual
+ * time, is far from 2^64 then. */
+#define REST_US 60000000
 
 static void ask_send(struct sched_core *core, u32 cpu, bool idle)
 {
@@ -94,8 +98,9 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 	/* Pairs with idle_enter's fence: our load is published before the mask
 	 * is read, as in choose. */
 	ck_pr_fence_memory();
-	for (u32 i = 0; i < cpu_count() && core->load > 1; i++) {
-		if (i == core->sc.cpu->index || !idle_is(IDLE_SLEEPS, i))
+	for (u32 i = idle_next(IDLE_SLEEPS, 0); i != CPU_NONE && core->load > 1;
+	     i = idle_next(IDLE_SLEEPS, i + 1)) {
+		if (i == core->sc.cpu->index)
 			continue;
 		ask.cpu = i;
 		u = give(core, &ask, now);
@@ -171,7 +176,7 @@ static bool others_wait(const struct sched_core *core)
 }
 
 /* Nobody waits elsewhere: no look until one does. */
-static void rest_begin(struct sched_core *core)
+static void rest_begin(struct sched_core *core, u64 now)
 {
 	u32 self = core->sc.cpu->index;
 
@@ -183,20 +188,21 @@ static void rest_begin(struct sched_core *core)
 		return;
 	}
 	core->look_ticks = 0;
-	core->balance_at = TIME_NEVER;
+	core->balance_at = now + us_to_ticks(REST_US);
 }
 
 void rest_end(struct sched_core *core)
 {
 	u32 self = core->sc.cpu->index;
 
-	for (u32 i = 0; i < cpu_count(); i++)
-		if (i != self && idle_is(IDLE_RESTS, i) &&
-		    idle_claim(IDLE_RESTS, i)) {
-			TRACE(REST_END, TRACE_NOBODY, i, 0);
-			doorbell_post(cpu_by_index(i),
-				      &core_of(cpu_by_index(i))->look_mail, 0);
-		}
+	for (u32 i = idle_next(IDLE_RESTS, 0); i != CPU_NONE;
+	     i = idle_next(IDLE_RESTS, i + 1)) {
+		if (i == self || !idle_claim(IDLE_RESTS, i))
+			continue;
+		TRACE(REST_END, TRACE_NOBODY, i, 0);
+		doorbell_post(cpu_by_index(i),
+			      &core_of(cpu_by_index(i))->look_mail, 0);
+	}
 }
 
 void rest_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
@@ -220,7 +226,7 @@ void balance_look(struct sched_core *core, u64 now)
 		return;
 	/* Where the policy places, it may let a unit wait untold. */
 	if (!core->ops->place && !others_wait(core)) {
-		rest_begin(core);
+		rest_begin(core, now);
 		return;
 	}
 	for (u32 i = 0; i < cpu_count(); i++) {

@@ -174,8 +174,7 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 	cpu = here && (why != WHY_NEW || core->load <= 1) ? self
 							  : least_loaded(u);
 	/* It waits here. Whoever rests sees the load, or we its bit. */
-	if (cpu == self &&
-	    unlikely(idle_bit_others(&core->idle_bit, IDLE_SLEEPS, IDLE_RESTS)))
+	if (cpu == self && unlikely(idle_bit_others(&core->rest_bit)))
 		rest_end(core);
 	return cpu;
 }

@@ -560,6 +560,10 @@ static void where_nobody_waits_nobody_is_interrupted(void **state)
 	fake_guest_free(guests[--count]);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
+	/* A turn without end would be charged at once: each of the four looks,
+	 * and sets its timer for the next time. */
+	sets = timer_sets(60000 * FAKE_MS);
+	assert_true(sets >= 4 && sets <= 8);
 	end();
 }
 

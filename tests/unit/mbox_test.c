@@ -201,6 +201,19 @@ static void a_claim_looks_round_and_keeps_to_the_set(void **state)
 	assert_true(idle_is(IDLE_SLEEPS, 1));
 }
 
+static void those_that_are_idle_are_found_one_after_another(void **state)
+{
+	(void)state;
+	assert_int_equal(idle_next(IDLE_RESTS, 0), CPU_NONE);
+	idle_enter(IDLE_RESTS, 0);
+	idle_enter(IDLE_RESTS, 2);
+	assert_int_equal(idle_next(IDLE_RESTS, 0), 0);
+	assert_int_equal(idle_next(IDLE_RESTS, 1), 2);
+	assert_int_equal(idle_next(IDLE_RESTS, 3), CPU_NONE);
+	assert_int_equal(idle_next(IDLE_RESTS, CPU_MAX), CPU_NONE);
+	assert_int_equal(idle_next(IDLE_SLEEPS, 0), CPU_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +236,9 @@ int main(void)
 		cmocka_unit_test_setup(an_idle_cpu_is_claimed_once, prepare),
 		cmocka_unit_test_setup(a_claim_looks_round_and_keeps_to_the_set,
 				       prepare),
+		cmocka_unit_test_setup(
+			those_that_are_idle_are_found_one_after_another,
+			prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
