@@ -14,11 +14,6 @@ void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now))
 	*t = (struct timer){.fire = fire};
 }
 
-void timer_remove(struct timer_queue *q, struct timer *t)
-{
-	heap_remove_more(&q->heap, &t->node);
-}
-
 void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks)
 {
 	timer_clear(q, t);

@@ -24,9 +24,6 @@ void timer_init(struct timer *t, void (*fire)(struct timer *t, u64 now));
  * be set already. The owner's CPU. O(log n). */
 void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks);
 
-/* For timer_clear: it is one of several. */
-void timer_remove(struct timer_queue *q, struct timer *t);
-
 /* No-op if it is not set. The owner's CPU. O(log n), and a few instructions if
  * it is the only one. */
 static inline void timer_clear(struct timer_queue *q, struct timer *t)
@@ -34,10 +31,7 @@ static inline void timer_clear(struct timer_queue *q, struct timer *t)
 	if (!t->set)
 		return;
 	t->set = false;
-	if (heap_single(&q->heap))
-		q->heap.root = NULL;
-	else
-		timer_remove(q, t);
+	heap_remove(&q->heap, &t->node);
 }
 
 /* Fires all that are due at `now`. The owner's CPU. */

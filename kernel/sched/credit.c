@@ -219,11 +219,6 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	cap_turn_end(&cu->cap, u->account);
 }
 
-static inline u64 turn_ends(const struct sched_unit *u, u64 now)
-{
-	return now + ck_pr_load_64(&u->account->slice_ticks);
-}
-
 /* Caps are looked at: the long way. */
 static __attribute__((noinline)) struct sched_unit *yield_capped(
 	struct sched_cpu *sc, struct sched_unit *u, u64 ticks, u64 active,
@@ -260,7 +255,7 @@ static __attribute__((noinline)) struct sched_unit *yield_shared(
 	turn_begin(next, now);
 	vqueue_exchange(&cc->queue, &cu->node, at);
 	publish(sc, next);
-	sc->deadline_ticks = turn_ends(next->unit, now);
+	sc->deadline_ticks = unit_slice_end(next->unit, now);
 	return next->unit;
 }
 
@@ -300,7 +295,7 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 	vtime_follow(&cc->vtime, first);
 	sched_publish_vtime(sc, cc->vtime.now, vqueue_first_key(&cc->queue));
 	u = next->unit;
-	sc->deadline_ticks = turn_ends(u, now);
+	sc->deadline_ticks = unit_slice_end(u, now);
 	return u;
 }
 
@@ -314,8 +309,7 @@ static u64 credit_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	if ((s64)(cu->vtime.at - cur->vtime.at) < 0)
 		at = cur->began_ticks + cc->ratelimit_ticks;
 	else
-		at = cur->began_ticks +
-		     ck_pr_load_64(&sc->current->account->slice_ticks);
+		at = unit_slice_end(sc->current, cur->began_ticks);
 	return MAX(at, now);
 }
 

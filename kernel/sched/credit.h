@@ -19,7 +19,7 @@ struct credit_cpu {
 	struct vtime_cpu vtime;
 	u64 capped; /* how many of its units are in a group */
 
-	u64 ratelimit_ticks; /* constant: the above */
+	u64 ratelimit_ticks; /* constant: RATELIMIT_US */
 };
 
 struct credit_here {

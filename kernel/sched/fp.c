@@ -51,11 +51,6 @@ static void level_set(struct fp_cpu *fc, struct fp_unit *fu)
 	fu->ring = &fc->level[fu->level];
 }
 
-static u64 slice_of(const struct sched_unit *u)
-{
-	return ck_pr_load_64(&u->account->slice_ticks);
-}
-
 static void fp_cpu_init(struct sched_cpu *sc, u64 now)
 {
 	struct fp_cpu *fc = sc->part;
@@ -123,13 +118,13 @@ static void fp_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 static inline void slice_begin(struct fp_cpu *fc, struct sched_unit *u, u64 now)
 {
 	struct fp_unit *fu = u->part;
-	u64 ticks = fu->left_ticks;
 
-	if (likely(!ticks))
-		ticks = slice_of(u);
-	else
-		fu->left_ticks = 0;
-	fc->slice_end = now + ticks;
+	if (likely(!fu->left_ticks)) {
+		fc->slice_end = unit_slice_end(u, now);
+		return;
+	}
+	fc->slice_end = now + fu->left_ticks;
+	fu->left_ticks = 0;
 }
 
 static struct sched_pick fp_pick(struct sched_cpu *sc, u64 now)
@@ -158,8 +153,7 @@ static u64 fp_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct fp_unit *fu = u->part;
 
 	level_set(fc, fu);
-	fu->left_ticks = 0;
-	fc->slice_end = now + slice_of(u);
+	fc->slice_end = unit_slice_end(u, now);
 	sched_publish_level(sc, fu->level + 1);
 	return TIME_NEVER;
 }
@@ -207,7 +201,7 @@ static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	/* Its equal: from now on the slice counts; if it is long over, for
 	 * want of equals, a new one begins. */
 	if (fc->slice_end <= now)
-		fc->slice_end = now + slice_of(sc->current);
+		fc->slice_end = unit_slice_end(sc->current, now);
 	return fc->slice_end;
 }
 
@@ -244,8 +238,7 @@ static struct sched_unit *fp_give(struct sched_cpu *sc,
 	struct fp_cpu *fc = sc->part;
 
 	for (s32 level = fc->top; level >= 0; level = highest(fc, (u32)level)) {
-		queue_for_each(l, &fc->level[level])
-		{
+		queue_for_each(l, &fc->level[level]) {
 			if (unit_may_run(unit_of(l), ask->cpu))
 				return unit_of(l);
 		}

@@ -12,6 +12,13 @@
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
 
+/* A wake whose turn, if there is one, is counted for itself. */
+static inline void wake_count(struct vcpu *v)
+{
+	v->wakes++;
+	v->turns--;
+}
+
 static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
@@ -24,10 +31,8 @@ static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 		return;
 	/* A wake that no turn follows has its number all the same: the first of
 	 * the next life is another one. */
-	if (ck_pr_load_32(&v->state) == VCPU_WAKING) {
-		v->wakes++;
-		v->turns--;
-	}
+	if (ck_pr_load_32(&v->state) == VCPU_WAKING)
+		wake_count(v);
 	if (core->sc.current == u)
 		current_drop(core, now);
 	unit_dequeue(core, u, now);
@@ -215,8 +220,7 @@ void unit_wake(struct sched_core *core, struct vcpu *v, u64 now)
 	if (timer_is_set(&u->timer))
 		timer_clear(&core->timers, &u->timer);
 	ck_pr_store_32(&v->state, VCPU_QUEUED);
-	v->wakes++;
-	v->turns--;
+	wake_count(v);
 	if (unlikely(v->guest->cfg.wfi == WFI_POLL))
 		poll_learn(u, now);
 	if (unlikely(u->paused))

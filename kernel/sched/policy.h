@@ -259,6 +259,12 @@ struct sched_turn {
 
 struct sched_turn sched_turn_of(u32 cpu, u64 now);
 
+/* When a whole slice of the unit ends that begins at `begin_ticks`. Any CPU. */
+static inline u64 unit_slice_end(const struct sched_unit *u, u64 begin_ticks)
+{
+	return begin_ticks + ck_pr_load_64(&u->account->slice_ticks);
+}
+
 /* The policy's part of another CPU: atomics only. Any CPU. */
 void *sched_cpu_part(u32 cpu);
 

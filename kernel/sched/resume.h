@@ -82,7 +82,8 @@ static inline void count(struct sched_core *core, struct sched_unit *u, u64 now)
 /*
  * Takes the short way, if this is the case for it: the sleeper is the current,
  * charged from now on, and its turn may begin with arch_vcpu_load. Else the
- * long way goes on. Behind arch_wait, with a sleeper. *until: core->sc.deadline_ticks.
+ * long way goes on. Behind arch_wait, with a sleeper. *until: the turn's
+ * deadline.
  */
 static inline __attribute__((always_inline)) enum resume
 resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
@@ -134,12 +135,7 @@ static inline void resume_turn_begin(struct sched_core *core, u64 until,
 {
 	u64 others = MIN(core->balance_at, timer_next_ticks(&core->timers));
 
-	until = MIN(until, others);
-	if (until != core->armed) {
-		core->armed = until;
-		cpu_this()->stats.timer_sets++;
-		arch_timer_set(until);
-	}
+	timer_arm_as(core, MIN(until, others), false);
 	ck_pr_store_64(&cpu_this()->turn_since, now);
 }
 

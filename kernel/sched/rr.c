@@ -61,11 +61,6 @@ static void rr_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	queue_remove(&ru->link);
 }
 
-static u64 slice_end(const struct sched_unit *u, u64 now)
-{
-	return now + ck_pr_load_64(&u->account->slice_ticks);
-}
-
 static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
 {
 	struct rr_cpu *rc = sc->part;
@@ -75,7 +70,7 @@ static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
 	if (!first)
 		return (struct sched_pick){ NULL, TIME_NEVER };
 	u = unit_of(first);
-	rc->deadline = slice_end(u, now);
+	rc->deadline = unit_slice_end(u, now);
 	if (queue_empty(&rc->queue))
 		return (struct sched_pick){ u, TIME_NEVER };
 	return (struct sched_pick){ u, rc->deadline };
@@ -85,7 +80,7 @@ static u64 rr_resume(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 {
 	struct rr_cpu *rc = sc->part;
 
-	rc->deadline = slice_end(u, now);
+	rc->deadline = unit_slice_end(u, now);
 	return TIME_NEVER;
 }
 
@@ -98,13 +93,13 @@ static struct sched_unit *rr_yield(struct sched_cpu *sc, struct sched_unit *u,
 	u64 end;
 
 	if (unlikely(!first)) {
-		rc->deadline = slice_end(u, now);
+		rc->deadline = unit_slice_end(u, now);
 		sc->deadline_ticks = TIME_NEVER;
 		return u;
 	}
 	queue_push_last(&rc->queue, &ru->link);
 	u = unit_of(first);
-	end = slice_end(u, now);
+	end = unit_slice_end(u, now);
 	rc->deadline = end;
 	sc->deadline_ticks = end;
 	return u;
@@ -117,7 +112,7 @@ static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	struct rr_cpu *rc = sc->part;
 
 	if (rc->deadline <= now)
-		rc->deadline = slice_end(sc->current, now);
+		rc->deadline = unit_slice_end(sc->current, now);
 	return rc->deadline;
 }
 

@@ -38,7 +38,7 @@ _Noreturn void sched_loop(struct cpu *c);
  */
 bool sched_step(struct cpu *c, u64 now);
 
-/* False: every wake and every switch takes the long way (resume.c, yield.c),
+/* False: every wake and every switch takes the long way (resume.h, yield.h),
  * for comparing the two. Before sched_init. */
 extern bool sched_short_way;
 

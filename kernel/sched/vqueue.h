@@ -32,7 +32,7 @@ struct vqueue_group {
 
 struct vqueue_unit {
 	struct vqueue_node at;
-	struct vqueue_group *group; /* in which it was pushed, or NULL */
+	struct vqueue_group *group; /* or NULL; stays while it is queued */
 };
 
 /* Zeroed: empty. */
@@ -88,9 +88,8 @@ static inline u64 vqueue_first_key(const struct vqueue *q)
 	return q->first->node.key;
 }
 
-/* `u`, which was in no group when it was last queued, is queued by `key`, and
- * the first leaves: the one of before, which is in no group either, and whose
- * key is not above that one. */
+/* `u`, which is in no group, is queued by `key`, and the first leaves: the one of
+ * before, which is in no group either, and whose key is not above that one. */
 static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
 				   u64 key)
 {

@@ -4,18 +4,14 @@
  */
 #include "kernel/sched/yield.h"
 
+#include "kernel/sched/private.h"
+
 void sched_yield_queue(struct sched_core *core, u64 now)
 {
-	struct sched_unit *u = core->sc.current;
+	struct sched_unit *u = current_drop(core, now);
 
-	core->sc.current = NULL;
-	ck_pr_store_ptr(&core->sc.cpu->current, NULL);
-	yield_put_back(u);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	charge_cpu(core, now);
-	if (core->ops->leave)
-		core->ops->leave(&core->sc, u, now);
-	core->ops->enqueue(&core->sc, u, WHY_YIELD, now);
-	core->resched = true;
+	unit_route_yielded(core, u, now);
 	core->why = WHY_YIELD;
 }

@@ -1,6 +1,6 @@
 /*
  * The short ways from a wait into the guest (kernel/sched/resume.h) and from one
- * vCPU to the next (kernel/sched/yield.c) and the long ones lead to the same: the
+ * vCPU to the next (kernel/sched/yield.h) and the long ones lead to the same: the
  * same made-up machine, with the same random events, is run twice, once with
  * each, and everything that the core and the policies keep is compared after
  * each step of each CPU.
