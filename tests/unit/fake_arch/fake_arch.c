@@ -223,28 +223,42 @@ static enum run_end turn(struct vcpu *v)
 	}
 	vcpu_exit_count(v, VCPU_EXIT_OTHER);
 	fake_engine->ended(f, vc, end);
-	fake_engine->spend(f, FAKE_EXIT);
 	cpu_leave_guest(&f->c);
 	if (end == RUN_LOOK)
 		f->stopped = CPU_GUEST;
 	return end;
 }
 
+static void state_in(struct fake_vcpu *vc)
+{
+	CHECK(vc->loaded == NULL && vc->v.cpu == cpu_this());
+	vc->loaded = cpu_this();
+	self()->loaded++;
+}
+
+static void state_out(struct fake_vcpu *vc)
+{
+	CHECK(vc->loaded == cpu_this());
+	vc->loaded = NULL;
+	self()->loaded--;
+}
+
 enum run_end arch_vcpu_run(struct vcpu *v)
 {
-	enum run_end end;
-
 	for (;;) {
-		struct vcpu *next;
+		enum run_end end = turn(v);
+		struct vcpu *next =
+			end == RUN_YIELD && !v->waits ? sched_give_way(v) : NULL;
 
-		end = turn(v);
-		next = end == RUN_YIELD && !v->waits ? sched_give_way(v) : NULL;
-		if (!next)
+		if (!next) {
+			fake_engine->spend(self(), FAKE_EXIT);
 			return end;
+		}
+		fake_engine->spend(self(), FAKE_PASS);
 		self()->ways++;
 		if (next != v) {
-			arch_vcpu_save(v);
-			arch_vcpu_load(next);
+			state_out(fv(v));
+			state_in(fv(next));
 		}
 		if (next->waits)
 			next->waits(next, false);
@@ -254,18 +268,14 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this());
 	fake_engine->spend(self(), FAKE_LOAD);
-	fv(v)->loaded = cpu_this();
-	self()->loaded++;
+	state_in(fv(v));
 }
 
 void arch_vcpu_save(struct vcpu *v)
 {
-	CHECK(fv(v)->loaded == cpu_this());
 	fake_engine->spend(self(), FAKE_SAVE);
-	fv(v)->loaded = NULL;
-	self()->loaded--;
+	state_out(fv(v));
 }
 
 enum run_end arch_vcpu_load_run(struct vcpu *v)
