@@ -6,9 +6,9 @@
  * another start or end of the same guest.
  *
  * When the state says STOPPING, the task waits until every owner has said OFF
- * and every CPU has looked at its mail (DRAIN), does what on-poweroff, on-reboot
- * or on-crash say, and a restart is a start. How one starts is in guest_boot.c,
- * what anyone may ask of a guest in guest_life.c.
+ * and every CPU has looked at its mail (DRAIN), does what on-poweroff,
+ * on-reboot or on-crash say, and a restart is a start. How one starts is in
+ * guest_boot.c, what anyone may ask of a guest in guest_life.c.
  *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or

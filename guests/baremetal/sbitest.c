@@ -2,10 +2,11 @@
  * SBI conformance (RISC-V SBI specification 3.0), as seen by S-mode.
  *
  * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
- * SUSP, SSE, DBTR and the legacy extensions, with the arguments that specifications
- * are about: all forms of hart masks, harts that don't exist, addresses that aren't RAM, reserved
- * values, calls that race. Firmware that answers otherwise than the text says
- * is reported as skipped with its answer; Rouse fails.
+ * SUSP, SSE, DBTR and the legacy extensions, with the arguments that
+ * specifications are about: all forms of hart masks, harts that don't exist,
+ * addresses that aren't RAM, reserved values, calls that race. Firmware that
+ * answers otherwise than the text says is reported as skipped with its answer;
+ * Rouse fails.
  *
  * One file of sbitest/ an extension. `end=legacy` or `end=finisher` in the
  * boot arguments chooses how a run without failures powers off.

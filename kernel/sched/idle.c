@@ -14,11 +14,12 @@
  *
  * Where nobody waits there is nothing to compare, and a vCPU that is alone on
  * its CPU is not to be interrupted for it. A CPU that looks and finds no vCPU
- * that waits elsewhere rests: it sets its bit in a mask, fences, reads the loads
- * once more, and sets no timer for a next look, until it is told. Whoever lets a
- * vCPU wait has raised its load and fenced (place.c), and tells those whose bits
- * it finds. While it rests its virtual time is as old as its turn (vtime.c); it
- * looks now and then all the same, so that a turn that is charged has a bound.
+ * that waits elsewhere rests: it sets its bit in a mask, fences, reads the
+ * loads once more, and sets no timer for a next look, until it is told. Whoever
+ * lets a vCPU wait has raised its load and fenced (place.c), and tells those
+ * whose bits it finds. While it rests its virtual time is as old as its turn
+ * (vtime.c); it looks now and then all the same, so that a turn that is charged
+ * has a bound.
  *
  * Invariant: one ask of a CPU is out at a time, and it is always answered; what
  * it says (core->ask) is not changed before the answer.

@@ -71,12 +71,14 @@ struct fake_guests {
 extern struct fake_guests w;
 extern struct lab_error err;
 
-/* A world without guests; at the end whatever there is is stopped and destroyed,
- * and nothing may be left. `when_done`: it ends with the last guest. */
+/* A world without guests; at the end whatever there is is stopped and
+ * destroyed, and nothing may be left. `when_done`: it ends with the last
+ * guest. */
 void begin(bool when_done);
 void end(void);
 
-/* The configuration of a small guest; the guest, STOPPED; the guest, RUNNING. */
+/* The configuration of a small guest; the guest, STOPPED;
+ * the guest, RUNNING. */
 struct guest_config config(const char *name);
 struct guest *create(struct guest_config cfg);
 struct guest *running(const char *name);

@@ -224,8 +224,8 @@ static void a_reboot_starts_anew_from_the_images(void **state)
 	g = running("one");
 	memcpy(seed, w.seed, sizeof(seed));
 	/* The loader asserts that it finds zeroes where this is. */
-	assert_int_equal(guest_write(g, (struct gpa){ ENTRY + 70000 }, &byte, 1),
-			 0);
+	assert_int_equal(guest_write(g, (struct gpa){ ENTRY + 70000 }, &byte,
+				     1), 0);
 	assert_int_equal(guest_write(g, (struct gpa){ BASE }, &byte, 1), 0);
 	guest_end(g, EVENT_REBOOT, 0);
 	run_all();

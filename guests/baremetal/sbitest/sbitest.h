@@ -8,10 +8,9 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test base_tests[], time_tests[], ipi_tests[],
-	rfence_tests[], hsm_tests[], dbcn_tests[], sta_tests[], pmu_tests[], fwft_tests[],
-	susp_tests[], sse_tests[], sse_harts_tests[],
-	dbtr_tests[],
-	legacy_tests[], high_tests[];
+	rfence_tests[], hsm_tests[], dbcn_tests[], sta_tests[], pmu_tests[],
+	fwft_tests[], susp_tests[], sse_tests[], sse_harts_tests[],
+	dbtr_tests[], legacy_tests[], high_tests[];
 extern const size_t base_test_count, time_test_count, ipi_test_count,
 	rfence_test_count, hsm_test_count, dbcn_test_count,
 	sta_test_count, pmu_test_count, fwft_test_count,
