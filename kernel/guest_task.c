@@ -29,13 +29,12 @@
 
 void life_unload(struct guest_life *l)
 {
-	if (l->writing) {
+	if (l->phase == LIFE_TREE) {
 		guest_fdt_end(&l->tree);
 		life_tree_forget(l);
 	}
-	if (l->loading)
+	if (l->phase == LIFE_LOAD || l->phase == LIFE_GO)
 		image_load_fini(&l->load);
-	l->writing = l->loading = false;
 }
 
 void life_tree_forget(struct guest_life *l)
@@ -188,8 +187,7 @@ static enum task_result (*const phases[])(struct guest_life *l) = {
 	[LIFE_QUIET] = boot_quiet,	 [LIFE_UNMAP] = boot_unmap,
 	[LIFE_FORGET] = boot_forget,	 [LIFE_POPULATE] = boot_populate,
 	[LIFE_PREPARE] = boot_prepare,	 [LIFE_TREE] = boot_tree,
-	[LIFE_LOAD] = boot_load,
-	[LIFE_GO] = boot_go,
+	[LIFE_LOAD] = boot_load,	 [LIFE_GO] = boot_go,
 };
 
 static enum task_result life_step(struct task *t)
