@@ -77,7 +77,7 @@ struct guest {
 
 	/* The guest's management task only. */
 	struct task *task;
-	struct guest_life *life; /* guest_task.c's own */
+	struct guest_life *life; /* guest_task.c's and guest_boot.c's own */
 	u32 last_event, last_code; /* why it last left RUNNING; listings read */
 
 	/* The list of guests, under its lock. */
