@@ -55,10 +55,7 @@
  */
 #include "emul/plic_core.h"
 
-#include "emul/emul.h"
 #include "kernel/bits.h"
-#include "kernel/guest.h"
-#include "kernel/vcpu.h"
 #include "kernel/virq.h"
 
 /* Which of group g's sources a context enables. */

@@ -25,7 +25,6 @@
  */
 #include "kernel/gmem.h"
 
-#include "kernel/arch.h"
 #include "kernel/gmem_private.h"
 #include "kernel/mem.h"
 #include "kernel/time.h"

@@ -25,7 +25,6 @@
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/shell/console.h"
-#include "kernel/time.h"
 
 void life_unload(struct guest_life *l)
 {

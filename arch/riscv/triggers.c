@@ -23,7 +23,6 @@
 #include "arch/riscv/csr.h"
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/vdbtr.h"
-#include "kernel/bits.h"
 #include "kernel/mem.h"
 
 enum { NUM_TRIGGERS, SET_SHMEM, READ, INSTALL, UPDATE, UNINSTALL, ENABLE,
