@@ -64,6 +64,27 @@ struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg)
 	return &harts[1];
 }
 
+void spins(struct hart *h, void *arg)
+{
+	(void)h;
+	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+void sleeps(struct hart *h, void *arg)
+{
+	struct suspend s;
+
+	(void)h;
+	soft_pend(false);
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	if (hart_suspend(&s, *(u32 *)arg) < 0)
+		test_fail("suspend refused");
+	if (!soft_pending())
+		test_fail("woken without an interrupt");
+	soft_pend(false);
+}
+
 static void timer_again(struct hart *h, struct trap_frame *f)
 {
 	(void)h;

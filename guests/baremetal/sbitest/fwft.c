@@ -153,11 +153,11 @@ static void suspended(void)
 {
 	struct suspend s;
 
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	check_eq(hart_suspend(&s, HSM_SUSPEND_NON_RETENTIVE), 1, "suspend");
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void survives_a_suspend(void)

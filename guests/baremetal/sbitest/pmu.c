@@ -234,7 +234,7 @@ static void receiver(struct hart *h, void *arg)
 	got[0] = fw_value(ipi);
 	/* One's own is nobody's. */
 	sbi_ipi_hart(h->id);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	got[0] += 10 * fw_value(ipi);
 	got[1] = fw_value(fence);
 	all_off();
