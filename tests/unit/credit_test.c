@@ -258,6 +258,10 @@ static void affinity_counts(void **state)
 	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
 	SHARES("light one alone", 2, 10000, 7, { 1, 1, 0, 1, 1000 },
 	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
+	/* CPU 0 is behind for good: the others share what they can. */
+	SHARES("one behind", 3, 10000, 12, { 4, 1024, 0, 1, 1000 },
+	       { 1, 256, 0, 2, 667 }, { 1, 256, 0, 6, 667 },
+	       { 1, 256, 0, 6, 667 });
 }
 
 static void caps_hold_within_a_hundredth(void **state)
@@ -540,9 +544,19 @@ static u64 timer_sets(u64 ticks)
 	return sets;
 }
 
+static u64 asks(void)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		sum += fake_cpus[i]->c.stats.asks;
+	return sum;
+}
+
 static void where_nobody_waits_nobody_is_interrupted(void **state)
 {
-	u64 sets;
+	struct cpuset all = { { 15 } };
+	u64 sets, rings;
 
 	(void)state;
 	boot(4);
@@ -552,12 +566,31 @@ static void where_nobody_waits_nobody_is_interrupted(void **state)
 		fake_guest_start(guests[i]);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
-	/* One waits, where it has to: all look, for as long as it does. */
+	/* One waits, where it has to: the others ask for it once, in vain. The
+	 * two take turns, 10 ms each, and look for who may be further behind. */
 	make(1, 256, 0, 8);
 	fake_guest_start(guests[2]);
-	fake_run_for(20 * FAKE_MS);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(asks(), 3);
 	sets = timer_sets(700 * FAKE_MS);
-	assert_true(sets > 3 * 80 && sets < 3 * 120 + 2 * 75);
+	assert_true(sets >= 70 && sets < 2 * 75);
+	assert_int_equal(asks(), 3);
+	/* Nor are they told that one begins to wait there. */
+	rings = fake_cpus[0]->rings;
+	make(1, 256, 0, 8);
+	fake_sleeps(fake_vcpu_of(guests[3], 0), FAKE_MS, 10 * FAKE_MS);
+	fake_guest_start(guests[3]);
+	fake_run_for(700 * FAKE_MS);
+	assert_in_range(guests[3]->g.vcpu[0]->wakes, 30, 64);
+	assert_in_range(fake_cpus[0]->rings - rings, 0, 2);
+	fake_guest_free(guests[--count]);
+	/* It need not any more: it has its share of all. */
+	assert_int_equal(sched_vcpu_affinity(guests[2]->g.vcpu[0], &all), 0);
+	sets = fake_guest_ran(guests[2]);
+	fake_run_for(4000 * FAKE_MS);
+	assert_true(asks() > 100);
+	sets = fake_guest_ran(guests[2]) - sets;
+	assert_true(sets > 3800 * FAKE_MS);
 	fake_guest_free(guests[--count]);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);

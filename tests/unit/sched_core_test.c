@@ -478,6 +478,65 @@ static void a_refusal_makes_the_asker_ask_the_next(void **state)
 	fake_halt();
 }
 
+static void who_can_not_be_helped_asks_once(void **state)
+{
+	struct cpuset all = { { 3 } };
+	struct fake_guest *hogs, *naps;
+	u64 ran[2];
+
+	(void)state;
+	fake_boot(2, "rr");
+	hogs = fake_guest_make(2, NULL, 1);
+	naps = fake_guest_make(1, NULL, 2);
+	fake_sleeps(fake_vcpu_of(naps, 0), 10 * FAKE_US, 990 * FAKE_US);
+	fake_guest_start(hogs);
+	fake_guest_start(naps);
+	/* CPU 1 becomes idle a thousand times, and two wait on CPU 0. */
+	fake_run_for(1000 * FAKE_MS);
+	assert_int_equal(stats_of(1).asks, 1);
+	/* Now one may leave, and does: CPU 1 is idle when it is queued. */
+	assert_int_equal(sched_vcpu_affinity(hogs->g.vcpu[0], &all), 0);
+	fake_run_for(20 * FAKE_MS);
+	ran[0] = fake_vcpu_of(hogs, 0)->ran;
+	ran[1] = fake_vcpu_of(hogs, 1)->ran;
+	fake_run_for(1000 * FAKE_MS);
+	assert_true(fake_vcpu_of(hogs, 0)->ran - ran[0] > 980 * FAKE_MS);
+	assert_true(fake_vcpu_of(hogs, 1)->ran - ran[1] > 990 * FAKE_MS);
+	fake_guest_free(naps);
+	fake_guest_free(hogs);
+	fake_halt();
+}
+
+static void a_bar_is_lifted_by_one_that_comes_or_is_let_go(void **state)
+{
+	struct cpuset all = { { 3 } };
+	struct fake_guest *hogs, *hog, *late;
+
+	(void)state;
+	fake_boot(2, "rr");
+	hogs = fake_guest_make(2, NULL, 1);
+	hog = fake_guest_make(1, NULL, 2);
+	fake_guest_start(hogs);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(stats_of(1).asks, 1); /* in vain */
+	fake_guest_start(hog);
+	fake_run_for(100 * FAKE_MS);
+	/* While CPU 1 is busy, so that nobody hands it over. */
+	late = fake_guest_make(1, NULL, 1);
+	fake_guest_start(late);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(sched_vcpu_affinity(late->g.vcpu[0], &all), 0);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(late->g.vcpu[0]->cpu->index, 0);
+	sched_vcpu_request(hog->g.vcpu[0], VCPU_REQ_KILL);
+	fake_run_for(40 * FAKE_MS);
+	assert_int_equal(late->g.vcpu[0]->cpu->index, 1);
+	fake_guest_free(late);
+	fake_guest_free(hog);
+	fake_guest_free(hogs);
+	fake_halt();
+}
+
 static void requests_follow_a_vcpu_that_moves(void **state)
 {
 	struct fake_guest *g;
@@ -842,6 +901,8 @@ int main(void)
 		cmocka_unit_test(an_idle_guest_causes_no_exits_and_no_rings),
 		cmocka_unit_test(an_idle_cpu_gets_what_waits_with_one_ask),
 		cmocka_unit_test(a_refusal_makes_the_asker_ask_the_next),
+		cmocka_unit_test(who_can_not_be_helped_asks_once),
+		cmocka_unit_test(a_bar_is_lifted_by_one_that_comes_or_is_let_go),
 		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
