@@ -106,8 +106,7 @@ static void three_equal_hogs_get_two_thirds_of_two_cpus_each(void **state)
 	       { 1, 256, 0, 0, 600 }, { 1, 256, 0, 0, 600 });
 }
 
-static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others(
-	void **state)
+static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others(void **state)
 {
 	(void)state;
 	SHARES("1:2:4 on 2", 2, 10000, 7, { 1, 100, 0, 0, 333 },
