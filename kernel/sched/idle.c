@@ -22,8 +22,8 @@
  * has a bound.
  *
  * Nor is a CPU to be interrupted again and again by one that it can't help: who
- * is asked, and has no unit that may run there, queued or not, bars that CPU. To
- * the barred one it is as if nobody waited there. The bar is lifted before a
+ * is asked, and has no unit that may run there, queued or not, bars that CPU.
+ * To the barred one it is as if nobody waited there. The bar is lifted before a
  * unit is routed that may run there: one that has come, or whose affinity has
  * changed. So it pairs as the load does: a CPU that saw the bar has set its bit
  * before, and whoever routes finds it.

@@ -566,7 +566,8 @@ static void where_nobody_waits_nobody_is_interrupted(void **state)
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
 	/* One waits, where it has to: the others ask for it once, in vain. The
-	 * two take turns, 10 ms each, and look for who may be further behind. */
+	 * two take turns, 10 ms each, and look for who may be further
+	 * behind. */
 	make(1, 256, 0, 8);
 	fake_guest_start(guests[2]);
 	fake_run_for(100 * FAKE_MS);

@@ -902,7 +902,8 @@ int main(void)
 		cmocka_unit_test(an_idle_cpu_gets_what_waits_with_one_ask),
 		cmocka_unit_test(a_refusal_makes_the_asker_ask_the_next),
 		cmocka_unit_test(who_can_not_be_helped_asks_once),
-		cmocka_unit_test(a_bar_is_lifted_by_one_that_comes_or_is_let_go),
+		cmocka_unit_test(
+			a_bar_is_lifted_by_one_that_comes_or_is_let_go),
 		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
