@@ -187,11 +187,14 @@ class Machine:
             self.lock.notify_all()
 
     def _add(self, new):
-        """Lock held."""
+        """Lock held. Half of FIRMWARE may have come, and been expected for a
+        guest's; what then follows it has not."""
         start = max(0, len(self.text) - len(FIRMWARE))
-        self.text = (self.text[:start] +
-                     (self.text[start:] + new).replace(FIRMWARE, ""))
-        self.seen = min(self.seen, len(self.text))
+        self.text += new
+        at = self.text.find(FIRMWARE, start)
+        if at >= 0:
+            self.text = self.text[:at] + self.text[at:].replace(FIRMWARE, "")
+            self.seen = min(self.seen, at)
 
     def _forbidden(self):
         """Text so far that must never be there, or None. Lock held."""
