@@ -23,7 +23,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 
@@ -92,6 +91,8 @@ def recorded(run):
                                     cwd=TOP)
             try:
                 trace = taken(qemu, socket, run.timeout * slow())
+            except (form.Error, OSError) as error:
+                raise MeterError(f"{run.name}: {error}") from None
             finally:
                 if qemu.poll() is None:
                     qemu.kill()
@@ -103,16 +104,10 @@ def recorded(run):
 
 
 def taken(qemu, socket, seconds):
-    end = time.monotonic() + seconds
-    while not os.path.exists(socket):
-        if qemu.poll() is not None or time.monotonic() > end:
-            raise MeterError("QEMU did not start")
-        time.sleep(0.1)
-    qmp = capture.Qmp(socket, 60)
-    while qmp.run("query-status")["running"]:
-        if qemu.poll() is not None or time.monotonic() > end:
-            raise MeterError(f"no end after {seconds:.0f} s")
-        time.sleep(0.2)
+    qmp = capture.connected(socket, qemu)
+    if not capture.wait_for(lambda: not qmp.run("query-status")["running"],
+                            seconds, qemu, "all rounds were done"):
+        raise form.Error(f"no end after {seconds:.0f} s")
     trace = capture.from_qemu(qmp, ELF)
     qmp.run("quit")
     qemu.wait(60)

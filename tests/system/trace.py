@@ -396,6 +396,15 @@ os.execvp("qemu-system-riscv64", sys.argv)
 """
 
 
+# What takes a trace of a machine that it starts itself.
+TAKERS = {
+    "": lambda t: [TOP / "tools" / "trace", "run", "0.1", "--size", "16",
+                   "--out", t.folder / "out"],
+    ",meter": lambda t: [TOP / "bench" / "meter.py", "--explain", "--machine",
+                         "aclint", "--rows", "ipi_self", "--rounds", "5"],
+}
+
+
 def not_yet(t):
     """A monitor's file that is there does not mean that anyone listens."""
     stand_in = t.folder / "bin" / "qemu-system-riscv64"
@@ -405,11 +414,10 @@ def not_yet(t):
     path = t.folder / "own.dts"
     path.write_text(lab(pingpong(1)))
     done = subprocess.run(
-        [TOP / "tools" / "trace", "run", "0.1", "--size", "16", "--out",
-         t.folder / "out"], text=True, stdout=subprocess.PIPE,
+        t.args["command"](t), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"PATH": f"{stand_in.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
-             "LAB": str(path)})
+             "LAB": str(path), "ROUSE_BENCH_RESULTS": str(t.folder)})
     t.equal(done.returncode, 0, done.stderr)
 
 
@@ -453,7 +461,8 @@ def tests(full):
         Case("names_outlive_their_guests", names),
         Case("every_event_of_the_format_is_recorded", everything),
         Case("one_command_takes_and_converts", make),
-        Case("a_monitor_that_does_not_listen_yet_is_waited_for", not_yet),
+        *[Case(f"a_monitor_that_does_not_listen_yet_is_waited_for{name}",
+               not_yet, command=command) for name, command in TAKERS.items()],
         Case("what_cannot_be_recorded_says_why", refused),
     ]
     if full:
