@@ -185,11 +185,11 @@ class Recorded:
 
 def key_of(r):
     """What kind of record it is, for counting."""
-    name = form.EVENTS[r[1]].name if r[1] in form.EVENTS else f"{r[1]:#x}"
+    name = form.name_of(r[1])
     if name == "EXIT":
         return f"EXIT {r[4]:#x}"
     if name == "TASK":
-        return f"TASK {shown('name_chars', r[5])}"
+        return f"TASK {form.chars(r[5])}"
     return name
 
 
@@ -204,21 +204,11 @@ def cause_of(keys, usual):
         else UNEXPLAINED
 
 
-def shown(name, value):
-    if name.endswith("_chars"):
-        return value.to_bytes(8, "little").rstrip(b"\0").decode("latin-1")
-    return f"{value:#x}"
-
-
 def line_of(trace, r, begin):
-    event = form.EVENTS.get(r[1])
-    words = " ".join(f"{what.rsplit('_', 1)[0]}={shown(what, value)}"
-                     for what, value in ((event.a, r[4]), (event.b, r[5]))
-                     if what) if event else ""
     at = (trace.ns(r[0]) - trace.ns(begin)) / 1000
-    name = event.name if event else f"{r[1]:#x}"
-    return f"      {at:9.1f} us  CPU {r[2]}  {trace.who(r[3]):9} {name:12} " \
-           f"{words}".rstrip()
+    words = " ".join(filter(None, form.words(r, trace)))
+    return f"      {at:9.1f} us  CPU {r[2]}  {trace.who(r[3]):9} " \
+           f"{form.name_of(r[1]):12} {words}".rstrip()
 
 
 def outliers(done, stories, median):
