@@ -258,6 +258,7 @@ def beyond(found):
 
 
 def lines_of(key, name, figures, causes):
+    causes = causes or Counter({"none was seen": 0})
     return [[MACHINES[key], name, cause, figures.n, figures.median, n]
             for cause, n in causes.most_common()]
 
