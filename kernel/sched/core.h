@@ -66,7 +66,7 @@ struct sched_core {
 	struct vcpu *last;        /* was the last to block here; or NULL */
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
 	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
-	struct idle_bit rest_bit; /* of IDLE_RESTS; constant */
+	struct idle_bit rest_bit; /* of IDLE_RESTS; `others`: but the barred */
 	u64 armed;                /* what the host's timer is set to */
 	u64 balance_at;           /* when virtual times are compared next */
 	u64 look_ticks;           /* from one such moment to the next; 0: it
@@ -96,6 +96,10 @@ struct sched_core {
 
 	struct task *task_first, **task_last;
 	u64 guests_until;         /* a step was run: guests' turn till then */
+
+	/* The owner writes, anyone reads: CPUs on which no unit that is on here
+	 * may run. They neither ask nor are told, until one may. */
+	struct cpuset barred;
 
 	/* Read by the CPU that is asked, from mail to mail. */
 	struct sched_ask ask;

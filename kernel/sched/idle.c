@@ -14,11 +14,19 @@
  *
  * Where nobody waits there is nothing to compare, and a vCPU that is alone on
  * its CPU is not to be interrupted for it. A CPU that looks and finds no vCPU
- * that waits elsewhere rests: it sets its bit in a mask, fences, reads the loads
- * once more, and sets no timer for a next look, until it is told. Whoever lets a
- * vCPU wait has raised its load and fenced (place.c), and tells those whose bits
- * it finds. While it rests its virtual time is as old as its turn (vtime.c); it
- * looks now and then all the same, so that a turn that is charged has a bound.
+ * that waits elsewhere rests: it sets its bit in a mask, fences, reads the
+ * loads once more, and sets no timer for a next look, until it is told. Whoever
+ * lets a vCPU wait has raised its load and fenced (place.c), and tells those
+ * whose bits it finds. While it rests its virtual time is as old as its turn
+ * (vtime.c); it looks now and then all the same, so that a turn that is charged
+ * has a bound.
+ *
+ * Nor is a CPU to be interrupted again and again by one that it can't help: who
+ * is asked, and has no unit that may run there, queued or not, bars that CPU.
+ * To the barred one it is as if nobody waited there. The bar is lifted before a
+ * unit is routed that may run there: one that has come, or whose affinity has
+ * changed. So it pairs as the load does: a CPU that saw the bar has set its bit
+ * before, and whoever routes finds it.
  *
  * Invariant: one ask of a CPU is out at a time, and it is always answered; what
  * it says (core->ask) is not changed before the answer.
@@ -40,24 +48,34 @@ static void ask_send(struct sched_core *core, u32 cpu, bool idle)
 	struct cpu *c = core->sc.cpu;
 
 	core->asking = true;
-	core->ask = (struct sched_ask){ .cpu = c->index, .idle = idle,
-					.vtime = c->vtime };
+	core->ask = (struct sched_ask){
+		.cpu = c->index, .idle = idle, .vtime = c->vtime};
 	c->stats.asks++;
 	TRACE(STEAL_ASK, TRACE_NOBODY, cpu, idle);
 	doorbell_post(cpu_by_index(cpu), &core->ask_mail, 0);
 }
 
+/* Is it another CPU, and may a unit of it come here? No: until we are told. */
+static bool may_give(const struct sched_core *core, u32 i)
+{
+	u32 self = core->sc.cpu->index;
+	const struct cpuset *barred = &core_of(cpu_by_index(i))->barred;
+
+	return i != self &&
+	       !(ck_pr_load_64(&barred->w[self / 64]) >> (self % 64) & 1);
+}
+
 /* Asks the busiest CPU that was not asked since this one has been idle. */
 static void ask_busiest(struct sched_core *core)
 {
-	u32 self = core->sc.cpu->index, best = CPU_NONE, best_load = 1;
+	u32 best = CPU_NONE, best_load = 1;
 
 	if (core->asking)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u32 load = ck_pr_load_32(&cpu_by_index(i)->load);
 
-		if (i != self && load > best_load &&
+		if (load > best_load && may_give(core, i) &&
 		    !cpuset_has(&core->asked, i)) {
 			best = i;
 			best_load = load;
@@ -91,7 +109,7 @@ static struct sched_unit *give(struct sched_core *core,
  */
 __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 {
-	struct sched_ask ask = { .idle = true };
+	struct sched_ask ask = {.idle = true};
 	struct sched_unit *u;
 
 	core->spread = false;
@@ -111,6 +129,32 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 		rest_end(core);
 }
 
+/* Who rests is told of a unit that waits here, except where none may go. */
+static void bar_set(struct sched_core *core, u32 word, u64 bits)
+{
+	u32 self = core->sc.cpu->index;
+
+	ck_pr_store_64(&core->barred.w[word], bits);
+	if (word == self / 64)
+		core->rest_bit.others = ~(bits | 1ULL << self % 64);
+}
+
+void bar_lift(struct sched_core *core, const struct sched_unit *u)
+{
+	for (u32 i = 0; i * 64 < cpu_count(); i++)
+		bar_set(core, i,
+			core->barred.w[i] & ~ck_pr_load_64(&u->allowed.w[i]));
+}
+
+/* That CPU was given nothing: was it in vain for good? */
+static void bar_if_none(struct sched_core *core, u32 cpu)
+{
+	for (struct sched_unit *u = core->units; u; u = u->next)
+		if (unit_may_run(u, cpu))
+			return;
+	bar_set(core, cpu / 64, core->barred.w[cpu / 64] | 1ULL << cpu % 64);
+}
+
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct sched_core *asker = container_of(n, struct sched_core, ask_mail);
@@ -120,20 +164,21 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 
 	c->stats.asked++;
 	u = give(core, &ask, now);
-	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu,
-	      u != NULL);
-	if (u)
+	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu, u != NULL);
+	if (u) {
 		unit_handover(core, u, ask.cpu, now);
-	else
+	} else {
 		c->stats.denials++;
+		bar_if_none(core, ask.cpu);
+	}
 	doorbell_post(cpu_by_index(ask.cpu), &asker->answer_mail,
 		      u ? ANSWER_GAVE : ANSWER_DENIED);
 }
 
 void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
-	struct sched_core *core = container_of(n, struct sched_core,
-					       answer_mail);
+	struct sched_core *core =
+		container_of(n, struct sched_core, answer_mail);
 
 	core->asking = false;
 	if ((bits & ANSWER_DENIED) && core->idling)
@@ -164,13 +209,12 @@ void balance_start(struct sched_core *core, u64 now)
 	}
 }
 
-/* Does a vCPU wait on any other CPU? */
+/* Does a vCPU that may come here wait on any other CPU? */
 static bool others_wait(const struct sched_core *core)
 {
-	u32 self = core->sc.cpu->index;
-
 	for (u32 i = 0; i < cpu_count(); i++)
-		if (i != self && ck_pr_load_32(&cpu_by_index(i)->load) > 1)
+		if (ck_pr_load_32(&cpu_by_index(i)->load) > 1 &&
+		    may_give(core, i))
 			return true;
 	return false;
 }
@@ -197,7 +241,8 @@ void rest_end(struct sched_core *core)
 
 	for (u32 i = idle_next(IDLE_RESTS, 0); i != CPU_NONE;
 	     i = idle_next(IDLE_RESTS, i + 1)) {
-		if (i == self || !idle_claim(IDLE_RESTS, i))
+		if (i == self || cpuset_has(&core->barred, i) ||
+		    !idle_claim(IDLE_RESTS, i))
 			continue;
 		TRACE(REST_END, TRACE_NOBODY, i, 0);
 		doorbell_post(cpu_by_index(i),
@@ -233,8 +278,8 @@ void balance_look(struct sched_core *core, u64 now)
 		u64 wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
 		s64 behind = (s64)(c->vtime - wait);
 
-		if (i != c->index && wait != TIME_NEVER &&
-		    behind > (s64)worst) {
+		if (wait != TIME_NEVER && behind > (s64)worst &&
+		    may_give(core, i)) {
 			worst = (u64)behind;
 			from = i;
 		}
@@ -253,7 +298,7 @@ void native_stop(struct sched_core *core)
 static void idle_start(struct sched_core *core)
 {
 	core->idling = true;
-	core->asked = (struct cpuset){ { 0 } };
+	core->asked = (struct cpuset){{0}};
 	idle_enter(IDLE_SLEEPS, core->sc.cpu->index);
 	ask_busiest(core);
 }
@@ -300,7 +345,7 @@ static __attribute__((noinline)) void native_change(struct sched_core *core,
 	idle_enter(IDLE_NATIVE, core->sc.cpu->index);
 	if (now >= core->native_ask_at) {
 		core->native_ask_at = now + us_to_ticks(NATIVE_ASK_US);
-		core->asked = (struct cpuset){ { 0 } };
+		core->asked = (struct cpuset){{0}};
 		ask_busiest(core);
 	}
 }

@@ -145,6 +145,7 @@ static bool unit_requeue(struct sched_core *core, struct vcpu *v,
 
 	if (!u->on)
 		return true;
+	bar_lift(core, u);
 	/* The current need not move if it may stay, but its slice may have
 	 * become shorter, or its level lower. */
 	if (core->sc.current == u) {

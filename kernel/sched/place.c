@@ -55,6 +55,7 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 	if (u->next)
 		u->next->prev = u;
 	core->units = u;
+	bar_lift(core, u);
 	if (core->epoch)
 		unit_part(core, u, now);
 	if (core->ops->unit_add)

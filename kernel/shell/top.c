@@ -3,9 +3,9 @@
  *
  * 100 % is one CPU. A round of a thousand rows is not done at one moment, and
  * needn't be, because each vCPU's look has its own time. First all vCPUs of a
- * guest are looked at, LOOK_VCPUS a step; then its row is shown, the sum of what
- * its vCPUs' rows say as they say it (rounded, that is), then those, a row a
- * step. So the numbers on the screen add up.
+ * guest are looked at, LOOK_VCPUS a step; then its row is shown, the sum of
+ * what its vCPUs' rows say as they say it (rounded, that is), then those, a row
+ * a step. So the numbers on the screen add up.
  *
  * In place means: home, rows that clear their own ends, then everything below.
  * No more than the terminal's rows are drawn; the arrows scroll.

@@ -106,8 +106,7 @@ static void three_equal_hogs_get_two_thirds_of_two_cpus_each(void **state)
 	       { 1, 256, 0, 0, 600 }, { 1, 256, 0, 0, 600 });
 }
 
-static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others(
-	void **state)
+static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others(void **state)
 {
 	(void)state;
 	SHARES("1:2:4 on 2", 2, 10000, 7, { 1, 100, 0, 0, 333 },
@@ -258,6 +257,10 @@ static void affinity_counts(void **state)
 	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
 	SHARES("light one alone", 2, 10000, 7, { 1, 1, 0, 1, 1000 },
 	       { 1, 256, 0, 2, 333 }, { 1, 512, 0, 2, 667 });
+	/* CPU 0 is behind for good: the others share what they can. */
+	SHARES("one behind", 3, 10000, 12, { 4, 1024, 0, 1, 1000 },
+	       { 1, 256, 0, 2, 667 }, { 1, 256, 0, 6, 667 },
+	       { 1, 256, 0, 6, 667 });
 }
 
 static void caps_hold_within_a_hundredth(void **state)
@@ -429,7 +432,8 @@ static void waking_a_second_vcpu_between_looks_gains_nothing(void **state)
 	was[1] = fake_guest_ran(guests[1]) - was[1];
 	if (was[0] > was[1] * 102 / 100)
 		fail_msg("it got %llu, the other %llu",
-			 (unsigned long long)was[0], (unsigned long long)was[1]);
+			 (unsigned long long)was[0],
+			 (unsigned long long)was[1]);
 	end();
 }
 
@@ -539,9 +543,19 @@ static u64 timer_sets(u64 ticks)
 	return sets;
 }
 
+static u64 asks(void)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		sum += fake_cpus[i]->c.stats.asks;
+	return sum;
+}
+
 static void where_nobody_waits_nobody_is_interrupted(void **state)
 {
-	u64 sets;
+	struct cpuset all = { { 15 } };
+	u64 sets, rings;
 
 	(void)state;
 	boot(4);
@@ -551,12 +565,32 @@ static void where_nobody_waits_nobody_is_interrupted(void **state)
 		fake_guest_start(guests[i]);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
-	/* One waits, where it has to: all look, for as long as it does. */
+	/* One waits, where it has to: the others ask for it once, in vain. The
+	 * two take turns, 10 ms each, and look for who may be further
+	 * behind. */
 	make(1, 256, 0, 8);
 	fake_guest_start(guests[2]);
-	fake_run_for(20 * FAKE_MS);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(asks(), 3);
 	sets = timer_sets(700 * FAKE_MS);
-	assert_true(sets > 3 * 80 && sets < 3 * 120 + 2 * 75);
+	assert_true(sets >= 70 && sets < 2 * 75);
+	assert_int_equal(asks(), 3);
+	/* Nor are they told that one begins to wait there. */
+	rings = fake_cpus[0]->rings;
+	make(1, 256, 0, 8);
+	fake_sleeps(fake_vcpu_of(guests[3], 0), FAKE_MS, 10 * FAKE_MS);
+	fake_guest_start(guests[3]);
+	fake_run_for(700 * FAKE_MS);
+	assert_in_range(guests[3]->g.vcpu[0]->wakes, 30, 64);
+	assert_in_range(fake_cpus[0]->rings - rings, 0, 2);
+	fake_guest_free(guests[--count]);
+	/* It need not any more: it has its share of all. */
+	assert_int_equal(sched_vcpu_affinity(guests[2]->g.vcpu[0], &all), 0);
+	sets = fake_guest_ran(guests[2]);
+	fake_run_for(4000 * FAKE_MS);
+	assert_true(asks() > 100);
+	sets = fake_guest_ran(guests[2]) - sets;
+	assert_true(sets > 3800 * FAKE_MS);
 	fake_guest_free(guests[--count]);
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
@@ -578,7 +612,8 @@ static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
 	fake_boot(1, "credit");
 	g = fake_guest_make(1, &params, 0);
 	fake_guest_start(g);
-	/* It never blocks, but waits for its cap: the fake's arch_wait looks. */
+	/* It never blocks, but waits for its cap:
+	 * the fake's arch_wait looks. */
 	fake_run_for(100 * FAKE_MS);
 	waits = fake_cpus[0]->c.stats.waits;
 	assert_true(waits > 0 && waits < 10000);
@@ -640,7 +675,7 @@ int main(void)
 		cmocka_unit_test(
 			who_is_beside_a_capped_guest_is_made_up_for),
 		cmocka_unit_test(
-			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others),
+			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others),
 		cmocka_unit_test(a_guests_vcpus_share_its_weight),
 		cmocka_unit_test(heavy_guests_get_their_weight_over_many_cpus),
 		cmocka_unit_test(hopping_between_cpus_gains_nothing),

@@ -76,8 +76,8 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
 
 /* ---- Giving way ---- */
 
-/* Two that take turns every 10 us for 100 slices. The timer isn't set for each of
- * those turns, but when it has come, too early, for the turn that is on. */
+/* Two that take turns every 10 us for 100 slices. The timer isn't set for each
+ * of those turns, but when it has come, too early, for the turn that is on. */
 static void giving_way_leaves_a_timer_that_is_earlier(void **state)
 {
 	const char *policy;
@@ -261,8 +261,8 @@ static void kill_goes_before_start(void **state)
 	fake_halt();
 }
 
-/* A trace tells wakes apart by their number, and who is woken and killed at once
- * has no turn that the wake is followed by, in this life or the next. */
+/* A trace tells wakes apart by their number, and who is woken and killed at
+ * once has no turn that the wake is followed by, in this life or the next. */
 static void a_wake_that_no_turn_follows_has_its_number(void **state)
 {
 	struct fake_guest *g = sleeper(2, 0);
@@ -475,6 +475,65 @@ static void a_refusal_makes_the_asker_ask_the_next(void **state)
 	assert_in_range(stats_of(2).asks - asks, 0, 2);
 	for (u32 i = 0; i < 3; i++)
 		fake_guest_free(g[i]);
+	fake_halt();
+}
+
+static void who_can_not_be_helped_asks_once(void **state)
+{
+	struct cpuset all = { { 3 } };
+	struct fake_guest *hogs, *naps;
+	u64 ran[2];
+
+	(void)state;
+	fake_boot(2, "rr");
+	hogs = fake_guest_make(2, NULL, 1);
+	naps = fake_guest_make(1, NULL, 2);
+	fake_sleeps(fake_vcpu_of(naps, 0), 10 * FAKE_US, 990 * FAKE_US);
+	fake_guest_start(hogs);
+	fake_guest_start(naps);
+	/* CPU 1 becomes idle a thousand times, and two wait on CPU 0. */
+	fake_run_for(1000 * FAKE_MS);
+	assert_int_equal(stats_of(1).asks, 1);
+	/* Now one may leave, and does: CPU 1 is idle when it is queued. */
+	assert_int_equal(sched_vcpu_affinity(hogs->g.vcpu[0], &all), 0);
+	fake_run_for(20 * FAKE_MS);
+	ran[0] = fake_vcpu_of(hogs, 0)->ran;
+	ran[1] = fake_vcpu_of(hogs, 1)->ran;
+	fake_run_for(1000 * FAKE_MS);
+	assert_true(fake_vcpu_of(hogs, 0)->ran - ran[0] > 980 * FAKE_MS);
+	assert_true(fake_vcpu_of(hogs, 1)->ran - ran[1] > 990 * FAKE_MS);
+	fake_guest_free(naps);
+	fake_guest_free(hogs);
+	fake_halt();
+}
+
+static void a_bar_is_lifted_by_one_that_comes_or_is_let_go(void **state)
+{
+	struct cpuset all = { { 3 } };
+	struct fake_guest *hogs, *hog, *late;
+
+	(void)state;
+	fake_boot(2, "rr");
+	hogs = fake_guest_make(2, NULL, 1);
+	hog = fake_guest_make(1, NULL, 2);
+	fake_guest_start(hogs);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(stats_of(1).asks, 1); /* in vain */
+	fake_guest_start(hog);
+	fake_run_for(100 * FAKE_MS);
+	/* While CPU 1 is busy, so that nobody hands it over. */
+	late = fake_guest_make(1, NULL, 1);
+	fake_guest_start(late);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(sched_vcpu_affinity(late->g.vcpu[0], &all), 0);
+	fake_run_for(100 * FAKE_MS);
+	assert_int_equal(late->g.vcpu[0]->cpu->index, 0);
+	sched_vcpu_request(hog->g.vcpu[0], VCPU_REQ_KILL);
+	fake_run_for(40 * FAKE_MS);
+	assert_int_equal(late->g.vcpu[0]->cpu->index, 1);
+	fake_guest_free(late);
+	fake_guest_free(hog);
+	fake_guest_free(hogs);
 	fake_halt();
 }
 
@@ -842,11 +901,15 @@ int main(void)
 		cmocka_unit_test(an_idle_guest_causes_no_exits_and_no_rings),
 		cmocka_unit_test(an_idle_cpu_gets_what_waits_with_one_ask),
 		cmocka_unit_test(a_refusal_makes_the_asker_ask_the_next),
+		cmocka_unit_test(who_can_not_be_helped_asks_once),
+		cmocka_unit_test(
+			a_bar_is_lifted_by_one_that_comes_or_is_let_go),
 		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
 			a_task_gets_on_under_every_policy_and_so_do_guests),
-		cmocka_unit_test(a_guest_s_task_takes_no_more_than_a_vcpu_there),
+		cmocka_unit_test(
+			a_guest_s_task_takes_no_more_than_a_vcpu_there),
 		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
 		cmocka_unit_test(
 			quiescence_comes_after_every_cpu_has_drained_twice),

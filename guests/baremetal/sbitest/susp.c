@@ -37,13 +37,6 @@ static void refusals(void)
 		 "a platform's last");
 }
 
-static void stays(struct hart *h, void *arg)
-{
-	(void)h;
-	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
-		cpu_relax();
-}
-
 static void denied(void)
 {
 	struct hart *other;
@@ -51,7 +44,7 @@ static void denied(void)
 
 	if (!present())
 		return;
-	other = other_start(stays, &go);
+	other = other_start(spins, &go);
 	if (!other)
 		return;
 	check_eq(call(0, (u64)record_entry), SBI_ERR_DENIED, "error");
@@ -59,27 +52,15 @@ static void denied(void)
 	hart_join(other);
 }
 
-static void sleeps(struct hart *h, void *arg)
-{
-	struct suspend s;
-
-	(void)h;
-	(void)arg;
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
-	if (hart_suspend(&s, HSM_SUSPEND_RETENTIVE) < 0)
-		test_fail("suspend refused");
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-}
-
 /* Only a stopped one will do. */
 static void denied_beside_a_sleeper(void)
 {
+	u32 type = HSM_SUSPEND_RETENTIVE;
 	struct hart *other;
 
 	if (!present())
 		return;
-	other = other_start(sleeps, NULL);
+	other = other_start(sleeps, &type);
 	if (!other)
 		return;
 	check(wait_status(other->id, HSM_SUSPENDED), "it does not sleep");
@@ -116,11 +97,11 @@ static void suspends(void)
 		check_eq(s.satp, 0, "satp");
 		check_eq(s.sstatus & SSTATUS_SIE, 0, "sstatus.SIE");
 	}
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	check_eq(system_suspend(&s, 0), 1, "with an interrupt pending");
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 const struct test susp_tests[] = {
