@@ -25,7 +25,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WHOLE	   UINT32_MAX /* a guest's row; wraps to 0: comes before vCPU 0 */
+/* A guest's row; wraps to 0: comes before vCPU 0. */
+#define WHOLE	   UINT32_MAX
 #define LOOK_VCPUS 64u
 
 enum {
