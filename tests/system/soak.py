@@ -321,7 +321,7 @@ def tests(full):
         return [case(f"nothing_is_stuck_nothing_is_lost,seed_{seed}",
                      60 * float(minutes), seed)]
     if not full:
-        return [case("nothing_is_stuck_and_nothing_is_lost", 45, seed)]
+        return [case("nothing_is_stuck_and_nothing_is_lost", 120, seed)]
     return [case(f"nothing_is_stuck_and_nothing_is_lost,{matrix.label(row)}",
                  450, seed + n, **row)
             for n, row in enumerate((
