@@ -83,8 +83,8 @@ class Run:
         return self
 
     def rouse(self, lab, words=""):
-        """Rouse with a lab; `words` are added to every guest's bootargs. Nothing
-        else runs on it: no watchdog but where it's asked for."""
+        """Rouse with a lab; `words` are added to every guest's bootargs.
+        Nothing else runs on it: no watchdog but where it's asked for."""
         self.map.elf("hypervisor", BUILD / "rouse.elf")
         self.kernel = BUILD / "rouse.bin"
         if "watchdog=" not in self.append:

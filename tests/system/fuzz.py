@@ -15,8 +15,8 @@ from labs import Shell, guest, heard, lab, said
 CPUS = 2
 LISTS = "guest list -j; vcpu list -j"
 STEPS = r"fuzz: seed (0x[0-9a-f]+) steps ((?:\d+ ?)+)"
-# The firmware prints into lines of ours now and then, and into the one that ends
-# an answer, which then doesn't come: ask again, until these are there.
+# The firmware prints into lines of ours now and then, and into the one that
+# ends an answer, which then doesn't come: ask again, until these are there.
 WANTED = {("guest", "fuzz"), ("vcpu", "near", 0)}
 TRIES = 10
 RESETS = 3
