@@ -1,6 +1,6 @@
 /*
- * SUSP: the errors, and a suspend that the timer, a device and an interrupt that
- * pends already end.
+ * SUSP: the errors, and a suspend that the timer, a device and an interrupt
+ * that pends already end.
  */
 #include "guests/baremetal/sbitest/sbitest.h"
 
