@@ -1,17 +1,17 @@
 """The questions of bench/questions, asked of the simulator.
 
-To a question, a Simulated is what bench.Bench is: it is given the same guests and
-the same commands. What differs is the machine: guests' nodes become a scenario of
-rouse-sim (docs/sim.md), and what came out is put into the words that the guests
-themselves would have written, and into the listings' figures. So a question is
-one text, whoever is asked.
+To a question, a Simulated is what bench.Bench is: it is given the same guests
+and the same commands. What differs is the machine: guests' nodes become a
+scenario of rouse-sim (docs/sim.md), and what came out is put into the words
+that the guests themselves would have written, and into the listings' figures.
+So a question is one text, whoever is asked.
 
     b = Simulated(folder, policies)
     b.begin("fairness")
     rows = question.measure(b, **case)
 
-What has no counterpart in the simulator (Linux, changes while guests run, counters
-of mails, how late a native WFI ends) raises Cannot.
+What has no counterpart in the simulator (Linux, changes while guests run,
+counters of mails, how late a native WFI ends) raises Cannot.
 """
 
 import json

@@ -137,9 +137,9 @@ static enum run_end nap_act(struct fake_vcpu *f, u64 now)
 	return sleep_until(w, now + about(w, w->args.sleep));
 }
 
-/* ---- clocked: works for so long by the clock, whether it is run or not; sleeps.
- * It looks at the clock after each piece. ---- */
+/* ---- clocked: works for so long by the clock, sleeps ---- */
 
+/* Whether it has the CPU or not; it looks at the clock after each piece. */
 static enum run_end clocked_act(struct fake_vcpu *f, u64 now)
 {
 	struct work_vcpu *w = work_of(f);
@@ -156,9 +156,9 @@ static enum run_end clocked_act(struct fake_vcpu *f, u64 now)
 	return sleep_until(w, now + about(w, w->args.sleep));
 }
 
-/* ---- dodger: sleeps from just before each tick until just after it. It looks at
- * the clock after each piece of work ---- */
+/* ---- dodger: sleeps from just before each tick until just after it ---- */
 
+/* It looks at the clock after each piece. */
 static enum run_end dodger_act(struct fake_vcpu *f, u64 now)
 {
 	struct work_vcpu *w = work_of(f);
@@ -346,7 +346,7 @@ static const struct behaviour behaviours[] = {
 	{ "interactive", "the same at random, short bursts",
 	  { .run = 200 * FAKE_US, .sleep = 10 * FAKE_MS, .random = true },
 	  run_first, nap_act, NULL },
-	{ "clocked", "works pieces of run-us for period-us by the clock, sleeps",
+	{ "clocked", "works period-us by the clock, sleeps sleep-us",
 	  { .run = 50 * FAKE_US, .period = FAKE_MS, .sleep = FAKE_MS },
 	  look_first, clocked_act, NULL },
 	{ "dodger", "sleeps just before each period-us until just after it",

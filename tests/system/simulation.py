@@ -4,9 +4,9 @@ Benchmarks' questions are asked twice, of machines in QEMU, with time by counted
 instructions (-icount), and of the simulator, told that an instruction takes as
 long as it does there. Each case of a question is its own file's
 (bench/questions), guests and all: bench/simulated.py is what makes scenarios of
-them. Shares must agree within 2 % of a CPU, and what a woken guest waits, or how
-long turns are, within a slice. docs/sim.md says which questions these are, and
-names the differences that remain.
+them. Shares must agree within 2 % of a CPU, and what a woken guest waits, or
+how long turns are, within a slice. docs/sim.md says which questions these are,
+and names the differences that remain.
 
 So are guests of more kinds than the benchmarks have, of several vCPUs.
 
@@ -42,8 +42,8 @@ KNOBS = ("weight", "cap", "priority", "slice-us")
 # What the benchmarks ask and the simulator can answer.
 QUESTIONS = ("fairness", "caps", "thief", "conserve", "latency", "priority",
              "slices", "switch", "wfi", "scaling")
-# In `make test`: a question of waits, and one of shares on two harts, or that of
-# the policies that have room for one vCPU only.
+# In `make test`: a question of waits, and one of shares on two harts; of a
+# policy that has room for one vCPU only, a case that fits.
 QUICK = ({"question": "latency", "hogs": 4, "knobs": "alike"},
          {"question": "latency", "hogs": 0},
          {"question": "caps", "load": "four vcpus on two harts"},
@@ -152,7 +152,7 @@ def asked(t):
     t.check(judged, "nothing to compare")
 
 
-# --- guests of other kinds -----------------------------------------------------
+# --- guests of other kinds --------------------------------------------------
 
 
 def nodes(guests, more=""):

@@ -56,10 +56,10 @@ u64 fake_fail_in;
 #define OBJ_ALIGN ((uintptr_t)64)
 
 /*
- * What the host has cleared itself isn't touched here: of a guest's part for each
- * CPU most is never used, and thousands of guests on thousands of CPUs would take
- * gigabytes. So it is calloc's, which gives no such alignment; what it gave is kept
- * in front of the object.
+ * What the host has cleared itself isn't touched here: of a guest's part for
+ * each CPU most is never used, and thousands of guests on thousands of CPUs
+ * would take gigabytes. So it is calloc's, which gives no such alignment; what
+ * it gave is kept in front of the object.
  */
 void *obj_alloc(size_t bytes)
 {
@@ -256,9 +256,10 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 {
 	for (;;) {
 		enum run_end end = turn(v);
-		struct vcpu *next =
-			end == RUN_YIELD && !v->waits ? sched_give_way(v) : NULL;
+		struct vcpu *next = NULL;
 
+		if (end == RUN_YIELD && !v->waits)
+			next = sched_give_way(v);
 		if (!next) {
 			fake_engine->spend(self(), FAKE_EXIT);
 			return end;
