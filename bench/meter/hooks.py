@@ -29,6 +29,7 @@ LINE = re.compile(r"\s*([0-9a-f]+):\t(\S+)\s*([^<#]*)(?:.*<([^>+]+)>)?")
 BRANCH = re.compile(r"b(eq|ne|lt|ge|gt|le)u?z?$")
 STORE = re.compile(r"(s[bhwd]|fs[wd])$")
 CALL = ("jalr", "jal")
+ADD, AND = ("add", "addi"), ("and", "andi")  # one or the other, by the objdump
 KEPT = re.compile(r"s\d+$")  # registers that a call leaves alone
 
 Code = namedtuple("Code", "at op args name")
@@ -111,7 +112,7 @@ class Function:
             words = c.args.split(",")
             if c.op == "mv" and words[1:] == ["tp"]:
                 bases[words[0], offset] = 1
-            elif c.op == "add" and words[1:2] == ["tp"] and \
+            elif c.op in ADD and words[1:2] == ["tp"] and \
                     words[2:] == [str(offset)]:
                 bases[words[0], 0] = 2   # the address takes one, too
         found = {}
@@ -138,7 +139,7 @@ class Function:
                 taken = self.index[int(words[1], 16)]
                 on, off = (taken, i + 1) if c.op == "bnez" else (i + 1, taken)
                 found.setdefault(i, (n + 1, on, off))
-            elif c.op == "and" and reg in words[1:]:
+            elif c.op in AND and reg in words[1:]:
                 todo += [(k, words[0], n + 1) for k in self.next(i)]
             elif (c.op in CALL and not KEPT.match(reg)) or (
                     words[0] == reg and not BRANCH.match(c.op)

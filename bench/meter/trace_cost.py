@@ -41,7 +41,7 @@ COLUMNS = [
     column("target_off", UNIT, "target, off"),
 ]
 
-# Where the event is computed.
+# Where the event is computed: each of them has the figures of all.
 COMPUTED = {"put_back": ("PREEMPT", "SLICE_END", "YIELD")}
 # Copies: class, row, the records that are written in it, and the copy.
 PAIRS = (("exit", "sbi_base", ("EXIT", "ENTRY"), "exit_traced"),
