@@ -85,8 +85,8 @@ struct uart {
 	struct emul_line *line;
 };
 
-/* The line follows IER and what is due. With the lock. As emul_irq_set, but that
- * only `u` is kept while a record is written. */
+/* The line follows IER and what is due. With the lock. As emul_irq_set, but
+ * only `u` has to be kept while a record is written. */
 static inline __attribute__((always_inline)) void
 uart_level_update(struct uart *u)
 {

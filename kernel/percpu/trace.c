@@ -20,9 +20,9 @@
  *
  * (1) and (2): a record that is counted is all there. (1) of the record before
  * and (3): if any word that was copied is of record n, then head was n - 1 at
- * least when it was looked at again, so the record that was in this slot before,
- * n - size, is dropped. Head need not be seen as n by then: a fence more for each
- * record would do no more than keep one record more.
+ * least when it was looked at again, so the record that was in this slot
+ * before, n - size, is dropped. Head need not be seen as n by then: a fence
+ * more for each record would do no more than keep one record more.
  *
  * Invariant: head only grows while the CPU has the ring. A flight recorder's
  * limit is never; a ring that is to stop has its limit moved to where.
@@ -30,12 +30,10 @@
  * Rejected: a consumer's position, which makes the writer look at what another
  * CPU writes; a length for each record (all are 32 bytes, so a slot is a
  * shift); interrupting the machine to read it (`make trace` stops it as a whole
- * from outside, which it doesn't notice). The CPU's number is a record's only in
- * a copy: in the ring it is the same for all.
+ * from outside, which it doesn't notice). The CPU's number is a record's only
+ * in a copy: in the ring it is the same for all.
  */
 #include "kernel/percpu/trace.h"
-
-#include "kernel/time.h"
 
 void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 		     u64 size, u32 cpu, u32 flags)

@@ -196,7 +196,8 @@ static enum run_end act_random(struct fake_vcpu *f, u64 now)
 	f->left = 1 + fake_random(&seed) % (3 * FAKE_MS);
 	f->deadline = now + 1 + fake_random(&seed) % (3 * FAKE_MS);
 	if (fake_random(&seed) % 2)
-		virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+		virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus],
+			   VIRQ_SOFT);
 	f->arg[3] = seed;
 	return what == 0 ? RUN_YIELD : what < 5 ? RUN_BLOCK : RUN_LOOK;
 }
@@ -293,7 +294,8 @@ static void hunt_disturb(u32 *seed, bool shares)
 		(void)!sched_policy_set(shares ? "credit" : "rr", NULL);
 		break;
 	case 2:
-		(void)!sched_policy_set(fake_random(seed) % 2 ? "rr" : "credit", NULL);
+		(void)!sched_policy_set(fake_random(seed) % 2 ? "rr" : "credit",
+					NULL);
 		break;
 	case 3:
 		any.w[0] = 1 + fake_random(seed) % 7;
@@ -669,7 +671,8 @@ int main(void)
 		cmocka_unit_test(work_is_conserved_under_every_policy),
 		cmocka_unit_test(
 			a_paused_vcpu_stands_still_and_a_resumed_one_goes_on),
-		cmocka_unit_test(policies_change_under_load_and_nothing_is_lost),
+		cmocka_unit_test(
+			policies_change_under_load_and_nothing_is_lost),
 		cmocka_unit_test(many_random_vcpus_survive_every_policy),
 		cmocka_unit_test(nobody_waits_long_whatever_policy_was_before),
 		cmocka_unit_test(every_policy_says_what_it_knows_of_a_vcpu),

@@ -1,9 +1,9 @@
 /*
- * The short ways from a wait into the guest (kernel/sched/resume.h) and from one
- * vCPU to the next (kernel/sched/yield.h) and the long ones lead to the same: the
- * same made-up machine, with the same random events, is run twice, once with
- * each, and everything that the core and the policies keep is compared after
- * each step of each CPU.
+ * The short ways from a wait into the guest (kernel/sched/resume.h) and from
+ * one vCPU to the next (kernel/sched/yield.h) and the long ones lead to the
+ * same: the same made-up machine, with the same random events, is run twice,
+ * once with each, and everything that the core and the policies keep is
+ * compared after each step of each CPU.
  */
 /* sources: SCHED_CORE POLICIES kernel/heap.c
  *          tests/unit/fake_arch/fake_arch.c */
@@ -56,9 +56,9 @@ static void mix_vcpu(const struct vcpu *v)
 }
 
 /* What the policy keeps of it, but for addresses, which two runs have of their
- * own: where a word looks like one, that it does. Of one in the queue: of others
- * not all has a meaning. How one stands in a heap depends on the way, too; who
- * is first there doesn't. */
+ * own: where a word looks like one, that it does. Of one in the queue: of
+ * others not all has a meaning. How one stands in a heap depends on the way,
+ * too; who is first there doesn't. */
 static void mix_part(const struct sched_unit *u)
 {
 	const struct sched_ops *ops = core_of(cpu_this())->ops;
@@ -197,8 +197,8 @@ static void event(u32 cpus, bool calm)
 	}
 }
 
-/* Is the policy yet to be asked? The short way asks it in the step in which a vCPU
- * gives way, the long one in the next. */
+/* Is the policy yet to be asked? The short way asks it in the step in which a
+ * vCPU gives way, the long one in the next. */
 static bool is_half_done(const struct sched_core *core)
 {
 	return core->resched;
@@ -213,8 +213,8 @@ static bool step(u32 cpu)
 	return ran;
 }
 
-/* Gives way, mostly, and may have woken another of its guest; sleeps for arg[1] now and
- * then. */
+/* Gives way, mostly, and may have woken another of its guest;
+ * sleeps for arg[1] now and then. */
 static enum run_end act_give_way(struct fake_vcpu *f, u64 now)
 {
 	if (!rnd(8))

@@ -13,7 +13,7 @@ What was going on when the trace begins is unknown until a record tells.
 
 from collections import defaultdict, namedtuple
 
-from .form import EVENTS, NOBODY, NUMBER
+from .form import EVENTS, NOBODY, NUMBER, chars
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
@@ -41,11 +41,6 @@ VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
 WAKERS = {1: "an IPI", 2: "an external interrupt", 4: "its timer",
           8: "a fence", 16: "the end of a fence", 32: "a software event"}
 DEADLINE = "its deadline"
-
-
-def chars(word):
-    """A word that holds characters."""
-    return word.to_bytes(8, "little").split(b"\0")[0].decode("latin-1")
 
 
 def cause_name(cause):
