@@ -137,6 +137,8 @@ int guest_read(struct guest *g, struct gpa at, void *buf, size_t len)
 	if (!p)
 		return -EFAULT;
 	memcpy(buf, p, len);
+	if (w.after_read)
+		w.after_read(p, len);
 	return 0;
 }
 
@@ -217,6 +219,8 @@ int hlv_u64(u64 gva, u64 *out)
 		return -EAGAIN;
 	}
 	*out = w.va_words[i];
+	if (w.after_read)
+		w.after_read(&w.va_words[i], sizeof(w.va_words[i]));
 	return 0;
 }
 
