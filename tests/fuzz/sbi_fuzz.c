@@ -448,7 +448,7 @@ static void fences_end(void)
 				enter(i);
 			}
 			waits |= v->v.state != VCPU_OFF &&
-				 (vfence_waits(v) || v->ipi_next);
+				 (vfence_waits(v) || v->call_rest);
 		}
 		if (!waits)
 			return;
