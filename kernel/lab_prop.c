@@ -43,7 +43,8 @@ const struct lab_prop lab_top_props[] = {
 };
 
 const struct lab_prop lab_guest_props[] = {
-	{ "vcpus", .type = LAB_U32, G(vcpus), NO_HAS, RANGE(1, GUEST_VCPUS_MAX) },
+	{ "vcpus", .type = LAB_U32, G(vcpus), NO_HAS,
+	  RANGE(1, GUEST_VCPUS_MAX) },
 	{ "memory", .type = LAB_SIZE, G(memory_bytes), NO_HAS,
 	  RANGE(MIB, MEMORY_MAX), .multiple = PAGE_BYTES },
 	{ "kernel", .type = LAB_FILE, G(kernel), NO_HAS },

@@ -14,10 +14,11 @@
  * (15.6.3, "address offset"); without htinst its own address tells: what is not
  * aligned is refused wherever it begins.
  *
- * What is read from the guest may not be what has trapped: another hart may have
- * changed it. A load must not become a store then, which the guest's page tables
- * may forbid there, so a kind that is not the trap's is executed once more. As for
- * the rest, the guest may access what has trapped by any register and width.
+ * What is read from the guest may not be what has trapped: another hart may
+ * have changed it. A load must not become a store then, which the guest's page
+ * tables may forbid there, so a kind that is not the trap's is executed once
+ * more. As for the rest, the guest may access what has trapped by any register
+ * and width.
  *
  * Registers that the exit path has not stored (s0-s11, gp) are asked for with
  * NEXT_FULL, before the device is touched.

@@ -110,9 +110,9 @@ static inline void *vsbi_shmem(const struct riscv_vcpu *v, u64 lo, u64 hi,
 /*
  * A call that takes longer than an exit may: `rest` does a part of it, now and
  * at the beginning of each further turn, before the guest is entered, until it
- * returns true. The answer is what vsbi_return said last. To the guest it is one
- * call that takes long: no interrupt, and so no other call, comes in between.
- * Returns what the call does: the turn ends if there is more to do.
+ * returns true. The answer is what vsbi_return said last. To the guest it is
+ * one call that takes long: no interrupt, and so no other call, comes in
+ * between. Returns what the call does: the turn ends if there is more to do.
  */
 static inline enum exit_next vsbi_go_on(struct riscv_vcpu *v,
 					bool (*rest)(struct riscv_vcpu *v))
@@ -126,8 +126,8 @@ static inline enum exit_next vsbi_go_on(struct riscv_vcpu *v,
 
 /*
  * Raises a software interrupt at those of `harts`, or of v->ipi.mask, that
- * aren't stopped; a hart that there isn't gets none. Returns what the call does:
- * it may take several turns.
+ * aren't stopped; a hart that there isn't gets none. Returns what the call
+ * does: it may take several turns.
  */
 enum exit_next vsbi_ipi_send(struct riscv_vcpu *v,
 			     const struct vfence_harts *harts);

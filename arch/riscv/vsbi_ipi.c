@@ -7,9 +7,9 @@
  * Harts that exist but are stopped get none: nobody is there to take it, and
  * one that starts later begins with nothing pending that it didn't see sent.
  *
- * A hart that sleeps takes some 125 instructions, so an IPI to many harts is sent
- * in batches: the caller's turn ends after each, and the next one goes on with it
- * (vsbi_go_on).
+ * A hart that sleeps takes some 125 instructions, so an IPI to many harts is
+ * sent in batches: the caller's turn ends after each, and the next one goes on
+ * with it (vsbi_go_on).
  */
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"

@@ -6,10 +6,10 @@
  * address at all means all harts: the text doesn't say so, but this is what
  * software of that time relies upon and firmware does.
  *
- * Other harts may write to the mask while it is read. So each word of it is read
- * once, into memory of our own, which is checked and used: what a second look
- * would find is another mask. It is read whole before anything is done, so that
- * a call that faults half way has had no effect.
+ * Other harts may write to the mask while it is read. So each word of it is
+ * read once, into memory of our own, which is checked and used: what a second
+ * look would find is another mask. It is read whole before anything is done, so
+ * that a call that faults half way has had no effect.
  *
  * An IPI to the harts of several words goes on as one to all does (vsbi_ipi.c).
  * Fences want one word with a base; when bits are set in several words, they go

@@ -3,8 +3,8 @@
  * calls with whatever registers, run and wait as the run loop has them, and
  * reset their guest. The extensions are those of vsbi.c's table; ids of all
  * that the specification has are tried, so a new one is met without a word
- * here. Other harts may write to the memory that a call reads while it does: what
- * it reads twice can be two things.
+ * here. Other harts may write to the memory that a call reads while it does:
+ * what it reads twice can be two things.
  *
  * Whatever is called: the answer is one of the specification's, no register but
  * a0 and a1 changes, the harts that are on are counted right, a probe says what
@@ -357,7 +357,8 @@ static u64 mask_put(struct fuzz_in *in)
 
 static bool takes_a_mask(u64 eid)
 {
-	return eid >= VSBI_LEGACY_SEND_IPI && eid <= VSBI_LEGACY_SFENCE_VMA_ASID;
+	return eid >= VSBI_LEGACY_SEND_IPI &&
+	       eid <= VSBI_LEGACY_SFENCE_VMA_ASID;
 }
 
 static void args_take(struct fuzz_in *in, u64 eid, u64 *args)

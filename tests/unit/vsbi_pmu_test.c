@@ -642,7 +642,7 @@ static u32 told(const struct entry *e, u64 n)
 	return found;
 }
 
-/* Turns of a call about `n` entries from `at` on, no more than a page in each. */
+/* Turns of a call about `n` entries from `at` on, at most a page in each. */
 static u32 info_turns(u64 at, u64 n, struct fake_ret *r)
 {
 	const struct entry *e =
@@ -695,7 +695,7 @@ static void event_info_about_very_many_takes_several_turns(void **state)
 	assert_int_equal(e[3001].output, 5);
 }
 
-static void event_info_of_a_call_that_is_over_is_not_taken_up_again(void **state)
+static void event_info_of_a_call_that_is_over_is_not_taken_up(void **state)
 {
 	struct entry *e = (struct entry *)(void *)w.ram;
 	struct riscv_vcpu *v = fake_vcpu(0);
@@ -773,7 +773,7 @@ int main(void)
 		T(event_info_says_which_events_there_are),
 		T(event_info_refuses_what_is_wrong),
 		T(event_info_about_very_many_takes_several_turns),
-		T(event_info_of_a_call_that_is_over_is_not_taken_up_again),
+		T(event_info_of_a_call_that_is_over_is_not_taken_up),
 		T(a_reset_leaves_nothing),
 	};
 
