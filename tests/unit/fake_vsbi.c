@@ -65,6 +65,15 @@ void fake_started(u32 n, enum vcpu_state state)
 	w.vcpu[n].v.state = state;
 }
 
+u32 fake_soft_pending(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < w.guest.cfg.vcpus; i++)
+		n += (w.vcpu[i].v.virq & VIRQ_SOFT) != 0;
+	return n;
+}
+
 struct fake_ret fake_call(u64 eid, u64 fid, u64 a0, u64 a1, u64 a2, u64 a3,
 			  u64 a4)
 {

@@ -93,6 +93,9 @@ struct riscv_vcpu *fake_vcpu(u32 n);
 /* Makes vCPU n a started one in that scheduler state. */
 void fake_started(u32 n, enum vcpu_state state);
 
+/* How many vCPUs have a software interrupt raised. */
+u32 fake_soft_pending(void);
+
 /* One SBI call by vCPU 0; registers that must stay are checked. */
 struct fake_ret {
 	enum exit_next next;
