@@ -80,6 +80,7 @@ def nothing_is_lost(t):
               for name in ("hello.elf", "hello.bin", "spin.elf", "tick.elf",
                            "pingpong.elf", "toucher.elf")]
     m, shell = begin(t, *images, append=t.args["append"], smp=t.args["smp"])
+    shell.use_up_names()
     bad = []
     for name, (knobs, life) in LIVES.items():
         seen = again(m, f"guest create g {knobs}; {life or 'sleep 0'}; "

@@ -237,11 +237,7 @@ class Soak:
         self.shell.run(f"trace on size={soak_plan.TRACE_KIB}; trace off; "
                        "sleep 0.5; trace on size=1; trace off", PATIENCE)
         self.shell.run("guest destroy " + " ".join(soak_plan.NAMES), PATIENCE)
-        # So many names of vCPUs, of whoever is gone, does the tracer keep.
-        for _ in range(5):
-            self.shell.run("guest create gone vcpus=64 memory=1M "
-                           "kernel=baremetal/hello.elf; guest destroy gone",
-                           PATIENCE)
+        self.shell.use_up_names(PATIENCE)
         self.first = self.memory()
         for k in soak_plan.KINDS:
             self.t.equal(self.shell.run(k.create(), PATIENCE), [], k.name)
