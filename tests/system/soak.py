@@ -143,7 +143,7 @@ class Soak:
 
     def settle(self, _=""):
         """Everybody may run; who does not go on now never will."""
-        commands = ["sched set credit"]
+        commands = [f"sched set {matrix.default()}"]
         for k in soak_plan.KINDS:
             commands += [
                 f"set {k.name} pin=none affinity=all weight=256 "
