@@ -3,11 +3,11 @@
  * reset, and taken down again.
  *
  * Problem. Which devices there are is known only to the linker, which ones a
- * guest has only to its configuration, and what a lab says may not fit together.
+ * guest has only to its configuration, and a lab's words may not fit together.
  *
- * Algorithm. The linker's table is gone through twice: what the guest is to have
- * is counted, then put into an array in order of address. All checks are of that
- * array, before any device is asked to do anything.
+ * Algorithm. The linker's table is gone through twice: what the guest is to
+ * have is counted, then put into an array in order of address. All checks are
+ * of that array, before any device is asked to do anything.
  *
  * Invariants. Windows don't overlap, so at most one device answers; lines of
  * the controller are not shared, so a line's level is one device's own. After

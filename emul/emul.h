@@ -100,8 +100,8 @@ struct emul_ops {
 
 	/*
 	 * Adds to the device's node in the guest's tree what the tree's writer
-	 * can't know. The writer (kernel/guest_fdt.c) has by then begun, below
-	 * /soc:
+	 * can't know. The writer (kernel/guest_fdt_write.c) has by then begun,
+	 * below /soc:
 	 *
 	 *   <name>@<base in hex> {
 	 *       compatible = ops->compatible;

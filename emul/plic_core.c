@@ -28,9 +28,9 @@
  * Nobody computes another vCPU's level. Who changes something looks for S-mode
  * contexts that it may concern (`targets`, the enables turned round: a set of
  * vCPUs for each source; a source with one target names it itself) and kicks
- * them with VIRQ_EXTERNAL; each vCPU's own CPU computes its level when it enters
- * (plic_core_eval). `eip` says what it found, so that nobody is kicked for what
- * doesn't change his level:
+ * them with VIRQ_EXTERNAL; each vCPU's own CPU computes its level when it
+ * enters (plic_core_eval). `eip` says what it found, so that nobody is kicked
+ * for what doesn't change his level:
  *
  *     eval (the vCPU's CPU)         whoever changes state (any CPU)
  *     eip = LOOKING                 change PENDING, priority, enable, ...
@@ -55,10 +55,7 @@
  */
 #include "emul/plic_core.h"
 
-#include "emul/emul.h"
 #include "kernel/bits.h"
-#include "kernel/guest.h"
-#include "kernel/vcpu.h"
 #include "kernel/virq.h"
 
 /* Which of group g's sources a context enables. */

@@ -32,7 +32,8 @@ void arch_timer_set(u64 deadline_ticks);
  */
 void arch_doorbell_ring(struct cpu *target);
 
-/* Clears this CPU's doorbell (and nothing else), ordered before what follows. */
+/* Clears this CPU's doorbell (and nothing else),
+ * ordered before what follows. */
 void arch_doorbell_ack(void);
 
 /*

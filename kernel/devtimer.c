@@ -86,11 +86,9 @@ void dev_timer_set(struct dev_timer *t, u64 deadline_ticks)
 void dev_timer_cancel(struct dev_timer *t)
 {
 	ck_spinlock_lock(&timers.lock);
-	if (t->set) {
-		remove_locked(t);
-		/* Later than before: the serving CPU finds nothing, once. */
-		next_update_locked();
-	}
+	remove_locked(t);
+	/* If it is later than before, the serving CPU finds nothing, once. */
+	next_update_locked();
 	ck_spinlock_unlock(&timers.lock);
 }
 

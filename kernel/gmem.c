@@ -15,8 +15,8 @@
  *
  * A reset clears the bits: RAM that is zeroed again at the next touch is as
  * good as RAM zeroed now, and costs only what the guest uses. What was touched
- * in any of its lives is zeroed before it goes back to the page allocator, so that a guest's
- * secrets don't outlive it in free frames.
+ * in any of its lives is zeroed before it goes back to the page allocator, so
+ * that a guest's secrets don't outlive it in free frames.
  *
  * Rejected: mapping single 4 KiB pages as they are zeroed and joining them to
  * 2 MiB later (a table for each block, 0.2 % of RAM that can run out, and old
@@ -25,7 +25,6 @@
  */
 #include "kernel/gmem.h"
 
-#include "kernel/arch.h"
 #include "kernel/gmem_private.h"
 #include "kernel/mem.h"
 #include "kernel/time.h"

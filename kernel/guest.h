@@ -53,7 +53,7 @@ enum guest_event {
 struct guest {
 	/* Constant after creation. */
 	u32 id;
-	struct guest_config cfg; /* knobs in it change by the owner of the lab */
+	struct guest_config cfg; /* its knobs are the lab's owner's to change */
 	struct vcpu **vcpu;      /* cfg.vcpus of them */
 	struct arch_guest *arch; /* G-stage, VMID */
 	struct gmem *mem;
@@ -67,8 +67,8 @@ struct guest {
 	u32 state;         /* enum guest_state */
 	u32 event;         /* enum guest_event: first one wins until handled */
 	u32 event_code;    /* exit status with EVENT_POWEROFF; 0 is success */
-	u32 stop_asked; /* atomic: the life (`stops` + 1) that is to be the last,
-			 * whatever it ends by */
+	u32 stop_asked;    /* the life (`stops` + 1) that is to be the last,
+			    * whatever it ends by */
 	u32 vcpus_on;      /* vCPUs that are not OFF */
 	u32 stops, boots;  /* how often */
 
@@ -77,7 +77,7 @@ struct guest {
 
 	/* The guest's management task only. */
 	struct task *task;
-	struct guest_life *life; /* guest_task.c's own */
+	struct guest_life *life; /* guest_task.c's and guest_boot.c's own */
 	u32 last_event, last_code; /* why it last left RUNNING; listings read */
 
 	/* The list of guests, under its lock. */

@@ -9,10 +9,9 @@
  * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
  * again; populate if asked to; reset devices and console, lay out the images
  * (PREPARE), write the device tree (TREE), load it all (LOAD); reset time and
- * vCPUs, start hart 0 (GO). A reset goes
- * the same way from the beginning, so nothing of the life before is there.
- * Whatever fails on the way ends the guest as a crash does, but is not tried
- * again.
+ * vCPUs, start hart 0 (GO). A reset goes the same way from the beginning, so
+ * nothing of the life before is there. Whatever fails on the way ends the guest
+ * as a crash does, but is not tried again.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
  * before, but the seed. To write it takes tens of thousands of instructions for
@@ -86,7 +85,6 @@ static enum task_result load_begin(struct guest_life *l)
 	if (image_load_init(&l->load, l->guest, &l->files, &l->plan, l->fdt,
 			    fdt_totalsize(l->fdt)))
 		return start_failed(l, "not enough host memory");
-	l->loading = true;
 	return life_go_on(l, LIFE_LOAD);
 }
 
@@ -110,7 +108,6 @@ static enum task_result tree_begin(struct guest_life *l, u64 room)
 		life_tree_forget(l);
 		return start_failed(l, "not enough host memory");
 	}
-	l->writing = true;
 	return life_go_on(l, LIFE_TREE);
 }
 
@@ -143,14 +140,11 @@ enum task_result boot_tree(struct guest_life *l)
 	} while (ret == 1 && time_now_ticks() < until);
 	if (ret == 1)
 		return TASK_MORE;
-	if (ret < 0) {
-		life_unload(l);
+	if (ret < 0)
 		return start_failed(l, l->files.dtb.data ?
 			"dtb: no sound device tree" :
 			"its device tree could not be written");
-	}
 	guest_fdt_end(&l->tree);
-	l->writing = false;
 	return load_begin(l);
 }
 
@@ -170,13 +164,13 @@ enum task_result boot_load(struct guest_life *l)
 enum task_result boot_go(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	struct image_plan plan = l->load.plan;
+	const struct image_plan *plan = &l->plan;
 
 	life_unload(l);
 	arch_guest_reset(g);
 	for (u32 i = 1; i < g->cfg.vcpus; i++)
 		arch_vcpu_reset(g->vcpu[i], 0, 0);
-	arch_vcpu_reset(g->vcpu[0], plan.entry.v, plan.fdt.v);
+	arch_vcpu_reset(g->vcpu[0], plan->entry.v, plan->fdt.v);
 	l->phase = LIFE_IDLE;
 	/* The registers before the state that lets anyone start a vCPU. */
 	ck_pr_fence_release();
@@ -184,8 +178,7 @@ enum task_result boot_go(struct guest_life *l)
 		return TASK_MORE; /* someone has ended it */
 	ck_pr_inc_32(&g->boots);
 	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
-		 plan.entry.v, g->cfg.vcpus,
-		 (g->cfg.memory_bytes / MIB));
+		 plan->entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
 	if (sched_vcpu_start(g->vcpu[0]))
 		return start_failed(l, "the scheduler has no room for it");
 	return TASK_WAIT;

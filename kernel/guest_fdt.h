@@ -47,15 +47,13 @@ struct guest_fdt_job {
 
 /*
  * Bytes that are enough for a tree: what image_plan is told and the buffer
- * gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size
- * of the guest's own tree, or 0.
+ * gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size of the
+ * guest's own tree, or 0.
  */
 u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
 
-/*
- * Is that a sound device tree? 0, -EINVAL, -ENOMEM. Any alignment.
- */
+/* Is that a sound device tree? 0, -EINVAL, -ENOMEM. Any alignment. */
 int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
 
 /*
@@ -70,21 +68,19 @@ int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 
 /*
  * Makes the next piece: a CPU, or all that is before or behind them. 1: there
- * is more; 0: it is complete, and fdt_totalsize(buf) tells its size. After an
- * error only guest_fdt_end is left:
- * -ENOSPC: `bytes` are not enough; -EINVAL: its own is no sound device tree, or
- * one whose root counts addresses or sizes in too few cells for this guest's
- * RAM; or a device's `describe` failed.
+ * is more; 0: it is complete, and fdt_totalsize(buf) tells its size. -ENOSPC:
+ * `bytes` are not enough; -EINVAL: its own is no sound device tree, or one
+ * whose root counts addresses or sizes in too few cells for this guest's RAM;
+ * or a device's `describe` failed. After 0 or an error only guest_fdt_end is
+ * left.
  */
 int guest_fdt_step(struct guest_fdt_job *job) __must_check;
 
-/* At any moment after guest_fdt_begin. */
+/* At any moment after guest_fdt_begin; once is enough, twice does no harm. */
 void guest_fdt_end(struct guest_fdt_job *job);
 
-/*
- * Another seed of the same size in a complete tree. 0, or
- * -EINVAL: it has none of that size.
- */
+/* Another seed of the same size in a complete tree. 0, or -EINVAL: it has none
+ * of that size. */
 int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
 	__must_check;
 

@@ -2,8 +2,9 @@
  * Correcting a tree that the guest brought along.
  *
  * Whoever brings a tree means it: only what it can't know is changed. That is
- * how much RAM there is and where, which harts there are and what they can do,
- * and what was to be handed over at start (bootargs, initrd, random seed).
+ * how much RAM there is and where, which harts there are, what they can do and
+ * how fast their time goes, and what is handed over at start (bootargs, initrd,
+ * random seed).
  *
  * A CPU's node that may stay is edited, not replaced, since its interrupt
  * controller's phandle is what the tree's own interrupt controllers refer to.

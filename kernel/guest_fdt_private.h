@@ -8,7 +8,7 @@
 #include "kernel/guest_fdt.h"
 
 /* A piece's work. 1: call it again; 0: the next one is due; a negative libfdt
- * error. */
+ * error, or -EINVAL. */
 typedef int guest_fdt_piece(struct guest_fdt_job *job);
 
 /* All of them in turn, then NULL. */

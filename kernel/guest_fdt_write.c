@@ -49,11 +49,6 @@ static void device_path(const struct emul_dev *d, char *buf, size_t bytes)
 	snprintf(buf, bytes, "/soc/%s@%lx", d->ops->name, d->base.v);
 }
 
-static int string_put(void *fdt, const char *name, const char *s)
-{
-	return fdt_property(fdt, name, s, (int)strlen(s) + 1);
-}
-
 static int reg_put(void *fdt, u64 base, u64 bytes)
 {
 	fdt64_t reg[2] = {cpu_to_fdt64(base), cpu_to_fdt64(bytes)};
@@ -78,10 +73,10 @@ static int chosen_write(void *fdt, const struct guest_fdt_args *a)
 
 	e = fdt_begin_node(fdt, "chosen");
 	if (!e && bootargs)
-		e = string_put(fdt, "bootargs", bootargs);
+		e = fdt_property_string(fdt, "bootargs", bootargs);
 	if (!e && con) {
 		device_path(con, path, sizeof(path));
-		e = string_put(fdt, "stdout-path", path);
+		e = fdt_property_string(fdt, "stdout-path", path);
 	}
 	if (!e && a->plan->initrd_bytes) {
 		e = fdt_property_u64(fdt, "linux,initrd-start", initrd);
@@ -106,7 +101,7 @@ static int aliases_write(void *fdt, const struct guest *g)
 	device_path(con, path, sizeof(path));
 	e = fdt_begin_node(fdt, "aliases");
 	if (!e)
-		e = string_put(fdt, "serial0", path);
+		e = fdt_property_string(fdt, "serial0", path);
 	return e ? e : fdt_end_node(fdt);
 }
 
@@ -118,7 +113,7 @@ static int memory_write(void *fdt, const struct guest_config *cfg)
 	snprintf(name, sizeof(name), "memory@%lx", cfg->ram_base.v);
 	e = fdt_begin_node(fdt, name);
 	if (!e)
-		e = string_put(fdt, "device_type", "memory");
+		e = fdt_property_string(fdt, "device_type", "memory");
 	if (!e)
 		e = reg_put(fdt, cfg->ram_base.v, cfg->memory_bytes);
 	return e ? e : fdt_end_node(fdt);
@@ -196,7 +191,7 @@ static int soc_write(void *fdt, const struct guest *g)
 	if (!e)
 		e = cells_put(fdt, 2, 2);
 	if (!e)
-		e = string_put(fdt, "compatible", "simple-bus");
+		e = fdt_property_string(fdt, "compatible", "simple-bus");
 	if (!e)
 		e = fdt_property(fdt, "ranges", "", 0);
 	for (struct emul_dev *d = g->devices; d; d = d->next)
@@ -213,7 +208,7 @@ static int syscon_write(void *fdt, const char *name, const char *compatible,
 	int e = fdt_begin_node(fdt, name);
 
 	if (!e)
-		e = string_put(fdt, "compatible", compatible);
+		e = fdt_property_string(fdt, "compatible", compatible);
 	if (!e)
 		e = fdt_property_u32(fdt, "regmap", phandle);
 	if (!e)
@@ -259,9 +254,9 @@ static int head_piece(struct guest_fdt_job *job)
 	if (!e)
 		e = cells_put(fdt, 2, 2);
 	if (!e)
-		e = string_put(fdt, "compatible", "riscv-virtio");
+		e = fdt_property_string(fdt, "compatible", "riscv-virtio");
 	if (!e)
-		e = string_put(fdt, "model", "rouse,virt");
+		e = fdt_property_string(fdt, "model", "rouse,virt");
 	if (!e)
 		e = aliases_write(fdt, a->guest);
 	if (!e)

@@ -1,8 +1,8 @@
 /*
- * The life of a guest, as anyone sees it: the state word, and what may be asked.
+ * The life of a guest, as anyone sees it: the state word, what may be asked.
  *
- * The problem: a guest may be started, stopped, reset and paused, and may end by
- * itself, at any moment, on any CPU, for several reasons at the same time.
+ * The problem: a guest may be started, stopped, reset and paused, and may end
+ * by itself, at any moment, on any CPU, for several reasons at the same time.
  *
  * The state word says what everyone may know, and each change of it is a
  * compare-and-swap, so of two wishes one wins and the other is told. The end

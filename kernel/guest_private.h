@@ -28,9 +28,9 @@ enum life_phase {
 	LIFE_FORGET,   /* RAM is to be zeroes again */
 	LIFE_POPULATE, /* eager RAM */
 	LIFE_PREPARE,  /* devices, the lay-out of images */
-	LIFE_TREE,     /* the device tree, if it isn't there */
-	LIFE_LOAD,
-	LIFE_GO,
+	LIFE_TREE,     /* the device tree, if it isn't there: `tree` is */
+	LIFE_LOAD,     /* the images; from here on `load` is there ... */
+	LIFE_GO,       /* ... until the vCPUs have been reset */
 };
 
 struct guest_life {
@@ -41,8 +41,6 @@ struct guest_life {
 	struct image_files files;
 	struct image_plan plan;
 	void *fdt;     /* the guest's tree, from its first start on */
-	bool writing;  /* it isn't complete, and `tree` is there */
-	bool loading;  /* `load` is there */
 	struct guest_fdt_job tree;
 	struct image_load load;
 	struct rng rng;
@@ -57,8 +55,9 @@ void life_free(struct guest *g);
 
 /*
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
- * is one of `phase`. life_unload: no tree is being written and no image loaded
- * any more. life_tree_forget: the next start writes a tree anew.
+ * is one of `phase`. life_unload, before the phase changes: no tree is being
+ * written and no image loaded any more. life_tree_forget: the next start writes
+ * a tree anew.
  */
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
 void life_unload(struct guest_life *l);

@@ -6,9 +6,9 @@
  * another start or end of the same guest.
  *
  * When the state says STOPPING, the task waits until every owner has said OFF
- * and every CPU has looked at its mail (DRAIN), does what on-poweroff, on-reboot
- * or on-crash say, and a restart is a start. How one starts is in guest_boot.c,
- * what anyone may ask of a guest in guest_life.c.
+ * and every CPU has looked at its mail (DRAIN), does what on-poweroff,
+ * on-reboot or on-crash say, and a restart is a start. How one starts is in
+ * guest_boot.c, what anyone may ask of a guest in guest_life.c.
  *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
@@ -25,17 +25,15 @@
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/shell/console.h"
-#include "kernel/time.h"
 
 void life_unload(struct guest_life *l)
 {
-	if (l->writing) {
+	if (l->phase == LIFE_TREE) {
 		guest_fdt_end(&l->tree);
 		life_tree_forget(l);
 	}
-	if (l->loading)
+	if (l->phase == LIFE_LOAD || l->phase == LIFE_GO)
 		image_load_fini(&l->load);
-	l->writing = l->loading = false;
 }
 
 void life_tree_forget(struct guest_life *l)
@@ -188,8 +186,7 @@ static enum task_result (*const phases[])(struct guest_life *l) = {
 	[LIFE_QUIET] = boot_quiet,	 [LIFE_UNMAP] = boot_unmap,
 	[LIFE_FORGET] = boot_forget,	 [LIFE_POPULATE] = boot_populate,
 	[LIFE_PREPARE] = boot_prepare,	 [LIFE_TREE] = boot_tree,
-	[LIFE_LOAD] = boot_load,
-	[LIFE_GO] = boot_go,
+	[LIFE_LOAD] = boot_load,	 [LIFE_GO] = boot_go,
 };
 
 static enum task_result life_step(struct task *t)

@@ -101,9 +101,9 @@ static inline void ring_win(struct heap_node *n, struct heap_node *w,
 	*n->end = n;
 }
 
-/* `n`, which came last, meets `w` at `slot` of w's ring, in a match with so many
- * places on each side; then, as long as it wins, those whom the loser had met
- * after that. */
+/* `n`, which came last, meets `w` at `slot` of w's ring, in a match with so
+ * many places on each side; then, as long as it wins, those whom the loser had
+ * met after that. */
 static void enter(struct heap *h, struct heap_node *n, struct heap_node *w,
 		  struct heap_node **slot, u64 side)
 {

@@ -7,8 +7,9 @@
  * business and may be anything; nothing in it makes a byte go outside the
  * guest's RAM.
  *
- *   image_files_find -> image_plan -> guest_fdt_begin, _step ... -> image_load_init
- *     -> image_load_step until it returns 0 or an error -> image_load_fini
+ *   image_files_find -> image_plan -> guest_fdt_begin, _step ... ->
+ *     image_load_init -> image_load_step until it returns 0 or an error ->
+ *     image_load_fini
  */
 #ifndef ROUSE_KERNEL_IMAGE_H
 #define ROUSE_KERNEL_IMAGE_H

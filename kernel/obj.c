@@ -15,7 +15,8 @@
  *
  * Invariants: used + free slots = slots behind the header; a slab is on its
  * class's list exactly if it has a free slot; live_bytes counts class sizes
- * and whole frames, held_frames the frames of all slabs and large objects. Slots of classes from 64 bytes on are multiples of 64.
+ * and whole frames, held_frames the frames of all slabs and large objects.
+ * Slots of classes from 64 bytes on are multiples of 64.
  *
  * Rejected: powers of two only (a header makes half a frame unusable for the
  * larger ones, and most structures are odd sizes); sizes in front of objects

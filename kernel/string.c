@@ -5,8 +5,8 @@
  * which makes a guest's first touch of its RAM eight times as slow as need be.
  * These move words, eight at a time where they can, and bytes at the edges.
  * Harts may trap on misaligned accesses, so there are none: where the ends are
- * not aligned alike each word is put together from two (an archive's files begin
- * at multiples of four).
+ * not aligned alike each word is put together from two (an archive's files
+ * begin at multiples of four).
  *
  * Hypervisor only: host programs have good ones of their own.
  */
@@ -106,7 +106,8 @@ void *memmove(void *to, const void *from, size_t bytes)
 	u8 *d = (u8 *)to + bytes;
 	const u8 *s = (const u8 *)from + bytes;
 
-	/* Forwards is right unless `to` lies inside what is still to be read. */
+	/* Forwards is right unless `to` lies inside what is still to be
+	 * read. */
 	if ((uintptr_t)to - (uintptr_t)from >= bytes)
 		return memcpy(to, from, bytes);
 	while (bytes--)

@@ -154,7 +154,7 @@ enum trace_class {
 	X(0x092, PARK, POLICY, "until_ticks", "",                             \
 	  "over its guest's cap: may not run before")                         \
 	X(0x093, UNPARK, POLICY, "units", "",                                 \
-	  "so many that were parked on this CPU may run again")                                                    \
+	  "so many that were parked on this CPU may run again")             \
 	X(0x094, NOTE, POLICY, "code", "value",                               \
 	  "a policy's own; what they mean is its secret")                     \
 	X(0x0a0, VCPU_ON, LIFE, "guest_id", "index",                          \

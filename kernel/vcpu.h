@@ -47,7 +47,7 @@ enum vcpu_state {
 #define VCPU_REQ_RESUME (1u << 3)
 #define VCPU_REQ_MOVE (1u << 4)   /* affinity changed: look where it may be */
 #define VCPU_REQ_PARAMS (1u << 5) /* weight, priority, slice changed */
-#define VCPU_REQ_FOLLOW (1u << 6) /* guest_is_paused has changed: do as it says */
+#define VCPU_REQ_FOLLOW (1u << 6) /* do as guest_is_paused says now */
 
 /*
  * What a guest's exit was for. The architecture counts each, always: the same
@@ -81,7 +81,7 @@ struct vcpu {
 	/* Any CPU, atomic. */
 	u32 state __cacheline; /* enum vcpu_state */
 	u32 virq;              /* VIRQ_*: raised, not yet seen by its CPU */
-	u32 requests;          /* VCPU_REQ_*: asked, not yet done by the owner */
+	u32 requests;          /* VCPU_REQ_*: not yet done by the owner */
 	struct cpu *cpu;       /* the owner; only the owner changes it */
 	struct mbox_node mail;
 

@@ -107,7 +107,8 @@ static void answered(u32 cpu, u64 now)
 	else if (w->looks > RING_AGAIN)
 		log_warn("watchdog: CPU %u has answered late, after %lu s", cpu,
 			 seconds_since(w, now));
-	/* Else the next alarm, or a panic, would tell that as if it were now. */
+	/* Else the next alarm, or a panic,
+	 * would tell that as if it were now. */
 	if (w->looks >= ASK_WHERE)
 		arch_cpu_where_forget(cpu_by_index(cpu));
 	w->looks = 0;

@@ -44,7 +44,7 @@ static char boot_panic_stack[PANIC_STACK_BYTES]
 	__attribute__((aligned(16)));
 static struct guest_fdt_isa guest_isa;
 
-/* --- memory ------------------------------------------------------------ */
+/* --- memory --------------------------------------------------------------- */
 
 static struct {
 	const void *fdt;
@@ -106,7 +106,7 @@ static void memory_init(const void *fdt, u64 fdt_pa, u64 image_pa)
 	machine_ram(fdt, add_ram);
 }
 
-/* --- what the kernel asks ---------------------------------------------------- */
+/* --- what the kernel asks ------------------------------------------------- */
 
 const void *arch_initrd(size_t *bytes)
 {
@@ -129,7 +129,7 @@ const void *arch_rng_seed(size_t *bytes)
 	return p;
 }
 
-/* --- boot ------------------------------------------------------------------ */
+/* --- boot ----------------------------------------------------------------- */
 
 static void vmid_limit_init(void)
 {

@@ -40,7 +40,7 @@ struct riscv_cpu {
 	struct riscv_vcpu *running; /* between guest_enter and its return */
 	struct oneshot timer; /* the host's */
 	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */
-	const struct riscv_vcpu *fp_owner;  /* whose FP registers; NULL: zeros */
+	const struct riscv_vcpu *fp_owner; /* whose FP registers; NULL: zeros */
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */
 	u64 htimedelta, henvcfg, hcounteren; /* what the CSRs hold */
 	struct vmid_cpu vmid;

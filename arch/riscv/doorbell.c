@@ -92,8 +92,8 @@ const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 	return NULL;
 }
 
-/* Once: to say it rings a CPU, perhaps the same. What the CPU doesn't hear of is
- * the watchdog's to tell. */
+/* Once: to say it rings a CPU, perhaps the same. What the CPU doesn't hear of
+ * is the watchdog's to tell. */
 static __attribute__((cold, noinline)) void
 ring_failed(const struct riscv_cpu *t, s64 error)
 {

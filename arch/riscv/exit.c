@@ -19,7 +19,6 @@
 #include "kernel/guest.h"
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/trace.h"
-#include "kernel/virq.h"
 
 /* htinst of an access by the page walk itself (Privileged ISA 15.6.3) */
 #define HTINST_PSEUDO_READ32 0x00002000

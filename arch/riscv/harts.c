@@ -44,7 +44,8 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 
-/* A hart that has not come up after so many looks, so far apart, is left out. */
+/* A hart that has not come up after so many looks, so far apart,
+ * is left out. */
 #define HART_LOOKS   100u
 #define HART_LOOK_MS 20
 

@@ -25,7 +25,7 @@ _start:
 	j	boot                    /* code0 */
 	nop                             /* code1 */
 	.option pop
-	.quad	0x200000                /* text_offset: where images like it go */
+	.quad	0x200000                /* text_offset: where it likes to be */
 	.quad	_image_end - _start     /* image_size */
 	.quad	0                       /* flags: little endian */
 	.word	2                       /* version 0.2 */

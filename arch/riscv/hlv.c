@@ -60,7 +60,9 @@ static inline void exit_csrs_put(const struct exit_csrs *e)
  * true if it does now, or will after some more of these. */
 static bool made_present(void)
 {
-	struct gpa at = { csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3) };
+	struct gpa at = {
+		csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3),
+	};
 	struct guest *g = riscv_this()->running->v.guest;
 
 	if (csr_read(CSR_SCAUSE) != CAUSE_LOAD_GUEST_PAGE ||

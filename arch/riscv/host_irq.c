@@ -19,7 +19,6 @@
 #include "arch/riscv/mm.h"
 #include "arch/riscv/uart.h"
 #include "kernel/arch.h"
-#include "kernel/panic.h"
 
 #define UART_IMSIC_ID 2
 

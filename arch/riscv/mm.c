@@ -145,8 +145,9 @@ static void map(u64 va, u64 pa, u64 bytes, u64 bits)
 		u32 level = 2;
 		u64 size;
 
-		while (level && (((va | pa) & ((PAGE_BYTES << 9 * level) - 1)) ||
-				 bytes < PAGE_BYTES << 9 * level))
+		while (level &&
+		       (((va | pa) & ((PAGE_BYTES << 9 * level) - 1)) ||
+			bytes < PAGE_BYTES << 9 * level))
 			level--;
 		size = PAGE_BYTES << 9 * level;
 		map_page(va, pa, level, bits);

@@ -13,9 +13,6 @@
  */
 #include "arch/riscv/oneshot.h"
 
-#include "arch/riscv/vhw.h"
-#include "kernel/time.h"
-
 void oneshot_init(struct oneshot *t)
 {
 	oneshot_fired(t);

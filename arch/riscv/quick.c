@@ -44,8 +44,8 @@
 #include "kernel/guest.h"
 #include "kernel/virq.h"
 
-/* htinst without the register and bit 1: opcode, funct3, and, where rs1 was, how
- * far into the access the fault is; not 0 if it began in RAM (mmio.c). */
+/* htinst without the register and bit 1: opcode, funct3, and, where rs1 was,
+ * how far into the access the fault is; not 0 if it began in RAM (mmio.c). */
 #define FORM_MASK 0xff07du
 #define FORM_LW 0x2001u
 #define FORM_LBU 0x4001u

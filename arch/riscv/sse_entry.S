@@ -2,9 +2,9 @@
  * The handler of this hart's software event: see sse.c.
  *
  * In: HS-mode, interrupts and virtualisation off, sepc says where it was;
- * a6 = hart id, a7 = our argument, a struct hart_where (in OpenSBI 1.6 the other
- * way round; the argument is the one that is negative, an address of ours). The
- * firmware puts a6, a7, sepc, sstatus and hstatus back.
+ * a6 = hart id, a7 = our argument, a struct hart_where (in OpenSBI 1.6 the
+ * other way round; the argument is the one that is negative, an address of
+ * ours). The firmware puts a6, a7, sepc, sstatus and hstatus back.
  * Clobbers nothing else, needs no stack.
  */
 #include "arch/riscv/csr.h"

@@ -96,9 +96,9 @@
  * Runs the guest from v's registers until a handler ends the turn; returns
  * what that handler said. sepc, sstatus, hstatus hold v's; at the end v->pc and
  * so on do. Returns with the sp and s0 that are in the CPU's area, and clobbers
- * all else but tp: its caller knows (world.c: enter). Behind the instruction that
- * it should return to, an uncompressed one, if the guest said wrs.nto and nothing
- * else is to be asked (v->pause). Interrupts are off.
+ * all else but tp: its caller knows (world.c: enter). Behind the instruction
+ * that it should return to, an uncompressed one, if the guest said wrs.nto and
+ * nothing else is to be asked (v->pause). Interrupts are off.
  */
 	.globl guest_enter
 	.balign 4
@@ -165,8 +165,8 @@ full:
 /*
  * wrs.nto: the turn is over, and there is nothing else to it. stval may be 0,
  * and then the instruction is fetched as the guest did: at once, or where harts
- * don't have that for one that is not aligned, in two parcels. If that faults, all
- * that the fault has overwritten is put back, and exit.c looks.
+ * don't have that for one that is not aligned, in two parcels. If that faults,
+ * all that the fault has overwritten is put back, and exit.c looks.
  */
 virtual_inst:
 	exit_to_c
@@ -238,7 +238,8 @@ ipi_others:
  * quick_reg_get, quick_reg_set: two instructions for each of the guest's
  * registers, which load it to a4 or store it from a4; a0 is the vCPU. What
  * exit_to_c has stored is there, the others are still in the hart. quick.c's
- * operand_get and operand_set jump into them, 8 bytes a register, and say what for.
+ * operand_get and operand_set jump into them, 8 bytes a register, and say what
+ * for.
  */
 .macro reg_entry n, op, own
 	.ifc	\own,
@@ -382,7 +383,8 @@ host_trap:
 	ld	sp, CPU_PANIC_SP(tp)
 	addi	sp, sp, -256
 	sd	x1, 8(sp)
-	.irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	.irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16, \
+		17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	sd	x\n, (8 * \n)(sp)
 	.endr
 	csrrw	t0, CSR_SSCRATCH, zero
@@ -391,7 +393,8 @@ host_trap:
 	call	host_trap_handle
 	ld	t0, 16(sp)
 	csrw	CSR_SSCRATCH, t0
-	.irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	.irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16, \
+		17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	ld	x\n, (8 * \n)(sp)
 	.endr
 	csrrw	sp, CSR_SSCRATCH, zero

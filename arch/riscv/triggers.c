@@ -6,12 +6,12 @@
  * triggers by type, writes to the CSRs whatever it is given, and does not look
  * at what has stuck. So each hart sets a trigger for itself, loads from
  * that address, and sees whether it traps; once for every size of access. Only
- * what did on all harts is offered. The load has a row in the table of fixups, as
- * those of hlv.c have (fault.c).
+ * what did on all harts is offered. The load has a row in the table of fixups,
+ * as those of hlv.c have (fault.c).
  *
- * Triggers are installed one at a time: by the specification the number of a call
- * must be less than that of the triggers. OpenSBI 1.6 doesn't write their indices
- * back; since nobody else installs any on this hart, they are known.
+ * Triggers are installed one at a time: by the specification the number of a
+ * call must be less than that of the triggers. OpenSBI 1.6 doesn't write their
+ * indices back; since nobody else installs any on this hart, they are known.
  * Each is disabled before it is uninstalled, which writes zero to tdata1: QEMU
  * 10.0 ignores that, and would keep a trigger at address 0, whoever runs next.
  */
@@ -23,7 +23,6 @@
 #include "arch/riscv/csr.h"
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/vdbtr.h"
-#include "kernel/bits.h"
 #include "kernel/mem.h"
 
 enum { NUM_TRIGGERS, SET_SHMEM, READ, INSTALL, UPDATE, UNINSTALL, ENABLE,

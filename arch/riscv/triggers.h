@@ -22,8 +22,8 @@ struct trigger {
 extern u32 triggers_count, triggers_sizes;
 
 /*
- * Tries this hart's triggers and narrows the two above. Each hart once, with its
- * trap vector set, before there are guests.
+ * Tries this hart's triggers and narrows the two above. Each hart once, with
+ * its trap vector set, before there are guests.
  */
 void triggers_probe(struct riscv_cpu *c);
 

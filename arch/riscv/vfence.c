@@ -362,7 +362,8 @@ static bool others(const struct vfence_harts *h, const struct riscv_vcpu *v)
 
 	if (h->all)
 		return v->v.guest->cfg.vcpus > 1;
-	return h->mask && !(harts_has(h, id) && h->mask == 1ULL << (id - h->base));
+	return h->mask &&
+	       !(harts_has(h, id) && h->mask == 1ULL << (id - h->base));
 }
 
 bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,

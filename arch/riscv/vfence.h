@@ -60,7 +60,7 @@ struct vfence {
 	struct vfence_range range[VFENCE_RANGES];
 
 	/* The owner only. */
-	struct cpu *cpu; /* where it ran last: whose instruction cache it knows */
+	struct cpu *cpu; /* where it ran last: the instruction cache it knows */
 	/* Our request: what is done with its targets, one after another, how
 	 * far that is, and what then waits until `done` reaches `gen`. */
 	bool (*step)(struct riscv_vcpu *v, u32 end);
@@ -94,10 +94,10 @@ static inline void vfence_leave(struct vfence *f)
 	ck_pr_fence_memory(); /* [C] */
 }
 
-/* The two at once, for a vCPU that gives way to another on this CPU: then each may
- * have something due. `to` as in vfence_enter. One full fence is [C] of the one and
- * [A] of the other, and stands between whatever was stored before and what is read
- * after. */
+/* The two at once, for a vCPU that gives way to another on this CPU: then each
+ * may have something due. `to` as in vfence_enter. One full fence is [C] of the
+ * one and [A] of the other, and stands between whatever was stored before and
+ * what is read after. */
 static inline void vfence_pass(struct vfence *from, struct vfence *to)
 {
 	ck_pr_fence_memory(); /* as in vfence_leave */

@@ -42,8 +42,8 @@ static inline u64 vhw_vsatp(void)
 	return csr_read(CSR_VSATP);
 }
 
-/* Where the guest goes on, in which mode (VS-mode, or VU-mode), and what its own
- * hart keeps of its last trap. */
+/* Where the guest goes on, in which mode (VS-mode, or VU-mode), and what its
+ * own hart keeps of its last trap. */
 static inline u64 vhw_sepc(void)
 {
 	return csr_read(CSR_SEPC);

@@ -41,7 +41,6 @@
 
 #include "arch/riscv/gstage.h"
 #include "arch/riscv/gstage_hw.h"
-#include "kernel/arch.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/doorbell.h"
 

@@ -88,8 +88,8 @@ static inline struct vmid_last *vmid_last_of(const struct vmid_cpu *c,
  * guest that ran on this CPU last as well. Returns what vsatp was.
  *
  * The VMID stays, even if another generation has begun meanwhile (vmid.c). The
- * fence comes last: what was cached before it, by either vsatp, goes, and what is
- * cached after it is by the new one.
+ * fence comes last: what was cached before it, by either vsatp, goes, and what
+ * is cached after it is by the new one.
  */
 static inline u64 vmid_next(struct vmid_last *last, u32 vcpu, u64 vsatp)
 {

@@ -1,6 +1,6 @@
 /*
- * A vCPU's performance counters: what SBI PMU (vsbi_pmu.c) asks of them, and the
- * hooks of those that have something to count or must stop counting.
+ * A vCPU's performance counters: what SBI PMU (vsbi_pmu.c) asks of them, and
+ * the hooks of those that have something to count or must stop counting.
  */
 #ifndef ROUSE_ARCH_RISCV_VPMU_H
 #define ROUSE_ARCH_RISCV_VPMU_H

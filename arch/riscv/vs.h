@@ -12,8 +12,8 @@
 #include "arch/riscv/isa.h"
 #include "arch/riscv/vcpu.h"
 
-/* Bits of riscv_cpu.vs_more: registers that most harts lack, or that guests aren't
- * told of. */
+/* Bits of riscv_cpu.vs_more: registers that most harts lack, or that guests
+ * aren't told of. */
 #define MORE_SSTATEEN0 1
 #define MORE_VSISELECT 2
 #define MORE_UNTOLD 4 /* none is moved, all are made to forget */

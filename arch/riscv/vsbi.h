@@ -30,8 +30,8 @@ struct vsbi_ext {
 };
 
 extern const struct vsbi_ext vsbi_base, vsbi_time, vsbi_ipi, vsbi_rfence,
-	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft, vsbi_susp,
-	vsbi_sse, vsbi_dbtr, vsbi_legacy;
+	vsbi_hsm, vsbi_srst, vsbi_dbcn, vsbi_sta, vsbi_pmu, vsbi_fwft,
+	vsbi_susp, vsbi_sse, vsbi_dbtr, vsbi_legacy;
 
 /* BASE's constant answers by function; for trap.S too. */
 extern const u64 vsbi_base_answers[VSBI_BASE_MIMPID + 1];

@@ -85,7 +85,8 @@
 #define VSBI_RFENCE_HFENCE_VVMA 6
 
 /* ASIDs have at most 16 bits. A call that gives more is refused, but a legacy
- * one, which has no error for it: there they are ignored, as SFENCE.VMA does. */
+ * one, which has no error for it: there they are ignored, as SFENCE.VMA
+ * does. */
 #define VSBI_ASID_MAX 0xffff
 
 /* HSM (chapter 9): functions, hart states, suspend types. */

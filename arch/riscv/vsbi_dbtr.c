@@ -2,13 +2,13 @@
  * DBTR (chapter 19): a guest's breakpoints and watchpoints.
  *
  * Only M-mode can reach a hart's triggers, so those of a guest are set by the
- * firmware's own DBTR (triggers.c), where the harts have Sdtrig and the firmware
- * offers it; else the extension is absent. What a guest calls S-mode and U-mode
- * is VS-mode and VU-mode to the hart: these bits alone are ever set, so a
- * trigger can't fire in the hypervisor or the firmware, whatever its address. It
- * must not fire in a neighbour either, and a trigger knows of no VMID: so they are
- * in the hart only while their vCPU is loaded. The exception is delegated to
- * VS-mode and never seen here.
+ * firmware's own DBTR (triggers.c), where the harts have Sdtrig and the
+ * firmware offers it; else the extension is absent. What a guest calls S-mode
+ * and U-mode is VS-mode and VU-mode to the hart: these bits alone are ever set,
+ * so a trigger can't fire in the hypervisor or the firmware, whatever its
+ * address. It must not fire in a neighbour either, and a trigger knows of no
+ * VMID: so they are in the hart only while their vCPU is loaded. The exception
+ * is delegated to VS-mode and never seen here.
  *
  * That is a call of the firmware for each trigger at a load, some 930
  * instructions with OpenSBI 1.6 on QEMU, and 700 for one at a save. Loading and
@@ -24,8 +24,8 @@
  * for it. Other types of triggers have no hardware: FAILED.
  *
  * The limits of trig_count and trig_idx_base + trig_count are as the text has
- * them, "less than trig_max"; so the last trigger can be used but not read. A set
- * that is refused is refused whole.
+ * them, "less than trig_max"; so the last trigger can be used but not read. A
+ * set that is refused is refused whole.
  */
 #include "arch/riscv/vsbi.h"
 
@@ -72,7 +72,8 @@ static int hart_set(const struct riscv_vcpu *v)
 
 void vdbtr_load(struct riscv_vcpu *v)
 {
-	/* The firmware took these before; if it doesn't now, they don't fire. */
+	/* The firmware took these before; if it doesn't now,
+	 * they don't fire. */
 	(void)hart_set(v);
 }
 

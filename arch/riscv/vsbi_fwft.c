@@ -2,16 +2,18 @@
  * FWFT (chapter 18): features of a hart that its guest switches.
  *
  * All that there are is local to a hart, and what can be switched is a bit of
- * henvcfg, which moves with the vCPU. Whether the harts have a feature is not what the tree
- * says but what sticks in henvcfg on each of them (fwft_probe), since firmware
- * may have it off: a bit that isn't set in menvcfg can't be set in henvcfg.
+ * henvcfg, which moves with the vCPU. Whether the harts have a feature is not
+ * what the tree says but what sticks in henvcfg on each of them (fwft_probe),
+ * since firmware may have it off: a bit that isn't set in menvcfg can't be set
+ * in henvcfg.
  *
- *   MISALIGNED_EXC_DELEG   what the firmware does: hedeleg gives to VS-mode what
- *                          medeleg gives to HS-mode, and if that is nothing the
- *                          firmware emulates the access, in a guest too. Where
- *                          it lets that be switched (its own FWFT), a guest can,
- *                          and a vCPU that has another value than the hart's
- *                          first costs a call at a switch; else NOT_SUPPORTED
+ *   MISALIGNED_EXC_DELEG   what the firmware does: hedeleg gives to VS-mode
+ *                          what medeleg gives to HS-mode, and if that is
+ *                          nothing the firmware emulates the access, in a guest
+ *                          too. Where it lets that be switched (its own FWFT),
+ *                          a guest can, and a vCPU that has another value than
+ *                          the hart's first costs a call at a switch; else
+ *                          NOT_SUPPORTED
  *   PTE_AD_HW_UPDATING     henvcfg.ADUE
  *   LANDING_PAD, SHADOW_STACK, DOUBLE_TRAP
  *                          their state isn't switched: NOT_SUPPORTED

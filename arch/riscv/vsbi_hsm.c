@@ -33,11 +33,11 @@
  * before is found in this one.
  *
  * A start that fails (the scheduling policy has no room) gives the word back.
- * Whether there is room is known at the call, and the place is kept for it. Only
- * if the policy is changed before the hart's CPU has looked can the new one
- * refuse what the old one promised; the guest was answered by then, and a hart
- * that no CPU has time for is what it sees: START_PENDING, until there is room.
- * One that is dropped because the guest ends stays START_PENDING until
+ * Whether there is room is known at the call, and the place is kept for it.
+ * Only if the policy is changed before the hart's CPU has looked can the new
+ * one refuse what the old one promised; the guest was answered by then, and a
+ * hart that no CPU has time for is what it sees: START_PENDING, until there is
+ * room. One that is dropped because the guest ends stays START_PENDING until
  * vsbi_guest_reset.
  *
  * When the last hart stops, no hart is left that could start another: the
@@ -50,8 +50,9 @@
  * makes it 0.
  *
  * Rejected: looking at all harts when one stops (the last of thousands would
- * take more than 100 us in one exit); a hook by which the scheduler reports OFF and BLOCKED. It would
- * be a second copy of the state word, late by some window.
+ * take more than 100 us in one exit); a hook by which the scheduler reports OFF
+ * and BLOCKED. It would be a second copy of the state word, late by some
+ * window.
  */
 #include <ck_pr.h>
 

@@ -59,7 +59,8 @@ static bool can_count(u32 id, u64 event, u64 data)
 		return event == EVENT_CYCLES;
 	if (id == VPMU_INSTRET)
 		return event == EVENT_INSTRUCTIONS;
-	return event >= EVENT(TYPE_FW, 0) && event < EVENT(TYPE_FW, VPMU_EVENTS);
+	return event >= EVENT(TYPE_FW, 0) &&
+	       event < EVENT(TYPE_FW, VPMU_EVENTS);
 }
 
 /* A set of counters: false if one doesn't exist. None of an empty one does not,

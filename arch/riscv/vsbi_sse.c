@@ -3,11 +3,11 @@
  * How they are signalled, delivered and shared is in vsse.c.
  *
  * Offered are the two that software injects, and the RAS events. The platform
- * has no errors of its own to report by these, but a guest can inject them, as it
- * can with firmware, and so try its handlers. Not offered are those that depend
- * on what guests don't have: the double trap event (Ssdbltrp, and FWFT's
- * DOUBLE_TRAP) and the PMU's overflow event (Sscofpmf): NOT_SUPPORTED. There are
- * no platform specific events; those, and the reserved ones, are invalid.
+ * has no errors of its own to report by these, but a guest can inject them, as
+ * it can with firmware, and so try its handlers. Not offered are those that
+ * depend on what guests don't have: the double trap event (Ssdbltrp, and FWFT's
+ * DOUBLE_TRAP) and the PMU's overflow event (Sscofpmf): NOT_SUPPORTED. There
+ * are no platform specific events; those, and the reserved ones, are invalid.
  *
  * All parameters but addresses are 32 bits wide, and the upper halves of their
  * registers no part of them. The text has attribute base + i lie at that offset

@@ -33,7 +33,6 @@
 #include <ck_pr.h>
 #include <string.h>
 
-#include "kernel/gmem.h"
 #include "kernel/time.h"
 
 /* Table "STA Shared Memory Structure". */

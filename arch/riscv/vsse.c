@@ -2,9 +2,9 @@
  * Software events: who is told, what the hart goes through, and how harts share
  * those that are global.
  *
- * The problem: an event is signalled by any hart and delivered on another, above
- * all interrupts, and a global one has a single state that all harts of the
- * guest read and change, with ten words of attributes. No CPU may wait for
+ * The problem: an event is signalled by any hart and delivered on another,
+ * above all interrupts, and a global one has a single state that all harts of
+ * the guest read and change, with ten words of attributes. No CPU may wait for
  * another's, and who uses none of this must not notice that it exists.
  *
  * A local event belongs to its vCPU's CPU, but for its bit in `pending`. The
@@ -22,18 +22,18 @@
  *
  * Global events are touched by who has `busy`, which is set by a swap and held
  * for some ten accesses. Who finds it set does not wait: a call is made again
- * (the hart executes its ECALL once more), and a delivery is left out, since who
- * gives `busy` back looks at all that is pending and tells its hart:
+ * (the hart executes its ECALL once more), and a delivery is left out, since
+ * who gives `busy` back looks at all that is pending and tells its hart:
  *
  *   who signals                  who had busy
  *   RMW pending |= bit           W enabled; release; W busy = 0
  *   full (a)                     full (c)
  *   R enabled: bit? tell         R pending, enabled: tell
  *
- * A global event goes to the hart that is preferred, if it takes events; else to
- * the first that does. A hart that stops taking events (vsse_mask, vsse_stop)
- * looks whose turn it is after it has said so (b), and one that begins looks
- * whether it is its own. If none takes any, the event pends.
+ * A global event goes to the hart that is preferred, if it takes events; else
+ * to the first that does. A hart that stops taking events (vsse_mask,
+ * vsse_stop) looks whose turn it is after it has said so (b), and one that
+ * begins looks whether it is its own. If none takes any, the event pends.
  *
  * Which events a hart handles is a set: each was more urgent than those before,
  * and priorities don't change while an event is enabled. So the most urgent of
@@ -42,8 +42,8 @@
  * A hart that stops while it handles a global event has completed it: else
  * nobody ever could, and the event would be lost to the guest.
  *
- * Rejected: a lock (on the way into the guest); handing a global event to a hart
- * by a message (a hart that masks events would have to give it back).
+ * Rejected: a lock (on the way into the guest); handing a global event to a
+ * hart by a message (a hart that masks events would have to give it back).
  */
 #include "arch/riscv/vsse.h"
 

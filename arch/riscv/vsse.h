@@ -67,7 +67,7 @@ struct vsse {
 struct vsse_shared {
 	u32 busy;
 	u32 pending; /* any CPU, atomic */
-	u32 enabled; /* which are ENABLED; written with `busy`, read by anyone */
+	u32 enabled; /* those ENABLED; written with `busy`, read by anyone */
 	struct vsse_event event[VSSE_EVENTS / 2];
 };
 

@@ -350,8 +350,8 @@ turn_begin_all(struct riscv_vcpu *v, struct riscv_cpu *c, enum run_end *end)
 	return true;
 }
 
-/* For guest_enter: where to return to, as long as the frame of the function that
- * this becomes part of is there. */
+/* For guest_enter: where to return to, as long as the frame of the function
+ * that this becomes part of is there. */
 static inline __attribute__((always_inline)) void enter_from_here(void)
 {
 	__asm__ volatile("sd	sp, %0\n"
@@ -394,8 +394,8 @@ turn_leave(struct riscv_vcpu *v)
 		vfence_before_entry(v);
 }
 
-/* `from` gives way to `to`, which may be the same, whatever is odd about them. The
- * turn of `to` has yet to begin. */
+/* `from` gives way to `to`, which may be the same, whatever is odd about them.
+ * The turn of `to` has yet to begin. */
 static __attribute__((noinline)) void pass_odd(struct riscv_vcpu *from,
 					       struct riscv_vcpu *to)
 {
@@ -417,11 +417,11 @@ static __attribute__((noinline)) void pass_due(struct riscv_vcpu *from,
 }
 
 /*
- * `from` gives way to `to`, which is another one: both leave and enter in one, and
- * the CPU stays in mode GUEST, as in a quick exit: whoever has mail for it rings,
- * and that ends the turn that begins. The full fence of vfence_pass is the one that
- * follows RUNNING (sched_give_way); `virq` is looked at after it. False: the turn
- * of `to` has yet to begin.
+ * `from` gives way to `to`, which is another one: both leave and enter in one,
+ * and the CPU stays in mode GUEST, as in a quick exit: whoever has mail for it
+ * rings, and that ends the turn that begins. The full fence of vfence_pass is
+ * the one that follows RUNNING (sched_give_way); `virq` is looked at after it.
+ * False: the turn of `to` has yet to begin.
  */
 static inline __attribute__((always_inline)) bool pass(struct riscv_vcpu *from,
 						       struct riscv_vcpu *to)
@@ -437,8 +437,8 @@ static inline __attribute__((always_inline)) bool pass(struct riscv_vcpu *from,
 	return true;
 }
 
-/* Does nothing but what `pass` moves tell the two apart? SD: FP or vector registers
- * are dirty. */
+/* Does nothing but what `pass` moves tell the two apart? SD: FP or vector
+ * registers are dirty. */
 static inline bool is_plain(const struct riscv_vcpu *from,
 			    const struct riscv_vcpu *to)
 {

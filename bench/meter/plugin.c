@@ -15,9 +15,9 @@
  *     the first of these only);
  *   - a hart stores to a device register that reaches for another hart (a
  *     *doorbell*: ranges of physical addresses);
- *   - a hart comes back to a *loop* (ranges of addresses) and has meanwhile been
- *     out of the program that the loop is of (the *guest*): whatever interrupted it
- *     was over then.
+ *   - a hart comes back to a *loop* (ranges of addresses) and has meanwhile
+ *     been out of the program that the loop is of (the *guest*): whatever
+ *     interrupted it was over then.
  *
  * bench/meter.py pairs records and subtracts.
  *
@@ -36,13 +36,13 @@
  * them, which means a call for every instruction); counting whole blocks (off
  * by what is left of a block that faults).
  *
- * Each record has the host's time as well, which is also the machine's but for a
- * constant: nothing is measured by it, but it tells which records of a trace were
- * written meanwhile (bench/meter/explain.py).
+ * Each record has the host's time as well, which is also the machine's but for
+ * a constant: nothing is measured by it, but it tells which records of a trace
+ * were written meanwhile (bench/meter/explain.py).
  *
  * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
- * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST END`,
- * `guest FIRST END` and `loop FIRST END`.
+ * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST
+ * END`, `guest FIRST END` and `loop FIRST END`.
  */
 #include "plugin_api.h"
 
@@ -101,7 +101,8 @@ int qemu_plugin_version = PLUGIN_API_VERSION;
 static struct ranges texts, bells, guests, loops;
 static uint32_t harts, buckets;
 static struct qemu_plugin_scoreboard *counters;
-static struct qemu_plugin_scoreboard *away; /* 1: out of the guest, not in a loop since */
+/* 1: out of the guest, not in a loop since. */
+static struct qemu_plugin_scoreboard *away;
 static FILE *out;
 static uint64_t *row;
 static bool lost;
@@ -299,7 +300,8 @@ static int map_line(const char *path, unsigned int line, const char *text)
 				      path, line);
 		return ranges_add(&texts, r);
 	}
-	if (sscanf(text, "doorbell %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
+	if (sscanf(text, "doorbell %" SCNx64 " %" SCNx64, &r.first, &r.end) ==
+	    2)
 		return ranges_add(&bells, r);
 	if (sscanf(text, "loop %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
 		return ranges_add(&loops, r);

@@ -10,11 +10,11 @@
  * is let go, and does everything up to its next `pass` at once. A doorbell
  * moves its target's moment forward, to the ring plus the doorbell's latency.
  *
- * Order: a CPU in the hypervisor does a round of the loop without a stop but for
- * two points, the begin of the round and the moment before it enters a guest,
- * where it waits until no other CPU is behind it. Between these its clock may be
- * ahead of others by what the round costs, a microsecond or so: what it posts
- * meanwhile may be seen that much too early, never too late.
+ * Order: a CPU in the hypervisor does a round of the loop without a stop but
+ * for two points, the begin of the round and the moment before it enters a
+ * guest, where it waits until no other CPU is behind it. Between these its
+ * clock may be ahead of others by what the round costs, a microsecond or so:
+ * what it posts meanwhile may be seen that much too early, never too late.
  *
  * The CPU that runs stays at the top of the heap with the moment it was let go
  * at, which is not after anyone else's. So the least of the others is one of

@@ -1,7 +1,7 @@
 /*
- * rouse-props: random guests and operations under every registered policy, until
- * so many steps of simulated CPUs have been done. What fails is made as small as
- * it gets and printed with its seed. Output is TAP.
+ * rouse-props: random guests and operations under every registered policy,
+ * until so many steps of simulated CPUs have been done. What fails is made as
+ * small as it gets and printed with its seed. Output is TAP.
  *
  *	rouse-props [--steps N] [--seed N] [--policy NAME] [--case FILE]
  */

@@ -1,9 +1,9 @@
 /*
  * Running one case: guests and operations, all made from its seed.
  *
- * What a guest is comes from the seed and its own number, and an operation names
- * its target modulo what there is: so with fewer guests, vCPUs or operations
- * what is left stays what it was, which is what shrinking needs.
+ * What a guest is comes from the seed and its own number, and an operation
+ * names its target modulo what there is: so with fewer guests, vCPUs or
+ * operations what is left stays what it was, which is what shrinking needs.
  *
  * At the end of a chaos every vCPU gets a little work to do and then goes off.
  * All of them must: whoever was lost anywhere on the way never does, under any
@@ -299,7 +299,8 @@ static void all_must_end(void)
 
 		if (v->state != VCPU_OFF)
 			prop_fail("%s:%u is lost: state %u on CPU %u",
-				  v->guest->cfg.name, v->id, v->state, v->cpu->index);
+				  v->guest->cfg.name, v->id, v->state,
+				  v->cpu->index);
 	}
 	for (u32 i = 0; i < cpu_count(); i++) {
 		if (cpu_by_index(i)->load)

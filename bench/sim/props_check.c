@@ -2,12 +2,13 @@
  * What must hold whatever the policy is, and what must hold because the policy
  * says of itself (its knobs, its ops) that it does.
  *
- * No policy is named. A property belongs to a knob: who looks at "weight" shares
- * by weight, who looks at "cap" keeps caps, who looks at "priority" is strict; or
- * to an op: who has `give` leaves no CPU idle while a unit waits that may run on
- * it. Looked at between events, when every CPU has stopped somewhere outside
- * the core's code; its clock may be ahead by what the hypervisor's work costs,
- * so nothing is held against it before it has lasted for GRACE.
+ * No policy is named. A property belongs to a knob: who looks at "weight"
+ * shares by weight, who looks at "cap" keeps caps, who looks at "priority" is
+ * strict; or to an op: who has `give` leaves no CPU idle while a unit waits
+ * that may run on it. Looked at between events, when every CPU has stopped
+ * somewhere outside the core's code; its clock may be ahead by what the
+ * hypervisor's work costs, so nothing is held against it before it has lasted
+ * for GRACE.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,8 @@ static bool idle_for_long(u32 cpu, u64 now)
 /*
  * A queue that grew without a wake (one came who may run nowhere else, one may
  * run again after its cap has held it) is looked at when the turn ends, and one
- * that yields stays; so a unit may wait beside an idle CPU for a turn, but never
- * for longer.
+ * that yields stays; so a unit may wait beside an idle CPU for a turn, but
+ * never for longer.
  */
 static void check_conserved(const struct vcpu *v, u64 now)
 {
@@ -269,12 +270,11 @@ void check_shares(u64 now)
 		got = (double)(guest_ran(&prop_guests[i]) - shares_before[i]) /
 		      (double)(now - shares_since);
 		if (got < due[i] * 0.95 - 0.02 || got > due[i] * 1.05 + 0.02)
-			prop_fail("%s of weight %lu has %.3f CPUs, its share is "
-				  "%.3f", prop_guests[i].w.name,
+			prop_fail("%s of weight %lu has %.3f CPUs, its share "
+				  "is %.3f", prop_guests[i].w.name,
 				  (unsigned long)prop_guests[i].w.fg->g.account
 					  ->weight,
-				  got,
-				  due[i]);
+				  got, due[i]);
 	}
 }
 

@@ -6,12 +6,12 @@
  * vCPU that is not run gets nothing done.
  *
  * A wait is measured from the moment when what the vCPU sleeps for was due (its
- * timer, or the call that raised it) to the moment when it is in its guest: what
- * a guest's handler would see.
+ * timer, or the call that raised it) to the moment when it is in its guest:
+ * what a guest's handler would see.
  *
- * Locks: who wants one that is taken spins, in its guest, using up its CPU. When
- * it is given back the first vCPU that is in its guest then, counted from the one
- * that gave it back, has it; if none is, the first that gets in.
+ * Locks: who wants one that is taken spins, in its guest, using up its CPU.
+ * When it is given back the first vCPU that is in its guest then, counted from
+ * the one that gave it back, has it; if none is, the first that gets in.
  */
 #include "bench/sim/work.h"
 

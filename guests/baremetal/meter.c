@@ -17,8 +17,8 @@
  *	behind=2	one that shares that hart with it
  *	near=3		one that shares the first vCPU's hart
  *	integer=2 fp=4 vector=6
- *			the first of two vCPUs each, all on the first vCPU's hart,
- *			that switch with FP or vector registers dirty
+ *			the first of two vCPUs each, all on the first vCPU's
+ *			hart, that switch with FP or vector registers dirty
  *	role=none	only says when it began
  *	role=other	takes turns with another guest (switch.c)
  *	role=fault	touches its memory (memory.c)

@@ -12,8 +12,9 @@
  *
  * It begins when the real-time clock is at `at_ms=` (at once), works until
  * then, and does so for `ms=` (1000) of guest time; then it works for
- * `cooldown_ms=` (0), so that its neighbours still have it beside them. Who is started only
- * after that moment says so and fails. `seed=` makes the random moments.
+ * `cooldown_ms=` (0), so that its neighbours still have it beside them. Who is
+ * started only after that moment says so and fails. `seed=` makes the random
+ * moments.
  *
  * What was written is printed at the end, times in ticks of the timebase:
  *
@@ -63,7 +64,8 @@ static u32 bucket_of(u64 ticks)
 	if (ticks < 2u << SUB_BITS)
 		return (u32)ticks;
 	top = 63 - (u32)__builtin_clzl(ticks);
-	return ((top - SUB_BITS) << SUB_BITS) + (u32)(ticks >> (top - SUB_BITS));
+	return ((top - SUB_BITS) << SUB_BITS) +
+	       (u32)(ticks >> (top - SUB_BITS));
 }
 
 static u64 bucket_low(u32 bucket)
@@ -105,7 +107,8 @@ static void print_turns(u32 hart)
 		len += (size_t)snprintf(line + len, sizeof(line) - len,
 					" %lu+%lu", t[i].start, t[i].ticks);
 		if ((i + 1) % ALONG_LINE == 0 || i + 1 == count) {
-			print("probe: hart %ld turns%s\n", harts[hart].id, line);
+			print("probe: hart %ld turns%s\n", harts[hart].id,
+			      line);
 			len = 0;
 		}
 	}
@@ -145,7 +148,8 @@ static void work_until(u64 when)
 
 static u64 next_moment(struct notes *n)
 {
-	return time_now() + period + (jitter ? rand_below(&n->rand, jitter) : 0);
+	return time_now() + period +
+	       (jitter ? rand_below(&n->rand, jitter) : 0);
 }
 
 static void sleep_until(u64 when)

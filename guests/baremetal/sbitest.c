@@ -2,10 +2,11 @@
  * SBI conformance (RISC-V SBI specification 3.0), as seen by S-mode.
  *
  * Every function of BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA, PMU, FWFT,
- * SUSP, SSE, DBTR and the legacy extensions, with the arguments that specifications
- * are about: all forms of hart masks, harts that don't exist, addresses that aren't RAM, reserved
- * values, calls that race. Firmware that answers otherwise than the text says
- * is reported as skipped with its answer; Rouse fails.
+ * SUSP, SSE, DBTR and the legacy extensions, with the arguments that
+ * specifications are about: all forms of hart masks, harts that don't exist,
+ * addresses that aren't RAM, reserved values, calls that race. Firmware that
+ * answers otherwise than the text says is reported as skipped with its answer;
+ * Rouse fails.
  *
  * One file of sbitest/ an extension. `end=legacy` or `end=finisher` in the
  * boot arguments chooses how a run without failures powers off.
@@ -61,6 +62,27 @@ struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg)
 		return NULL;
 	}
 	return &harts[1];
+}
+
+void spins(struct hart *h, void *arg)
+{
+	(void)h;
+	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+void sleeps(struct hart *h, void *arg)
+{
+	struct suspend s;
+
+	(void)h;
+	soft_pend(false);
+	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
+	if (hart_suspend(&s, *(u32 *)arg) < 0)
+		test_fail("suspend refused");
+	if (!soft_pending())
+		test_fail("woken without an interrupt");
+	soft_pend(false);
 }
 
 static void timer_again(struct hart *h, struct trap_frame *f)

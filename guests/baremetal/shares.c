@@ -7,8 +7,8 @@
  * window the harts behave the same for `warmup_ms=` (0) and after it for
  * `cooldown_ms=` (0), so that guests started at slightly different moments
  * compete during the whole window. Or the window is the same for all: from the
- * moment when the real-time clock says `at_ms=` on, whoever has the CPU then; the
- * harts sleep until the warm-up before it.
+ * moment when the real-time clock says `at_ms=` on, whoever has the CPU then;
+ * the harts sleep until the warm-up before it.
  *
  * mode=hog      works all the time
  *      sleeper  works, but sleeps from just before each tick of `tick_us=`

@@ -4,8 +4,8 @@
  * Each hart takes `hz=` (100) timer interrupts a second of guest time and
  * sleeps in between. Hart 0 prints a line every second and fails if the clock
  * went backwards or a hart took no interrupt for two seconds on end: a clock
- * that stands still. How late interrupts come is printed, not judged. `seconds=`
- * (5) ends it; 0 goes on for ever.
+ * that stands still. How late interrupts come is printed, not judged.
+ * `seconds=` (5) ends it; 0 goes on for ever.
  */
 #include "guests/baremetal/runtime/runtime.h"
 

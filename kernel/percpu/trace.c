@@ -32,8 +32,6 @@
  */
 #include "kernel/percpu/trace.h"
 
-#include "kernel/time.h"
-
 void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 		     u64 size, u32 cpu, u32 flags)
 {

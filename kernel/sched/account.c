@@ -150,7 +150,8 @@ static u64 turns_ticks(const struct guest *g)
 }
 
 /* A vCPU that is alone may run for minutes without an exit, so what is charged
- * is not all: read again if a charge came in between, to count nothing twice. */
+ * is not all: read again if a charge came in between, to count nothing
+ * twice. */
 static u64 guest_ticks(const struct guest *g)
 {
 	const u64 *charged = &g->account->guest_ticks;

@@ -23,8 +23,8 @@ u64 cap_turn_begin(struct cap_turn *t, struct sched_account *a, u64 now,
 		   u64 *until);
 
 /*
- * `ticks` of the turn have passed. If that is longer than was paid for, the exit
- * came late. What was run before there was a cap is free.
+ * `ticks` of the turn have passed. If that is longer than was paid for, the
+ * exit came late. What was run before there was a cap is free.
  */
 static inline void cap_turn_charge(struct cap_turn *t, struct sched_account *a,
 				   u64 ticks)

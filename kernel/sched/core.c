@@ -16,12 +16,11 @@
  * A turn is charged from its begin to its end, with the exits it caused, and
  * with what its end asks for: a guest that does nothing but go to sleep would
  * have a third of the CPU for nothing else. So would one that ends its turns
- * all the time and keeps the CPU; what lies between two turns of one vCPU is its
- * own as well, and so is mail for vCPUs of its guest's. Only other mail and
- * timers that came in between are the host's time.
- * Every tick of a CPU is its guests', its tasks', idle, or the host's: the first
- * three are measured and never overlap, and what is left is the host's
- * (sched_cpu_stats).
+ * all the time and keeps the CPU; what lies between two turns of one vCPU is
+ * its own as well, and so is mail for vCPUs of its guest's. Only other mail and
+ * timers that came in between are the host's time. Every tick of a CPU is its
+ * guests', its tasks', idle, or the host's: the first three are measured and
+ * never overlap, and what is left is the host's (sched_cpu_stats).
  */
 #include "kernel/sched/core.h"
 
@@ -176,8 +175,9 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 	}
 }
 
-/* The current is charged from some moment on already. `given`: the one before has
- * given way; then a timer that is set to an earlier moment may stay (yield.h). */
+/* The current is charged from some moment on already. `given`: the one before
+ * has given way; then a timer that is set to an earlier moment may stay
+ * (yield.h). */
 static inline void turn_begin(struct sched_core *core, bool given, u64 now)
 {
 	u64 want = MIN(core->sc.deadline_ticks, turn_others(core));
@@ -204,7 +204,8 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 
 	/* One that has used its cap up isn't in the load: the deadline is when
 	 * it may run again. */
-	if ((core->load || now >= core->sc.deadline_ticks) && now < core->guests_until)
+	if ((core->load || now >= core->sc.deadline_ticks) &&
+	    now < core->guests_until)
 		return false;
 	if (u) {
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);

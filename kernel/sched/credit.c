@@ -11,8 +11,8 @@
  *
  * Between CPUs: virtual times are of one scale. A CPU that is ahead of a unit
  * that waits elsewhere asks for it, once a period (idle.c): so three equal hogs
- * on two CPUs get two thirds each. What a unit may claim when it wakes, or comes
- * from another CPU: vtime.c.
+ * on two CPUs get two thirds each. What a unit may claim when it wakes, or
+ * comes from another CPU: vtime.c.
  *
  * Caps are the core's (cap.c): a turn is paid in advance, and the units of a
  * guest that can't pay are set aside until it can (vqueue.c).

@@ -1,10 +1,12 @@
 /*
- * What credit keeps of a CPU, of a guest and of a unit, and the steps that its ops
- * (credit.c) are made of. The CPU's owner only, but for struct credit_guest.
+ * What credit keeps of a CPU, of a guest and of a unit, and the steps that its
+ * ops (credit.c) are made of. The CPU's owner only, but for struct
+ * credit_guest.
  *
- * A unit whose guest has a cap stands in its guest's group on that CPU. Whether it
- * has one is what the CPU was told last (sched_ops.params), not what the knob says
- * at the moment: so a CPU with nobody in a group has nothing to look at.
+ * A unit whose guest has a cap stands in its guest's group on that CPU. Whether
+ * it has one is what the CPU was told last (sched_ops.params), not what the
+ * knob says at the moment: so a CPU with nobody in a group has nothing to look
+ * at.
  */
 #ifndef ROUSE_KERNEL_SCHED_CREDIT_H
 #define ROUSE_KERNEL_SCHED_CREDIT_H
@@ -56,8 +58,8 @@ static inline struct credit_unit *unit_at(struct vqueue_unit *n)
 	return n ? container_of(n, struct credit_unit, node) : NULL;
 }
 
-/* Tells the others; the CPU's time follows who is furthest behind: of `cur`, which
- * runs, or NULL, and those queued. */
+/* Tells the others; the CPU's time follows who is furthest behind: of `cur`,
+ * which runs, or NULL, and those queued. */
 static inline void publish(struct sched_cpu *sc, struct credit_unit *cur)
 {
 	struct credit_cpu *cc = sc->part;

@@ -14,15 +14,16 @@
  *
  * Where nobody waits there is nothing to compare, and a vCPU that is alone on
  * its CPU is not to be interrupted for it. A CPU that looks and finds no vCPU
- * that waits elsewhere rests: it sets its bit in a mask, fences, reads the loads
- * once more, and sets no timer for a next look, until it is told. Whoever lets a
- * vCPU wait has raised its load and fenced (place.c), and tells those whose bits
- * it finds. While it rests its virtual time is as old as its turn (vtime.c); it
- * looks now and then all the same, so that a turn that is charged has a bound.
+ * that waits elsewhere rests: it sets its bit in a mask, fences, reads the
+ * loads once more, and sets no timer for a next look, until it is told. Whoever
+ * lets a vCPU wait has raised its load and fenced (place.c), and tells those
+ * whose bits it finds. While it rests its virtual time is as old as its turn
+ * (vtime.c); it looks now and then all the same, so that a turn that is charged
+ * has a bound.
  *
  * Nor is a CPU to be interrupted again and again by one that it can't help: who
- * is asked, and has no unit that may run there, queued or not, bars that CPU. To
- * the barred one it is as if nobody waited there. The bar is lifted before a
+ * is asked, and has no unit that may run there, queued or not, bars that CPU.
+ * To the barred one it is as if nobody waited there. The bar is lifted before a
  * unit is routed that may run there: one that has come, or whose affinity has
  * changed. So it pairs as the load does: a CPU that saw the bar has set its bit
  * before, and whoever routes finds it.

@@ -3,8 +3,8 @@
  *
  * Everything here runs on any CPU and changes nothing that an owner owns: it
  * leaves wishes and sends mail. One lock guards the list of accounts, which a
- * change of policy walks; another what a vCPU that is off was promised. No wake,
- * turn or switch meets either.
+ * change of policy walks; another what a vCPU that is off was promised. No
+ * wake, turn or switch meets either.
  */
 #include "kernel/log.h"
 #include "kernel/mem.h"

@@ -249,9 +249,9 @@ u64 account_cap_take(struct sched_account *a, u64 ticks, u64 now);
 void account_cap_return(struct sched_account *a, u64 ticks);
 void account_cap_charge(struct sched_account *a, u64 ticks);
 
-/* Whose turn it is on another CPU, and how much the integral of that guest (as in
- * `charge`) has grown since it was last charged. Without the guest: it is nobody's,
- * or has just ended. Any CPU. */
+/* Whose turn it is on another CPU, and how much the integral of that guest (as
+ * in `charge`) has grown since it was last charged. Without the guest: it is
+ * nobody's, or has just ended. Any CPU. */
 struct sched_turn {
 	const struct sched_account *account;
 	u64 active;

@@ -74,8 +74,8 @@ void native_stop(struct sched_core *core);
 /* Nothing to run: advertise, ask, set the timer, get ready to wait. */
 void idle_step(struct sched_core *core, u64 now);
 void balance_look(struct sched_core *core, u64 now);
-/* The unit, of this CPU, may run on what CPUs it says now: none of them is barred.
- * Before it is routed. */
+/* The unit, of this CPU, may run on what CPUs it says now: none of them is
+ * barred. Before it is routed. */
 void bar_lift(struct sched_core *core, const struct sched_unit *u);
 /* A vCPU waits here: those that rest are told. */
 void rest_end(struct sched_core *core);

@@ -2,8 +2,8 @@
  * The short way from a wait into the guest.
  *
  * The problem: most wakes find a CPU that waits for the very vCPU that slept
- * there last, with nothing else to do. The long way (core.c: look_round) asks on
- * behalf of everybody whether anything else is due, queues the vCPU, and has
+ * there last, with nothing else to do. The long way (core.c: look_round) asks
+ * on behalf of everybody whether anything else is due, queues the vCPU, and has
  * the policy take it out of the queue again.
  *
  * So before it waits a CPU finds out whether there is such a vCPU: the sleeper.

@@ -183,7 +183,7 @@ struct sched_vcpu_info {
 	u64 ticks[RUNSTATE_COUNT]; /* add up to the time since creation */
 	u64 wakes, exits, dispatches, migrations, preemptions;
 	u64 exits_by[VCPU_EXITS];  /* `exits`, by reason */
-	u64 waits[WAIT_BUCKETS];   /* from wake to dispatch: kernel/sched/unit.h */
+	u64 waits[WAIT_BUCKETS];   /* from wake to dispatch: sched/unit.h */
 	struct cpuset allowed;
 };
 

@@ -4,8 +4,9 @@
  * A wake has an id, its number among the wakes of that vCPU. Whoever wins the
  * right to wake is alone until the owner has the mail, so it may read the
  * owner's count and leave the id and the moment in the unit, for the dispatch
- * that ends the wait: in the trace the two are told to belong together, whatever
- * the clocks of the CPUs say and however often the vCPU moved in between.
+ * that ends the wait: in the trace the two are told to belong together,
+ * whatever the clocks of the CPUs say and however often the vCPU moved in
+ * between.
  *
  * Histograms have a bucket for each power of two of ticks. A dispatch pays
  * about 20 instructions for one, most of them to find the highest bit without
@@ -24,7 +25,8 @@
 static u64 stats_since = TIME_NEVER; /* never: they are off */
 static u64 late_ticks = TIME_NEVER;
 
-/* Leaves but for their rare parts, so they do without frames (as trace_write). */
+/* Leaves but for their rare parts,
+ * so they do without frames (as trace_write). */
 #define LEAN __attribute__((optimize("omit-frame-pointer")))
 
 void trace_wait_begin(struct vcpu *v, u64 since_ticks)

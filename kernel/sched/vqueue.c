@@ -16,9 +16,9 @@
  * where two vCPUs take turns the heap is empty, and what they cost each other
  * doesn't depend on it.
  *
- * Invariants: a group is ready or parked if it has units, else neither; while it
- * is ready its key is that of its first unit. No key in `ready` is before the
- * first's, and `ready` is empty if there is no first.
+ * Invariants: a group is ready or parked if it has units, else neither; while
+ * it is ready its key is that of its first unit. No key in `ready` is before
+ * the first's, and `ready` is empty if there is no first.
  *
  * Rejected: groups for all guests (a second heap in the way of each wake-up);
  * booking a turn in the future for each unit that waits (whoever then blocks

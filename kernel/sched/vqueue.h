@@ -88,8 +88,9 @@ static inline u64 vqueue_first_key(const struct vqueue *q)
 	return q->first->node.key;
 }
 
-/* `u`, which is in no group, is queued by `key`, and the first leaves: the one of
- * before, which is in no group either, and whose key is not above that one. */
+/* `u`, which is in no group, is queued by `key`, and the first leaves: the one
+ * of before, which is in no group either, and whose key is not above that
+ * one. */
 static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
 				   u64 key)
 {

@@ -15,9 +15,10 @@
  * Nor by turns: a guest's vCPUs advance at a rate by how many of them can run,
  * and one that waits for another is left behind at that rate. If the other goes
  * to sleep then, the rate is less, and what was left behind would be worth more
- * than it was: two vCPUs that do nothing but wake each other and go to sleep had
- * half as much again as their share. So the lead of who goes to sleep is shared
- * by all that could run with it: each takes its part when it is next picked.
+ * than it was: two vCPUs that do nothing but wake each other and go to sleep
+ * had half as much again as their share. So the lead of who goes to sleep is
+ * shared by all that could run with it: each takes its part when it is next
+ * picked.
  *
  * Between CPUs: times are of one scale, and a unit that is handed over to a CPU
  * that is ahead keeps its own. Where affinity or a vCPU that fills a CPU by

@@ -93,7 +93,8 @@ static inline void vtime_reach(struct vtime_guest *vg, u64 at)
 	} while (!ck_pr_cas_64(&vg->furthest, old, at));
 }
 
-/* The unit has run; `active` as in sched_ops.charge. Returns where it is now. */
+/* The unit has run; `active` as in sched_ops.charge.
+ * Returns where it is now. */
 static inline u64 vtime_ran(const struct vtime_unit *vu, struct vtime_guest *vg,
 			    const struct sched_unit *u, u64 active)
 {
@@ -187,11 +188,11 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		u64 now);
 
 /*
- * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is as
- * far as the CPU's time: then the CPU's time followed it when it ran here last,
- * and only its guest's others may have got ahead of it. False: it isn't, or
- * nobody has been here for long, and nothing was done. True: the CPU's time has
- * followed it again.
+ * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is
+ * as far as the CPU's time: then the CPU's time followed it when it ran here
+ * last, and only its guest's others may have got ahead of it. False: it isn't,
+ * or nobody has been here for long, and nothing was done. True: the CPU's time
+ * has followed it again.
  */
 static inline bool vtime_resume(struct vtime_cpu *vc, struct vtime_unit *vu,
 				const struct vtime_guest *vg,

@@ -7,21 +7,21 @@
  * has the policy take another out of it, and only then looks for the
  * differences.
  *
- * Nearly always nothing has come: there is no mail, and what the CPU's timer was
- * set to when the turn began, the first of all that would be due, is yet to
+ * Nearly always nothing has come: there is no mail, and what the CPU's timer
+ * was set to when the turn began, the first of all that would be due, is yet to
  * come. Then what is left of the long way is the policy's choice and the books:
- * the turn is charged, and two vCPUs change their states and runstates. The timer
- * is set anew only if the turn that begins must end before that, on the long way
- * as well: vCPUs that wait for each other do this all the time, and the timer that
- * comes too soon is one exit a slice. The architecture asks for that (sched_give_way) without
- * leaving its own loop, and goes on with the vCPU that it gets. The CPU's time in
- * guests is one from the first turn to the last of such a row, and is added up
- * when that is over (cpu->turn_since).
+ * the turn is charged, and two vCPUs change their states and runstates. The
+ * timer is set anew only if the turn that begins must end before that, on the
+ * long way as well: vCPUs that wait for each other do this all the time, and
+ * the timer that comes too soon is one exit a slice. The architecture asks for
+ * that (sched_give_way) without leaving its own loop, and goes on with the vCPU
+ * that it gets. The CPU's time in guests is one from the first turn to the last
+ * of such a row, and is added up when that is over (cpu->turn_since).
  *
- * What can't be otherwise of a current isn't asked: it is counted, admitted, not
- * paused, and may run here, because whoever changes that sends mail. Most flags
- * of the CPU are looked at in one word. A vCPU whose guest wants to know when it
- * waits takes the long way.
+ * What can't be otherwise of a current isn't asked: it is counted, admitted,
+ * not paused, and may run here, because whoever changes that sends mail. Most
+ * flags of the CPU are looked at in one word. A vCPU whose guest wants to know
+ * when it waits takes the long way.
  *
  * Invariants: a CPU that took the short way is in the same state as one that
  * took the long one (a test compares the two word by word). Whatever isn't
@@ -29,8 +29,8 @@
  * long way's: RUNNING is followed by a full fence
  * and a look at mail and virq, in arch_vcpu_run.
  *
- * It is part of the architecture's loop, where all registers are free: what it has
- * at hand stays there over the policy's choice, and there is no frame: 31
+ * It is part of the architecture's loop, where all registers are free: what it
+ * has at hand stays there over the policy's choice, and there is no frame: 31
  * instructions less than a function takes.
  *
  * Rejected: asking the policy for the next vCPU in advance, when a turn begins
@@ -41,8 +41,8 @@
 
 #include "kernel/sched/account.h"
 
-/* The policy has no short way for what it found: the long one goes on from where
- * the policy has charged the current. */
+/* The policy has no short way for what it found: the long one goes on from
+ * where the policy has charged the current. */
 void sched_yield_queue(struct sched_core *core, u64 now);
 
 /* The current waits in the queue from now on. */
@@ -84,8 +84,8 @@ static inline __attribute__((always_inline)) void yield_states(
 	ck_pr_store_64(&to->since_ticks, now);
 }
 
-/* The turn of another begins, as in dispatch (core.c), where what is asked there
- * is known. */
+/* The turn of another begins, as in dispatch (core.c), where what is asked
+ * there is known. */
 static inline __attribute__((always_inline)) void yield_dispatch(
 	struct sched_core *core, struct sched_unit *u, u64 now)
 {
@@ -111,12 +111,12 @@ static inline void yield_go_on(struct sched_unit *u, u64 now)
 }
 
 /*
- * `v`, which runs on this CPU, gives the rest of its turn away, its turn is over
- * (arch_vcpu_run would return RUN_YIELD): who is next? That one is the current
- * from now on, and its turn begins as in arch_vcpu_run once its state has taken
- * the place of the other's; it may be the same one. NULL: return RUN_YIELD. Not
- * for one that has vcpu->waits; and the one that is next has yet to be told by its
- * own. The mode may be CPU_GUEST still.
+ * `v`, which runs on this CPU, gives the rest of its turn away, its turn is
+ * over (arch_vcpu_run would return RUN_YIELD): who is next? That one is the
+ * current from now on, and its turn begins as in arch_vcpu_run once its state
+ * has taken the place of the other's; it may be the same one. NULL: return
+ * RUN_YIELD. Not for one that has vcpu->waits; and the one that is next has yet
+ * to be told by its own. The mode may be CPU_GUEST still.
  */
 static inline __attribute__((always_inline)) struct vcpu *sched_give_way(
 	struct vcpu *v)

@@ -64,7 +64,7 @@ struct cmd_run {
 	const struct cmd *cmd;
 	struct out *out;	 /* text; "\n" ends lines */
 	struct console *console; /* whose terminal; NULL: none (a test) */
-	u32 columns, rows;	 /* of the terminal */
+	u32 rows;		 /* of the terminal */
 	u32 argc; /* arguments, without the command's words and options */
 	char **argv;
 	bool json;

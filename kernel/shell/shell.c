@@ -90,7 +90,6 @@ static void run_reset(struct cmd_run *run)
 {
 	*run = (struct cmd_run){
 		.console = run->console,
-		.columns = run->columns,
 		.rows = run->rows,
 		.wake_ticks = TIME_NEVER,
 	};
@@ -122,7 +121,6 @@ static bool run_begin(struct shell *sh, u32 argc)
 	u32 used;
 
 	run->out = sh->text;
-	run->columns = sh->line.columns;
 	run->json = has_json(sh->argv, argc);
 	sh->commands++;
 	run->cmd = cmd_find(sh->text, sh->argv, argc, run->json, &used);

@@ -216,7 +216,8 @@ static enum view_did view_one(struct view *v, struct gcons *c, u64 now_ticks,
 	if (!pace_allows(c, now_ticks, due_ticks) && !v->unpaced &&
 	    !gcons_orphaned(c))
 		return VIEW_LATER;
-	/* For a look that shows nothing as well: a byte at a time, each tells. */
+	/* For a look that shows nothing as well: a byte at a time,
+	 * each tells. */
 	v->payer = c;
 	n = gcons_peek(c, &at, buf, sizeof(buf), &lost_bytes, &head);
 	if (!n) {

@@ -25,7 +25,7 @@ static void add_elf(struct archive *images)
 	archive_add(images, "elf", elf, sizeof(elf));
 }
 
-/* --- a tree from steps ------------------------------------------------------ */
+/* --- a tree from steps ---------------------------------------------------- */
 
 static const char *const words[] = {
 	"compatible", "scheduler",   "poweroff",  "seed",
@@ -138,7 +138,7 @@ static void *tree_build(struct fuzz_in *in, size_t *bytes)
 	return NULL;
 }
 
-/* --- what must be true ------------------------------------------------------ */
+/* --- what must be true ---------------------------------------------------- */
 
 static struct guest_config *now;
 

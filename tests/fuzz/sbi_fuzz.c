@@ -7,9 +7,9 @@
  *
  * Whatever is called: the answer is one of the specification's, no register but
  * a0 and a1 changes, the harts that are on are counted right, a probe says what
- * a call finds, no hart waits for ever for the fences of others, software events
- * that would be delivered are told of, global ones run on one hart, and a hart's
- * triggers are its vCPU's and fire in guests alone.
+ * a call finds, no hart waits for ever for the fences of others, software
+ * events that would be delivered are told of, global ones run on one hart, and
+ * a hart's triggers are its vCPU's and fire in guests alone.
  */
 /* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */

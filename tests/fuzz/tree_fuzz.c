@@ -2,8 +2,8 @@
  * The device tree that a guest brings along, corrected for its machine.
  *
  * One that is taken comes out sound, with the guest's memory, its harts and its
- * initrd, within its room; corrected again, it stays so. One that is refused has
- * left nothing allocated.
+ * initrd, within its room; corrected again, it stays so. One that is refused
+ * has left nothing allocated.
  */
 /* sources: GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "kernel/guest_fdt.h"
@@ -104,7 +104,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 		return 0;
 	MUST(guest_fdt_check(data, bytes) == 0);
 	result_check(fdt, room);
-	/* What a memory node had beside what it must have goes the first time. */
+	/* What a memory node had beside what it must have goes the first
+	 * time. */
 	fdt = again(fdt);
 	tree_bytes = fdt_totalsize(fdt);
 	fdt = again(fdt);

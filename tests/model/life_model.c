@@ -33,7 +33,7 @@
 
 #define CPUS_MAX  2
 #define VCPUS_MAX 2
-#define BEGIN	  1000 /* when everything begins; it stays, unless a clock runs */
+#define BEGIN	  1000 /* of everything; it stays, unless a clock runs */
 #define LATER	  2000
 
 struct model_cpu {

@@ -1,10 +1,10 @@
 /*
  * Producers ring, an owner stops to look only when nothing is there: it must
  * never sleep on mail. The "hardware" is a pending bit that the owner waits
- * for; a wait that lasts for seconds is a lost ring. It may be good; or slow, then
- * a postman delivers rings late; or noisy, then he also brings some twice, and
- * some that nobody has sent. (Slow alone as well, since noise would hide a ring
- * that was lost.)
+ * for; a wait that lasts for seconds is a lost ring. It may be good; or slow,
+ * then a postman delivers rings late; or noisy, then he also brings some twice,
+ * and some that nobody has sent. (Slow alone as well, since noise would hide a
+ * ring that was lost.)
  */
 /* sources: kernel/percpu/cpu.c
  *          tests/unit/fake_trace.c */

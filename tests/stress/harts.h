@@ -1,6 +1,6 @@
 /*
- * A guest whose vCPUs run at once, each in a thread that stands for its CPU, for
- * stress tests of what harts do to each other.
+ * A guest whose vCPUs run at once, each in a thread that stands for its CPU,
+ * for stress tests of what harts do to each other.
  */
 #ifndef ROUSE_TESTS_STRESS_HARTS_H
 #define ROUSE_TESTS_STRESS_HARTS_H

@@ -310,7 +310,8 @@ static void *postman(void *arg)
 	return NULL;
 }
 
-/* ThreadSanitizer's: these reads are no races, whatever is written meanwhile. */
+/* ThreadSanitizer's: these reads are no races,
+ * whatever is written meanwhile. */
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 

@@ -9,8 +9,8 @@ count, and no later wake-ups than the policy's knobs explain. Time is counted
 instructions (-icount), so a run depends on nothing but code.
 
 Which promise is asked depends on what the policy says that it looks at: with
-`weight` it promises a share, with `priority` that a higher one doesn't wait, and
-with neither turns, for everybody. Those of `rr` depend on nothing that went
+`weight` it promises a share, with `priority` that a higher one doesn't wait,
+and with neither turns, for everybody. Those of `rr` depend on nothing that went
 before, so it is held to more than that.
 """
 
@@ -45,9 +45,9 @@ ATTACKS = {
 # Not with counted instructions: its faults are none, so no time would pass.
 ENDLESS = "satp-circle"
 
-# On several harts the firmware's lines are in the midst of Rouse's. For a line the
-# hart is the firmware's, some 150 us at this speed: for shares it is charged, but
-# a turn may be so much longer, and there are four between two of another's.
+# On several harts the firmware's lines are in the midst of Rouse's. For a line
+# the hart is the firmware's, some 150 us at this speed: for shares it is charged,
+# but a turn may be so much longer, and there are four between two of another's.
 GARBLES = "firmware-lines"
 LINE_US = 200
 
@@ -325,8 +325,8 @@ def on_harts(t):
                smp=smp, mem="256M", options=counted(SHIFT))
     t.equal(m.wait(600), 0, "QEMU's status")
     # All weigh the same, and each may have a hart at most; the attacker's
-    # priority is lower; or it has two turns of three on a hart, or three of four
-    # where its vCPUs aren't evenly spread, which is promised by nobody.
+    # priority is lower; or it has two turns of three on a hart, or three of
+    # four where its vCPUs aren't evenly spread, which is promised by none.
     due = 1 if room else {"weight": smp / (smp + 1),
                           "priority": 1}.get(promised(policy), 1 / 4)
     for attack, text in phases(m.text).items():

@@ -106,8 +106,7 @@ static void three_equal_hogs_get_two_thirds_of_two_cpus_each(void **state)
 	       { 1, 256, 0, 0, 600 }, { 1, 256, 0, 0, 600 });
 }
 
-static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others(
-	void **state)
+static void a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others(void **state)
 {
 	(void)state;
 	SHARES("1:2:4 on 2", 2, 10000, 7, { 1, 100, 0, 0, 333 },
@@ -433,7 +432,8 @@ static void waking_a_second_vcpu_between_looks_gains_nothing(void **state)
 	was[1] = fake_guest_ran(guests[1]) - was[1];
 	if (was[0] > was[1] * 102 / 100)
 		fail_msg("it got %llu, the other %llu",
-			 (unsigned long long)was[0], (unsigned long long)was[1]);
+			 (unsigned long long)was[0],
+			 (unsigned long long)was[1]);
 	end();
 }
 
@@ -566,7 +566,8 @@ static void where_nobody_waits_nobody_is_interrupted(void **state)
 	fake_run_for(100 * FAKE_MS);
 	assert_int_equal(timer_sets(2000 * FAKE_MS), 0);
 	/* One waits, where it has to: the others ask for it once, in vain. The
-	 * two take turns, 10 ms each, and look for who may be further behind. */
+	 * two take turns, 10 ms each, and look for who may be further
+	 * behind. */
 	make(1, 256, 0, 8);
 	fake_guest_start(guests[2]);
 	fake_run_for(100 * FAKE_MS);
@@ -611,7 +612,8 @@ static void a_cpu_that_waits_has_no_vcpu_loaded(void **state)
 	fake_boot(1, "credit");
 	g = fake_guest_make(1, &params, 0);
 	fake_guest_start(g);
-	/* It never blocks, but waits for its cap: the fake's arch_wait looks. */
+	/* It never blocks, but waits for its cap:
+	 * the fake's arch_wait looks. */
 	fake_run_for(100 * FAKE_MS);
 	waits = fake_cpus[0]->c.stats.waits;
 	assert_true(waits > 0 && waits < 10000);
@@ -673,7 +675,7 @@ int main(void)
 		cmocka_unit_test(
 			who_is_beside_a_capped_guest_is_made_up_for),
 		cmocka_unit_test(
-			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_the_others),
+			a_vcpu_that_fills_its_cpu_leaves_the_rest_to_others),
 		cmocka_unit_test(a_guests_vcpus_share_its_weight),
 		cmocka_unit_test(heavy_guests_get_their_weight_over_many_cpus),
 		cmocka_unit_test(hopping_between_cpus_gains_nothing),

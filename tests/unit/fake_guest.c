@@ -590,12 +590,17 @@ struct guest *create(struct guest_config cfg)
 	return g;
 }
 
+void start(struct guest *g)
+{
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+}
+
 struct guest *running(const char *name)
 {
 	struct guest *g = create(config(name));
 
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_RUNNING);
 	return g;
 }

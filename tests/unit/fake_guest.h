@@ -71,14 +71,17 @@ struct fake_guests {
 extern struct fake_guests w;
 extern struct lab_error err;
 
-/* A world without guests; at the end whatever there is is stopped and destroyed,
- * and nothing may be left. `when_done`: it ends with the last guest. */
+/* A world without guests; at the end whatever there is is stopped and
+ * destroyed, and nothing may be left. `when_done`: it ends with the last
+ * guest. */
 void begin(bool when_done);
 void end(void);
 
-/* The configuration of a small guest; the guest, STOPPED; the guest, RUNNING. */
+/* The configuration of a small guest; the guest, STOPPED; it is started, and as
+ * far as it gets; the guest, RUNNING. */
 struct guest_config config(const char *name);
 struct guest *create(struct guest_config cfg);
+void start(struct guest *g);
 struct guest *running(const char *name);
 
 /* One step of the first task that is ready, false: there is none. All steps,

@@ -513,7 +513,7 @@ int guest_resume(struct guest *g)
 	return 0;
 }
 
-/* ---- knobs: weight, slice-us and memory, of which the last is not live ---- */
+/* ---- knobs: weight, slice-us and memory, which is not live ---- */
 
 static struct lab_env env;
 

@@ -146,8 +146,8 @@ static void bad_sizes_and_places_are_refused(void **state)
 		assert_int_not_equal(gmem_create(&guest,
 						 (struct gpa){ bad[i].base },
 						 bad[i].bytes, &m), 0);
-	assert_int_equal(gmem_create(&guest, (struct gpa){ BASE }, 17 * MIB, &m),
-			 -ENOMEM);
+	assert_int_equal(gmem_create(&guest, (struct gpa){ BASE }, 17 * MIB,
+				     &m), -ENOMEM);
 	assert_int_equal(page_free_count(), page_total_count());
 	fake_ram_end();
 }
@@ -203,7 +203,8 @@ static void nothing_is_mapped_before_all_of_it_is_zero(void **state)
 	create(BASE, 4 * MIB);
 	ticks_a_look = us_to_ticks(GMEM_STEP_US) + 1;
 	for (int i = 0; i < 31; i++) {
-		assert_int_equal(gmem_fault(guest.mem, (struct gpa){ BASE }), 0);
+		assert_int_equal(gmem_fault(guest.mem, (struct gpa){ BASE }),
+				 0);
 		assert_int_equal(stage2.calls, 0);
 	}
 	assert_int_equal(gmem_fault(guest.mem, (struct gpa){ BASE }), 0);
@@ -243,7 +244,8 @@ static void eager_ram_comes_in_steps(void **state)
 	while (gmem_populate_step(guest.mem) == 1)
 		steps++;
 	assert_true(steps >= 128);
-	for (u64 at = BASE; at < BASE + gmem_bytes(guest.mem); at += PAGE_BYTES) {
+	for (u64 at = BASE; at < BASE + gmem_bytes(guest.mem);
+	     at += PAGE_BYTES) {
 		assert_int_not_equal(mapped(at), 0);
 		assert_true(is_zero(hpa_ptr((struct hpa){ mapped(at) }),
 				    PAGE_BYTES));
@@ -315,7 +317,8 @@ static void what_the_host_writes_the_guest_finds(void **state)
 	for (u32 i = 0; i < sizeof(out); i++)
 		out[i] = (u8)(i * 7 + i / 251);
 	/* Across granules and blocks, at odd addresses. */
-	assert_int_equal(guest_write(&guest, (struct gpa){ BASE + 2 * MIB - 77 },
+	assert_int_equal(guest_write(&guest,
+				     (struct gpa){ BASE + 2 * MIB - 77 },
 				     out, sizeof(out)), 0);
 	assert_int_equal(guest_read(&guest, (struct gpa){ BASE + 2 * MIB - 77 },
 				    in, sizeof(in)), 0);
@@ -342,7 +345,8 @@ static void host_accesses_outside_ram_change_nothing(void **state)
 
 	begin(64 * MIB, BASE, 4 * MIB);
 	memset(buf, 1, sizeof(buf));
-	assert_int_equal(guest_write(&guest, (struct gpa){ BASE + 4 * MIB - 63 },
+	assert_int_equal(guest_write(&guest,
+				     (struct gpa){ BASE + 4 * MIB - 63 },
 				     buf, 64), -EFAULT);
 	assert_int_equal(guest_read(&guest, (struct gpa){ BASE - 1 }, buf, 2),
 			 -EFAULT);

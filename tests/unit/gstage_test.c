@@ -109,8 +109,8 @@ static void assert_maps(const struct arch_guest *g, u64 gpa, u64 pa,
 	assert_false(w.fault);
 	assert_int_equal(w.pa, pa);
 	assert_int_equal(w.page_bytes, page_bytes);
-	assert_int_equal(gstage_lookup(g->gstage, (struct gpa){ gpa }, &bytes).v,
-			 pa);
+	assert_int_equal(gstage_lookup(g->gstage, (struct gpa){ gpa },
+				       &bytes).v, pa);
 	assert_int_equal(bytes, page_bytes);
 }
 
@@ -190,8 +190,8 @@ static void hgatp_carries_mode_vmid_and_root(void **state)
 static void pages_are_as_large_as_both_addresses_allow(void **state)
 {
 	begin(1ULL << 41);
-	assert_int_equal(map(&guest, 4 * GIB, 8 * GIB, 2 * GIB + 2 * MIB + 8192),
-			 0);
+	assert_int_equal(map(&guest, 4 * GIB, 8 * GIB,
+			     2 * GIB + 2 * MIB + 8192), 0);
 	assert_maps(&guest, 4 * GIB + 12345, 8 * GIB + 12345, GIB);
 	assert_maps(&guest, 6 * GIB - 1, 10 * GIB - 1, GIB);
 	assert_maps(&guest, 6 * GIB, 10 * GIB, 2 * MIB);

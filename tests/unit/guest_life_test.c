@@ -15,8 +15,7 @@ static void hart_0_starts_where_the_plan_says(void **state)
 
 	begin(false);
 	g = create(config("one"));
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(w.starts, 1);
 	assert_int_equal(w.entry, ENTRY);
 	assert_int_equal(w.arg, TREE);
@@ -35,8 +34,7 @@ static void the_tree_is_written_once_for_all_lives_in_a_row(void **state)
 	g = create(config("one"));
 	bytes = obj_live_bytes();
 	for (u32 n = 1; n <= 2; n++) {
-		assert_int_equal(guest_start(g), 0);
-		run_all();
+		start(g);
 		for (u32 i = 0; i < 3; i++) {
 			guest_end(g, EVENT_REBOOT, 0);
 			run_all();
@@ -67,8 +65,7 @@ static void a_first_start_can_be_stopped_in_each_step(void **state)
 		run_all();
 		assert_int_equal(g->state, GUEST_STOPPED);
 		assert_int_equal(obj_live_bytes(), bytes);
-		assert_int_equal(guest_start(g), 0);
-		run_all();
+		start(g);
 		assert_int_equal(g->state, GUEST_RUNNING);
 		end();
 	}
@@ -83,14 +80,12 @@ static void a_tree_that_can_not_be_made_ends_the_start(void **state)
 	g = create(config("one"));
 	bytes = obj_live_bytes();
 	w.tree_broken = true;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_STOPPED);
 	assert_int_equal(g->last_event, EVENT_CRASH);
 	assert_int_equal(obj_live_bytes(), bytes);
 	w.tree_broken = false;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(w.trees, 1);
 	end();
 }
@@ -99,8 +94,7 @@ static void a_tree_that_can_not_be_made_ends_the_start(void **state)
 static void lives_again(struct guest *g)
 {
 	assert_int_equal(g->state, GUEST_STOPPED);
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	guest_end(g, EVENT_REBOOT, 0);
 	run_all();
 	assert_int_equal(g->state, GUEST_RUNNING);
@@ -224,8 +218,8 @@ static void a_reboot_starts_anew_from_the_images(void **state)
 	g = running("one");
 	memcpy(seed, w.seed, sizeof(seed));
 	/* The loader asserts that it finds zeroes where this is. */
-	assert_int_equal(guest_write(g, (struct gpa){ ENTRY + 70000 }, &byte, 1),
-			 0);
+	assert_int_equal(guest_write(g, (struct gpa){ ENTRY + 70000 }, &byte,
+				     1), 0);
 	assert_int_equal(guest_write(g, (struct gpa){ BASE }, &byte, 1), 0);
 	guest_end(g, EVENT_REBOOT, 0);
 	run_all();
@@ -251,8 +245,7 @@ static void eager_ram_is_there_before_the_start(void **state)
 	begin(false);
 	cfg.eager = true;
 	g = create(cfg);
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(gmem_touched_bytes(g->mem), 4 * MIB);
 	end();
 }
@@ -273,8 +266,7 @@ static void actions_are_what_the_configuration_says(void **state)
 			*(i == 0 ? &cfg.on_poweroff : i == 1 ? &cfg.on_reboot :
 			  &cfg.on_crash) = actions[k];
 			g = create(cfg);
-			assert_int_equal(guest_start(g), 0);
-			run_all();
+			start(g);
 			w.powered_off = 0;
 			guest_end(g, why[i], i == 0 ? 7 : 0);
 			run_all();
@@ -356,8 +348,7 @@ static void a_start_waits_until_no_cpu_has_its_second_stage(void **state)
 	begin(false);
 	g = create(config("one"));
 	w.quiet = false;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_STARTING);
 	assert_int_equal(w.unmaps, 0);
 	w.quiet = true;
@@ -458,15 +449,13 @@ static void a_damaged_image_is_said_once_and_not_tried_again(void **state)
 	cfg.on_crash = ACTION_RESTART;
 	g = create(cfg);
 	w.image_broken = true;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_STOPPED);
 	assert_int_equal(w.loads, 1);
 	assert_int_equal(g->last_code, 1);
 	/* Repaired, it starts. */
 	w.image_broken = false;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_RUNNING);
 	end();
 }
@@ -478,8 +467,7 @@ static void a_policy_without_room_leaves_it_stopped(void **state)
 	begin(false);
 	g = create(config("one"));
 	w.no_room = true;
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	assert_int_equal(g->state, GUEST_STOPPED);
 	end();
 }
@@ -508,8 +496,7 @@ static void the_machine_ends_with_the_worst_status_when_all_are_done(void **s)
 	b = running("b");
 	extra.autostart = false;
 	c = create(extra);
-	assert_int_equal(guest_start(c), 0);
-	run_all();
+	start(c);
 	guest_end(a, EVENT_POWEROFF, 5);
 	run_all();
 	assert_int_equal(w.powered_off, 0);
@@ -531,8 +518,7 @@ static void a_guest_that_was_not_autostarted_ends_nothing(void **state)
 	begin(true);
 	cfg.autostart = false;
 	g = create(cfg);
-	assert_int_equal(guest_start(g), 0);
-	run_all();
+	start(g);
 	guest_end(g, EVENT_POWEROFF, 9);
 	run_all();
 	assert_int_equal(w.powered_off, 0);

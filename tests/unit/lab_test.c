@@ -463,8 +463,8 @@ static void names_that_repeat_are_errors(void **state)
 		}
 		fdt_end_node(fdt);
 		assert_int_equal(fdt_finish(fdt), 0);
-		assert_int_equal(lab_parse(fdt, fdt_totalsize(fdt), &fake_env, &lab,
-					   &err), -EINVAL);
+		assert_int_equal(lab_parse(fdt, fdt_totalsize(fdt), &fake_env,
+					   &lab, &err), -EINVAL);
 		assert_string_equal(err.text, want[what]);
 		assert_int_equal(obj_live_bytes(), 0);
 	}
@@ -493,7 +493,8 @@ static void no_changed_byte_of_a_tree_does_harm(void **state)
 		u8 *cut = malloc(n + 1);
 
 		memcpy(cut, dtb, n);
-		assert_int_equal(lab_parse(cut, n, &fake_env, &lab, &err), -EINVAL);
+		assert_int_equal(lab_parse(cut, n, &fake_env, &lab, &err),
+				 -EINVAL);
 		free(cut);
 	}
 	free(dtb);

@@ -125,11 +125,13 @@ static void blocks_of_two_ranges_are_never_joined(void **state)
 	/* Side by side, as when a reserved range between them has no frames. */
 	fake_ram(BASE, 4 * MIB);
 	page_add((struct hpa){ BASE }, (struct hpa){ BASE + 2 * MIB });
-	page_add((struct hpa){ BASE + 2 * MIB }, (struct hpa){ BASE + 4 * MIB });
+	page_add((struct hpa){ BASE + 2 * MIB },
+		 (struct hpa){ BASE + 4 * MIB });
 	while (!hpa_is_none(pa = page_alloc(0)))
 		page_free(pa, 0), pa = page_alloc(0);
 	fake_ram(BASE, 4 * MIB);
-	page_add((struct hpa){ BASE + 2 * MIB }, (struct hpa){ BASE + 4 * MIB });
+	page_add((struct hpa){ BASE + 2 * MIB },
+		 (struct hpa){ BASE + 4 * MIB });
 	page_add((struct hpa){ BASE }, (struct hpa){ BASE + 2 * MIB });
 	assert_true(hpa_is_none(page_alloc(9)));
 	pa = page_alloc(8);
@@ -146,7 +148,8 @@ static void what_comes_back_in_any_order_is_as_before(void **state)
 
 	fake_ram(BASE, 64 * MIB);
 	page_add((struct hpa){ BASE + 12345 }, (struct hpa){ BASE + 9 * MIB });
-	page_add((struct hpa){ BASE + 11 * MIB }, (struct hpa){ BASE + 60 * MIB });
+	page_add((struct hpa){ BASE + 11 * MIB },
+		 (struct hpa){ BASE + 60 * MIB });
 	before = take();
 	for (int i = 0; i < 100000; i++) {
 		u64 r = fake_random(&seed);
@@ -308,7 +311,8 @@ static void a_class_of_larger_slabs_falls_back_to_single_frames(void **state)
 	/* No two free frames are side by side. */
 	fake_ram(BASE, MIB);
 	for (u64 at = BASE; at < BASE + MIB && n < 16; at += 4 * PAGE_BYTES)
-		page_add((struct hpa){ at }, (struct hpa){ at + 2 * PAGE_BYTES });
+		page_add((struct hpa){ at },
+			 (struct hpa){ at + 2 * PAGE_BYTES });
 	pa[0] = page_alloc(1);
 	assert_true(hpa_is_none(pa[0]));
 	obj = obj_alloc(2000);

@@ -215,7 +215,8 @@ static enum run_end act_random(struct fake_vcpu *f, u64 now)
 	f->left = 1 + fake_random(&seed) % (3 * FAKE_MS);
 	f->deadline = now + 1 + fake_random(&seed) % (3 * FAKE_MS);
 	if (fake_random(&seed) % 2)
-		virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus], VIRQ_SOFT);
+		virq_raise(g->vcpu[fake_random(&seed) % g->cfg.vcpus],
+			   VIRQ_SOFT);
 	f->arg[3] = seed;
 	return what == 0 ? RUN_YIELD : what < 5 ? RUN_BLOCK : RUN_LOOK;
 }
@@ -431,7 +432,8 @@ static void what_a_policy_says_of_a_vcpu_is_of_one_that_is_on(void **state)
 			assert_in_range(*at, ' ', '~');
 		/* As much of the same as there is room for. */
 		sched_vcpu_show(g->g.vcpu[0], fake_now(), cut, sizeof(cut));
-		assert_int_equal(strlen(cut), MIN(strlen(buf), sizeof(cut) - 1));
+		assert_int_equal(strlen(cut),
+				 MIN(strlen(buf), sizeof(cut) - 1));
 		assert_memory_equal(cut, buf, strlen(cut));
 		sched_cpu_show(0, buf, sizeof(buf));
 		fake_guest_free(g);
@@ -707,7 +709,8 @@ int main(void)
 		cmocka_unit_test(work_is_conserved_under_every_policy),
 		cmocka_unit_test(
 			a_paused_vcpu_stands_still_and_a_resumed_one_goes_on),
-		cmocka_unit_test(policies_change_under_load_and_nothing_is_lost),
+		cmocka_unit_test(
+			policies_change_under_load_and_nothing_is_lost),
 		cmocka_unit_test(many_random_vcpus_survive_every_policy),
 		cmocka_unit_test(nobody_waits_long_whatever_policy_was_before),
 		cmocka_unit_test(

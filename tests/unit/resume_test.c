@@ -1,9 +1,9 @@
 /*
- * The short ways from a wait into the guest (kernel/sched/resume.h) and from one
- * vCPU to the next (kernel/sched/yield.h) and the long ones lead to the same: the
- * same made-up machine, with the same random events, is run twice, once with
- * each, and everything that the core and the policies keep is compared after
- * each step of each CPU.
+ * The short ways from a wait into the guest (kernel/sched/resume.h) and from
+ * one vCPU to the next (kernel/sched/yield.h) and the long ones lead to the
+ * same: the same made-up machine, with the same random events, is run twice,
+ * once with each, and everything that the core and the policies keep is
+ * compared after each step of each CPU.
  */
 /* sources: SCHED_CORE POLICIES kernel/heap.c
  *          tests/unit/fake_arch/fake_arch.c */
@@ -78,9 +78,9 @@ static bool is_heap_node(const u64 *w, size_t i, size_t words)
 }
 
 /* What the policy keeps of it, but for addresses, which two runs have of their
- * own: where a word looks like one, that it does. Of one in the queue: of others
- * not all has a meaning. How one stands in a heap depends on the way, too; its
- * key doesn't. */
+ * own: where a word looks like one, that it does. Of one in the queue: of
+ * others not all has a meaning. How one stands in a heap depends on the way,
+ * too; its key doesn't. */
 static void mix_part(const struct sched_unit *u)
 {
 	size_t words = core_of(cpu_this())->ops->unit_bytes / 8, i = 0;
@@ -228,8 +228,8 @@ static void event(u32 cpus, bool calm)
 	}
 }
 
-/* Is the policy yet to be asked? The short way asks it in the step in which a vCPU
- * gives way, the long one in the next. */
+/* Is the policy yet to be asked? The short way asks it in the step in which a
+ * vCPU gives way, the long one in the next. */
 static bool is_half_done(const struct sched_core *core)
 {
 	return core->resched;
@@ -244,8 +244,8 @@ static bool step(u32 cpu)
 	return ran;
 }
 
-/* Gives way, mostly, and may have woken another of its guest; sleeps for arg[1] now and
- * then. */
+/* Gives way, mostly, and may have woken another of its guest;
+ * sleeps for arg[1] now and then. */
 static enum run_end act_give_way(struct fake_vcpu *f, u64 now)
 {
 	if (!rnd(8))
@@ -318,8 +318,8 @@ static void tell(struct story *s, const struct plot *p, bool short_way)
 	sched_short_way = true;
 }
 
-/* How often a short way was taken; or as often as can be wanted, where the policy
- * has none. */
+/* How often a short way was taken; or as often as can be wanted, where the
+ * policy has none. */
 static u64 compare(const struct plot *p)
 {
 	static struct story with, without;

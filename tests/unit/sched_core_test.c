@@ -76,8 +76,8 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
 
 /* ---- Giving way ---- */
 
-/* Two that take turns every 10 us for 100 slices. The timer isn't set for each of
- * those turns, but when it has come, too early, for the turn that is on. */
+/* Two that take turns every 10 us for 100 slices. The timer isn't set for each
+ * of those turns, but when it has come, too early, for the turn that is on. */
 static void giving_way_leaves_a_timer_that_is_earlier(void **state)
 {
 	const char *policy;
@@ -266,8 +266,8 @@ static void kill_goes_before_start(void **state)
 	fake_halt();
 }
 
-/* A trace tells wakes apart by their number, and who is woken and killed at once
- * has no turn that the wake is followed by, in this life or the next. */
+/* A trace tells wakes apart by their number, and who is woken and killed at
+ * once has no turn that the wake is followed by, in this life or the next. */
 static void a_wake_that_no_turn_follows_has_its_number(void **state)
 {
 	struct fake_guest *g = sleeper(2, 0);
@@ -917,12 +917,14 @@ int main(void)
 		cmocka_unit_test(an_idle_cpu_gets_what_waits_with_one_ask),
 		cmocka_unit_test(a_refusal_makes_the_asker_ask_the_next),
 		cmocka_unit_test(who_can_not_be_helped_asks_once),
-		cmocka_unit_test(a_bar_is_lifted_by_one_that_comes_or_is_let_go),
+		cmocka_unit_test(
+			a_bar_is_lifted_by_one_that_comes_or_is_let_go),
 		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
 			a_task_gets_on_under_every_policy_and_so_do_guests),
-		cmocka_unit_test(a_guest_s_task_takes_no_more_than_a_vcpu_there),
+		cmocka_unit_test(
+			a_guest_s_task_takes_no_more_than_a_vcpu_there),
 		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
 		cmocka_unit_test(
 			quiescence_comes_after_every_cpu_has_drained_twice),

@@ -17,7 +17,9 @@
 
 static void work_begin(struct fake_work *w, u32 cpu, u64 step_ticks, u32 steps)
 {
-	*w = (struct fake_work){ .step_ticks = step_ticks, .steps_left = steps };
+	*w = (struct fake_work){
+		.step_ticks = step_ticks, .steps_left = steps,
+	};
 	task_init(&w->task, "work", fake_work_step, cpu);
 	task_wake(&w->task);
 }
@@ -180,7 +182,8 @@ static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 			u32 i = fake_random(&seed) % 3;
 
 			w[i].step_ticks = fake_random(&seed) % (100 * FAKE_US);
-			virq_raise(g->g.vcpu[fake_random(&seed) % 3], VIRQ_SOFT);
+			virq_raise(g->g.vcpu[fake_random(&seed) % 3],
+				   VIRQ_SOFT);
 			fake_run_for(fake_random(&seed) % (300 * FAKE_US));
 			fake_this_cpu = &fake_cpus[i]->c;
 			assert_account(i);
@@ -219,7 +222,8 @@ static void time_spent_polling_is_the_guests(void **state)
 		assert_int_equal(s.guest_ticks + s.task_ticks + s.idle_ticks +
 				 s.host_ticks, fake_cpus[0]->now - FAKE_HZ);
 		/* A tick here and there between two turns. */
-		assert_true(s.host_ticks < 2 * f->v.exits[VCPU_EXIT_OTHER] + 100);
+		assert_true(s.host_ticks <
+			    2 * f->v.exits[VCPU_EXIT_OTHER] + 100);
 	}
 	assert_true(s.guest_ticks > fake_cpus[0]->ran);
 	fake_guest_free(g);

@@ -453,9 +453,10 @@ static void random_step(u64 *seed)
 		if (guests[g].on[v] != NONE)
 			return;
 		if (what < 250) {
-			turn_over(cpu, what % 2 && harts[cpu].guest != NONE &&
-					 guests[harts[cpu].guest].on[v] == NONE ?
-					       harts[cpu].guest : g, v);
+			u32 had = harts[cpu].guest;
+
+			turn_over(cpu, what % 2 && had != NONE &&
+				       guests[had].on[v] == NONE ? had : g, v);
 			return;
 		}
 		save(cpu);

@@ -461,7 +461,8 @@ int main(void)
 		cmocka_unit_test(
 			a_guest_whose_weight_is_raised_need_not_wait_for_it),
 		cmocka_unit_test(an_empty_cpu_knows_since_when),
-		cmocka_unit_test(a_change_of_policy_puts_all_at_their_cpus_time),
+		cmocka_unit_test(
+			a_change_of_policy_puts_all_at_their_cpus_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

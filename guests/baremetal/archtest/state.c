@@ -12,7 +12,8 @@
 
 #define VLENB_MAX 256
 
-/* What entry.S found when the hart began, and whose hart it is (struct hart). */
+/* What entry.S found when the hart began,
+ * and whose hart it is (struct hart). */
 struct seen {
 	struct hart *hart;
 	u64 x[31]; /* x1 to x31 */
@@ -375,7 +376,8 @@ static void begins_clean(void)
 	}
 }
 
-/* All registers at once, for as long as it takes to be interrupted by others. */
+/* All registers at once, for as long as it takes to be interrupted by
+ * others. */
 static void kept_hart(struct hart *h, void *arg)
 {
 	u64 rounds = *(u64 *)arg;

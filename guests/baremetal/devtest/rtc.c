@@ -78,7 +78,7 @@ static void alarm_past(void)
 		return;
 	route();
 	rtc_alarm(rtc_now_ns() - 1000);
-	check(wait_line(machine.hz), "no interrupt");
+	check(wait_line(HANG_TICKS), "no interrupt");
 	check_eq(rtc(RTC_ALARM_STATUS), 0, "ALARM_STATUS");
 	finish();
 }
@@ -95,7 +95,7 @@ static void alarm_future(void)
 	check(!external_pending() || rtc_now_ns() >= when, "at once");
 	check(rtc(RTC_ALARM_STATUS) == 1 || rtc_now_ns() >= when,
 	      "ALARM_STATUS is not 1");
-	check(wait_line(5 * machine.hz), "no interrupt");
+	check(wait_line(HANG_TICKS), "no interrupt");
 	check(rtc_now_ns() >= when, "too early");
 	check_eq(rtc(RTC_ALARM_STATUS), 0, "ALARM_STATUS after it");
 	finish();
@@ -160,7 +160,7 @@ static void interrupt_enable(void)
 		return;
 	route();
 	rtc_alarm(rtc_now_ns());
-	check(wait_line(machine.hz), "no interrupt");
+	check(wait_line(HANG_TICKS), "no interrupt");
 	check_eq(plic_claim(my_context()), machine.rtc_irq, "claim");
 	write32(machine.rtc.base + RTC_IRQ_ENABLED, 0);
 	plic_complete(my_context(), machine.rtc_irq);

@@ -293,8 +293,8 @@ static bool is_in(u32 word, const struct form *forms, u32 count)
 /*
  * Illegal instructions go to the firmware first, and OpenSBI 1.6 prints a line
  * about each of the opcode SYSTEM that has the form of no CSR instruction. The
- * console would be full of it, and a step would take as long as a thousand. What
- * the harts have, and what traps to the hypervisor, it does not see.
+ * console would be full of it, and a step would take as long as a thousand.
+ * What the harts have, and what traps to the hypervisor, it does not see.
  */
 static bool firmware_prints(const struct runner *r, u32 word)
 {

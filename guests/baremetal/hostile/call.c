@@ -95,8 +95,8 @@ static u64 wild(struct hart *h)
 	return dice(h) & 1 ? at : machine.ram[0].base + (at & 0xffffff);
 }
 
-/* No answer is anything like an address of the hypervisor's own, which is in the
- * upper half. */
+/* No answer is anything like an address of the hypervisor's own, which is in
+ * the upper half. */
 static void look(struct sbi_ret r)
 {
 	if (!r.error && (s64)r.value < -4096)

@@ -24,7 +24,10 @@ __asm__("	.balign	4\n"
 static void line(void)
 {
 	MARK_ROW(ROW_COUNT_LINE, MARK_BEGIN);
-	__asm__ volatile(".rept 50\n addi t0, zero, 1\n c.nop\n .endr" ::: "t0");
+	__asm__ volatile(".rept 50\n"
+			 " addi t0, zero, 1\n"
+			 " c.nop\n"
+			 ".endr" ::: "t0");
 	MARK_ROW(ROW_COUNT_LINE, MARK_END);
 }
 

@@ -85,9 +85,9 @@ static void stop(struct hart *h)
 	hart_join(h);
 }
 
-/* Its sleep is longer if the host kept us from running, and what a long one does
- * is another question: then it is woken, and sleeps anew. On a host that is busy
- * all the time a long one has to do. */
+/* Its sleep is longer if the host kept us from running, and what a long one
+ * does is another question: then it is woken, and sleeps anew. On a host that
+ * is busy all the time a long one has to do. */
 static void wait_asleep(struct hart *h)
 {
 	u32 *asleep = &seen[h->index].asleep;
@@ -133,7 +133,8 @@ static void route_uart(struct hart *h)
 	uart_write(UART_IER, 0);
 	plic_reset();
 	plic_priority(machine.uart_irq, 1);
-	plic_enable((u32)machine.plic_context[h->index], machine.uart_irq, true);
+	plic_enable((u32)machine.plic_context[h->index], machine.uart_irq,
+		    true);
 }
 
 #define IPI(row) \

@@ -29,7 +29,8 @@ void meter_handle(u64 scause)
 		break;
 	case SCAUSE_IRQ | IRQ_S_EXT:
 		MARK(MARK_EXTERNAL);
-		line = plic_claim((u32)machine.plic_context[this_hart()->index]);
+		line = plic_claim(
+			(u32)machine.plic_context[this_hart()->index]);
 		uart_write(UART_IER, 0);
 		if (line)
 			plic_complete((u32)machine.plic_context[

@@ -71,9 +71,9 @@ static void turns_second(struct hart *h, void *arg)
 	turns_1(dirt, false);
 }
 
-/* Waits asleep, not to take part: a look is a turn in one of their rounds, so they
- * are few, but before the end of a slice, for which each switch would set the
- * hart's timer. */
+/* Waits asleep, not to take part: a look is a turn in one of their rounds, so
+ * they are few, but before the end of a slice, for which each switch would set
+ * the hart's timer. */
 static void join_asleep(struct hart *h)
 {
 	while (__atomic_load_n(&h->running, __ATOMIC_ACQUIRE))

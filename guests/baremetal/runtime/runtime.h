@@ -415,12 +415,12 @@ int tests_run(const struct test *t, size_t n);
 
 /* Inside a test, on any hart; the first failure's words count. */
 void test_fail(const char *fmt, ...) __printf(1, 2);
+void test_skip(const char *fmt, ...) __printf(1, 2);
+bool test_failed(void);
+
 /* What a check waits for comes by then: a guard against hanging, not a measure
  * of speed. The machine that simulates this one may be busy elsewhere. */
 #define HANG_TICKS (60 * machine.hz)
-
-void test_skip(const char *fmt, ...) __printf(1, 2);
-bool test_failed(void);
 
 #define check(cond, ...) \
 	({ \

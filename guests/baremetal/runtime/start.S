@@ -208,8 +208,8 @@ probe_user_raw:
 
 /*
  * long suspend_raw(struct suspend *s, u64 type, u64 fid, u64 ext): HSM's
- * hart_suspend or SUSP with suspend_resume as the place to go on. Returns what the call returned, or 1
- * when the hart came back by suspend_resume.
+ * hart_suspend or SUSP with suspend_resume as the place to go on. Returns what
+ * the call returned, or 1 when the hart came back by suspend_resume.
  */
 	.text
 	.globl	suspend_raw

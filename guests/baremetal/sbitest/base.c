@@ -168,7 +168,7 @@ static void keeps_registers(void)
 
 	/* For the suspend, which returns at once. */
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	for (size_t i = 0; i < ARRAY_LEN(keeping); i++) {
 		u64 changed =
 			ecall_registers(keeping[i].ext, keeping[i].fid,
@@ -178,15 +178,8 @@ static void keeps_registers(void)
 		      keeping[i].ext, changed);
 	}
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	print("\n");
-}
-
-static void spins(struct hart *h, void *arg)
-{
-	(void)h;
-	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
-		cpu_relax();
 }
 
 /* A fence may wait for another hart: the call's turn ends, and others run. */

@@ -1,5 +1,5 @@
 /*
- * FWFT: its errors, and that what is switched really changes what the hart does.
+ * FWFT: its errors, and that a switch really changes what the hart does.
  */
 #include "guests/baremetal/runtime/paging.h"
 #include "guests/baremetal/sbitest/sbitest.h"
@@ -62,7 +62,8 @@ static u64 load_odd(u64 at, u64 unused, u64 unused2)
 	return *(volatile u32 *)(at + 1);
 }
 
-/* With either value the access is done, or traps as misaligned; none is lost. */
+/* With either value the access is done, or traps as misaligned;
+ * none is lost. */
 static void delegates_misaligned(void)
 {
 	static const u64 bad[] = {2, 0xffffffff, 1UL << 32};
@@ -152,11 +153,11 @@ static void suspended(void)
 {
 	struct suspend s;
 
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	check_eq(hart_suspend(&s, HSM_SUSPEND_NON_RETENTIVE), 1, "suspend");
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void survives_a_suspend(void)

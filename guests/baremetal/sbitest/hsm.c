@@ -67,13 +67,6 @@ static void start_registers(void)
 	}
 }
 
-static void already_started(struct hart *h, void *arg)
-{
-	(void)h;
-	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
-		cpu_relax();
-}
-
 static void start_twice(void)
 {
 	u64 go = 0;
@@ -81,7 +74,7 @@ static void start_twice(void)
 	long e = sbi_hart_start(this_hart()->id, (u64)record_entry, 0).error;
 
 	check_eq(e, SBI_ERR_ALREADY_AVAILABLE, "error, self");
-	other = other_start(already_started, &go);
+	other = other_start(spins, &go);
 	if (!other)
 		return;
 	wait_status(other->id, HSM_STARTED);
@@ -99,7 +92,7 @@ static void bad_addresses(void)
 		machine.rouse ? ram_end() : machine.ram[0].base, HOLE,
 		UINT64_MAX - 4095, machine.uart.base,
 		/* No place for an instruction, and RAM if only so many bits
-		      * of the address counted. */
+		 * of the address counted. */
 		pc + 1, pc | 1UL << 32, pc | 1UL << 56, pc | 1UL << 63};
 	size_t n = machine.rouse ? ARRAY_LEN(bad) : 1;
 	u64 id = other_id();
@@ -214,7 +207,7 @@ static void suspend_retentive_anywhere(void)
 {
 	static const u64 at[] = {0, 1, HOLE, UINT64_MAX};
 
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
 		struct sbi_ret r =
@@ -224,7 +217,7 @@ static void suspend_retentive_anywhere(void)
 			   at[i], r.error);
 	}
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void resumes_without_translation(void)
@@ -243,7 +236,7 @@ static void suspend_pending(void)
 {
 	struct suspend s;
 
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	for (int i = 0; i < 20; i++) {
 		check_eq(hart_suspend(&s, HSM_SUSPEND_RETENTIVE), 0,
@@ -253,22 +246,7 @@ static void suspend_pending(void)
 	}
 	csr_write(sie, 0);
 	check(soft_pending(), "the interrupt is gone");
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-}
-
-static void sleeper(struct hart *h, void *arg)
-{
-	struct suspend s;
-	u32 type = *(u32 *)arg;
-
-	(void)h;
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
-	if (hart_suspend(&s, type) < 0)
-		test_fail("suspend refused");
-	if (!soft_pending())
-		test_fail("woken without an interrupt");
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void suspended_is_seen(void)
@@ -276,7 +254,7 @@ static void suspended_is_seen(void)
 	u32 types[] = {HSM_SUSPEND_RETENTIVE, HSM_SUSPEND_NON_RETENTIVE};
 
 	for (int i = 0; i < 20 && !test_failed(); i++) {
-		struct hart *other = other_start(sleeper, &types[i & 1]);
+		struct hart *other = other_start(sleeps, &types[i & 1]);
 
 		if (!other)
 			return;

@@ -9,12 +9,12 @@ static u64 seen[MAX_HARTS], ready, stop;
 static void count(struct hart *h, void *arg)
 {
 	(void)arg;
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	__atomic_fetch_add(&ready, 1, __ATOMIC_ACQ_REL);
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
 		if (!soft_pending())
 			continue;
-		csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+		soft_pend(false);
 		__atomic_fetch_add(&seen[h->index], 1, __ATOMIC_ACQ_REL);
 	}
 }
@@ -23,7 +23,7 @@ static void counters_start(void)
 {
 	ready = stop = 0;
 	memset(seen, 0, sizeof(seen));
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	for (u32 i = 1; i < machine.hart_count; i++)
 		if (hart_start(&harts[i], count, NULL))
 			test_fail("hart %ld did not start", harts[i].id);
@@ -36,7 +36,7 @@ static void counters_stop(void)
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	for (u32 i = 1; i < machine.hart_count; i++)
 		hart_join(&harts[i]);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 /* Sends, and checks that exactly the harts in `want` (by index) got it. */
@@ -67,7 +67,7 @@ static void send_and_check(u64 mask, u64 base, u64 want)
 		      "got %ld",
 		      mask, base, harts[i].id, n);
 	}
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void masks(void)
@@ -129,7 +129,7 @@ static void unknown_harts(void)
 			   "mask 0x%lx base 0x%lx gives %ld", bad[i].mask,
 			   bad[i].base, e);
 	}
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 static void self_trap(void)

@@ -30,7 +30,7 @@ static void console(void)
 
 static void ipi(void)
 {
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	mask = 1UL << this_hart()->id;
 	check_eq(sbi_legacy(SBI_LEGACY_SEND_IPI, (u64)&mask, 0, 0, 0), 0,
 		 "send_ipi's answer");
@@ -48,9 +48,9 @@ static void clear_tells(void)
 {
 	long none, some;
 
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	none = sbi_legacy(SBI_LEGACY_CLEAR_IPI, 0, 0, 0, 0);
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	some = sbi_legacy(SBI_LEGACY_CLEAR_IPI, 0, 0, 0, 0);
 	check_spec(none == 0 && some > 0, "%ld without, %ld with one", none,
 		   some);
@@ -64,14 +64,14 @@ static void virtual_mask(void)
 
 	paging_map(root, va, (u64)&mask, PTE_RW);
 	mask = 1UL << this_hart()->id;
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	paging_on(root, 0);
 	answer = sbi_legacy(SBI_LEGACY_SEND_IPI, va, 0, 0, 0);
 	paging_off();
 	delay_ticks(machine.hz / 1000);
 	check_eq(answer, 0, "answer");
 	check(soft_pending(), "not pending");
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 }
 
 /* RAM that nobody has touched before reads as any other. */

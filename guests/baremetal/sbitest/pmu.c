@@ -173,7 +173,8 @@ static void sleep_is_not_counted(void)
 	csr_write(sie, 0);
 	timer_clear();
 	asleep = csr_read(cycle) - start;
-	check(asleep < busy, "%ld cycles in 200 ms asleep, %ld in 50 ms at work",
+	check(asleep < busy,
+	      "%ld cycles in 200 ms asleep, %ld in 50 ms at work",
 	      asleep, busy);
 	all_off();
 }
@@ -207,7 +208,8 @@ static void counts_its_calls(void)
 	load = config(FW, SBI_PMU_CLEAR | SBI_PMU_AUTO, SBI_PMU_FW(2));
 	for (u32 i = 0; i < 10; i++) {
 		sbi_call(SBI_TIME, 0, UINT64_MAX, 0, 0);
-		sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA, 0, UINT64_MAX, 0, 0, 0, 0);
+		sbi_call6(SBI_RFENCE, SBI_RFENCE_VMA, 0, UINT64_MAX, 0, 0, 0,
+			  0);
 	}
 	check(!probe_load(HOLE, 4, &val, &cause), "a load from a hole");
 	check_eq(fw_value(timer), 10, "set_timer");
@@ -232,7 +234,7 @@ static void receiver(struct hart *h, void *arg)
 	got[0] = fw_value(ipi);
 	/* One's own is nobody's. */
 	sbi_ipi_hart(h->id);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	got[0] += 10 * fw_value(ipi);
 	got[1] = fw_value(fence);
 	all_off();
@@ -267,7 +269,8 @@ static void snapshot(void)
 	if (!present())
 		return;
 	memset(page, 0x55, sizeof(page));
-	check_eq(pmu(SBI_PMU_SHMEM, at, 0, 0, 0).error, 0, "error of set_shmem");
+	check_eq(pmu(SBI_PMU_SHMEM, at, 0, 0, 0).error, 0,
+		 "error of set_shmem");
 	config(1UL << 4, SBI_PMU_CLEAR, SBI_PMU_FW(5));
 	check_eq(pmu(SBI_PMU_START, 4, 1, SBI_PMU_SET_VALUE, 41).error, 0,
 		 "error of start");

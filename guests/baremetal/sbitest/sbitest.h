@@ -8,10 +8,9 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test base_tests[], time_tests[], ipi_tests[],
-	rfence_tests[], hsm_tests[], dbcn_tests[], sta_tests[], pmu_tests[], fwft_tests[],
-	susp_tests[], sse_tests[], sse_harts_tests[],
-	dbtr_tests[],
-	legacy_tests[], high_tests[];
+	rfence_tests[], hsm_tests[], dbcn_tests[], sta_tests[], pmu_tests[],
+	fwft_tests[], susp_tests[], sse_tests[], sse_harts_tests[],
+	dbtr_tests[], legacy_tests[], high_tests[];
 extern const size_t base_test_count, time_test_count, ipi_test_count,
 	rfence_test_count, hsm_test_count, dbcn_test_count,
 	sta_test_count, pmu_test_count, fwft_test_count,
@@ -34,17 +33,34 @@ static inline bool soft_pending(void)
 	return csr_read(sip) & IRQ_BIT(IRQ_S_SOFT);
 }
 
+static inline void soft_pend(bool on)
+{
+	if (on)
+		csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	else
+		csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+}
+
 static inline bool timer_pending(void)
 {
 	return csr_read(sip) & IRQ_BIT(IRQ_S_TIMER);
 }
 
-/* Waits until *word is `want`, at most 5 s; false: it didn't come. */
+/* Waits until *word, or the hart's state, is `want`; false: it didn't come in
+ * HANG_TICKS. */
 bool wait_word(u64 *word, u64 want);
 bool wait_status(u64 hartid, u64 want);
 
 /* Runs fn on the second hart while this one goes on; NULL: there is none. */
 struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg);
+
+/*
+ * For other_start. spins: until the u64 that `arg` points to isn't 0. sleeps:
+ * in a suspend of the type that it points to, a u32, until a software interrupt
+ * ends it.
+ */
+void spins(struct hart *h, void *arg);
+void sleeps(struct hart *h, void *arg);
 
 /*
  * A suspend that goes on at another address, with translation and interrupts on

@@ -42,7 +42,7 @@ static void other(struct hart *h, void *arg)
 	check_eq(call(SBI_SSE_UNMASK, 0, 0, 0), 0, "unmask");
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	for (;;) {
-		csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+		soft_pend(false);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		what = __atomic_load_n(&doing, __ATOMIC_ACQUIRE);
 		if (what == ENDS)
@@ -130,12 +130,12 @@ static void masked(struct hart *h, void *arg)
 
 	(void)arg;
 	begin(&handlers[0], SSE_LOCAL_SOFT, counts);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	check_eq(hart_suspend(&s, HSM_SUSPEND_RETENTIVE), 0, "suspend");
 	check(soft_pending(), "a masked event has woken it");
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
 	check_eq(handlers[0].count, 0, "handlers");
 	check_eq(attr(SSE_LOCAL_SOFT, STATUS), ENABLED | PENDING | INJECTABLE,
 		 "status");

@@ -1,6 +1,6 @@
 /*
- * SUSP: the errors, and a suspend that the timer and an interrupt that pends
- * already end.
+ * SUSP: the errors, and a suspend that the timer, a device and an interrupt
+ * that pends already end.
  */
 #include "guests/baremetal/sbitest/sbitest.h"
 
@@ -37,13 +37,6 @@ static void refusals(void)
 		 "a platform's last");
 }
 
-static void stays(struct hart *h, void *arg)
-{
-	(void)h;
-	while (!__atomic_load_n((u64 *)arg, __ATOMIC_ACQUIRE))
-		cpu_relax();
-}
-
 static void denied(void)
 {
 	struct hart *other;
@@ -51,7 +44,7 @@ static void denied(void)
 
 	if (!present())
 		return;
-	other = other_start(stays, &go);
+	other = other_start(spins, &go);
 	if (!other)
 		return;
 	check_eq(call(0, (u64)record_entry), SBI_ERR_DENIED, "error");
@@ -59,27 +52,15 @@ static void denied(void)
 	hart_join(other);
 }
 
-static void sleeps(struct hart *h, void *arg)
-{
-	struct suspend s;
-
-	(void)h;
-	(void)arg;
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
-	if (hart_suspend(&s, HSM_SUSPEND_RETENTIVE) < 0)
-		test_fail("suspend refused");
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
-}
-
 /* Only a stopped one will do. */
 static void denied_beside_a_sleeper(void)
 {
+	u32 type = HSM_SUSPEND_RETENTIVE;
 	struct hart *other;
 
 	if (!present())
 		return;
-	other = other_start(sleeps, NULL);
+	other = other_start(sleeps, &type);
 	if (!other)
 		return;
 	check(wait_status(other->id, HSM_SUSPENDED), "it does not sleep");
@@ -116,11 +97,36 @@ static void suspends(void)
 		check_eq(s.satp, 0, "satp");
 		check_eq(s.sstatus & SSTATUS_SIE, 0, "sstatus.SIE");
 	}
-	csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(true);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 	check_eq(system_suspend(&s, 0), 1, "with an interrupt pending");
 	csr_write(sie, 0);
-	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	soft_pend(false);
+}
+
+/* By the PLIC: an alarm is due some time after the machine sleeps. */
+static void a_device_resumes(void)
+{
+	s32 context = machine.plic_context[this_hart()->index];
+	struct suspend s;
+	u64 when;
+
+	if (!present() || !machine.rouse || !machine.rtc.bytes || context < 0)
+		return;
+	plic_priority(machine.rtc_irq, 1);
+	plic_enable((u32)context, machine.rtc_irq, true);
+	for (u32 i = 0; i < 10; i++) {
+		when = rtc_now_ns() + 2000000 * (1 + i % 3);
+		rtc_alarm(when);
+		csr_write(sie, IRQ_BIT(IRQ_S_EXT));
+		check_eq(system_suspend(&s, 0), 1, "how it came back");
+		csr_write(sie, 0);
+		check(rtc_now_ns() >= when, "it woke too early");
+		check_eq(plic_claim((u32)context), machine.rtc_irq, "claim");
+		rtc_quiet();
+		plic_complete((u32)context, machine.rtc_irq);
+	}
+	plic_reset();
 }
 
 const struct test susp_tests[] = {
@@ -128,6 +134,7 @@ const struct test susp_tests[] = {
 	{"susp_is_denied_while_another_hart_is_on", denied},
 	{"susp_is_denied_while_another_hart_sleeps", denied_beside_a_sleeper},
 	{"susp_sleeps_until_something_wakes_it", suspends},
+	{"susp_is_ended_by_a_device", a_device_resumes},
 	{"susp_resume_is_without_translation_and_interrupts",
 	 resumes_without_translation},
 };

@@ -159,8 +159,8 @@ enum task_result fake_work_step(struct task *t);
  * waits for interrupts. yield: runs arg[0], yields. */
 fake_act fake_act_block, fake_act_wait, fake_act_yield;
 
-/* Makes it run for `run` and then sleep for `sleep`, or wait for interrupts, from
- * its next turn on. */
+/* Makes it run for `run` and then sleep for `sleep`, or wait for interrupts,
+ * from its next turn on. */
 void fake_sleeps(struct fake_vcpu *f, u64 run, u64 sleep);
 void fake_waits(struct fake_vcpu *f, u64 run);
 

@@ -1,12 +1,12 @@
 /*
  * Which of Concurrency Kit's primitives there are, for who makes them anew: as
- * atomics that ThreadSanitizer knows (tests/stress/include), and as steps of the
- * explorer (tests/model/include). Before it includes this, either defines
+ * atomics that ThreadSanitizer knows (tests/stress/include), and as steps of
+ * the explorer (tests/model/include). Before it includes this, either defines
  *
- *	PR_FENCE(name, kind)	a fence; kind: what comes before all that follows,
- *				STORES, LOADS, or FULL
- *	PR_BASE(N, M, T, V)	load, store, swap and compare-and-swap of words N
- *				at an M *, which hold a T; a V is stored
+ *	PR_FENCE(name, kind)	a fence; kind: what comes before all that
+ *				follows, STORES, LOADS, or FULL
+ *	PR_BASE(N, M, T, V)	load, store, swap and compare-and-swap of words
+ *				N at an M *, which hold a T; a V is stored
  *	PR_ARITH(N, T)		what counts, and what sets bits
  */
 PR_FENCE(atomic, STORES)
