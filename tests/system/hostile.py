@@ -51,6 +51,10 @@ ENDLESS = "satp-circle"
 GARBLES = "firmware-lines"
 LINE_US = 200
 
+# The attacker's start is a task, which may have half of a hart that is another
+# guest's alone.
+STARTS = ("touch-and-reboot", "reboot", "reboot-all")
+
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 
 # What a guest looks like that can't go on but holds on to its memory, and one
@@ -327,16 +331,19 @@ def on_harts(t):
     # All weigh the same, and each may have a hart at most; the attacker's
     # priority is lower; or it has two turns of three on a hart, or three of
     # four where its vCPUs aren't evenly spread, which is promised by none.
+    promise = promised(policy)
     due = 1 if room else {"weight": smp / (smp + 1),
-                          "priority": 1}.get(promised(policy), 1 / 4)
+                          "priority": 1}.get(promise, 1 / 4)
+    near = 0.15 + (0 if room else LESS.get(promise, 0))
     for attack, text in phases(m.text).items():
         if attack == "end":
             continue
         got = Between(*readings(text)).parts()
+        mine = 1 / 2 if room and attack in STARTS else due
         for i in range(bound):
-            t.check(got[f"hog{i}"] >= due * 0.85,
+            t.check(got[f"hog{i}"] >= mine * (1 - near),
                     f"{attack}: hog{i} had {got[f'hog{i}']:.3f} of a hart, "
-                    f"due are {due:.3f}")
+                    f"due are {mine:.3f}")
 
 
 def tests(full):
