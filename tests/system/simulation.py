@@ -23,7 +23,7 @@ import subprocess
 import sys
 
 import matrix
-from fairness import LISTS, SHIFT, Between, counted, having, readings
+from fairness import LISTS, SHIFT, Between, counted, readings
 from harness import Case, TOP
 from labs import guest, heard, lab
 from trace import Run, complete
@@ -100,7 +100,7 @@ def question(name):
 def policies():
     """As the hypervisor lists them, without asking it."""
     return [bench.Policy({"name": p, "knobs": [k for k in KNOBS
-                                               if p in having(k)],
+                                               if p in matrix.looking_at(k)],
                           "units_per_cpu": matrix.rooms(p, 1) or 0})
             for p in matrix.policies()]
 
