@@ -14,12 +14,14 @@
  * as a crash does, but is not tried again.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
- * before, but the seed. To write it takes tens of thousands of instructions for
- * each vCPU, which a guest that reboots all the time must not cause each time.
+ * before, but the seed. To write it takes hundreds of thousands of
+ * instructions, which a guest that reboots all the time must not cause each
+ * time.
  */
 #include "kernel/guest_private.h"
 
 #include <libfdt.h>
+#include <string.h>
 
 #include "emul/emul.h"
 #include "kernel/arch.h"
@@ -125,8 +127,10 @@ enum task_result boot_prepare(struct guest_life *l)
 	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
 		return start_failed(l, err.text);
 	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
-	if (l->fdt && !guest_fdt_reseed(l->fdt, l->seed, RNG_SEED_BYTES))
+	if (l->fdt && l->fdt_seed) {
+		memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
 		return load_begin(l);
+	}
 	return tree_begin(l, room);
 }
 
@@ -145,6 +149,7 @@ enum task_result boot_tree(struct guest_life *l)
 			"dtb: no sound device tree" :
 			"its device tree could not be written");
 	guest_fdt_end(&l->tree);
+	l->fdt_seed = guest_fdt_seed(l->fdt, RNG_SEED_BYTES);
 	return load_begin(l);
 }
 

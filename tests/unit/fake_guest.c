@@ -474,10 +474,10 @@ void guest_fdt_end(struct guest_fdt_job *job)
 	job->copy = NULL;
 }
 
-int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+void *guest_fdt_seed(void *fdt, size_t bytes)
 {
-	memcpy(w.seed, rng_seed, sizeof(w.seed));
-	return 0;
+	assert_int_equal(bytes, sizeof(w.seed));
+	return w.seed;
 }
 
 /* fdt_create_empty_tree without libfdt: only the size is looked at. */
