@@ -7,11 +7,12 @@
  *
  * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
  * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
- * again; populate if asked to; reset devices and console, lay out the images
- * (PREPARE), write the device tree (TREE), load it all (LOAD); reset time and
- * vCPUs, start hart 0 (GO). A reset goes the same way from the beginning, so
- * nothing of the life before is there. Whatever fails on the way ends the guest
- * as a crash does, but is not tried again.
+ * again; populate if asked to; clear the vCPUs, some at a time (CLEAR); reset
+ * devices and console, lay out the images (PREPARE), write the device tree
+ * (TREE), load it all (LOAD); reset time and start hart 0 (GO). A reset goes
+ * the same way from the beginning, so nothing of the life before is there.
+ * Whatever fails on the way ends the guest as a crash does, but is not tried
+ * again.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
  * before, but the seed. To write it takes hundreds of thousands of
@@ -29,11 +30,9 @@
 #include "kernel/gmem.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
-#include "kernel/time.h"
 
-#define STEP_US 50
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
-#define QUIET_US 200         /* between two looks at the CPUs */
+#define QUIET_US   200	     /* between two looks at the CPUs */
 
 static enum task_result start_failed(struct guest_life *l, const char *why)
 {
@@ -67,8 +66,7 @@ enum task_result boot_forget(struct guest_life *l)
 {
 	if (gmem_reset_step(l->guest->mem))
 		return TASK_MORE;
-	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE :
-						   LIFE_PREPARE);
+	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE : LIFE_CLEAR);
 }
 
 enum task_result boot_populate(struct guest_life *l)
@@ -78,7 +76,18 @@ enum task_result boot_populate(struct guest_life *l)
 	if (ret < 0)
 		return start_failed(l, "not enough host memory for page "
 				    "tables");
-	return ret ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
+	return ret ? TASK_MORE : life_go_on(l, LIFE_CLEAR);
+}
+
+enum task_result boot_clear(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	u64 until = life_step_end();
+
+	do {
+		arch_vcpu_clear(g->vcpu[l->vcpu++]);
+	} while (l->vcpu < g->cfg.vcpus && time_now_ticks() < until);
+	return l->vcpu < g->cfg.vcpus ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
 }
 
 /* The next step is LOAD: the tree is there. */
@@ -90,33 +99,10 @@ static enum task_result load_begin(struct guest_life *l)
 	return life_go_on(l, LIFE_LOAD);
 }
 
-/* The next step is TREE: one of at most `room` bytes. */
-static enum task_result tree_begin(struct guest_life *l, u64 room)
-{
-	struct guest_fdt_args args = {
-		.guest = l->guest,
-		.isa = arch_guest_isa(),
-		.plan = &l->plan,
-		.dtb = l->files.dtb.data,
-		.dtb_bytes = l->files.dtb.bytes,
-		.timebase_hz = timebase_hz,
-		.rng_seed = l->seed,
-		.rng_seed_bytes = RNG_SEED_BYTES,
-	};
-
-	life_tree_forget(l);
-	l->fdt = obj_alloc(room);
-	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
-		life_tree_forget(l);
-		return start_failed(l, "not enough host memory");
-	}
-	return life_go_on(l, LIFE_TREE);
-}
-
 enum task_result boot_prepare(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	struct lab_error err = { .text = "not enough host memory" };
+	struct lab_error err = {.text = "not enough host memory"};
 	u64 room;
 
 	emul_reset(g);
@@ -131,14 +117,40 @@ enum task_result boot_prepare(struct guest_life *l)
 		memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
 		return load_begin(l);
 	}
-	return tree_begin(l, room);
+	life_tree_forget(l);
+	return life_go_on(l, LIFE_TREE);
+}
+
+static enum task_result tree_begin(struct guest_life *l)
+{
+	u64 room = guest_fdt_room(&l->guest->cfg, arch_guest_isa(),
+				  l->files.dtb.bytes);
+	struct guest_fdt_args args = {
+		.guest = l->guest,
+		.isa = arch_guest_isa(),
+		.plan = &l->plan,
+		.dtb = l->files.dtb.data,
+		.dtb_bytes = l->files.dtb.bytes,
+		.timebase_hz = timebase_hz,
+		.rng_seed = l->seed,
+		.rng_seed_bytes = RNG_SEED_BYTES,
+	};
+
+	l->fdt = obj_alloc(room);
+	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
+		life_tree_forget(l);
+		return start_failed(l, "not enough host memory");
+	}
+	return TASK_MORE;
 }
 
 enum task_result boot_tree(struct guest_life *l)
 {
-	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	u64 until = life_step_end();
 	int ret;
 
+	if (!l->fdt)
+		return tree_begin(l);
 	do {
 		ret = guest_fdt_step(&l->tree);
 	} while (ret == 1 && time_now_ticks() < until);
@@ -155,7 +167,7 @@ enum task_result boot_tree(struct guest_life *l)
 
 enum task_result boot_load(struct guest_life *l)
 {
-	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	u64 until = life_step_end();
 	int ret;
 
 	do {
@@ -173,8 +185,6 @@ enum task_result boot_go(struct guest_life *l)
 
 	life_unload(l);
 	arch_guest_reset(g);
-	for (u32 i = 1; i < g->cfg.vcpus; i++)
-		arch_vcpu_reset(g->vcpu[i], 0, 0);
 	arch_vcpu_reset(g->vcpu[0], plan->entry.v, plan->fdt.v);
 	l->phase = LIFE_IDLE;
 	/* The registers before the state that lets anyone start a vCPU. */

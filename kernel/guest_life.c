@@ -7,9 +7,9 @@
  * The state word says what everyone may know, and each change of it is a
  * compare-and-swap, so of two wishes one wins and the other is told. The end
  * of a guest is one such change, RUNNING (or STARTING) to STOPPING: the winner
- * notes why, asks the scheduler to kill all vCPUs, and wakes the guest's task.
- * What happens then is the task's alone (guest_task.c), and so is a start once
- * the state says STARTING (guest_boot.c).
+ * notes why and wakes the guest's task. What happens then, from the killing of
+ * the vCPUs on, is the task's alone (guest_task.c), and so is a start once the
+ * state says STARTING (guest_boot.c).
  */
 #include "kernel/guest_private.h"
 
@@ -55,10 +55,7 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 	} while (!ck_pr_cas_32_value(&g->state, state, GUEST_STOPPING, &state));
 	trace_state(g, GUEST_STOPPING);
 	ck_pr_store_32(&g->event_code, code);
-	sched_guest_kill(g);
-	/* The code and how many KILLs are due before the event: without it the
-	 * task could find none due that were not yet asked for. Pairs with
-	 * life_kill (guest_task.c). */
+	/* The code before the event. Pairs with life_kill (guest_task.c). */
 	ck_pr_fence_store();
 	ck_pr_store_32(&g->event, why);
 	task_wake(g->task);

@@ -5,10 +5,11 @@
  * may take at once, must be charged to the guest it is for, and must not meet
  * another start or end of the same guest.
  *
- * When the state says STOPPING, the task waits until every owner has said OFF
- * and every CPU has looked at its mail (DRAIN), does what on-poweroff,
- * on-reboot or on-crash say, and a restart is a start. How one starts is in
- * guest_boot.c, what anyone may ask of a guest in guest_life.c.
+ * When the state says STOPPING, the task kills the vCPUs, some at a time, waits
+ * until every owner has said OFF and every CPU has looked at its mail (DRAIN),
+ * does what on-poweroff, on-reboot or on-crash say, and a restart is a start.
+ * How one starts is in guest_boot.c, what anyone may ask of a guest in
+ * guest_life.c.
  *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
@@ -45,6 +46,7 @@ void life_tree_forget(struct guest_life *l)
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase)
 {
 	l->phase = phase;
+	l->vcpu = 0;
 	return TASK_MORE;
 }
 
@@ -58,8 +60,12 @@ static enum task_result life_kill(struct guest_life *l)
 	 * both wake us. */
 	if (ck_pr_load_32(&g->event) == EVENT_NONE)
 		return TASK_WAIT;
-	/* Pairs with guest_end: the KILLs are counted. */
+	/* Pairs with guest_end: the code is there. */
 	ck_pr_fence_acquire();
+	if (l->vcpu < g->cfg.vcpus)
+		l->vcpu = sched_guest_kill(g, l->vcpu);
+	if (l->vcpu < g->cfg.vcpus)
+		return TASK_MORE;
 	if (!sched_guest_killed(g))
 		return TASK_WAIT;
 	l->phase = LIFE_DRAIN;
@@ -181,12 +187,13 @@ static enum task_result life_idle(struct guest_life *l)
 }
 
 static enum task_result (*const phases[])(struct guest_life *l) = {
-	[LIFE_IDLE] = life_idle,	 [LIFE_KILL] = life_kill,
-	[LIFE_DRAIN] = life_drain,	 [LIFE_ENDED] = life_ended,
-	[LIFE_QUIET] = boot_quiet,	 [LIFE_UNMAP] = boot_unmap,
-	[LIFE_FORGET] = boot_forget,	 [LIFE_POPULATE] = boot_populate,
-	[LIFE_PREPARE] = boot_prepare,	 [LIFE_TREE] = boot_tree,
-	[LIFE_LOAD] = boot_load,	 [LIFE_GO] = boot_go,
+	[LIFE_IDLE] = life_idle,     [LIFE_KILL] = life_kill,
+	[LIFE_DRAIN] = life_drain,   [LIFE_ENDED] = life_ended,
+	[LIFE_QUIET] = boot_quiet,   [LIFE_UNMAP] = boot_unmap,
+	[LIFE_FORGET] = boot_forget, [LIFE_POPULATE] = boot_populate,
+	[LIFE_CLEAR] = boot_clear,   [LIFE_PREPARE] = boot_prepare,
+	[LIFE_TREE] = boot_tree,     [LIFE_LOAD] = boot_load,
+	[LIFE_GO] = boot_go,
 };
 
 static enum task_result life_step(struct task *t)
@@ -198,7 +205,7 @@ static enum task_result life_step(struct task *t)
 	    l->phase != LIFE_ENDED) {
 		life_unload(l);
 		task_wake_at(t, TIME_NEVER);
-		l->phase = LIFE_KILL;
+		(void)life_go_on(l, LIFE_KILL);
 	}
 	return phases[l->phase](l);
 }

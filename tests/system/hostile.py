@@ -60,6 +60,10 @@ LATE_US = {"credit": 3 * SLICE_US, "fp": 2 * SLICE_US,
            "rr": 12 * SLICE_US}
 
 
+# A task's step takes at most 100 us where an instruction takes a nanosecond
+# (steps.py).
+STEP_INSTRUCTIONS = 100_000
+
 def neighbour(name, mode, **knobs):
     return guest(name, "neighbour", bootargs=f"mode={mode}", memory="4M",
                  slice_us=SLICE_US, **knobs)
@@ -202,6 +206,38 @@ def floods(t):
             "no byte of a flood was lost")
 
 
+def late_beside(t, vcpus):
+    """How late, in us, the sleeper wakes at most beside a guest with so many
+    vCPUs that has no instruction but the call for a reboot; its own line."""
+    m = t.boot(lab=lab(guest("bad", "rebooter", vcpus=vcpus, memory="8M",
+                             priority=60, autostart=False),
+                       neighbour("waker", "wake", priority=70),
+                       scheduler="fp",
+                       boot=["watch off", "sleep 0.2", "guest start bad",
+                             "sleep 0.2", "watch waker",
+                             f"sleep {t.args['seconds']}", "guest stop bad",
+                             "guest list -j", "poweroff"]),
+               smp=1, mem="256M", options=counted(SHIFT))
+    t.equal(m.wait(t.args.get("limit", 200)), 0, "QEMU's status")
+    most = [int(n) for n in re.findall(said(
+        "waker", r"neighbour: t \d+ wakes \d+ late_us \d+ most_us (\d+)"),
+        m.text, re.M)]
+    t.check(most, f"{vcpus} vCPUs: the sleeper is not heard of")
+    return max(most), m
+
+
+def reboots(t):
+    """What a reboot takes grows with the vCPUs, and a higher priority waits for
+    a step of it, not for all: beside 64 as long as beside any attack, beside as
+    many as there may be by one longest step more."""
+    one, _ = late_beside(t, 1)
+    step_us = (STEP_INSTRUCTIONS << SHIFT) / 1000
+    for vcpus, most in ((64, LATE_US["fp"]), (512, LATE_US["fp"] + step_us)):
+        late, _ = late_beside(t, vcpus)
+        t.check(late <= most, f"beside reboots of {vcpus} vCPUs the sleeper "
+                f"woke {late} us late, of one vCPU {one}")
+
+
 def listed(t):
     """Each attack that the guest has is looked at here."""
     m = t.boot(lab=lab(guest("bad", "hostile", bootargs="attack=list"),
@@ -315,7 +351,9 @@ def on_harts(t):
 
 
 def tests(full):
-    cases = [Case("every_attack_is_looked_at", listed, timeout=60)]
+    cases = [Case("every_attack_is_looked_at", listed, timeout=60),
+             Case("reboots_of_many_vcpus_hold_up_nobody", reboots, timeout=300,
+                  seconds=2)]
     for policy in ("credit", "rr", "fp") if full else ("credit",):
         cases.append(Case(f"no_attack_costs_a_neighbour_its_due,{policy}",
                           attacks, timeout=900, policy=policy,

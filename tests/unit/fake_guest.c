@@ -114,6 +114,7 @@ void timers_fire(void)
 bool run_one(void)
 {
 	struct task *t;
+	u64 before;
 
 	if (!ready_len)
 		return false;
@@ -123,8 +124,10 @@ bool run_one(void)
 	/* The account that is charged must be there. */
 	if (t->payer)
 		assert_non_null(t->payer->account);
+	before = w.now;
 	if (t->step(t) == TASK_MORE)
 		task_wake(t);
+	assert_in_range(w.now - before, 0, us_to_ticks(STEP_MOST_US));
 	return true;
 }
 
@@ -143,14 +146,17 @@ void run_all(void)
 
 /* ---- the scheduler ---- */
 
+static void owner_answers(struct vcpu *v)
+{
+	v->state = VCPU_OFF;
+	v->guest->account->kills_due--;
+	guest_vcpu_off(v->guest, v);
+}
+
 void owners_answer(struct guest *g)
 {
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		g->vcpu[i]->state = VCPU_OFF;
-		if (i + 1 == g->cfg.vcpus)
-			g->account->kills_due = 0;
-		guest_vcpu_off(g, g->vcpu[i]);
-	}
+	for (u32 i = 0; i < g->cfg.vcpus; i++)
+		owner_answers(g->vcpu[i]);
 }
 
 void all_owners_answer(void)
@@ -171,6 +177,18 @@ void sched_guest_remove(struct guest *g)
 	assert_int_equal(g->account->kills_due, 0);
 	obj_free(g->account);
 	g->account = NULL;
+}
+
+int sched_vcpu_add(struct vcpu *v)
+{
+	v->sched.part = obj_alloc(100);
+	return v->sched.part ? 0 : -ENOMEM;
+}
+
+void sched_vcpu_remove(struct vcpu *v)
+{
+	obj_free(v->sched.part);
+	v->sched.part = NULL;
 }
 
 int sched_vcpu_start(struct vcpu *v)
@@ -202,19 +220,20 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	w.resumes += !guest_is_paused(g);
 }
 
-void sched_guest_kill(struct guest *g)
+u32 sched_guest_kill(struct guest *g, u32 from)
 {
-	if (w.slow_kill) {
-		task_wake(g->task);
-		while (run_one())
-			;
-		assert_int_equal(g->state, GUEST_STOPPING);
+	u32 until = MIN(from + KILLS_AT_ONCE, g->cfg.vcpus);
+
+	assert_int_equal(g->state, GUEST_STOPPING);
+	if (!from) {
+		assert_int_equal(g->account->kills_due, 0);
+		g->account->kills_due = g->cfg.vcpus;
+		w.kills++;
 	}
-	assert_int_equal(g->account->kills_due, 0);
-	g->account->kills_due = g->cfg.vcpus;
-	w.kills++;
-	if (!w.slow_owners)
-		owners_answer(g);
+	w.now += us_to_ticks(until - from);
+	for (u32 i = from; i < until && !w.slow_owners; i++)
+		owner_answers(g->vcpu[i]);
+	return until;
 }
 
 bool sched_guest_killed(const struct guest *g)
@@ -270,13 +289,15 @@ void arch_guest_destroy(struct guest *g)
 
 static void assert_all_off(const struct guest *g)
 {
-	for (u32 i = 0; i < g->cfg.vcpus; i++)
+	for (u32 i = 0; i < g->vcpus_made; i++)
 		assert_int_equal(g->vcpu[i]->state, VCPU_OFF);
 }
 
 void arch_guest_reset(struct guest *g)
 {
 	assert_all_off(g);
+	/* Each vCPU for this life, or a life that it didn't come to. */
+	assert_true(w.clears >= g->cfg.vcpus);
 	w.arch_resets++;
 }
 
@@ -304,6 +325,7 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 {
 	struct vcpu *v = obj_alloc(sizeof(*v));
 
+	w.now += us_to_ticks(VCPU_US);
 	if (v) {
 		v->guest = g;
 		v->id = id;
@@ -314,7 +336,17 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 void arch_vcpu_free(struct vcpu *v)
 {
 	assert_int_equal(v->state, VCPU_OFF);
+	assert_null(v->sched.part);
+	w.now += us_to_ticks(VCPU_US);
 	obj_free(v);
+}
+
+void arch_vcpu_clear(struct vcpu *v)
+{
+	assert_int_equal(v->guest->state, GUEST_STARTING);
+	assert_int_equal(v->state, VCPU_OFF);
+	w.now += us_to_ticks(VCPU_US);
+	w.clears++;
 }
 
 void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg)
