@@ -73,6 +73,8 @@ struct guest {
 			    * whatever it ends by */
 	u32 vcpus_on;      /* vCPUs that are not OFF */
 	u32 stops, boots;  /* how often */
+	u32 quiet;         /* of this life, unless it is the last, nothing is
+			    * told: there were too many */
 
 	u32 paused;        /* by the console: its lives so far << 1 | paused */
 	u32 refs;          /* guest_get, guest_put */

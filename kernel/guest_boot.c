@@ -178,6 +178,21 @@ enum task_result boot_load(struct guest_life *l)
 	return ret ? TASK_MORE : life_go_on(l, LIFE_GO);
 }
 
+static void say_start(struct guest_life *l)
+{
+	const struct guest *g = l->guest;
+
+	if (g->quiet) {
+		l->untold++;
+		l->tell_ticks = time_now_ticks() + us_to_ticks(LOG_PACE_US);
+		task_wake_at(&l->task, l->tell_ticks);
+		return;
+	}
+	life_tell_untold(l);
+	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
+		 l->plan.entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+}
+
 enum task_result boot_go(struct guest_life *l)
 {
 	struct guest *g = l->guest;
@@ -192,8 +207,7 @@ enum task_result boot_go(struct guest_life *l)
 	if (!guest_state_change(g, GUEST_STARTING, GUEST_RUNNING))
 		return TASK_MORE; /* someone has ended it */
 	ck_pr_inc_32(&g->boots);
-	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
-		 plan->entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+	say_start(l);
 	if (sched_vcpu_start(g->vcpu[0]))
 		return start_failed(l, "the scheduler has no room for it");
 	return TASK_WAIT;

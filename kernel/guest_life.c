@@ -189,9 +189,12 @@ void guest_crash(struct vcpu *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	log_error("%s: vCPU %u can't go on at pc 0x%lx: %s", g->cfg.name,
-		  v->id, arch_vcpu_pc(v), why);
-	tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record, g);
+	if (!ck_pr_load_32(&g->quiet) || g->cfg.on_crash != ACTION_RESTART) {
+		log_error("%s: vCPU %u can't go on at pc 0x%lx: %s",
+			  g->cfg.name, v->id, arch_vcpu_pc(v), why);
+		tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record,
+				 g);
+	}
 	guest_end(g, EVENT_CRASH, 1);
 }
 

@@ -12,6 +12,7 @@
 #include "kernel/guest_fdt.h"
 #include "kernel/image.h"
 #include "kernel/lab.h"
+#include "kernel/log.h"
 #include "kernel/rng.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
@@ -50,6 +51,10 @@ struct guest_life {
 	struct rng rng;
 	u8 seed[RNG_SEED_BYTES]; /* the tree's, until it is written */
 	struct sched_quiesce drain;
+	struct log_pace pace;
+	u64 tell_ticks; /* when the untold are told of at the latest */
+	u32 untold, untold_crashes; /* lives that were quiet, since the last
+				     * line: life_tell_untold */
 	struct guest *reap_next;
 };
 
@@ -69,8 +74,10 @@ static inline u64 life_step_end(void)
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
  * is the first of `phase`. life_unload, before the phase changes: no tree is
  * being written and no image loaded any more. life_tree_forget: the next start
- * writes a tree anew.
+ * writes a tree anew. life_tell_untold: the quiet lives so far, if there were
+ * any.
  */
+void life_tell_untold(struct guest_life *l);
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
 void life_unload(struct guest_life *l);
 void life_tree_forget(struct guest_life *l);

@@ -11,6 +11,11 @@
  * How one starts is in guest_boot.c, what anyone may ask of a guest in
  * guest_life.c.
  *
+ * A guest may reboot without end, and each life has its lines in the log. So
+ * they come at a pace: of a life that is too soon nothing is told (`quiet`),
+ * unless it is the last; it is counted, and the number told with the next that
+ * is, or a second later.
+ *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
  * a wake to come.
@@ -133,6 +138,36 @@ static void say_end(const struct guest *g, u32 why, u32 status,
 		 then[action]);
 }
 
+void life_tell_untold(struct guest_life *l)
+{
+	const char *name = l->guest->cfg.name;
+
+	if (l->untold)
+		log_info("%s: started %u more times, of which nothing is told; "
+			 "%u crashed",
+			 name, l->untold, l->untold_crashes);
+	l->untold = l->untold_crashes = 0;
+}
+
+/* And chooses what of the next life is told: all, if it isn't by the guest's
+ * own will. */
+static void tell_end(struct guest_life *l, u32 why, u32 status,
+		     enum guest_action action)
+{
+	struct guest *g = l->guest;
+	bool again = action == ACTION_RESTART;
+
+	if (g->quiet && why == EVENT_CRASH)
+		l->untold_crashes++;
+	if (!again)
+		life_tell_untold(l);
+	if (!again || !g->quiet)
+		say_end(g, why, status, action);
+	ck_pr_store_32(&g->quiet,
+		       again && why != EVENT_RESET &&
+			       !log_pace_take(&l->pace, time_now_ticks()));
+}
+
 /* Nobody pauses it any more, or only the next life: who was about to finds
  * another word. The state, which says STOPPING, changes after this. */
 static void life_over(struct guest *g)
@@ -152,7 +187,7 @@ static enum task_result life_ended(struct guest_life *l)
 	u32 status = status_of(why, g->event_code);
 	enum guest_action action = action_for(l, why);
 
-	say_end(g, why, status, action);
+	tell_end(l, why, status, action);
 	g->last_event = why;
 	g->last_code = status;
 	ck_pr_inc_32(&g->stops);
@@ -181,9 +216,12 @@ static enum task_result life_ended(struct guest_life *l)
 
 static enum task_result life_idle(struct guest_life *l)
 {
-	if (ck_pr_load_32(&l->guest->state) != GUEST_STARTING)
-		return TASK_WAIT;
-	return life_go_on(l, LIFE_QUIET);
+	if (ck_pr_load_32(&l->guest->state) == GUEST_STARTING)
+		return life_go_on(l, LIFE_QUIET);
+	/* One that was quiet goes on. */
+	if (l->untold && time_now_ticks() >= l->tell_ticks)
+		life_tell_untold(l);
+	return TASK_WAIT;
 }
 
 static enum task_result (*const phases[])(struct guest_life *l) = {

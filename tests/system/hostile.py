@@ -64,6 +64,10 @@ LATE_US = {"credit": 3 * SLICE_US, "fp": 2 * SLICE_US,
 # (steps.py).
 STEP_INSTRUCTIONS = 100_000
 
+# So many lives are told of at once, and then one a second (kernel/log.h).
+LOG_BURST = 8
+
+
 def neighbour(name, mode, **knobs):
     return guest(name, "neighbour", bootargs=f"mode={mode}", memory="4M",
                  slice_us=SLICE_US, **knobs)
@@ -233,9 +237,16 @@ def reboots(t):
     one, _ = late_beside(t, 1)
     step_us = (STEP_INSTRUCTIONS << SHIFT) / 1000
     for vcpus, most in ((64, LATE_US["fp"]), (512, LATE_US["fp"] + step_us)):
-        late, _ = late_beside(t, vcpus)
+        late, m = late_beside(t, vcpus)
         t.check(late <= most, f"beside reboots of {vcpus} vCPUs the sleeper "
                 f"woke {late} us late, of one vCPU {one}")
+        t.check("goes on by itself" not in m.text, "it never started")
+        told = len(re.findall(r"bad: starts at ", m.text))
+        untold = sum(map(int, re.findall(r"bad: started (\d+) more", m.text)))
+        boots = int(re.search(r'"name":"bad".*"boots":(\d+)', m.text)[1])
+        t.equal(told + untold, boots, "lives that were told of or counted")
+        t.check(told <= LOG_BURST + t.args["seconds"] + 2,
+                f"{told} of {boots} lives were told of")
 
 
 def listed(t):

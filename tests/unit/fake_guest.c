@@ -26,6 +26,18 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w.log, sizeof(w.log), fmt, ap);
 	va_end(ap);
+	w.lines++;
+	w.told += strstr(w.log, ": starts at ") != NULL;
+	if (strstr(w.log, ": started ")) {
+		unsigned int lives, crashes;
+
+		assert_int_equal(sscanf(strstr(w.log, ": started "),
+					": started %u more times, of which "
+					"nothing is told; %u crashed", &lives,
+					&crashes), 2);
+		w.counted += lives;
+		w.crashes += crashes;
+	}
 	if (w.stopped_late && strstr(w.log, ", status ")) {
 		struct guest *g = w.stopped_late;
 

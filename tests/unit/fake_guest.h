@@ -67,7 +67,9 @@ struct fake_guests {
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;
-	char log[LOG_LINE_BYTES];
+	char log[LOG_LINE_BYTES]; /* the last line */
+	u32 lines, told; /* of them: about a life that begins */
+	u32 counted, crashes; /* lives that were only counted */
 	u8 seed[64];
 };
 

@@ -519,6 +519,99 @@ static void requests_of_a_pause_that_come_in_the_next_life_do_nothing(void **s)
 	end();
 }
 
+static void lives_without_end_are_told_at_a_pace(void **state)
+{
+	u64 begin_ticks, seconds;
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	begin_ticks = w.now;
+	for (u32 i = 0; i < 1000; i++) {
+		guest_end(g, EVENT_REBOOT, 0);
+		w.now += us_to_ticks(10000);
+		run_all();
+	}
+	seconds = (w.now - begin_ticks) / timebase_hz;
+	assert_true(seconds > 8);
+	assert_in_range(w.told, LOG_BURST, LOG_BURST + seconds + 1);
+	/* Its start, its end, and what was not told before. */
+	assert_true(w.lines <= 3 * w.told);
+	assert_int_equal(guest_stop(g), 0);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(w.crashes, 0);
+	assert_non_null(strstr(w.log, "was stopped"));
+	end();
+}
+
+static void a_quiet_life_that_goes_on_is_told_of(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	do {
+		guest_end(g, EVENT_REBOOT, 0);
+		run_all();
+	} while (!g->quiet);
+	assert_int_equal(w.counted, 0);
+	w.now += us_to_ticks(LOG_PACE_US);
+	task_wake(g->task);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	end();
+}
+
+static void who_is_started_again_by_the_console_is_told_of(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	for (u32 i = 1; i < 3 * LOG_BURST; i++) {
+		start(g);
+		assert_int_equal(w.told, 2 * i - 1);
+		assert_int_equal(guest_reset(g), 0);
+		run_all();
+		assert_int_equal(w.told, 2 * i);
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+	}
+	end();
+}
+
+static void crashes_without_end_are_told_at_a_pace(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct guest *g;
+	u32 said = 0, lines;
+
+	begin(false);
+	cfg.on_crash = ACTION_RESTART;
+	g = create(cfg);
+	start(g);
+	for (u32 i = 0; i < 100; i++) {
+		lines = w.lines;
+		guest_crash(g->vcpu[0], "nowhere");
+		said += w.lines != lines;
+		run_all();
+	}
+	assert_int_equal(said, w.told);
+	assert_in_range(said, LOG_BURST, LOG_BURST + 2);
+	/* One that is not tried again is told of, and all before it. */
+	cfg.on_crash = ACTION_STOP;
+	g->cfg.on_crash = ACTION_STOP;
+	assert_true(g->quiet);
+	lines = w.lines;
+	guest_crash(g->vcpu[0], "nowhere");
+	assert_true(w.lines > lines);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(said + w.crashes, g->stops);
+	end();
+}
+
 static void a_damaged_image_is_said_once_and_not_tried_again(void **state)
 {
 	struct guest_config cfg = config("one");
@@ -633,6 +726,10 @@ int main(void)
 		T(pausing_asks_every_vcpu),
 		T(a_pause_meant_for_one_life_does_not_reach_the_next),
 		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),
+		T(lives_without_end_are_told_at_a_pace),
+		T(a_quiet_life_that_goes_on_is_told_of),
+		T(who_is_started_again_by_the_console_is_told_of),
+		T(crashes_without_end_are_told_at_a_pace),
 		T(a_damaged_image_is_said_once_and_not_tried_again),
 		T(a_policy_without_room_leaves_it_stopped),
 		T(a_crash_names_guest_vcpu_pc_and_reason),
