@@ -169,6 +169,7 @@ static int names_make(struct guest *g)
 static int finish(struct guest *g, struct lab_error *err)
 {
 	emul_reset(g);
+	g->trace_id = g->vcpu[0]->sched.trace_id;
 	return guest_list(g) ? 0 : name_taken(g->cfg.name, err); /* just now */
 }
 
