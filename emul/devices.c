@@ -301,7 +301,6 @@ int emul_create(struct guest *g, struct lab_error *why)
 	if (err)
 		goto undo_make;
 	connect(g);
-	emul_reset(g);
 	return 0;
 
 undo_make:

@@ -208,10 +208,10 @@ enum emul_result emul_write(struct guest *g, struct vcpu *v, struct gpa at,
 			    u32 width, u64 val);
 
 /*
- * Builds the guest's devices from its configuration: every registered device
- * at its default place unless the lab leaves it out or moves it. Sets
- * g->devices, g->device_count and g->irqchip; g->vcpu and g->cfg are there
- * already. 0, -ENOMEM, or -EINVAL, said in `why`: a name in cfg.devices
+ * Builds the guest's devices, not yet reset, from its configuration: every
+ * registered device at its default place unless the lab leaves it out or moves
+ * it. Sets g->devices, g->device_count and g->irqchip; g->vcpu and g->cfg are
+ * there already. 0, -ENOMEM, or -EINVAL, said in `why`: a name in cfg.devices
  * that no device has, a window that is not page-aligned or overlaps another or
  * RAM, a line that doesn't exist or is used twice, two interrupt controllers.
  * All or nothing. Context: any CPU; no vCPU of the guest runs.

@@ -48,8 +48,11 @@ struct plic_context {
 	struct vcpu *vcpu;
 
 	u64 threshold; /* as wide as an index */
+	union {
+		u32 enable[PLIC_SOURCES / 32];
+		u64 enables[PLIC_SOURCES / 64]; /* for the reset */
+	};
 	u32 eip; /* S-mode contexts: written by the vCPU's own CPU */
-	u32 enable[PLIC_SOURCES / 32];
 	u32 unused[23]; /* up to 256 bytes: finding one is a shift */
 } __cacheline;
 

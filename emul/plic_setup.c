@@ -216,7 +216,10 @@ static void context_reset(struct plic_context *c)
 {
 	ck_pr_store_64(&c->threshold, 0);
 	ck_pr_store_32(&c->eip, PLIC_EIP_LOW);
-	memset(c->enable, 0, sizeof(c->enable));
+	/* In line: a large guest has a thousand contexts. */
+#pragma GCC unroll 16
+	for (u32 i = 0; i < ARRAY_LEN(c->enables); i++)
+		c->enables[i] = 0;
 }
 
 void plic_core_reset(struct plic *p)

@@ -101,19 +101,21 @@ void arch_vcpu_timer_fired(struct vcpu *v);
 
 /*
  * The architecture's part of a vCPU around `struct vcpu`. alloc: zeroed, NULL
- * without memory. reset: the state in which a hart starts (S-mode, MMU off)
- * at `entry` with a0 = id and a1 = arg; the vCPU is OFF.
+ * without memory. reset: the state in which a hart starts (S-mode, MMU off) at
+ * `entry` with a0 = id and a1 = arg; the vCPU is OFF. clear: its guest starts
+ * anew, and of the life before nothing is left: no register, timer, fence or
+ * HSM state; OFF as well.
  */
 struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id) __must_check;
 void arch_vcpu_free(struct vcpu *v);
 void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg);
+void arch_vcpu_clear(struct vcpu *v);
 
 /*
  * The architecture's part of a guest: second stage (G-stage), VMID, time base.
  * 0; -ENOMEM; -ERANGE: its RAM lies where the harts' second stage can't reach.
- * reset: guest time starts near zero again, and no vCPU has a timer, a fence
- * or an HSM state of before; g->vcpu[] are there and OFF, and arch_vcpu_reset
- * of those that start comes after it.
+ * reset: guest time starts near zero again, and hart 0 alone is about to start:
+ * its arch_vcpu_reset comes after it. All vCPUs have been cleared before.
  */
 int arch_guest_create(struct guest *g) __must_check;
 void arch_guest_destroy(struct guest *g);

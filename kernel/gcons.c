@@ -18,12 +18,14 @@
  * with adding bytes, happen under the same lock, so no byte can slip between
  * them. A console that nobody wants to see is never put there.
  *
- * The locks are ticket locks (fair, so the reader isn't starved by a guest with
- * many vCPUs) and are held for one copy of at most GCONS_PIECE_BYTES; a guest
- * can only meet itself and the reader there. A lock-free ring for many writers
- * that overwrite was rejected: a writer stopped between claiming and filling
- * leaves a hole that no reader can tell from text, and all it would save is a
- * lock that only the guest's own vCPUs want.
+ * The locks are held for one copy of at most GCONS_PIECE_BYTES; a guest can
+ * only meet itself and the reader there. They are not fair: whoever swaps first
+ * has one. What keeps the reader from waiting for long is that only CPUs
+ * contend, each of which has an exit of the guest's and its way back into it
+ * between two copies. A lock-free ring for many writers that overwrite was
+ * rejected: a writer stopped between claiming and filling leaves a hole that no
+ * reader can tell from text, and all it would save is a lock that only the
+ * guest's own vCPUs want.
  *
  * Order of locks: input_lock, then the device's; `lock` and the list's lock are
  * leaves.

@@ -1,16 +1,14 @@
 /*
- * Guests: making them, finding them, changing their knobs.
+ * Guests: the list of them, and finding them.
  *
- * The problem: a guest is a dozen allocations by half a dozen parts, any of
- * which may fail; and once it is known, anyone may be looking at it when it
- * goes away.
+ * The problem: once a guest is known, anyone may be looking at it when it goes
+ * away.
  *
- * guest_create builds the guest where nobody sees it, each part undone in
- * reverse if a later one fails (guest_free copes with any prefix), and shows it
- * as its last act: what can fail is behind it then. The list is sorted by id;
- * ids are never used twice. Everyone who finds a guest holds a reference; the
- * list's own goes when it is destroyed, and the reaper frees it when no other
- * is left and every CPU has drained its mail.
+ * A guest is made where nobody sees it (guest_make.c), and comes into the list
+ * as the last act. The list is sorted by id; ids are never used twice. Everyone
+ * who finds a guest holds a reference; the list's own goes when it is
+ * destroyed, and the reaper frees it when no other is left and every CPU has
+ * drained its mail.
  *
  * Knobs: cfg's words are written by one caller at a time while others read
  * them; each is a word of its own that is read afresh where it counts. Strings
@@ -23,18 +21,11 @@
 #include "kernel/guest.h"
 
 #include <ck_spinlock.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "emul/emul.h"
-#include "kernel/arch.h"
-#include "kernel/gcons.h"
-#include "kernel/gmem.h"
 #include "kernel/guest_private.h"
 #include "kernel/log.h"
-#include "kernel/mem.h"
 #include "kernel/shell/console.h"
-#include "kernel/tracer.h"
 
 static const struct lab_env *env;
 static bool poweroff_when_done;
@@ -58,85 +49,11 @@ const struct lab_env *guests_env(void)
 	return env;
 }
 
-/* ---- making ---- */
+/* ---- the list ---- */
 
-static int vcpus_create(struct guest *g)
+u32 guest_id_next(void)
 {
-	g->vcpu = obj_alloc(g->cfg.vcpus * sizeof(struct vcpu *));
-	if (!g->vcpu)
-		return -ENOMEM;
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		g->vcpu[i] = arch_vcpu_alloc(g, i);
-		if (!g->vcpu[i])
-			return -ENOMEM;
-		g->vcpu[i]->sched.trace_id = TRACE_NOBODY;
-	}
-	return 0;
-}
-
-void guest_free(struct guest *g)
-{
-	life_free(g);
-	if (g->console)
-		gcons_destroy(g);
-	if (g->devices)
-		emul_destroy(g);
-	for (u32 i = 0; g->vcpu && i < g->cfg.vcpus; i++)
-		if (g->vcpu[i]) {
-			tracer_name_gone(g->vcpu[i]->sched.trace_id);
-			arch_vcpu_free(g->vcpu[i]);
-		}
-	obj_free(g->vcpu);
-	arch_guest_destroy(g);
-	gmem_destroy(g->mem);
-	lab_config_fini(&g->cfg);
-	obj_free(g);
-}
-
-/* Everything but being seen. Each part is there or not; guest_free knows. */
-static int guest_build(struct guest *g, struct lab_error *err)
-{
-	const struct guest_config *cfg = &g->cfg;
-	int ret = arch_guest_create(g);
-
-	if (ret == -ERANGE)
-		return config_error(err, "%s: memory: the harts' second stage "
-				    "does not reach its end", cfg->name);
-	if (!ret)
-		ret = gmem_create(g, cfg->ram_base, cfg->memory_bytes, &g->mem);
-	if (ret == -ENOMEM &&
-	    page_free_count() < cfg->memory_bytes / PAGE_BYTES) {
-		config_error(err, "%s: memory: %lu MiB free on the host, "
-			     "%lu MiB wanted", cfg->name,
-			     (page_free_count() *
-						  PAGE_BYTES / MIB),
-			     (cfg->memory_bytes / MIB));
-		return ret;
-	}
-	if (!ret)
-		ret = vcpus_create(g);
-	if (!ret)
-		ret = emul_create(g, err);
-	if (!ret)
-		ret = gcons_create(g);
-	if (!ret)
-		ret = life_create(g);
-	/* Last, since it can't be taken back before all CPUs were asked. */
-	if (!ret) {
-		ret = sched_guest_add(g);
-		if (ret == -EINVAL)
-			config_error(err, "%s: affinity: names no CPU that "
-				     "there is", cfg->name);
-	}
-	for (u32 i = 0; !ret && i < cfg->vcpus; i++)
-		g->vcpu[i]->sched.trace_id = tracer_name_add(cfg->name, g->id,
-							     i);
-	if (!ret)
-		g->trace_id = g->vcpu[0]->sched.trace_id;
-	if (ret == -ENOMEM)
-		config_error(err, "%s: not enough host memory for the guest",
-			     cfg->name);
-	return ret;
+	return ck_pr_faa_32(&last_id, 1) + 1;
 }
 
 static struct guest *find_locked(const char *name)
@@ -148,8 +65,7 @@ static struct guest *find_locked(const char *name)
 	return g;
 }
 
-/* The last act: from here on others see it. */
-static bool guest_list(struct guest *g)
+bool guest_list(struct guest *g)
 {
 	struct guest **at = &guests;
 	bool taken;
@@ -165,51 +81,6 @@ static bool guest_list(struct guest *g)
 	}
 	ck_spinlock_fas_unlock(&list_lock);
 	return !taken;
-}
-
-static int name_taken(const char *name, struct lab_error *err)
-{
-	return config_error(err, "%s: there is a guest of that name already",
-			    name);
-}
-
-int guest_create(const struct guest_config *cfg, struct guest **out,
-		 struct lab_error *err)
-{
-	struct guest *g;
-	int ret = lab_config_check(cfg, env, err);
-
-	if (ret)
-		return ret;
-	g = guest_find(cfg->name);
-	if (g) {
-		guest_put(g);
-		return name_taken(cfg->name, err);
-	}
-	g = obj_alloc(sizeof(*g));
-	if (!g || lab_config_copy(&g->cfg, cfg)) {
-		obj_free(g);
-		config_error(err, "%s: not enough host memory for the guest",
-			     cfg->name);
-		return -ENOMEM;
-	}
-	g->id = ck_pr_faa_32(&last_id, 1) + 1;
-	g->refs = 1;
-	g->state = GUEST_STOPPED;
-	ret = guest_build(g, err);
-	if (ret) {
-		guest_free(g);
-		return ret;
-	}
-	task_charge_to(g->task, g);
-	if (!guest_list(g)) {
-		/* Someone else was faster; this one goes as any other. */
-		g->state = GUEST_DYING;
-		reaper_take(g);
-		return name_taken(cfg->name, err);
-	}
-	*out = g;
-	return 0;
 }
 
 /* ---- finding ---- */
@@ -301,20 +172,23 @@ u32 guest_count(void)
 	return ck_pr_load_32(&count);
 }
 
-void guest_unlist(struct guest *g)
+bool guest_unlist(struct guest *g)
 {
 	struct guest **at = &guests;
+	bool was;
 
 	ck_spinlock_fas_lock(&list_lock);
 	while (*at && *at != g)
 		at = &(*at)->next;
-	if (*at) {
+	was = *at != NULL;
+	if (was) {
 		*at = g->next;
 		g->next = g;
 		count--;
 	}
 	ck_spinlock_fas_unlock(&list_lock);
 	guest_put(g);
+	return was;
 }
 
 /* ---- when the lab is done ---- */

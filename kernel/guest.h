@@ -56,6 +56,8 @@ struct guest {
 	u32 trace_id;            /* of its first vCPU */
 	struct guest_config cfg; /* its knobs are the lab's owner's to change */
 	struct vcpu **vcpu;      /* cfg.vcpus of them */
+	u32 vcpus_made;          /* so many, while it is made or freed */
+	bool devices_made;
 	struct arch_guest *arch; /* G-stage, VMID */
 	struct gmem *mem;
 	struct emul_dev *devices; /* an array in order of address, and a list */
@@ -72,6 +74,8 @@ struct guest {
 			    * whatever it ends by */
 	u32 vcpus_on;      /* vCPUs that are not OFF */
 	u32 stops, boots;  /* how often */
+	u32 quiet;         /* of this life, unless it is the last, nothing is
+			    * told: there were too many */
 
 	u32 paused;        /* by the console: its lives so far << 1 | paused */
 	u32 refs;          /* guest_get, guest_put */
@@ -98,10 +102,22 @@ const struct lab_env *guests_env(void);
  * Makes a guest: RAM reserved, vCPUs OFF, devices at power-on, nothing loaded;
  * STOPPED. `cfg` is copied. All or nothing.
  * 0 and *out (which the list holds); -EINVAL: an image is missing or doesn't
- * fit, a name is taken; -ENOMEM. Both said in `err`. Any task or the boot CPU.
+ * fit, a name is taken; -ENOMEM. Both said in `err`. The boot CPU, before its
+ * loop, or a test: it takes long.
  */
 int guest_create(const struct guest_config *cfg, struct guest **out,
 		 struct lab_error *err) __must_check;
+
+/*
+ * The same in steps of a task. begin: *out is the caller's alone until it has
+ * been made. step: 1: there is more; 0: it has been made, and the list holds
+ * it; or an error as above, and it goes by itself (guests_all_freed says when).
+ * So it does after cancel, which is for one of which there is more to make.
+ */
+int guest_create_begin(const struct guest_config *cfg, struct guest **out,
+		       struct lab_error *err) __must_check;
+int guest_create_step(struct guest *g, struct lab_error *err) __must_check;
+void guest_create_cancel(struct guest *g);
 
 /*
  * The wishes that can be had of a guest. They return at once, 0 or -EBUSY: the

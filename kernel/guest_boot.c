@@ -7,19 +7,22 @@
  *
  * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
  * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
- * again; populate if asked to; reset devices and console, lay out the images
- * (PREPARE), write the device tree (TREE), load it all (LOAD); reset time and
- * vCPUs, start hart 0 (GO). A reset goes the same way from the beginning, so
- * nothing of the life before is there. Whatever fails on the way ends the guest
- * as a crash does, but is not tried again.
+ * again; populate if asked to; clear the vCPUs, some at a time (CLEAR); reset
+ * devices and console, lay out the images (PREPARE), write the device tree
+ * (TREE), load it all (LOAD); reset time and start hart 0 (GO). A reset goes
+ * the same way from the beginning, so nothing of the life before is there.
+ * Whatever fails on the way ends the guest as a crash does, but is not tried
+ * again.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
- * before, but the seed. To write it takes tens of thousands of instructions for
- * each vCPU, which a guest that reboots all the time must not cause each time.
+ * before, but the seed. To write it takes hundreds of thousands of
+ * instructions, which a guest that reboots all the time must not cause each
+ * time.
  */
 #include "kernel/guest_private.h"
 
 #include <libfdt.h>
+#include <string.h>
 
 #include "emul/emul.h"
 #include "kernel/arch.h"
@@ -27,11 +30,9 @@
 #include "kernel/gmem.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
-#include "kernel/time.h"
 
-#define STEP_US 50
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
-#define QUIET_US 200         /* between two looks at the CPUs */
+#define QUIET_US   200	     /* between two looks at the CPUs */
 
 static enum task_result start_failed(struct guest_life *l, const char *why)
 {
@@ -65,8 +66,7 @@ enum task_result boot_forget(struct guest_life *l)
 {
 	if (gmem_reset_step(l->guest->mem))
 		return TASK_MORE;
-	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE :
-						   LIFE_PREPARE);
+	return life_go_on(l, l->guest->cfg.eager ? LIFE_POPULATE : LIFE_CLEAR);
 }
 
 enum task_result boot_populate(struct guest_life *l)
@@ -76,7 +76,18 @@ enum task_result boot_populate(struct guest_life *l)
 	if (ret < 0)
 		return start_failed(l, "not enough host memory for page "
 				    "tables");
-	return ret ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
+	return ret ? TASK_MORE : life_go_on(l, LIFE_CLEAR);
+}
+
+enum task_result boot_clear(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+	u64 until = life_step_end();
+
+	do {
+		arch_vcpu_clear(g->vcpu[l->vcpu++]);
+	} while (l->vcpu < g->cfg.vcpus && time_now_ticks() < until);
+	return l->vcpu < g->cfg.vcpus ? TASK_MORE : life_go_on(l, LIFE_PREPARE);
 }
 
 /* The next step is LOAD: the tree is there. */
@@ -88,9 +99,32 @@ static enum task_result load_begin(struct guest_life *l)
 	return life_go_on(l, LIFE_LOAD);
 }
 
-/* The next step is TREE: one of at most `room` bytes. */
-static enum task_result tree_begin(struct guest_life *l, u64 room)
+enum task_result boot_prepare(struct guest_life *l)
 {
+	struct guest *g = l->guest;
+	struct lab_error err = {.text = "not enough host memory"};
+	u64 room;
+
+	emul_reset(g);
+	gcons_reset(g);
+	if (image_files_find(guests_env()->images, &g->cfg, &l->files, &err))
+		return start_failed(l, err.text);
+	room = guest_fdt_room(&g->cfg, arch_guest_isa(), l->files.dtb.bytes);
+	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
+		return start_failed(l, err.text);
+	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
+	if (l->fdt && l->fdt_seed) {
+		memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
+		return load_begin(l);
+	}
+	life_tree_forget(l);
+	return life_go_on(l, LIFE_TREE);
+}
+
+static enum task_result tree_begin(struct guest_life *l)
+{
+	u64 room = guest_fdt_room(&l->guest->cfg, arch_guest_isa(),
+				  l->files.dtb.bytes);
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),
@@ -102,39 +136,21 @@ static enum task_result tree_begin(struct guest_life *l, u64 room)
 		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	life_tree_forget(l);
 	l->fdt = obj_alloc(room);
 	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
 		life_tree_forget(l);
 		return start_failed(l, "not enough host memory");
 	}
-	return life_go_on(l, LIFE_TREE);
-}
-
-enum task_result boot_prepare(struct guest_life *l)
-{
-	struct guest *g = l->guest;
-	struct lab_error err = { .text = "not enough host memory" };
-	u64 room;
-
-	emul_reset(g);
-	gcons_reset(g);
-	if (image_files_find(guests_env()->images, &g->cfg, &l->files, &err))
-		return start_failed(l, err.text);
-	room = guest_fdt_room(&g->cfg, arch_guest_isa(), l->files.dtb.bytes);
-	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
-		return start_failed(l, err.text);
-	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
-	if (l->fdt && !guest_fdt_reseed(l->fdt, l->seed, RNG_SEED_BYTES))
-		return load_begin(l);
-	return tree_begin(l, room);
+	return TASK_MORE;
 }
 
 enum task_result boot_tree(struct guest_life *l)
 {
-	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	u64 until = life_step_end();
 	int ret;
 
+	if (!l->fdt)
+		return tree_begin(l);
 	do {
 		ret = guest_fdt_step(&l->tree);
 	} while (ret == 1 && time_now_ticks() < until);
@@ -145,12 +161,13 @@ enum task_result boot_tree(struct guest_life *l)
 			"dtb: no sound device tree" :
 			"its device tree could not be written");
 	guest_fdt_end(&l->tree);
+	l->fdt_seed = guest_fdt_seed(l->fdt, RNG_SEED_BYTES);
 	return load_begin(l);
 }
 
 enum task_result boot_load(struct guest_life *l)
 {
-	u64 until = time_now_ticks() + us_to_ticks(STEP_US);
+	u64 until = life_step_end();
 	int ret;
 
 	do {
@@ -161,6 +178,21 @@ enum task_result boot_load(struct guest_life *l)
 	return ret ? TASK_MORE : life_go_on(l, LIFE_GO);
 }
 
+static void say_start(struct guest_life *l)
+{
+	const struct guest *g = l->guest;
+
+	if (g->quiet) {
+		l->untold++;
+		l->tell_ticks = time_now_ticks() + us_to_ticks(LOG_PACE_US);
+		task_wake_at(&l->task, l->tell_ticks);
+		return;
+	}
+	life_tell_untold(l);
+	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
+		 l->plan.entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+}
+
 enum task_result boot_go(struct guest_life *l)
 {
 	struct guest *g = l->guest;
@@ -168,8 +200,6 @@ enum task_result boot_go(struct guest_life *l)
 
 	life_unload(l);
 	arch_guest_reset(g);
-	for (u32 i = 1; i < g->cfg.vcpus; i++)
-		arch_vcpu_reset(g->vcpu[i], 0, 0);
 	arch_vcpu_reset(g->vcpu[0], plan->entry.v, plan->fdt.v);
 	l->phase = LIFE_IDLE;
 	/* The registers before the state that lets anyone start a vCPU. */
@@ -177,8 +207,7 @@ enum task_result boot_go(struct guest_life *l)
 	if (!guest_state_change(g, GUEST_STARTING, GUEST_RUNNING))
 		return TASK_MORE; /* someone has ended it */
 	ck_pr_inc_32(&g->boots);
-	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
-		 plan->entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+	say_start(l);
 	if (sched_vcpu_start(g->vcpu[0]))
 		return start_failed(l, "the scheduler has no room for it");
 	return TASK_WAIT;

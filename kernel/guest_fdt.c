@@ -1,9 +1,9 @@
 /*
  * A guest's device tree: the making of it, whoever wrote it.
  *
- * A tree takes tens of thousands of instructions for each CPU, and whose guest
- * starts must not hold up the guests beside it for that long: it is made in
- * pieces, of which guest_fdt_write.c and guest_fdt_fixup.c have a list each.
+ * A tree takes a hundred thousand instructions and more, and whose guest starts
+ * must not hold up the guests beside it for that long: it is made in pieces, of
+ * which guest_fdt_write.c and guest_fdt_fixup.c have a list each.
  */
 #include "kernel/guest_fdt.h"
 
@@ -17,7 +17,7 @@
 /* Root, chosen, memory, soc; a dozen devices. */
 #define ROOM_BASE (16 * KIB)
 /* One vCPU's node without its ISA strings, its interrupts, its names. */
-#define ROOM_VCPU 640
+#define ROOM_VCPU 400
 #define ROOM_VCPU_UNKNOWN (4 * KIB)
 
 u64 guest_fdt_room(const struct guest_config *cfg,
@@ -76,14 +76,12 @@ void guest_fdt_end(struct guest_fdt_job *job)
 	job->copy = NULL;
 }
 
-int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+void *guest_fdt_seed(void *fdt, size_t bytes)
 {
-	int node = fdt_subnode_offset(fdt, 0, "chosen");
-	int e = node < 0 ? node
-			 : fdt_setprop_inplace(fdt, node, "rng-seed", rng_seed,
-					       (int)bytes);
+	int node = fdt_subnode_offset(fdt, 0, "chosen"), len;
+	void *seed = fdt_getprop_w(fdt, node, "rng-seed", &len);
 
-	return e ? -EINVAL : 0;
+	return seed && (size_t)len == bytes ? seed : NULL;
 }
 
 /*

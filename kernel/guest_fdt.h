@@ -35,6 +35,14 @@ struct guest_fdt_args {
 	size_t rng_seed_bytes;
 };
 
+/* Where the first CPU's node is in the structure, and the next one's place:
+ * guest_fdt_many.c. */
+struct guest_fdt_many {
+	u32 rest, rest_bytes; /* of the first: all behind its name */
+	u32 reg, phandle;     /* in that */
+	u32 next;
+};
+
 /* A tree in the making; its fields are guest_fdt*.c's own. */
 struct guest_fdt_job {
 	struct guest_fdt_args args;
@@ -42,6 +50,7 @@ struct guest_fdt_job {
 	size_t bytes;
 	int (*const *pieces)(struct guest_fdt_job *job); /* those to come */
 	u32 vcpu;   /* the next one */
+	struct guest_fdt_many many;
 	void *copy; /* of `dtb`, if it had to be aligned */
 };
 
@@ -67,21 +76,20 @@ int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 		    const struct guest_fdt_args *args) __must_check;
 
 /*
- * Makes the next piece: a CPU, or all that is before or behind them. 1: there
- * is more; 0: it is complete, and fdt_totalsize(buf) tells its size. -ENOSPC:
- * `bytes` are not enough; -EINVAL: its own is no sound device tree, or one
- * whose root counts addresses or sizes in too few cells for this guest's RAM;
- * or a device's `describe` failed. After 0 or an error only guest_fdt_end is
- * left.
+ * Makes the next piece: a CPU, or some of what is before or behind them. 1:
+ * there is more; 0: it is complete, and fdt_totalsize(buf) tells its size.
+ * -ENOSPC: `bytes` are not enough; -EINVAL: its own is no sound device tree, or
+ * one whose root counts addresses or sizes in too few cells for this guest's
+ * RAM; or a device's `describe` failed. After 0 or an error only guest_fdt_end
+ * is left.
  */
 int guest_fdt_step(struct guest_fdt_job *job) __must_check;
 
 /* At any moment after guest_fdt_begin; once is enough, twice does no harm. */
 void guest_fdt_end(struct guest_fdt_job *job);
 
-/* Another seed of the same size in a complete tree. 0, or -EINVAL: it has none
- * of that size. */
-int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
-	__must_check;
+/* Where in a complete tree its seed of so many bytes is: for another one. NULL:
+ * it has none of that size. Goes through what is in front of it. */
+void *guest_fdt_seed(void *fdt, size_t bytes);
 
 #endif

@@ -15,6 +15,16 @@ typedef int guest_fdt_piece(struct guest_fdt_job *job);
 extern guest_fdt_piece *const guest_fdt_writing[];
 extern guest_fdt_piece *const guest_fdt_fixing[];
 
+/* Pieces of a tree that is complete but has one CPU only: makes room for the
+ * others (once), and puts the next one there. */
+guest_fdt_piece guest_fdt_many_piece, guest_fdt_copy_piece;
+
+/* Of a CPU's interrupt controller. */
+static inline u32 guest_fdt_intc_phandle(u32 vcpu)
+{
+	return 1 + vcpu;
+}
+
 /* Bytes of the list of extensions, with their zeroes. */
 size_t guest_fdt_isa_bytes(const struct guest_fdt_isa *isa);
 

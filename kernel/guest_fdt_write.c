@@ -6,12 +6,11 @@
  * bindings. What isn't there is not mentioned.
  *
  * It is written with libfdt's sequential calls, from the beginning to the end,
- * in pieces: each CPU is one. Between two of them all that libfdt knows is in
- * the buffer. Calls that edit were rejected: each moves all that follows it and
- * searches all that is before it, which was two thirds of the work. Names are
- * not shared: to look for each was two thirds of the rest (1,240,000, 430,000
- * and 160,000 instructions for 4 vCPUs), and costs 280 bytes a vCPU. The last
- * piece is long with many of them: libfdt goes through all of the tree once.
+ * in pieces, with one CPU; the others are copies of that one, of which each is
+ * a piece (guest_fdt_many.c). Between two pieces all that is known is in the
+ * buffer. Calls that edit were rejected: each moves all that follows it and
+ * searches all that is before it. Names are not shared: to look for each is
+ * most of the work.
  *
  * Phandles: 1 + n is vCPU n's interrupt controller, then come the devices in
  * the order of their list. M-mode's PLIC contexts point to interrupt -1, "not
@@ -30,11 +29,6 @@
 
 #define IRQ_M_NONE 0xffffffffu
 #define IRQ_S_EXT  9
-
-static u32 intc_phandle(u32 vcpu)
-{
-	return 1 + vcpu;
-}
 
 static struct emul_dev *console_find(const struct guest *g)
 {
@@ -148,9 +142,9 @@ static int irqchip_write(void *fdt, const struct guest *g)
 		return e;
 	p = room;
 	for (u32 i = 0; i < g->cfg.vcpus; i++, p += 4 * sizeof(fdt32_t)) {
-		fdt32_st(p, intc_phandle(i));
+		fdt32_st(p, guest_fdt_intc_phandle(i));
 		fdt32_st(p + 4, IRQ_M_NONE);
-		fdt32_st(p + 8, intc_phandle(i));
+		fdt32_st(p + 8, guest_fdt_intc_phandle(i));
 		fdt32_st(p + 12, IRQ_S_EXT);
 	}
 	return 0;
@@ -185,7 +179,7 @@ static int device_write(void *fdt, const struct guest *g, struct emul_dev *d)
 
 static int soc_write(void *fdt, const struct guest *g)
 {
-	u32 phandle = intc_phandle(g->cfg.vcpus);
+	u32 phandle = guest_fdt_intc_phandle(g->cfg.vcpus);
 	int e = fdt_begin_node(fdt, "soc");
 
 	if (!e)
@@ -268,22 +262,23 @@ static int head_piece(struct guest_fdt_job *job)
 
 static int cpu_piece(struct guest_fdt_job *job)
 {
-	u32 i = job->vcpu++;
-	int e = guest_fdt_cpu_write(job->buf, job->args.isa, i,
-				    intc_phandle(i));
+	job->vcpu = 1;
+	return guest_fdt_cpu_write(job->buf, job->args.isa, 0,
+				   guest_fdt_intc_phandle(0));
+}
 
-	return e ? e : job->vcpu < job->args.guest->cfg.vcpus;
+static int soc_piece(struct guest_fdt_job *job)
+{
+	int e = fdt_end_node(job->buf);
+
+	return e ? e : soc_write(job->buf, job->args.guest);
 }
 
 static int tail_piece(struct guest_fdt_job *job)
 {
 	void *fdt = job->buf;
-	int e = fdt_end_node(fdt);
+	int e = ends_write(fdt, job->args.guest);
 
-	if (!e)
-		e = soc_write(fdt, job->args.guest);
-	if (!e)
-		e = ends_write(fdt, job->args.guest);
 	if (!e)
 		e = fdt_end_node(fdt);
 	return e ? e : fdt_finish(fdt);
@@ -292,6 +287,9 @@ static int tail_piece(struct guest_fdt_job *job)
 guest_fdt_piece *const guest_fdt_writing[] = {
 	head_piece,
 	cpu_piece,
+	soc_piece,
 	tail_piece,
+	guest_fdt_many_piece,
+	guest_fdt_copy_piece,
 	NULL,
 };

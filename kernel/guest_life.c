@@ -7,9 +7,9 @@
  * The state word says what everyone may know, and each change of it is a
  * compare-and-swap, so of two wishes one wins and the other is told. The end
  * of a guest is one such change, RUNNING (or STARTING) to STOPPING: the winner
- * notes why, asks the scheduler to kill all vCPUs, and wakes the guest's task.
- * What happens then is the task's alone (guest_task.c), and so is a start once
- * the state says STARTING (guest_boot.c).
+ * notes why and wakes the guest's task. What happens then, from the killing of
+ * the vCPUs on, is the task's alone (guest_task.c), and so is a start once the
+ * state says STARTING (guest_boot.c).
  */
 #include "kernel/guest_private.h"
 
@@ -55,10 +55,7 @@ void guest_end(struct guest *g, enum guest_event why, u32 code)
 	} while (!ck_pr_cas_32_value(&g->state, state, GUEST_STOPPING, &state));
 	trace_state(g, GUEST_STOPPING);
 	ck_pr_store_32(&g->event_code, code);
-	sched_guest_kill(g);
-	/* The code and how many KILLs are due before the event: without it the
-	 * task could find none due that were not yet asked for. Pairs with
-	 * life_kill (guest_task.c). */
+	/* The code before the event. Pairs with life_kill (guest_task.c). */
 	ck_pr_fence_store();
 	ck_pr_store_32(&g->event, why);
 	task_wake(g->task);
@@ -192,9 +189,12 @@ void guest_crash(struct vcpu *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	log_error("%s: vCPU %u can't go on at pc 0x%lx: %s", g->cfg.name,
-		  v->id, arch_vcpu_pc(v), why);
-	tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record, g);
+	if (!ck_pr_load_32(&g->quiet) || g->cfg.on_crash != ACTION_RESTART) {
+		log_error("%s: vCPU %u can't go on at pc 0x%lx: %s",
+			  g->cfg.name, v->id, arch_vcpu_pc(v), why);
+		tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record,
+				 g);
+	}
 	guest_end(g, EVENT_CRASH, 1);
 }
 

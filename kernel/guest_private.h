@@ -1,7 +1,7 @@
 /*
- * What guest.c (being there), guest_life.c (living, as others see it),
- * guest_task.c (how it ends and begins anew), guest_boot.c (starting) and
- * guest_reap.c (going) know of each other, and nobody else does.
+ * What guest.c (being there), guest_make.c (coming), guest_life.c (living, as
+ * others see it), guest_task.c (how it ends and begins anew), guest_boot.c
+ * (starting) and guest_reap.c (going) know of each other, and nobody else does.
  */
 #ifndef ROUSE_KERNEL_GUEST_PRIVATE_H
 #define ROUSE_KERNEL_GUEST_PRIVATE_H
@@ -12,40 +12,49 @@
 #include "kernel/guest_fdt.h"
 #include "kernel/image.h"
 #include "kernel/lab.h"
+#include "kernel/log.h"
 #include "kernel/rng.h"
 #include "kernel/sched/sched.h"
+#include "kernel/time.h"
 
 #define RNG_SEED_BYTES 64
 
 /* Where the management task is; each is a step or several of one kind. */
 enum life_phase {
-	LIFE_IDLE,     /* nothing to do: stopped, or running */
-	LIFE_KILL,     /* waits until all vCPUs are OFF */
-	LIFE_DRAIN,    /* waits until mail of this life is looked at */
-	LIFE_ENDED,    /* does what on-* says */
-	LIFE_QUIET,    /* waits until no CPU's second stage is ours */
+	LIFE_IDLE,  /* nothing to do: stopped, or running */
+	LIFE_KILL,  /* kills the vCPUs, waits until all are OFF */
+	LIFE_DRAIN, /* waits until mail of this life is looked at */
+	LIFE_ENDED, /* does what on-* says */
+	LIFE_QUIET, /* waits until no CPU's second stage is ours */
 	LIFE_UNMAP,
 	LIFE_FORGET,   /* RAM is to be zeroes again */
 	LIFE_POPULATE, /* eager RAM */
+	LIFE_CLEAR,    /* vCPUs: nothing of the life before */
 	LIFE_PREPARE,  /* devices, the lay-out of images */
 	LIFE_TREE,     /* the device tree, if it isn't there: `tree` is */
 	LIFE_LOAD,     /* the images; from here on `load` is there ... */
-	LIFE_GO,       /* ... until the vCPUs have been reset */
+	LIFE_GO,       /* ... until hart 0 is about to start */
 };
 
 struct guest_life {
 	struct task task;
 	struct guest *guest;
 	enum life_phase phase;
-	bool failed;   /* this start didn't come as far as RUNNING */
+	u32 vcpu;    /* of KILL, CLEAR and the making: the next one */
+	bool failed; /* this start didn't come as far as RUNNING */
 	struct image_files files;
 	struct image_plan plan;
-	void *fdt;     /* the guest's tree, from its first start on */
+	void *fdt; /* the guest's tree, from its first start on */
+	void *fdt_seed; /* where its seed is */
 	struct guest_fdt_job tree;
 	struct image_load load;
 	struct rng rng;
 	u8 seed[RNG_SEED_BYTES]; /* the tree's, until it is written */
 	struct sched_quiesce drain;
+	struct log_pace pace;
+	u64 tell_ticks; /* when the untold are told of at the latest */
+	u32 untold, untold_crashes; /* lives that were quiet, since the last
+				     * line: life_tell_untold */
 	struct guest *reap_next;
 };
 
@@ -53,12 +62,22 @@ struct guest_life {
 int life_create(struct guest *g) __must_check;
 void life_free(struct guest *g);
 
+/* A step that has come so far (ticks) goes no further: half of what it may
+ * take, since the last piece isn't known before. */
+#define LIFE_STEP_US 50
+static inline u64 life_step_end(void)
+{
+	return time_now_ticks() + us_to_ticks(LIFE_STEP_US);
+}
+
 /*
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
- * is one of `phase`. life_unload, before the phase changes: no tree is being
- * written and no image loaded any more. life_tree_forget: the next start writes
- * a tree anew.
+ * is the first of `phase`. life_unload, before the phase changes: no tree is
+ * being written and no image loaded any more. life_tree_forget: the next start
+ * writes a tree anew. life_tell_untold: the quiet lives so far, if there were
+ * any.
  */
+void life_tell_untold(struct guest_life *l);
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
 void life_unload(struct guest_life *l);
 void life_tree_forget(struct guest_life *l);
@@ -68,6 +87,7 @@ enum task_result boot_quiet(struct guest_life *l);
 enum task_result boot_unmap(struct guest_life *l);
 enum task_result boot_forget(struct guest_life *l);
 enum task_result boot_populate(struct guest_life *l);
+enum task_result boot_clear(struct guest_life *l);
 enum task_result boot_prepare(struct guest_life *l);
 enum task_result boot_tree(struct guest_life *l);
 enum task_result boot_load(struct guest_life *l);
@@ -90,14 +110,23 @@ void reaper_init(void);
 void reaper_take(struct guest *g);
 void reaper_wake(void);
 
-/* Takes the guest out of the list, if it is there, and gives the reference back
- * that it was created with. */
-void guest_unlist(struct guest *g);
+/* A number for a new guest. */
+u32 guest_id_next(void);
 
-/* Gives back all that guest_create took but sched_guest_add, in reverse; any
- * part of it may be missing. Its RAM has been destroyed before, or was never
- * touched. */
-void guest_free(struct guest *g);
+/* Puts the guest into the list; false: its name is there already. */
+bool guest_list(struct guest *g) __must_check;
+
+/* Takes the guest out of the list, if it is there, and gives the reference back
+ * that it was created with. True: it was. */
+bool guest_unlist(struct guest *g);
+
+/*
+ * Gives back some of what the guest is made of, in reverse; any part of it may
+ * be missing. Its RAM has been destroyed before, or was never touched, and
+ * nobody knows of it or its vCPUs any more. True: there is more. False: that
+ * was the last of it.
+ */
+bool guest_free_step(struct guest *g);
 
 /* A guest has become STOPPED: is the lab done? */
 void guests_look_done(void);

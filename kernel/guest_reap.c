@@ -9,7 +9,8 @@
  * for the last reference; waits until no CPU's second stage is the guest's; and
  * lets every CPU drain its mail (sched_quiesce), after which no pointer to the
  * guest is left anywhere. Then RAM is zeroed where it was touched and given
- * back, step by step, on the guest's account; and then all the rest.
+ * back, step by step, on the guest's account; and then all the rest, in steps
+ * as well. A guest that was given up while it was made comes here, too.
  *
  * The guest's own task can't do it: nothing frees the ground it stands on.
  */
@@ -45,6 +46,7 @@ static u32 left; /* guests taken and not yet freed; atomic */
 /* The task's own. */
 static enum reap_phase phase;
 static struct guest *at;
+static bool was_listed;
 
 static struct guest *reap_pop(void)
 {
@@ -87,7 +89,7 @@ static enum task_result reap_step(struct task *t)
 		if (!at)
 			return TASK_WAIT;
 		task_charge_to(&task, at);
-		guest_unlist(at);
+		was_listed = guest_unlist(at);
 		phase = REAP_REFS;
 		return TASK_MORE;
 	case REAP_REFS:
@@ -99,8 +101,8 @@ static enum task_result reap_step(struct task *t)
 		return TASK_MORE;
 	case REAP_QUIET:
 		if (!arch_guest_quiet(at)) {
-			task_wake_at(&task, time_now_ticks() +
-						    us_to_ticks(QUIET_US));
+			task_wake_at(&task,
+				     time_now_ticks() + us_to_ticks(QUIET_US));
 			return TASK_WAIT;
 		}
 		phase = REAP_DRAIN;
@@ -111,9 +113,11 @@ static enum task_result reap_step(struct task *t)
 	case REAP_MEMORY:
 		return reap_memory();
 	case REAP_FREE:
-		log_info("%s: destroyed", at->cfg.name);
-		sched_guest_remove(at);
-		guest_free(at);
+		if (was_listed)
+			log_info("%s: destroyed", at->cfg.name);
+		was_listed = false;
+		if (guest_free_step(at))
+			return TASK_MORE;
 		at = NULL;
 		/* All of it is back before anyone is told. */
 		ck_pr_fence_release();

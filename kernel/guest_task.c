@@ -5,10 +5,16 @@
  * may take at once, must be charged to the guest it is for, and must not meet
  * another start or end of the same guest.
  *
- * When the state says STOPPING, the task waits until every owner has said OFF
- * and every CPU has looked at its mail (DRAIN), does what on-poweroff,
- * on-reboot or on-crash say, and a restart is a start. How one starts is in
- * guest_boot.c, what anyone may ask of a guest in guest_life.c.
+ * When the state says STOPPING, the task kills the vCPUs, some at a time, waits
+ * until every owner has said OFF and every CPU has looked at its mail (DRAIN),
+ * does what on-poweroff, on-reboot or on-crash say, and a restart is a start.
+ * How one starts is in guest_boot.c, what anyone may ask of a guest in
+ * guest_life.c.
+ *
+ * A guest may reboot without end, and each life has its lines in the log. So
+ * they come at a pace: of a life that is too soon nothing is told (`quiet`),
+ * unless it is the last; it is counted, and the number told with the next that
+ * is, or a second later.
  *
  * Invariants: `phase` and the loader are the task's own; the vCPUs' memory is
  * touched only from KILL's end to GO; state STARTING or STOPPING has a step or
@@ -45,6 +51,7 @@ void life_tree_forget(struct guest_life *l)
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase)
 {
 	l->phase = phase;
+	l->vcpu = 0;
 	return TASK_MORE;
 }
 
@@ -58,8 +65,12 @@ static enum task_result life_kill(struct guest_life *l)
 	 * both wake us. */
 	if (ck_pr_load_32(&g->event) == EVENT_NONE)
 		return TASK_WAIT;
-	/* Pairs with guest_end: the KILLs are counted. */
+	/* Pairs with guest_end: the code is there. */
 	ck_pr_fence_acquire();
+	if (l->vcpu < g->cfg.vcpus)
+		l->vcpu = sched_guest_kill(g, l->vcpu);
+	if (l->vcpu < g->cfg.vcpus)
+		return TASK_MORE;
 	if (!sched_guest_killed(g))
 		return TASK_WAIT;
 	l->phase = LIFE_DRAIN;
@@ -127,6 +138,36 @@ static void say_end(const struct guest *g, u32 why, u32 status,
 		 then[action]);
 }
 
+void life_tell_untold(struct guest_life *l)
+{
+	const char *name = l->guest->cfg.name;
+
+	if (l->untold)
+		log_info("%s: started %u more times, of which nothing is told; "
+			 "%u crashed",
+			 name, l->untold, l->untold_crashes);
+	l->untold = l->untold_crashes = 0;
+}
+
+/* And chooses what of the next life is told: all, if it isn't by the guest's
+ * own will. */
+static void tell_end(struct guest_life *l, u32 why, u32 status,
+		     enum guest_action action)
+{
+	struct guest *g = l->guest;
+	bool again = action == ACTION_RESTART;
+
+	if (g->quiet && why == EVENT_CRASH)
+		l->untold_crashes++;
+	if (!again)
+		life_tell_untold(l);
+	if (!again || !g->quiet)
+		say_end(g, why, status, action);
+	ck_pr_store_32(&g->quiet,
+		       again && why != EVENT_RESET &&
+			       !log_pace_take(&l->pace, time_now_ticks()));
+}
+
 /* Nobody pauses it any more, or only the next life: who was about to finds
  * another word. The state, which says STOPPING, changes after this. */
 static void life_over(struct guest *g)
@@ -146,7 +187,7 @@ static enum task_result life_ended(struct guest_life *l)
 	u32 status = status_of(why, g->event_code);
 	enum guest_action action = action_for(l, why);
 
-	say_end(g, why, status, action);
+	tell_end(l, why, status, action);
 	g->last_event = why;
 	g->last_code = status;
 	ck_pr_inc_32(&g->stops);
@@ -175,18 +216,22 @@ static enum task_result life_ended(struct guest_life *l)
 
 static enum task_result life_idle(struct guest_life *l)
 {
-	if (ck_pr_load_32(&l->guest->state) != GUEST_STARTING)
-		return TASK_WAIT;
-	return life_go_on(l, LIFE_QUIET);
+	if (ck_pr_load_32(&l->guest->state) == GUEST_STARTING)
+		return life_go_on(l, LIFE_QUIET);
+	/* One that was quiet goes on. */
+	if (l->untold && time_now_ticks() >= l->tell_ticks)
+		life_tell_untold(l);
+	return TASK_WAIT;
 }
 
 static enum task_result (*const phases[])(struct guest_life *l) = {
-	[LIFE_IDLE] = life_idle,	 [LIFE_KILL] = life_kill,
-	[LIFE_DRAIN] = life_drain,	 [LIFE_ENDED] = life_ended,
-	[LIFE_QUIET] = boot_quiet,	 [LIFE_UNMAP] = boot_unmap,
-	[LIFE_FORGET] = boot_forget,	 [LIFE_POPULATE] = boot_populate,
-	[LIFE_PREPARE] = boot_prepare,	 [LIFE_TREE] = boot_tree,
-	[LIFE_LOAD] = boot_load,	 [LIFE_GO] = boot_go,
+	[LIFE_IDLE] = life_idle,     [LIFE_KILL] = life_kill,
+	[LIFE_DRAIN] = life_drain,   [LIFE_ENDED] = life_ended,
+	[LIFE_QUIET] = boot_quiet,   [LIFE_UNMAP] = boot_unmap,
+	[LIFE_FORGET] = boot_forget, [LIFE_POPULATE] = boot_populate,
+	[LIFE_CLEAR] = boot_clear,   [LIFE_PREPARE] = boot_prepare,
+	[LIFE_TREE] = boot_tree,     [LIFE_LOAD] = boot_load,
+	[LIFE_GO] = boot_go,
 };
 
 static enum task_result life_step(struct task *t)
@@ -198,7 +243,7 @@ static enum task_result life_step(struct task *t)
 	    l->phase != LIFE_ENDED) {
 		life_unload(l);
 		task_wake_at(t, TIME_NEVER);
-		l->phase = LIFE_KILL;
+		(void)life_go_on(l, LIFE_KILL);
 	}
 	return phases[l->phase](l);
 }

@@ -9,6 +9,7 @@
 #define ROUSE_KERNEL_LOG_H
 
 #include "kernel/base.h"
+#include "kernel/time.h"
 
 enum log_level {
 	LOG_ERROR,
@@ -24,9 +25,33 @@ enum log_level {
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * The pace of what a guest can cause without end: LOG_BURST of it are told at
+ * once, and one a second after that. False: this one isn't to be told of, but
+ * counted, and the number told with the next. One caller at a time; zero at
+ * first.
+ */
+#define LOG_BURST   8
+#define LOG_PACE_US 1000000
+
+struct log_pace {
+	u64 next_ticks; /* when the next would be due if there were no burst */
+};
+
+static inline bool log_pace_take(struct log_pace *p, u64 now)
+{
+	u64 pace = us_to_ticks(LOG_PACE_US);
+	u64 next = MAX(p->next_ticks, now);
+
+	if (next - now > (LOG_BURST - 1) * pace)
+		return false;
+	p->next_ticks = next + pace;
+	return true;
+}
 
 /*
  * Lines above this level are not kept at all; LOG_INFO unless set.

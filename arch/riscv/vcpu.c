@@ -102,6 +102,12 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	quick_reset(v);
 }
 
+void arch_vcpu_clear(struct vcpu *vc)
+{
+	vsbi_hart_clear(to_riscv(vc));
+	arch_vcpu_reset(vc, 0, 0);
+}
+
 static const char *const reg_names[32] = {
 	"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",
 	"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",

@@ -97,7 +97,7 @@ static inline bool vsbi_no_shmem(u64 lo, u64 hi)
 /*
  * Shared memory of a guest that lies in one 4 KiB page, as the host sees it.
  * NULL: it is not all RAM, and the answer is INVALID_ADDRESS. Good until
- * vsbi_guest_reset.
+ * vsbi_vcpu_reset.
  */
 static inline void *vsbi_shmem(const struct riscv_vcpu *v, u64 lo, u64 hi,
 			       u64 bytes)
@@ -163,7 +163,7 @@ bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
 
 /*
  * A hart starts anew, or its guest does: what it asked for in its life before
- * is over. `v` is OFF. Part of arch_vcpu_reset and vsbi_guest_reset.
+ * is over. `v` is OFF. Part of arch_vcpu_reset.
  */
 void vsbi_vcpu_reset(struct riscv_vcpu *v);
 void vsbi_sta_reset(struct riscv_vcpu *v);
@@ -191,9 +191,11 @@ void vsbi_waits_choose(struct riscv_vcpu *v);
 void vsbi_sta_waits(struct riscv_vcpu *v, bool waits);
 
 /*
- * A guest starts anew: all its harts are stopped, with no timer and no fence
- * left over. No vCPU of it runs. Part of arch_guest_reset.
+ * A guest starts anew. hart: it is stopped, and no call of it goes on; part of
+ * arch_vcpu_clear. guest: what harts share; part of arch_guest_reset. No vCPU
+ * of it runs.
  */
+void vsbi_hart_clear(struct riscv_vcpu *v);
 void vsbi_guest_reset(struct guest *g);
 
 #endif

@@ -38,7 +38,7 @@
  * one refuse what the old one promised; the guest was answered by then, and a
  * hart that no CPU has time for is what it sees: START_PENDING, until there is
  * room. One that is dropped because the guest ends stays START_PENDING until
- * vsbi_guest_reset.
+ * vsbi_hart_clear.
  *
  * When the last hart stops, no hart is left that could start another: the
  * specification allows it and no interrupt ends it. Rouse takes it as a power
@@ -250,20 +250,17 @@ bool vsbi_run_begin(struct riscv_vcpu *v)
 	return true;
 }
 
+void vsbi_hart_clear(struct riscv_vcpu *v)
+{
+	ask(v, VHSM_STOPPED);
+	v->resume_anew = false;
+	v->call_rest = NULL;
+}
+
 void vsbi_guest_reset(struct guest *g)
 {
 	ck_pr_store_32(&g->arch->harts_on, 1); /* hart 0, which will start */
 	vsse_guest_reset(g);
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		struct riscv_vcpu *v = to_riscv(g->vcpu[i]);
-
-		ask(v, VHSM_STOPPED);
-		v->resume_anew = false;
-		v->call_rest = NULL;
-		vtimer_reset(v);
-		vfence_reset(v);
-		vsbi_vcpu_reset(v);
-	}
 }
 
 static enum exit_next hsm_call(struct riscv_vcpu *v, u64 fid)

@@ -10,6 +10,9 @@
 #include "kernel/mem.h"
 #include "kernel/sched/private.h"
 
+/* A CPU gets no more of them at once: to each belongs a vCPU's whole end. */
+#define KILLS_AT_ONCE 32
+
 /* Is there a CPU of this machine in the set? */
 static bool names_a_cpu(const struct cpuset *s)
 {
@@ -47,17 +50,17 @@ static u32 home_find(const struct guest *g, u32 id, const struct cpuset *set)
 	return cpu < cpu_count() ? cpu : cpuset_next(set, 0);
 }
 
-static int unit_create(struct guest *g, u32 id, struct sched_account *a)
+int sched_vcpu_add(struct vcpu *v)
 {
-	struct vcpu *v = g->vcpu[id];
+	struct guest *g = v->guest;
 	struct sched_unit *u = &v->sched;
 	int ret;
 
-	*u = (struct sched_unit){ .account = a, .target = CPU_NONE,
+	*u = (struct sched_unit){ .account = g->account, .target = CPU_NONE,
 				  .trace_id = TRACE_NOBODY,
 				  .runstate = RUNSTATE_OFFLINE,
 				  .since_ticks = MAX(time_now_ticks(), 1u) };
-	ret = allowed_find(g, id, &u->allowed);
+	ret = allowed_find(g, v->id, &u->allowed);
 	if (ret)
 		return ret;
 	u->part = obj_alloc(sched_pool.unit_bytes);
@@ -67,10 +70,16 @@ static int unit_create(struct guest *g, u32 id, struct sched_account *a)
 	if (g->cfg.wfi == WFI_POLL)
 		u->poll_ticks = us_to_ticks(g->cfg.wfi_poll_us);
 	v->state = VCPU_OFF;
-	v->cpu = cpu_by_index(home_find(g, id, &u->allowed));
+	v->cpu = cpu_by_index(home_find(g, v->id, &u->allowed));
 	mbox_node_init(&v->mail, vcpu_look);
 	u->home = v->cpu->sched;
 	return 0;
+}
+
+void sched_vcpu_remove(struct vcpu *v)
+{
+	obj_free(v->sched.part);
+	v->sched.part = NULL;
 }
 
 static void account_insert(struct sched_account *a)
@@ -103,39 +112,20 @@ static void account_remove(struct sched_account *a)
 int sched_guest_add(struct guest *g)
 {
 	struct sched_account *a;
-	u32 id;
-	int ret;
 
 	a = obj_alloc(sizeof(*a) + sched_pool.guest_bytes);
 	if (!a)
 		return -ENOMEM;
 	a->guest = g;
 	account_knobs(a, &g->cfg.sched);
-	for (id = 0; id < g->cfg.vcpus; id++) {
-		ret = unit_create(g, id, a);
-		if (ret)
-			goto undo_units;
-	}
 	account_insert(a);
 	g->account = a;
 	return 0;
-
-undo_units:
-	while (id--) {
-		obj_free(g->vcpu[id]->sched.part);
-		g->vcpu[id]->sched.part = NULL;
-	}
-	obj_free(a);
-	return ret;
 }
 
 void sched_guest_remove(struct guest *g)
 {
 	account_remove(g->account);
-	for (u32 id = 0; id < g->cfg.vcpus; id++) {
-		obj_free(g->vcpu[id]->sched.part);
-		g->vcpu[id]->sched.part = NULL;
-	}
 	obj_free(g->account);
 	g->account = NULL;
 }
@@ -197,11 +187,15 @@ int sched_vcpu_start(struct vcpu *v)
 	return 0;
 }
 
-void sched_guest_kill(struct guest *g)
+u32 sched_guest_kill(struct guest *g, u32 from)
 {
-	ck_pr_store_32(&g->account->kills_due, g->cfg.vcpus);
-	for (u32 id = 0; id < g->cfg.vcpus; id++)
-		sched_vcpu_request(g->vcpu[id], VCPU_REQ_KILL | REQ_COUNTED);
+	u32 until = MIN(from + KILLS_AT_ONCE, g->cfg.vcpus);
+
+	if (!from)
+		ck_pr_store_32(&g->account->kills_due, g->cfg.vcpus);
+	for (; from < until; from++)
+		sched_vcpu_request(g->vcpu[from], VCPU_REQ_KILL | REQ_COUNTED);
+	return from;
 }
 
 bool sched_guest_killed(const struct guest *g)

@@ -45,19 +45,21 @@ extern bool sched_short_way;
 /* ---- Guests and vCPUs (the guest manager) ---- */
 
 /*
- * The scheduler's part of a new guest: g->account, and every vCPU (g->vcpu[],
- * cfg.vcpus of them, allocated and zeroed but for guest and id) gets a home
- * and is OFF. Knobs, affinity and pins are taken from g->cfg. Any CPU.
- * 0, -ENOMEM, -EINVAL (affinity or a pin names no CPU that there is; said in
- * a log line).
+ * The scheduler's part of a new guest, g->account, and then that of each of its
+ * vCPUs (allocated and zeroed but for guest and id), which gets a home and is
+ * OFF. Knobs, affinity and pins are taken from g->cfg. Any CPU. 0, -ENOMEM,
+ * -EINVAL (affinity or a pin names no CPU that there is; said in a log line).
  */
 int sched_guest_add(struct guest *g) __must_check;
+int sched_vcpu_add(struct vcpu *v) __must_check;
 
 /*
- * Gives that back. Every vCPU must be OFF and sched_quiesce must have passed
- * since the last KILL was acknowledged. Any CPU.
+ * Give that back, vCPUs first. Every vCPU must be OFF and sched_quiesce must
+ * have passed since the last KILL was acknowledged. One that was not added may
+ * be removed. Any CPU.
  */
 void sched_guest_remove(struct guest *g);
+void sched_vcpu_remove(struct vcpu *v);
 
 /*
  * Starts an OFF vCPU; the architecture has set its registers. Any CPU. 0, or
@@ -72,12 +74,13 @@ int sched_vcpu_start(struct vcpu *v) __must_check;
 void sched_vcpu_request(struct vcpu *v, u32 requests);
 
 /*
- * KILL for every vCPU of the guest. sched_guest_killed is true when every
- * owner has acknowledged: all are OFF, and stay so. guest_vcpu_off is called
- * for each acknowledgement, so wake the managing task there. Any CPU; not
- * again before it is done.
+ * KILL for vCPUs of the guest: a bounded number of them, `from` (0 first) and
+ * those after it. Returns the next that is to be killed: cfg.vcpus if that were
+ * all. sched_guest_killed is true when every owner has acknowledged: all are
+ * OFF, and stay so. guest_vcpu_off is called for each acknowledgement, so wake
+ * the managing task there. Any CPU; not again from 0 before it is done.
  */
-void sched_guest_kill(struct guest *g);
+u32 sched_guest_kill(struct guest *g, u32 from) __must_check;
 bool sched_guest_killed(const struct guest *g);
 
 /*

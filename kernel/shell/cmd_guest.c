@@ -187,22 +187,25 @@ static enum cmd_next wish_next(struct cmd_run *run, struct asking *a)
 	return CMD_MORE;
 }
 
-/* It has settled: without having come to run? The state says RUNNING before
- * the start is counted (guest_boot.c), and anything else after it. */
-static bool did_not_start(const struct asking *a, const struct guest *g)
+/* Has it come to run? The state says RUNNING before the start is counted
+ * (guest_boot.c), and anything else after it. One that reboots all the time is
+ * hardly ever seen RUNNING. */
+static bool has_started(const struct asking *a, const struct guest *g)
 {
 	if (ck_pr_load_32(&g->state) == GUEST_RUNNING)
-		return false;
+		return true;
 	ck_pr_fence_load();
-	return ck_pr_load_32(&g->boots) == a->boots;
+	return ck_pr_load_32(&g->boots) != a->boots;
 }
 
 /* Is there nothing more to wait for? */
 static bool wish_look(struct cmd_run *run, const struct asking *a,
 		      const struct guest *g)
 {
-	if (a->wish->granted(g)) {
-		if (a->wish->starts && did_not_start(a, g))
+	bool started = a->wish->starts && has_started(a, g);
+
+	if (started || a->wish->granted(g)) {
+		if (a->wish->starts && !started)
 			cmd_fail(run, "%s did not start; 'log' says why",
 				 g->cfg.name);
 		return true;
@@ -294,27 +297,28 @@ static enum cmd_next do_wait(struct cmd_run *run)
 
 /* ---- guest create ---- */
 
-static enum cmd_next do_create(struct cmd_run *run)
-{
-	const struct lab_env *env = guests_env();
-	struct guest_config cfg = {.name = NULL};
+/* The memory of one that could not be made is back before it is said. */
+struct creating {
+	struct guest *guest; /* there is more of it to make */
 	struct lab_error err;
-	struct guest *g;
-	int bad;
+	u64 limit_ticks;
+};
 
-	bad = lab_config_init(&cfg, run->argv[0], &err);
-	if (bad)
-		return cmd_fail(run, "%s", err.text);
-	for (u32 i = 1; i < run->argc && !bad; i++)
-		bad = lab_config_set(&cfg, run->argv[i], false, env, &err);
-	if (!bad)
-		bad = lab_config_check(&cfg, env, &err);
-	if (!bad)
-		bad = guest_create(&cfg, &g, &err);
-	lab_config_fini(&cfg);
-	if (bad)
-		return cmd_fail(run, "%s", err.text);
-	g = guest_find(run->argv[0]);
+static enum cmd_next create_failed(struct cmd_run *run)
+{
+	struct creating *c = run->state;
+
+	if (!guests_all_freed() && run->now_ticks < c->limit_ticks) {
+		run->wake_ticks = cmd_in_ms(run, LOOK_MS);
+		return CMD_WAIT;
+	}
+	return cmd_fail(run, "%s", c->err.text);
+}
+
+static enum cmd_next create_done(struct cmd_run *run)
+{
+	struct guest *g = guest_find(run->argv[0]);
+
 	if (!g)
 		return CMD_DONE;
 	if (g->cfg.autostart && guest_start(g) != 0)
@@ -322,6 +326,63 @@ static enum cmd_next do_create(struct cmd_run *run)
 			 g->cfg.name);
 	guest_put(g);
 	return CMD_DONE;
+}
+
+static int create_begin(struct cmd_run *run, struct creating *c)
+{
+	const struct lab_env *env = guests_env();
+	struct guest_config cfg = {.name = NULL};
+	struct lab_error *err = &c->err;
+	int bad;
+
+	bad = lab_config_init(&cfg, run->argv[0], err);
+	if (bad)
+		return bad;
+	for (u32 i = 1; i < run->argc && !bad; i++)
+		bad = lab_config_set(&cfg, run->argv[i], false, env, err);
+	if (!bad)
+		bad = lab_config_check(&cfg, env, err);
+	if (!bad)
+		bad = guest_create_begin(&cfg, &c->guest, err);
+	lab_config_fini(&cfg);
+	return bad;
+}
+
+static enum cmd_next do_create(struct cmd_run *run)
+{
+	struct creating *c = run->state;
+	int ret;
+
+	if (!c) {
+		c = run->state = obj_alloc(sizeof(*c));
+		if (!c)
+			return cmd_fail(run, "no memory");
+		return create_begin(run, c) ? cmd_fail(run, "%s", c->err.text)
+					    : CMD_MORE;
+	}
+	if (!c->guest)
+		return create_failed(run);
+	ret = guest_create_step(c->guest, &c->err);
+	if (ret == 1) {
+		/* Soon, but not in the same step of the console's. */
+		run->wake_ticks = run->now_ticks;
+		return CMD_WAIT;
+	}
+	c->guest = NULL;
+	if (!ret)
+		return create_done(run);
+	c->limit_ticks = cmd_in_ms(run, LOOK_LIMIT_MS);
+	return create_failed(run);
+}
+
+static void create_end(struct cmd_run *run)
+{
+	struct creating *c = run->state;
+
+	/* Ctrl-C, in between. */
+	if (c && c->guest)
+		guest_create_cancel(c->guest);
+	obj_free(c);
 }
 
 /* ---- the table ---- */
@@ -360,7 +421,8 @@ const struct cmd cmd_guest_table[] = {
 	 .min = 1,
 	 .max = CMD_ARGS_MANY,
 	 .arg = {ARG_NONE, ARG_KNOB},
-	 .step = do_create},
+	 .step = do_create,
+	 .end = create_end},
 	ON_GUESTS("wait", "wait until all of them have stopped", do_wait),
 	{.noun = NULL},
 };

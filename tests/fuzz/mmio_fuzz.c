@@ -226,6 +226,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	if (fake.allocs_left > 20)
 		fake.allocs_left = -1;
 	if (emul_create(&fake.guest, &err) == 0) {
+		emul_reset(&fake.guest);
 		reset(vcpus);
 		if (fuzz_below(&in, 2))
 			lines_enable(vcpus);

@@ -124,7 +124,7 @@ static void reset_guest(void)
 		v->state = VCPU_OFF;
 		v->virq = 0;
 	}
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	w.ends = 0;
 	fake_started(0, VCPU_QUEUED);
 }

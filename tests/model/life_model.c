@@ -300,7 +300,7 @@ static void kill(void *arg)
 		vcpu[i]->killed = true;
 	ck_pr_store_32(&guest->state, GUEST_STOPPING);
 	ck_pr_fence_memory();
-	sched_guest_kill(guest);
+	explore_check(sched_guest_kill(guest, 0) == guest->cfg.vcpus);
 }
 
 /* And once more: the life after. */
@@ -426,8 +426,11 @@ static void guest_make(u32 vcpus)
 	}
 	if (sched_guest_add(guest))
 		abort();
-	for (u32 i = 0; i < vcpus; i++)
+	for (u32 i = 0; i < vcpus; i++) {
+		if (sched_vcpu_add(&vcpu[i]->v))
+			abort();
 		watch_vcpu(vcpu[i]);
+	}
 	explore_watch(&guest->paused, sizeof(guest->paused), "paused");
 	explore_watch(&guest->state, sizeof(guest->state), "guest's state");
 	explore_check(sched_vcpu_start(&vcpu[0]->v) == 0);

@@ -472,8 +472,10 @@ static void machine_make(void)
 	made_ticks = time_now_ticks();
 	assert_int_equal(sched_guest_add(&guest), 0);
 	/* Each from when it was made, all the same a moment later. */
-	for (u32 i = 0; i < VCPUS; i++)
+	for (u32 i = 0; i < VCPUS; i++) {
+		assert_int_equal(sched_vcpu_add(&vcpus[i]->v), 0);
 		vcpus[i]->v.sched.since_ticks = made_ticks;
+	}
 }
 
 static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
@@ -504,7 +506,8 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 		assert_true(all_answer());
 	}
 	guest.state = GUEST_STOPPING;
-	sched_guest_kill(&guest);
+	for (u32 i = 0; i < VCPUS;)
+		i = sched_guest_kill(&guest, i);
 	for (u32 i = 0; i < 10000 && !sched_guest_killed(&guest); i++)
 		usleep(1000);
 	assert_true(sched_guest_killed(&guest));

@@ -92,6 +92,14 @@ def promised(policy):
     return "turns"
 
 
+# A task's step takes at most 100 us where an instruction takes a nanosecond
+# (steps.py).
+STEP_INSTRUCTIONS = 100_000
+
+# So many lives are told of at once, and then one a second (kernel/log.h).
+LOG_BURST = 8
+
+
 def neighbour(name, mode, **knobs):
     return guest(name, "neighbour", bootargs=f"mode={mode}", memory="4M",
                  slice_us=SLICE_US, **knobs)
@@ -233,6 +241,46 @@ def floods(t):
         judge(t, attack, fared, calm, seconds, more=0.05)
     t.check(re.search(r"^\[bad\] \.\.\. \d+ bytes lost", m.text, re.M),
             "no byte of a flood was lost")
+
+
+def late_beside(t, vcpus):
+    """How late, in us, the sleeper wakes at most beside a guest with so many
+    vCPUs that has no instruction but the call for a reboot; its own line."""
+    m = t.boot(lab=lab(guest("bad", "rebooter", vcpus=vcpus, memory="8M",
+                             priority=60, autostart=False),
+                       neighbour("waker", "wake", priority=70),
+                       scheduler=t.args["policy"],
+                       boot=["watch off", "sleep 0.2", "guest start bad",
+                             "sleep 0.2", "watch waker",
+                             f"sleep {t.args['seconds']}", "guest stop bad",
+                             "guest list -j", "poweroff"]),
+               smp=1, mem="256M", options=counted(SHIFT))
+    t.equal(m.wait(t.args.get("limit", 200)), 0, "QEMU's status")
+    most = [int(n) for n in re.findall(said(
+        "waker", r"neighbour: t \d+ wakes \d+ late_us \d+ most_us (\d+)"),
+        m.text, re.M)]
+    t.check(most, f"{vcpus} vCPUs: the sleeper is not heard of")
+    return max(most), m
+
+
+def reboots(t):
+    """What a reboot takes grows with the vCPUs, and a higher priority waits for
+    a step of it, not for all: beside 64 as long as beside any attack, beside as
+    many as there may be by one longest step more."""
+    one, _ = late_beside(t, 1)
+    step_us = (STEP_INSTRUCTIONS << SHIFT) / 1000
+    for vcpus, most in ((64, LATE_US["priority"]),
+                         (512, LATE_US["priority"] + step_us)):
+        late, m = late_beside(t, vcpus)
+        t.check(late <= most, f"beside reboots of {vcpus} vCPUs the sleeper "
+                f"woke {late} us late, of one vCPU {one}")
+        t.check("goes on by itself" not in m.text, "it never started")
+        told = len(re.findall(r"bad: starts at ", m.text))
+        untold = sum(map(int, re.findall(r"bad: started (\d+) more", m.text)))
+        boots = int(re.search(r'"name":"bad".*"boots":(\d+)', m.text)[1])
+        t.equal(told + untold, boots, "lives that were told of or counted")
+        t.check(told <= LOG_BURST + t.args["seconds"] + 2,
+                f"{told} of {boots} lives were told of")
 
 
 def listed(t):
@@ -437,6 +485,9 @@ def on_harts(t):
 def tests(full):
     cases = [Case("every_attack_is_looked_at", listed, timeout=60)]
     some = matrix.sharing_or_default(full)
+    cases += [Case(f"reboots_of_many_vcpus_hold_up_nobody,{policy}", reboots,
+                   timeout=300, policy=policy, seconds=2)
+              for policy in matrix.looking_at("priority")]
     for policy in some:
         cases.append(Case(f"no_attack_costs_a_neighbour_its_due,{policy}",
                           attacks, timeout=900, policy=policy,

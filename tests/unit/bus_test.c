@@ -187,6 +187,7 @@ static int stop(void **state)
 static void create(void)
 {
 	assert_int_equal(emul_create(&fake.guest, &why), 0);
+	emul_reset(&fake.guest);
 }
 
 static void refused(const char *what)

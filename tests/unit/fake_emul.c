@@ -131,6 +131,7 @@ int fake_devices_start(void **state)
 	fake_start(1);
 	fake_chip = (struct fake_chip){ 0 };
 	assert_int_equal(emul_create(&fake.guest, NULL), 0);
+	emul_reset(&fake.guest);
 	return 0;
 }
 

@@ -26,6 +26,18 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w.log, sizeof(w.log), fmt, ap);
 	va_end(ap);
+	w.lines++;
+	w.told += strstr(w.log, ": starts at ") != NULL;
+	if (strstr(w.log, ": started ")) {
+		unsigned int lives, crashes;
+
+		assert_int_equal(sscanf(strstr(w.log, ": started "),
+					": started %u more times, of which "
+					"nothing is told; %u crashed", &lives,
+					&crashes), 2);
+		w.counted += lives;
+		w.crashes += crashes;
+	}
 	if (w.stopped_late && strstr(w.log, ", status ")) {
 		struct guest *g = w.stopped_late;
 
@@ -114,6 +126,7 @@ void timers_fire(void)
 bool run_one(void)
 {
 	struct task *t;
+	u64 before;
 
 	if (!ready_len)
 		return false;
@@ -123,8 +136,10 @@ bool run_one(void)
 	/* The account that is charged must be there. */
 	if (t->payer)
 		assert_non_null(t->payer->account);
+	before = w.now;
 	if (t->step(t) == TASK_MORE)
 		task_wake(t);
+	assert_in_range(w.now - before, 0, us_to_ticks(STEP_MOST_US));
 	return true;
 }
 
@@ -143,14 +158,17 @@ void run_all(void)
 
 /* ---- the scheduler ---- */
 
+static void owner_answers(struct vcpu *v)
+{
+	v->state = VCPU_OFF;
+	v->guest->account->kills_due--;
+	guest_vcpu_off(v->guest, v);
+}
+
 void owners_answer(struct guest *g)
 {
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		g->vcpu[i]->state = VCPU_OFF;
-		if (i + 1 == g->cfg.vcpus)
-			g->account->kills_due = 0;
-		guest_vcpu_off(g, g->vcpu[i]);
-	}
+	for (u32 i = 0; i < g->cfg.vcpus; i++)
+		owner_answers(g->vcpu[i]);
 }
 
 void all_owners_answer(void)
@@ -171,6 +189,18 @@ void sched_guest_remove(struct guest *g)
 	assert_int_equal(g->account->kills_due, 0);
 	obj_free(g->account);
 	g->account = NULL;
+}
+
+int sched_vcpu_add(struct vcpu *v)
+{
+	v->sched.part = obj_alloc(100);
+	return v->sched.part ? 0 : -ENOMEM;
+}
+
+void sched_vcpu_remove(struct vcpu *v)
+{
+	obj_free(v->sched.part);
+	v->sched.part = NULL;
 }
 
 int sched_vcpu_start(struct vcpu *v)
@@ -202,19 +232,20 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	w.resumes += !guest_is_paused(g);
 }
 
-void sched_guest_kill(struct guest *g)
+u32 sched_guest_kill(struct guest *g, u32 from)
 {
-	if (w.slow_kill) {
-		task_wake(g->task);
-		while (run_one())
-			;
-		assert_int_equal(g->state, GUEST_STOPPING);
+	u32 until = MIN(from + KILLS_AT_ONCE, g->cfg.vcpus);
+
+	assert_int_equal(g->state, GUEST_STOPPING);
+	if (!from) {
+		assert_int_equal(g->account->kills_due, 0);
+		g->account->kills_due = g->cfg.vcpus;
+		w.kills++;
 	}
-	assert_int_equal(g->account->kills_due, 0);
-	g->account->kills_due = g->cfg.vcpus;
-	w.kills++;
-	if (!w.slow_owners)
-		owners_answer(g);
+	w.now += us_to_ticks(until - from);
+	for (u32 i = from; i < until && !w.slow_owners; i++)
+		owner_answers(g->vcpu[i]);
+	return until;
 }
 
 bool sched_guest_killed(const struct guest *g)
@@ -270,13 +301,15 @@ void arch_guest_destroy(struct guest *g)
 
 static void assert_all_off(const struct guest *g)
 {
-	for (u32 i = 0; i < g->cfg.vcpus; i++)
+	for (u32 i = 0; i < g->vcpus_made; i++)
 		assert_int_equal(g->vcpu[i]->state, VCPU_OFF);
 }
 
 void arch_guest_reset(struct guest *g)
 {
 	assert_all_off(g);
+	/* Each vCPU for this life, or a life that it didn't come to. */
+	assert_true(w.clears >= g->cfg.vcpus);
 	w.arch_resets++;
 }
 
@@ -304,6 +337,7 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 {
 	struct vcpu *v = obj_alloc(sizeof(*v));
 
+	w.now += us_to_ticks(VCPU_US);
 	if (v) {
 		v->guest = g;
 		v->id = id;
@@ -314,7 +348,17 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 void arch_vcpu_free(struct vcpu *v)
 {
 	assert_int_equal(v->state, VCPU_OFF);
+	assert_null(v->sched.part);
+	w.now += us_to_ticks(VCPU_US);
 	obj_free(v);
+}
+
+void arch_vcpu_clear(struct vcpu *v)
+{
+	assert_int_equal(v->guest->state, GUEST_STARTING);
+	assert_int_equal(v->state, VCPU_OFF);
+	w.now += us_to_ticks(VCPU_US);
+	w.clears++;
 }
 
 void arch_vcpu_reset(struct vcpu *v, u64 entry, u64 arg)
@@ -474,10 +518,10 @@ void guest_fdt_end(struct guest_fdt_job *job)
 	job->copy = NULL;
 }
 
-int guest_fdt_reseed(void *fdt, const void *rng_seed, size_t bytes)
+void *guest_fdt_seed(void *fdt, size_t bytes)
 {
-	memcpy(w.seed, rng_seed, sizeof(w.seed));
-	return 0;
+	assert_int_equal(bytes, sizeof(w.seed));
+	return w.seed;
 }
 
 /* fdt_create_empty_tree without libfdt: only the size is looked at. */

@@ -40,13 +40,15 @@
 #define CPUS 4u
 #define IMAGE_STEPS 3u
 #define TREE_STEPS 2u
+#define KILLS_AT_ONCE 32u
+#define VCPU_US 5u       /* it takes so long to make one, clear it, free it */
+#define STEP_MOST_US 100 /* no task's step may take longer */
 
 /* The world, and what was asked of it. */
 struct fake_guests {
 	u64 now;
 	bool quiet;       /* no CPU holds any second stage */
 	bool slow_owners; /* kills are acknowledged by owners_answer only */
-	bool slow_kill;   /* other CPUs are faster than who asks for kills */
 	bool slow_mail;   /* CPUs look at their mail by mail_looked only */
 	struct sched_quiesce *draining;
 	struct task *drainer;
@@ -55,7 +57,8 @@ struct fake_guests {
 	bool checks_fail;
 	const char *rival; /* is made while another one is being made */
 
-	u32 unmaps, emul_resets, arch_resets, starts, kills, loads, params;
+	u32 unmaps, emul_resets, clears, arch_resets, starts, kills, loads;
+	u32 params;
 	u32 trees; /* written, not only given another seed */
 	bool tree_broken;
 	u32 pauses, resumes, moves;
@@ -64,7 +67,9 @@ struct fake_guests {
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;
-	char log[LOG_LINE_BYTES];
+	char log[LOG_LINE_BYTES]; /* the last line */
+	u32 lines, told; /* of them: about a life that begins */
+	u32 counted, crashes; /* lives that were only counted */
 	u8 seed[64];
 };
 

@@ -596,8 +596,8 @@ int lab_config_check(const struct guest_config *cfg, const struct lab_env *e,
 	return 0;
 }
 
-int guest_create(const struct guest_config *cfg, struct guest **out,
-		 struct lab_error *err)
+int guest_create_begin(const struct guest_config *cfg, struct guest **out,
+		       struct lab_error *err)
 {
 	struct guest *g = guest_find(cfg->name);
 
@@ -612,6 +612,16 @@ int guest_create(const struct guest_config *cfg, struct guest **out,
 	(*out)->cfg.autostart = cfg->autostart;
 	did("create %s; ", cfg->name);
 	return 0;
+}
+
+int guest_create_step(struct guest *g, struct lab_error *err)
+{
+	return g->vcpus_made++ < g->cfg.vcpus;
+}
+
+void guest_create_cancel(struct guest *g)
+{
+	did("cancel %s; ", g->cfg.name);
 }
 
 u64 gmem_bytes(const struct gmem *m)

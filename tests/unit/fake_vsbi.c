@@ -12,6 +12,19 @@ bool riscv_has_sstc;
 u32 triggers_count, triggers_sizes;
 u64 timebase_hz = 10000000;
 
+void fake_guest_reset(void)
+{
+	for (u32 i = 0; i < w.guest.cfg.vcpus; i++) {
+		struct riscv_vcpu *v = &w.vcpu[i];
+
+		vsbi_hart_clear(v);
+		vtimer_reset(v);
+		vfence_reset(v);
+		vsbi_vcpu_reset(v);
+	}
+	vsbi_guest_reset(&w.guest);
+}
+
 void fake_world_init(u32 vcpus)
 {
 	static struct cpu *const cpu = (struct cpu *)&w;
@@ -34,9 +47,8 @@ void fake_world_init(u32 vcpus)
 		v->v.guest = &w.guest;
 		v->v.id = i;
 		v->host = cpu;
-		vtimer_reset(v);
 	}
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	fake_started(0, VCPU_RUNNING);
 	w.vcpu[0].loaded = true;
 	if (!vsbi_run_begin(&w.vcpu[0]))

@@ -84,6 +84,9 @@ extern struct fake_world w;
 /* A fresh world: `vcpus` vCPUs, number 0 running and loaded, the others OFF. */
 void fake_world_init(u32 vcpus);
 
+/* The guest starts anew, as by arch_vcpu_clear and arch_guest_reset. */
+void fake_guest_reset(void);
+
 /* cmocka set-up with 4 vCPUs. */
 int fake_setup(void **state);
 

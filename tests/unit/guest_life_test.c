@@ -3,10 +3,10 @@
  * in between.
  */
 /* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
- *	kernel/guest_boot.c kernel/guest_reap.c kernel/guest_set.c kernel/gmem.c
- *	kernel/gmem_access.c kernel/mem.c kernel/obj.c kernel/rng.c
- *	kernel/config.c tests/unit/fake_mem.c tests/unit/fake_guest.c
- *	tests/unit/fake_trace.c */
+ *	kernel/guest_boot.c kernel/guest_make.c kernel/guest_reap.c
+ *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
+ *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
+ *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
 #include "tests/unit/fake_guest.h"
 
 static void hart_0_starts_where_the_plan_says(void **state)
@@ -20,7 +20,7 @@ static void hart_0_starts_where_the_plan_says(void **state)
 	assert_int_equal(w.entry, ENTRY);
 	assert_int_equal(w.arg, TREE);
 	assert_int_equal(w.loads, 1);
-	assert_int_equal(w.emul_resets, 1);
+	assert_int_equal(w.emul_resets, 2); /* as it was made */
 	assert_int_equal(w.arch_resets, 1);
 	end();
 }
@@ -175,15 +175,93 @@ static void nothing_is_done_before_all_owners_answered(void **state)
 	end();
 }
 
+/* As many as there may be. */
+static struct guest_config large(const char *name)
+{
+	struct guest_config cfg = config(name);
+
+	cfg.vcpus = 512;
+	return cfg;
+}
+
+/* run_one asserts that no step takes longer than another may. */
+static void a_life_of_many_vcpus_takes_many_short_steps(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(large("one"));
+	start(g);
+	assert_int_equal(w.clears, 512);
+	for (u32 life = 2; life < 4; life++) {
+		guest_end(g, EVENT_REBOOT, 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_RUNNING);
+		assert_int_equal(w.clears, life * 512);
+	}
+	end();
+}
+
+static void many_vcpus_are_made_in_many_short_steps(void **state)
+{
+	struct guest_config cfg = large("one");
+	struct guest *g;
+	u32 steps = 0;
+	int ret;
+
+	begin(false);
+	assert_int_equal(guest_create_begin(&cfg, &g, &err), 0);
+	do {
+		u64 before = w.now;
+
+		assert_null(guest_find("one"));
+		ret = guest_create_step(g, &err);
+		steps++;
+		assert_in_range(w.now - before, 0, us_to_ticks(STEP_MOST_US));
+	} while (ret == 1);
+	assert_int_equal(ret, 0);
+	assert_true(steps > 512 * VCPU_US / STEP_MOST_US);
+	assert_ptr_equal(guest_find("one"), g);
+	guest_put(g);
+	end();
+}
+
+static void one_of_many_vcpus_can_be_stopped_in_each_step(void **state)
+{
+	struct guest *g;
+	bool started = false;
+
+	for (u32 steps = 0; !started; steps++) {
+		begin(false);
+		g = create(large("one"));
+		assert_int_equal(guest_start(g), 0);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		started = g->state == GUEST_RUNNING;
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		start(g);
+		assert_int_equal(g->state, GUEST_RUNNING);
+		end();
+	}
+}
+
 static void nothing_is_done_before_all_kills_are_asked_for(void **state)
 {
 	struct guest *g;
 
 	begin(false);
-	g = running("one");
-	w.slow_kill = true;
+	g = create(large("one"));
+	start(g);
 	guest_end(g, EVENT_REBOOT, 0);
-	w.slow_kill = false;
+	/* Those that were asked have answered at once. */
+	for (u32 asked = 0; asked < 512 - KILLS_AT_ONCE;) {
+		asked += KILLS_AT_ONCE;
+		run_one();
+		assert_int_equal(g->account->kills_due, 512 - asked);
+		assert_int_equal(g->stops, 0);
+	}
 	run_all();
 	assert_int_equal(g->state, GUEST_RUNNING);
 	assert_int_equal(w.loads, 2);
@@ -225,7 +303,7 @@ static void a_reboot_starts_anew_from_the_images(void **state)
 	run_all();
 	assert_int_equal(g->state, GUEST_RUNNING);
 	assert_int_equal(w.unmaps, 2);
-	assert_int_equal(w.emul_resets, 2);
+	assert_int_equal(w.emul_resets, 3);
 	assert_int_equal(w.arch_resets, 2);
 	assert_int_equal(w.loads, 2);
 	assert_int_equal(w.starts, 2);
@@ -294,6 +372,7 @@ static void of_two_ends_the_first_counts(void **state)
 	guest_end(g, EVENT_CRASH, 1);
 	guest_end(g, EVENT_REBOOT, 0);
 	assert_int_equal(guest_reset(g), -EBUSY);
+	run_all();
 	owners_answer(g);
 	run_all();
 	assert_int_equal(g->state, GUEST_STOPPED);
@@ -440,6 +519,99 @@ static void requests_of_a_pause_that_come_in_the_next_life_do_nothing(void **s)
 	end();
 }
 
+static void lives_without_end_are_told_at_a_pace(void **state)
+{
+	u64 begin_ticks, seconds;
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	begin_ticks = w.now;
+	for (u32 i = 0; i < 1000; i++) {
+		guest_end(g, EVENT_REBOOT, 0);
+		w.now += us_to_ticks(10000);
+		run_all();
+	}
+	seconds = (w.now - begin_ticks) / timebase_hz;
+	assert_true(seconds > 8);
+	assert_in_range(w.told, LOG_BURST, LOG_BURST + seconds + 1);
+	/* Its start, its end, and what was not told before. */
+	assert_true(w.lines <= 3 * w.told);
+	assert_int_equal(guest_stop(g), 0);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(w.crashes, 0);
+	assert_non_null(strstr(w.log, "was stopped"));
+	end();
+}
+
+static void a_quiet_life_that_goes_on_is_told_of(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	do {
+		guest_end(g, EVENT_REBOOT, 0);
+		run_all();
+	} while (!g->quiet);
+	assert_int_equal(w.counted, 0);
+	w.now += us_to_ticks(LOG_PACE_US);
+	task_wake(g->task);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	end();
+}
+
+static void who_is_started_again_by_the_console_is_told_of(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	for (u32 i = 1; i < 3 * LOG_BURST; i++) {
+		start(g);
+		assert_int_equal(w.told, 2 * i - 1);
+		assert_int_equal(guest_reset(g), 0);
+		run_all();
+		assert_int_equal(w.told, 2 * i);
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+	}
+	end();
+}
+
+static void crashes_without_end_are_told_at_a_pace(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct guest *g;
+	u32 said = 0, lines;
+
+	begin(false);
+	cfg.on_crash = ACTION_RESTART;
+	g = create(cfg);
+	start(g);
+	for (u32 i = 0; i < 100; i++) {
+		lines = w.lines;
+		guest_crash(g->vcpu[0], "nowhere");
+		said += w.lines != lines;
+		run_all();
+	}
+	assert_int_equal(said, w.told);
+	assert_in_range(said, LOG_BURST, LOG_BURST + 2);
+	/* One that is not tried again is told of, and all before it. */
+	cfg.on_crash = ACTION_STOP;
+	g->cfg.on_crash = ACTION_STOP;
+	assert_true(g->quiet);
+	lines = w.lines;
+	guest_crash(g->vcpu[0], "nowhere");
+	assert_true(w.lines > lines);
+	run_all();
+	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(said + w.crashes, g->stops);
+	end();
+}
+
 static void a_damaged_image_is_said_once_and_not_tried_again(void **state)
 {
 	struct guest_config cfg = config("one");
@@ -539,6 +711,9 @@ int main(void)
 		T(poweroff_stops_and_keeps_the_status),
 		T(nothing_is_done_before_all_owners_answered),
 		T(nothing_is_done_before_all_kills_are_asked_for),
+		T(a_life_of_many_vcpus_takes_many_short_steps),
+		T(many_vcpus_are_made_in_many_short_steps),
+		T(one_of_many_vcpus_can_be_stopped_in_each_step),
 		T(no_new_life_begins_before_mail_of_the_old_is_looked_at),
 		T(a_reboot_starts_anew_from_the_images),
 		T(eager_ram_is_there_before_the_start),
@@ -551,6 +726,10 @@ int main(void)
 		T(pausing_asks_every_vcpu),
 		T(a_pause_meant_for_one_life_does_not_reach_the_next),
 		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),
+		T(lives_without_end_are_told_at_a_pace),
+		T(a_quiet_life_that_goes_on_is_told_of),
+		T(who_is_started_again_by_the_console_is_told_of),
+		T(crashes_without_end_are_told_at_a_pace),
 		T(a_damaged_image_is_said_once_and_not_tried_again),
 		T(a_policy_without_room_leaves_it_stopped),
 		T(a_crash_names_guest_vcpu_pc_and_reason),

@@ -550,6 +550,30 @@ static void a_guest_that_runs_but_is_not_counted_yet_has_started(void **state)
 	fake_slow = false;
 }
 
+/* And is STOPPING again by now, or STARTING. */
+static void a_guest_that_reboots_all_the_time_has_started(void **state)
+{
+	u64 wake_ticks;
+
+	fake_slow = true;
+	shell_feed(&sh, "guest start hello\r", 18);
+	assert_int_equal(steps(&wake_ticks), CMD_WAIT);
+	guest("hello")->boots++;
+	assert_int_equal(steps(&wake_ticks), CMD_DONE);
+	assert_null(strstr(text.text, "did not start"));
+	fake_slow = false;
+}
+
+static void a_creation_that_is_interrupted_is_given_up(void **state)
+{
+	u64 wake_ticks;
+
+	shell_feed(&sh, "guest create new\r", 17);
+	assert_int_equal(steps(&wake_ticks), CMD_WAIT);
+	shell_feed(&sh, "\3", 1);
+	assert_string_equal(fake_did, "create new; cancel new; ");
+}
+
 static void sleeps_are_exact_to_a_millisecond(void **state)
 {
 	static const struct {
@@ -1216,6 +1240,7 @@ int main(void)
 		T(a_wish_that_never_comes_true_is_given_up),
 		T(a_guest_that_does_not_start_is_said),
 		T(a_guest_that_runs_but_is_not_counted_yet_has_started),
+		T(a_guest_that_reboots_all_the_time_has_started),
 		T(sleeps_are_exact_to_a_millisecond),
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
 		T(wait_waits_for_the_stop),
@@ -1223,6 +1248,7 @@ int main(void)
 		T(keys_typed_ahead_of_a_wrong_command_keep_their_order),
 		T(scripts_run_in_order_and_are_shown),
 		T(create_takes_knobs_and_autostart),
+		T(a_creation_that_is_interrupted_is_given_up),
 		T(a_knob_the_policy_ignores_is_said),
 		T(pins_are_lists_of_cpus),
 		T(registers_pause_only_what_runs),

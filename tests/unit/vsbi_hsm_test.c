@@ -225,7 +225,7 @@ static void harts_that_come_and_go_are_counted(void **state)
 	fake_vcpu(0)->v.state = VCPU_OFF;
 	assert_true(stops_last(1));
 	/* The next life begins with one. */
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	fake_started(0, VCPU_RUNNING);
 	assert_true(stops_last(0));
 }
@@ -355,7 +355,7 @@ static void a_guest_that_starts_anew_has_its_harts_stopped(void **state)
 	assert_int_equal(start(1, PC), VSBI_OK); /* never came to run */
 	for (u32 i = 0; i < 4; i++)
 		fake_vcpu(i)->v.state = VCPU_OFF;
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	for (u32 i = 0; i < 4; i++)
 		assert_int_equal(vsbi_hsm_status(fake_vcpu(i)), VHSM_STOPPED);
 	begin(0);

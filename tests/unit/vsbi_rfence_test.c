@@ -366,7 +366,7 @@ static void a_fence_that_the_guest_does_not_survive_is_forgotten(void **state)
 	(void)state;
 	many_init(FAKE_VCPUS_MAX);
 	assert_int_equal(VMA(0, ALL, 0, 0).next, NEXT_BLOCK);
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	fake_vcpu(0)->v.virq = 0;
 	fake_started(0, VCPU_RUNNING);
 	assert_false(vfence_waits(fake_vcpu(0)));

@@ -725,7 +725,7 @@ static void a_guest_starts_without_events(void **st)
 	look(0);
 	assert_int_equal(call(1, INJECT, LOCAL, 1, 0), 0);
 	assert_non_null(vsse_take(fake_vcpu(3), VSSE_GLOBAL_SOFT));
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	for (u32 i = 1; i < 4; i++)
 		fake_started(i, VCPU_RUNNING);
 	fake_vcpu(0)->hsm_state = VHSM_STARTED;

@@ -202,7 +202,7 @@ static void a_hart_or_guest_that_starts_anew_has_no_page(void **state)
 {
 	(void)state;
 	set(FAKE_RAM_BASE + PAGE, 0, 0);
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	assert_false(registered());
 	fake_vcpu(2)->v.waits = fake_vcpu(0)->v.waits = (void (*)(struct vcpu *,
 								  bool))1;

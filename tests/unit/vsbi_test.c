@@ -187,7 +187,7 @@ static void an_ipi_of_a_life_that_ended_is_not_sent_in_the_next(void **state)
 		fake_vcpu(i)->v.state = VCPU_OFF;
 		fake_vcpu(i)->v.virq = 0;
 	}
-	vsbi_guest_reset(&w.guest);
+	fake_guest_reset();
 	fake_started(FAKE_VCPUS_MAX - 1, VCPU_BLOCKED);
 	assert_true(vsbi_run_begin(fake_vcpu(0)));
 	assert_int_equal(fake_soft_pending(), 0);

@@ -35,6 +35,7 @@ _start:
 	.word	0
 
 /* In: a0 hart id, a1 device tree; the only hart; no stack. */
+	.weak	boot
 boot:
 	csrw	sie, zero
 	csrci	sstatus, SSTATUS_SIE

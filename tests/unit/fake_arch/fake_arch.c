@@ -475,6 +475,14 @@ static void guest_free(struct fake_guest *fg)
 	obj_free(fg);
 }
 
+static void guest_remove(struct guest *g)
+{
+	for (u32 i = 0; i < g->cfg.vcpus; i++)
+		sched_vcpu_remove(g->vcpu[i]);
+	if (g->account)
+		sched_guest_remove(g);
+}
+
 struct fake_guest *fake_guest_try(const struct guest_config *cfg, u64 fails)
 {
 	struct fake_guest *fg = obj_alloc(sizeof(*fg));
@@ -496,10 +504,13 @@ struct fake_guest *fake_guest_try(const struct guest_config *cfg, u64 fails)
 	}
 	fake_fail_in = fails;
 	err = sched_guest_add(g);
+	for (u32 i = 0; !err && i < cfg->vcpus; i++)
+		err = sched_vcpu_add(g->vcpu[i]);
 	fake_fail_in = 0;
 	if (!err)
 		return fg;
-	CHECK(err == -ENOMEM && !g->account);
+	CHECK(err == -ENOMEM);
+	guest_remove(g);
 	guest_free(fg);
 	return NULL;
 }
@@ -541,7 +552,8 @@ void fake_guest_free(struct fake_guest *fg)
 	struct sched_quiesce q;
 
 	fg->g.state = GUEST_STOPPING;
-	sched_guest_kill(&fg->g);
+	for (u32 i = 0; i < fg->g.cfg.vcpus;)
+		i = sched_guest_kill(&fg->g, i);
 	for (u32 i = 0; !sched_guest_killed(&fg->g); i++) {
 		CHECK(i < 1000);
 		fake_run_for(FAKE_MS);
@@ -551,7 +563,7 @@ void fake_guest_free(struct fake_guest *fg)
 		CHECK(i < 1000);
 		fake_run_for(FAKE_MS);
 	}
-	sched_guest_remove(&fg->g);
+	guest_remove(&fg->g);
 	for (u32 i = 0; i < fg->g.cfg.vcpus; i++)
 		CHECK(fv(fg->g.vcpu[i])->loaded == NULL);
 	guest_free(fg);

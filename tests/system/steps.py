@@ -1,0 +1,52 @@
+"""No step is long: a CPU is never away from its guests for more than 100 us.
+
+A task works in steps of that at most, for a guest of any size (kernel/sched/
+task.h). Time is counted instructions, one a nanosecond, so what is found does
+not depend on the build host.
+"""
+
+from collections import defaultdict
+
+from harness import Case
+from labs import guest
+from trace import Run, rows
+
+BIG = 512
+INSTRUCTIONS = 100_000
+TICK = 100  # of instructions: 10 MHz
+
+CREATE = (f"guest create big vcpus={BIG} memory=8M "
+          "kernel=baremetal/rebooter.elf")
+
+
+def name_of(record):
+    """A task's name, of which a record has the first eight letters."""
+    return record[5].to_bytes(8, "little").rstrip(b"\0").decode()
+
+
+def worst(trace):
+    """{task: instructions of its longest step}"""
+    most = defaultdict(int)
+    for record in rows(trace, "TASK"):
+        name = name_of(record)
+        most[name] = max(most[name], record[4] * TICK)
+    return most
+
+
+def steps(t):
+    run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M")],
+              ["trace on size=65536", CREATE, "guest start big", "sleep 0.3",
+               "guest stop big", "guest destroy big", "sleep 0.05",
+               "trace off"], smp=1)
+    t.equal([(c.first, c.lost) for c in run.trace.cpus], [(0, 0)],
+            "records missing")
+    most = worst(run.trace)
+    t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
+    for name, instructions in most.items():
+        t.check(instructions <= INSTRUCTIONS,
+                f"a step of {name} took {instructions} instructions")
+
+
+def tests(full):
+    return [Case(f"no_step_for_a_guest_of_{BIG}_vcpus_is_long", steps,
+                 timeout=300, shift=0)]
