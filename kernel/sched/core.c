@@ -17,8 +17,9 @@
  * with what its end asks for: a guest that does nothing but go to sleep would
  * have a third of the CPU for nothing else. So would one that ends its turns
  * all the time and keeps the CPU; what lies between two turns of one vCPU is
- * its own as well, and so is mail for vCPUs of its guest's. Only other mail and
- * timers that came in between are the host's time. Every tick of a CPU is its
+ * its own as well, and so are mail for vCPUs of its guest's and the timers of
+ * its devices. Only other mail and timers that came in between are the host's
+ * time. Every tick of a CPU is its
  * guests', its tasks', idle, or the host's: the first three are measured and
  * never overlap, and what is left is the host's (sched_cpu_stats).
  */
@@ -226,6 +227,29 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	return true;
 }
 
+void sched_timer_set(struct timer *t, u64 when_ticks)
+{
+	struct sched_core *core = core_of(cpu_this());
+
+	timer_set(&core->timers, t, when_ticks);
+	/* If it is to be set anew (0), the next turn or wait does that. */
+	if (when_ticks >= core->armed)
+		return;
+	TRACE(TIMER_ARM, TRACE_NOBODY, when_ticks, 0);
+	core->armed = when_ticks;
+	core->sc.cpu->stats.timer_sets++;
+	arch_timer_no_later(when_ticks);
+}
+
+void sched_pay(const struct guest *g, u64 now)
+{
+	struct sched_core *core = core_of(cpu_this());
+	struct sched_unit *u = core->sc.current;
+
+	if (u && unit_vcpu(u)->guest == g)
+		core->own_at = now;
+}
+
 /*
  * The long way round; false if there is nothing to run. `taken`: the mail was
  * taken already, and is `mail`.
@@ -282,7 +306,7 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	/* Whoever has the CPU already doesn't pay for others' mail. */
 	if (core->sc.current != before)
 		charge_begin(core->sc.current, now);
-	else if (busy)
+	else if (busy && core->own_at != now)
 		charge_begin(core->sc.current, arch_ticks());
 	turn(core, given, now);
 	return true;
