@@ -42,24 +42,13 @@ register struct riscv_cpu *here __asm__("tp");
 #include "kernel/sched/yield.h"
 #include "kernel/virq.h"
 
-/* `v`, or who was here before, has switched a feature, or has triggers. */
-static __attribute__((noinline)) void features_load(struct riscv_vcpu *v,
-						    struct riscv_cpu *c)
-{
-	if ((c->henvcfg ^ v->henvcfg) & VCPU_MISALIGNED)
-		fwft_misaligned_load(v);
-	vhw_henvcfg_set(v->henvcfg);
-	if (v->henvcfg & VCPU_TRIGGERS)
-		vdbtr_load(v);
-}
-
-/* It has counters of its own, or triggers. */
+/* It has counters of its own, or what the hart has by the firmware alone. */
 static __attribute__((noinline)) void rare_save(struct riscv_vcpu *v)
 {
 	if (v->pmu.hw_used)
 		vpmu_pause(v);
 	if (v->hcounteren & VCPU_SAVE_RARE)
-		vdbtr_unload(v);
+		vsbi_features_unload(v);
 }
 
 /* `v`, or who was here before, has counters of its own. */
@@ -98,7 +87,7 @@ static inline void htimedelta_load(const struct arch_guest *g,
 static inline void load_odd(struct riscv_vcpu *v, struct riscv_cpu *c)
 {
 	if (unlikely(c->henvcfg != v->henvcfg))
-		features_load(v, c);
+		vsbi_features_load(v, c->henvcfg);
 	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
 		counters_load(v);
 	if (unlikely(!fpu_idle(c, v)))
