@@ -120,7 +120,7 @@ static bool nobody_eval(struct emul_pin *pin)
 }
 
 struct emul_line emul_no_line = { nobody_set };
-struct emul_pin emul_no_pin = { nobody_eval };
+struct emul_pin emul_no_pin = { nobody_eval, nobody_eval };
 
 /* Recorded: apart, so that the other keeps nothing for this one. */
 void emul_irq_set_traced(struct emul_dev *dev, bool level)

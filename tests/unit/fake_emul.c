@@ -87,6 +87,11 @@ void virq_raise(struct vcpu *v, u32 bits)
 		fake.kicks[v->id]++;
 }
 
+void virq_raise_one(struct vcpu *v, u32 bits)
+{
+	virq_raise(v, bits);
+}
+
 struct dev_timers *dev_timers_here(void)
 {
 	return &fake.timers;
