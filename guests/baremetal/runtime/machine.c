@@ -110,6 +110,17 @@ static u32 mmu_bits(const void *fdt, int cpu)
 						     : 39;
 }
 
+/* The interrupt controllers of harts, by phandle: to look for each in the tree
+ * takes too long with hundreds. */
+static u32 intc[MAX_HARTS];
+
+static u32 intc_of(const void *fdt, int cpu)
+{
+	int child = fdt_first_subnode(fdt, cpu);
+
+	return child < 0 ? 0 : fdt_get_phandle(fdt, child);
+}
+
 static void find_harts(const void *fdt)
 {
 	int cpus = fdt_path_offset(fdt, "/cpus"), cpu;
@@ -125,8 +136,11 @@ static void find_harts(const void *fdt)
 			machine.isa = fdt_getprop(fdt, cpu, "riscv,isa", NULL);
 		if (!machine.mmu_bits)
 			machine.mmu_bits = mmu_bits(fdt, cpu);
+		if (r.base == harts[0].id)
+			intc[0] = intc_of(fdt, cpu);
 		if (r.base == harts[0].id || machine.hart_count == MAX_HARTS)
 			continue;
+		intc[machine.hart_count] = intc_of(fdt, cpu);
 		harts[machine.hart_count].id = r.base;
 		machine.hart_count++;
 	}
@@ -190,16 +204,10 @@ static void find_chosen(const void *fdt)
 }
 
 /* The hart whose interrupt controller has that phandle; -1: none. */
-static int intc_hart(const void *fdt, u32 phandle)
+static int intc_hart(u32 phandle)
 {
-	int node = fdt_node_offset_by_phandle(fdt, phandle);
-	int cpu = fdt_parent_offset(fdt, node);
-	struct range r;
-
-	if (cpu < 0 || !is_cpu(fdt, cpu) || !node_reg(fdt, cpu, 0, &r))
-		return -1;
 	for (u32 i = 0; i < machine.hart_count; i++)
-		if (harts[i].id == r.base)
+		if (intc[i] && intc[i] == phandle)
 			return (int)i;
 	return -1;
 }
@@ -222,7 +230,7 @@ static void find_plic(const void *fdt)
 	for (int i = 0; p && i < len / 8; i++) {
 		if (fdt32_to_cpu(p[2 * i + 1]) != IRQ_S_EXT)
 			continue;
-		hart = intc_hart(fdt, fdt32_to_cpu(p[2 * i]));
+		hart = intc_hart(fdt32_to_cpu(p[2 * i]));
 		if (hart >= 0)
 			machine.plic_context[hart] = i;
 	}
