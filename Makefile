@@ -453,9 +453,9 @@ bench-diff:  ## compare two folders of results, A and B
 
 format:  ## let clang-format decide about white space
 	clang-format -i $(wildcard $(addsuffix /*.[ch],arch/riscv \
-		arch/riscv/include kernel kernel/percpu kernel/sched emul \
-		guests/baremetal guests/baremetal/runtime tests/unit tests/stress \
-		tests/fuzz))
+		arch/riscv/include kernel kernel/percpu kernel/sched kernel/shell \
+		emul guests/baremetal guests/baremetal/runtime tests/unit \
+		tests/stress tests/fuzz tests/model))
 
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \

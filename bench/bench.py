@@ -27,7 +27,6 @@ of its own, and how time is divided, is exact.
 
 import itertools
 import json
-import os
 import re
 import sys
 import threading

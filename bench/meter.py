@@ -58,27 +58,27 @@ def options(argv):
 
 
 def count(opt):
-    known = [row.name for row in rows()]
-    for name in operations.wanted_rows(opt):
-        if name not in known:
-            raise MeterError(f"no row {name}; there are {', '.join(known)}")
     tables = {}
     what = "native" if opt.native else opt.kernel or opt.append
     for key in opt.machine or MACHINES:
         tables[key], missing = operations.measure(opt, key)
         table.show(key, f"{MACHINES[key]} {what}".strip(), tables[key], missing)
     if opt.by == "stage":
-        # The table of all rows stays as it was when only some are asked.
         name = "meter_native" if opt.native else \
-            "meter_foreign" if opt.kernel else \
-            "meter_part" if opt.rows or opt.machine or opt.append else "meter"
+            "meter_foreign" if opt.kernel else result_name("meter", opt)
         print(table.store(name, tables, results.conditions(
             harts=2, append=opt.append, machine=",".join(tables), seed=1)))
 
 
-def write(name, what, lines, append="", machine="virt"):
+def result_name(whole, opt):
+    """The result of all stays as it was when only some are asked."""
+    some = opt.rows or opt.machine or opt.append or opt.scaling
+    return f"{whole}_part" if some else whole
+
+
+def write(name, what, lines, append="", machine="virt", harts=1):
     print(results.write(name, what.TITLE, what.QUESTION, what.COLUMNS, lines,
-                        results.conditions(machine=machine, harts=1,
+                        results.conditions(machine=machine, harts=harts,
                                            append=append, seed=1)))
 
 
@@ -93,7 +93,7 @@ def grow(opt):
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
                     *line), flush=True)
-    write("meter_scaling", scaling, scaling.lines_of(found))
+    write(result_name("meter_scaling", opt), scaling, scaling.lines_of(found))
 
 
 def boot(opt):
@@ -109,7 +109,7 @@ def boot(opt):
               f"{'reached' if ratio <= linux.TARGET else 'NOT reached'}")
         lines += [linux.line_of(key, seed, *pair)
                   for seed, pair in zip(linux.SEEDS, pairs)]
-    write("meter_linux", linux, lines, opt.append,
+    write(result_name("meter_linux", opt), linux, lines, opt.append,
           ",".join(opt.machine or ["virt"]))
 
 
@@ -134,8 +134,8 @@ def explain_rows(opt):
                         key, row.name, *explain.explain(opt, key, row))
         else:
             lines += explain.explain_beyond(opt, key)
-    write("meter_outliers", explain, lines, opt.append,
-          ",".join(opt.machine or MACHINES))
+    write(result_name("meter_outliers", opt), explain, lines, opt.append,
+          ",".join(opt.machine or MACHINES), harts=2)
 
 
 def accept():
@@ -146,9 +146,22 @@ def accept():
         print(f"{name}: {was.get(name, ['none'])[0]} -> {f.median}")
 
 
+def unknown_row(opt):
+    """What to say of the first wanted row that there is not, or None."""
+    known = [row.name for row in rows()]
+    for name in operations.wanted_rows(opt):
+        if name not in known:
+            return f"no row {name}; there are {', '.join(known)}"
+    return None
+
+
 def main(argv):
     opt = options(argv)
     try:
+        wrong = unknown_row(opt)
+        if wrong:
+            print(f"meter: {wrong}", file=sys.stderr)
+            sys.exit(2)
         if opt.accept:
             accept()
         elif opt.scaling is not None:

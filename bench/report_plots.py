@@ -7,13 +7,14 @@ A plot is an object in a result's "plots":
 `group`: plots of one group stand side by side under one heading. The kinds:
 
     bars   of the table: x, y, by (columns), where ({column: value})
+    stack  the same, the parts of an x behind one another
     dots   the same as points; target: the column that they should be at
     lines  the same along a number x; log, log_x: logarithmic axes
     cdf    curves: {name: [[value, part of all], ...]}, x_title, log
     area   stacked: x, series {name: [...]}, lines {name: what is due}
     gantt  rows {name: [[start, end], ...]}, x_title
 
-bars, dots and lines may bring rows of their own: data [{column: value}].
+bars, stack, dots and lines may bring rows of their own: data [{column: value}].
 
 Rows with equal keys and different seeds are drawn as their mean, and as a
 bar from the least to the greatest where there is room.
@@ -95,6 +96,14 @@ def widths(names):
     step = 1.8 / max(1, len(firsts) - 1)
     return {n: 1.4 + step * (len(firsts) - 1 - firsts.index(
         str(n).partition(",")[0])) for n in names}
+
+
+def named(axes, names):
+    """Names at the left, the first one at the top."""
+    axes.set_yticks(range(len(names)), [short(n) for n in names])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.invert_yaxis()
+    axes.spines["left"].set_visible(False)
 
 
 def number(value):
@@ -195,10 +204,7 @@ def draw_bars(result, plot, rows, colours):
             axes.annotate(f"{mean(v):.4g}", (max(v), at), va="center",
                           xytext=(3, 0), textcoords="offset points",
                           fontsize=8, color=MUTED)
-    axes.set_yticks(range(len(xs)), [short(x) for x in xs])
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.invert_yaxis()
-    axes.spines["left"].set_visible(False)
+    named(axes, xs)
     axes.margins(x=0.14)
     if not any(v for g in groups.values() for some in g.values()
                for v in some):
@@ -209,6 +215,28 @@ def draw_bars(result, plot, rows, colours):
         axes.set_xscale("log")
     if many > 1:
         legend(fig, axes, titles(result, plot)["by"])
+    return fig
+
+
+def draw_stack(result, plot, rows, colours):
+    groups = grouped(plot, rows)
+    ends = {r[plot["x"]]: 0 for r in rows_of(plot, rows)}
+    fig, axes = figure(0.75 + 0.27 * len(ends))
+    for k, (name, values) in enumerate(groups.items()):
+        axes.barh([list(ends).index(x) for x in values],
+                  [mean(v) for v in values.values()], 0.74,
+                  left=[ends[x] for x in values], linewidth=0,
+                  color=colours.of(name, k), label=short(name))
+        for x, v in values.items():
+            ends[x] += mean(v)
+    for i, end in enumerate(ends.values()):
+        axes.annotate(f"{end:.4g}", (end, i), va="center", xytext=(3, 0),
+                      textcoords="offset points", fontsize=8, color=MUTED)
+    named(axes, ends)
+    axes.margins(x=0.14)
+    axes.set_xlabel(titles(result, plot)["y"])
+    axes.grid(axis="x")
+    legend(fig, axes, titles(result, plot)["by"])
     return fig
 
 
@@ -233,11 +261,8 @@ def draw_dots(result, plot, rows, colours):
         axes.plot([p[0] for p in places], [p[1] for p in places], "o",
                   color=colours.of(name, k), markersize=5.5, alpha=0.85,
                   markeredgewidth=0, label=short(name), zorder=4)
-    axes.set_yticks(range(len(xs)), [short(x) for x in xs])
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.invert_yaxis()
+    named(axes, xs)
     axes.set_ylim(len(xs) - 0.45, -0.55)
-    axes.spines["left"].set_visible(False)
     axes.set_xlabel(titles(result, plot)["y"])
     axes.grid(axis="both")
     legend(fig, axes)
@@ -321,18 +346,16 @@ def draw_gantt(result, plot, rows, colours):
         axes.broken_barh([(s, e - s) for s, e in turns], (i - 0.36, 0.72),
                          facecolors=PALETTE[(i + 4) % len(PALETTE)],
                          linewidth=0)
-    axes.set_yticks(range(len(strips)), list(strips))
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.invert_yaxis()
+    named(axes, strips)
     axes.margins(x=0)
-    axes.spines["left"].set_visible(False)
     axes.set_xlabel(plot.get("x_title", ""))
     axes.grid(axis="x")
     return fig
 
 
-DRAW = {"bars": draw_bars, "dots": draw_dots, "lines": draw_lines,
-        "cdf": draw_cdf, "area": draw_area, "gantt": draw_gantt}
+DRAW = {"bars": draw_bars, "stack": draw_stack, "dots": draw_dots,
+        "lines": draw_lines, "cdf": draw_cdf, "area": draw_area,
+        "gantt": draw_gantt}
 
 
 # --- into the page ----------------------------------------------------------

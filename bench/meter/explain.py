@@ -23,7 +23,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 
@@ -92,6 +91,8 @@ def recorded(run):
                                     cwd=TOP)
             try:
                 trace = taken(qemu, socket, run.timeout * slow())
+            except (form.Error, OSError) as error:
+                raise MeterError(f"{run.name}: {error}") from None
             finally:
                 if qemu.poll() is None:
                     qemu.kill()
@@ -103,16 +104,10 @@ def recorded(run):
 
 
 def taken(qemu, socket, seconds):
-    end = time.monotonic() + seconds
-    while not os.path.exists(socket):
-        if qemu.poll() is not None or time.monotonic() > end:
-            raise MeterError("QEMU did not start")
-        time.sleep(0.1)
-    qmp = capture.Qmp(socket, 60)
-    while qmp.run("query-status")["running"]:
-        if qemu.poll() is not None or time.monotonic() > end:
-            raise MeterError(f"no end after {seconds:.0f} s")
-        time.sleep(0.2)
+    qmp = capture.connected(socket, qemu)
+    if not capture.wait_for(lambda: not qmp.run("query-status")["running"],
+                            seconds, qemu, "all rounds were done"):
+        raise form.Error(f"no end after {seconds:.0f} s")
     trace = capture.from_qemu(qmp, ELF)
     qmp.run("quit")
     qemu.wait(60)
@@ -190,11 +185,11 @@ class Recorded:
 
 def key_of(r):
     """What kind of record it is, for counting."""
-    name = form.EVENTS[r[1]].name if r[1] in form.EVENTS else f"{r[1]:#x}"
+    name = form.name_of(r[1])
     if name == "EXIT":
         return f"EXIT {r[4]:#x}"
     if name == "TASK":
-        return f"TASK {shown('name_chars', r[5])}"
+        return f"TASK {form.chars(r[5])}"
     return name
 
 
@@ -209,21 +204,11 @@ def cause_of(keys, usual):
         else UNEXPLAINED
 
 
-def shown(name, value):
-    if name.endswith("_chars"):
-        return value.to_bytes(8, "little").rstrip(b"\0").decode("latin-1")
-    return f"{value:#x}"
-
-
 def line_of(trace, r, begin):
-    event = form.EVENTS.get(r[1])
-    words = " ".join(f"{what.rsplit('_', 1)[0]}={shown(what, value)}"
-                     for what, value in ((event.a, r[4]), (event.b, r[5]))
-                     if what) if event else ""
     at = (trace.ns(r[0]) - trace.ns(begin)) / 1000
-    name = event.name if event else f"{r[1]:#x}"
-    return f"      {at:9.1f} us  CPU {r[2]}  {trace.who(r[3]):9} {name:12} " \
-           f"{words}".rstrip()
+    words = " ".join(filter(None, form.words(r, trace)))
+    return f"      {at:9.1f} us  CPU {r[2]}  {trace.who(r[3]):9} " \
+           f"{form.name_of(r[1]):12} {words}".rstrip()
 
 
 def outliers(done, stories, median):
@@ -273,6 +258,7 @@ def beyond(found):
 
 
 def lines_of(key, name, figures, causes):
+    causes = causes or Counter({"none was seen": 0})
     return [[MACHINES[key], name, cause, figures.n, figures.median, n]
             for cause, n in causes.most_common()]
 

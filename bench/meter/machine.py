@@ -73,7 +73,6 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.map = Map(by_symbol=by_symbol)
         self.kernel = self.initrd = None
-        self.is_rouse = False
         self.firmware = BUILD / "opensbi" / "fw_jump.bin"
         self.map.plain("firmware", *FIRMWARE)
         for first, end in BELLS:
@@ -84,10 +83,12 @@ class Run:
         return self
 
     def rouse(self, lab, words=""):
-        """Rouse with a lab; `words` are added to every guest's bootargs."""
+        """Rouse with a lab; `words` are added to every guest's bootargs.
+        Nothing else runs on it: no watchdog but where it's asked for."""
         self.map.elf("hypervisor", BUILD / "rouse.elf")
         self.kernel = BUILD / "rouse.bin"
-        self.is_rouse = True
+        if "watchdog=" not in self.append:
+            self.append = f"watchdog=off {self.append}".strip()
         text = lab if "\n" in str(lab) else Path(lab).read_text()
         text = re.sub(r'(bootargs = "[^"]*)"', rf'\1 {words}"', text)
         source = self.folder / "lab.dts"
@@ -128,15 +129,9 @@ class Run:
                           f"out={self.folder / 'records'}"]
         if self.initrd:
             out += ["-initrd", str(self.initrd)]
-        if self.words():
-            out += ["-append", self.words()]
+        if self.append:
+            out += ["-append", self.append]
         return out + self.options
-
-    def words(self):
-        """The command line. Nothing else runs on a measured Rouse: no watchdog
-        but where it's asked for."""
-        quiet = self.is_rouse and "watchdog=" not in self.append
-        return f"{'watchdog=off ' * quiet}{self.append}".strip()
 
     def start(self):
         """Runs it; the console's text. A guest that fails is an error."""

@@ -23,4 +23,9 @@ def rows(done):
 
 
 def plots(done):
-    return []
+    data = [{"where": f"{row}, {case['machine']}", "cause": cause,
+             "rounds": rounds}
+            for case, some, _ in done
+            for _, row, cause, _, _, rounds in some if rounds]
+    return [{"kind": "stack", "x": "where", "y": "rounds", "by": "cause",
+             "title": "over 1.1 medians, recorded", "data": data}]

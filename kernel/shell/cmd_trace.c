@@ -21,13 +21,13 @@ struct word {
 };
 
 static const struct word classes[] = {
-#define X(bit, NAME, word, text) { 1u << (bit), word },
+#define X(bit, NAME, word, text) {1u << (bit), word},
 	TRACE_CLASSES(X)
 #undef X
 };
 
 static const struct word events[] = {
-#define X(number, NAME, CLASS, a, b, text) { number, #NAME },
+#define X(number, NAME, CLASS, a, b, text) {number, #NAME},
 	TRACE_EVENTS(X)
 #undef X
 };
@@ -75,8 +75,10 @@ static bool mask_read(struct cmd_run *run, const char *s, u32 *mask)
 
 		if (!bit) {
 			mask_show(TRACE_ALL, all, sizeof(all));
-			cmd_fail(run, "no class '%.*s'; expected all, or some "
-				 "of %s", (int)MIN(len, 32u), s, all);
+			cmd_fail(run,
+				 "no class '%.*s'; expected all, or some "
+				 "of %s",
+				 (int)MIN(len, 32u), s, all);
 			return false;
 		}
 		*mask |= bit;
@@ -114,17 +116,21 @@ static bool option(struct cmd_run *run, const char *arg, const char *value,
 			c->records *= 2;
 	} else if (len == 4 && strncmp(arg, "mode", len) == 0) {
 		if (strcmp(value, "flight") && strcmp(value, "fill"))
-			return cmd_fail(run, "mode=%.32s; expected flight (the "
+			return cmd_fail(run,
+					"mode=%.32s; expected flight (the "
 					"last records) or fill (the first)",
-					value), false;
+					value),
+			       false;
 		c->flags = value[1] == 'l' ? TRACE_FLIGHT : 0;
 	} else if (len == 4 && strncmp(arg, "stop", len) == 0) {
-		c->stop_event = find(events, ARRAY_LEN(events), value,
-				     strlen(value));
+		c->stop_event =
+			find(events, ARRAY_LEN(events), value, strlen(value));
 		if (!c->stop_event)
-			return cmd_fail(run, "stop=%.32s; expected an event, "
+			return cmd_fail(run,
+					"stop=%.32s; expected an event, "
 					"such as WAKE (docs/trace.md)",
-					value), false;
+					value),
+			       false;
 	} else if (len == 5 && strncmp(arg, "after", len) == 0) {
 		return number(run, "after", value, 0, TRACER_RECORDS_MAX,
 			      &c->stop_after);
@@ -133,8 +139,10 @@ static bool option(struct cmd_run *run, const char *arg, const char *value,
 			return false;
 		c->late_ticks = us_to_ticks(n);
 	} else {
-		cmd_fail(run, "'%.32s'; expected size=, mode=, stop=, after= "
-			 "or late=", arg);
+		cmd_fail(run,
+			 "'%.32s'; expected size=, mode=, stop=, after= "
+			 "or late=",
+			 arg);
 		return false;
 	}
 	return true;
@@ -161,14 +169,14 @@ static enum cmd_next begun(struct cmd_run *run, int ret)
 		return cmd_fail(run, "a change is on its way; try again");
 	if (ret)
 		return cmd_fail(run, "no memory for the rings; expected "
-				"a smaller size=");
+				     "a smaller size=");
 	return settle(run);
 }
 
 static enum cmd_next trace_start(struct cmd_run *run)
 {
-	struct tracer_config c = { .flags = TRACE_FLIGHT,
-				   .late_ticks = TIME_NEVER };
+	struct tracer_config c = {.flags = TRACE_FLIGHT,
+				  .late_ticks = TIME_NEVER};
 
 	if (run->stage)
 		return settle(run);
@@ -176,8 +184,8 @@ static enum cmd_next trace_start(struct cmd_run *run)
 		const char *eq = strchr(run->argv[i], '=');
 		u32 mask;
 
-		if (eq ? !option(run, run->argv[i], eq + 1, &c) :
-			 !mask_read(run, run->argv[i], &mask))
+		if (eq ? !option(run, run->argv[i], eq + 1, &c)
+		       : !mask_read(run, run->argv[i], &mask))
 			return CMD_DONE;
 		if (!eq)
 			c.mask |= mask;
@@ -209,7 +217,7 @@ static enum cmd_next trace_mask(struct cmd_run *run)
 	tracer_status(&s);
 	if (!s.records || (s.flags & TRACE_STOPPED))
 		return cmd_fail(run, "nothing is recorded; expected 'trace on' "
-				"first");
+				     "first");
 	return begun(run, tracer_mask(mask));
 }
 
@@ -241,8 +249,11 @@ static void status_json(struct cmd_run *run)
 	json_bool(&j, "stopped", s->flags & TRACE_STOPPED);
 	json_str(&j, "stop", event_name(s->stop_event));
 	json_u64(&j, "after", s->stop_after);
-	json_u64_or_null(&j, "late_ns", s->late_ticks == TIME_NEVER ?
-			 TIME_NEVER : ticks_to_ns(s->late_ticks), TIME_NEVER);
+	json_u64_or_null(&j, "late_ns",
+			 s->late_ticks == TIME_NEVER
+				 ? TIME_NEVER
+				 : ticks_to_ns(s->late_ticks),
+			 TIME_NEVER);
 	json_u64(&j, "size_records", s->records);
 	json_close(&j);
 }
@@ -254,9 +265,10 @@ static void status_text(struct cmd_run *run)
 
 	tracer_status(s);
 	mask_show(s->mask & TRACE_ALL, mask, sizeof(mask));
-	out_fmt(run->out, "recording %s%s; %lu KiB on each CPU, the %s "
-		"records are kept; statistics %s\n", mask,
-		s->flags & TRACE_STOPPED ? " (stopped by its event)" : "",
+	out_fmt(run->out,
+		"recording %s%s; %lu KiB on each CPU, the %s "
+		"records are kept; statistics %s\n",
+		mask, s->flags & TRACE_STOPPED ? " (stopped by its event)" : "",
 		s->records * sizeof(struct trace_record) / KIB,
 		s->flags & TRACE_FLIGHT ? "last" : "first",
 		s->mask & TRACE_STATS ? "on" : "off");
@@ -268,17 +280,17 @@ static void status_text(struct cmd_run *run)
 			ticks_to_ns(s->late_ticks) / 1000);
 }
 
-static void status_cpu(struct cmd_run *run, u32 cpu,
-		       const struct trace_ring *r)
+static void status_cpu(struct cmd_run *run, u32 cpu, const struct trace_ring *r)
 {
 	u64 head = ck_pr_load_64(&r->head), lost = ck_pr_load_64(&r->lost);
 	u64 kept = MIN(head, r->mask + 1);
 	struct json j;
 
 	if (!run->json) {
-		out_fmt(run->out, "CPU %" PRIu32 ": %lu records, %lu kept, "
-			"%lu overwritten, %lu lost\n", cpu, head, kept,
-			head - kept, lost);
+		out_fmt(run->out,
+			"CPU %" PRIu32 ": %lu records, %lu kept, "
+			"%lu overwritten, %lu lost\n",
+			cpu, head, kept, head - kept, lost);
 		return;
 	}
 	json_open(&j, run->out, "trace_cpu");

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-#define LINE_BYTES 48u   /* 64 characters of base64 */
+#define LINE_BYTES   48u /* 64 characters of base64 */
 #define COPY_RECORDS 16u /* in one step */
 
 struct dump {
@@ -108,13 +108,13 @@ static void dump_begin(struct cmd_run *run, struct dump *d)
 /* The next piece of a CPU's ring; false: that was all of it. */
 static bool dump_piece(struct dump *d, const struct trace_ring *r)
 {
-	struct trace_file_cpu head = { .cpu = d->cpu };
+	struct trace_file_cpu head = {.cpu = d->cpu};
 	u64 n;
 
 	if (d->from >= d->end)
 		return false;
-	n = trace_copy(r, d->from, MIN(COPY_RECORDS, d->end - d->from),
-		       d->copy, &head.first);
+	n = trace_copy(r, d->from, MIN(COPY_RECORDS, d->end - d->from), d->copy,
+		       &head.first);
 	/* Overtaken by the CPU: from its oldest on, unless that is beyond what
 	 * there was when we began. */
 	if (head.first + n > d->end)
@@ -152,15 +152,15 @@ static enum cmd_next trace_dump(struct cmd_run *run)
 
 	if (!tracer_ring(0))
 		return cmd_fail(run, "nothing was recorded; expected "
-				"'trace on' first");
+				     "'trace on' first");
 	if (!d)
 		d = run->state = obj_alloc(sizeof(*d));
 	if (!d)
 		return cmd_fail(run, "no memory");
 	if (!run->stage) {
 		dump_begin(run, d);
-	} else if (run->stage <= d->names && tracer_name(run->stage - 1,
-							 &name)) {
+	} else if (run->stage <= d->names &&
+		   tracer_name(run->stage - 1, &name)) {
 		add(d, &name, sizeof(name));
 	} else if (d->cpu >= cpu_count()) {
 		return dump_end(run, d);

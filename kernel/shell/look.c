@@ -70,9 +70,9 @@ static struct rates rates_between(const struct look *was, const struct look *k,
 
 	return (struct rates){
 		.running = look_rate(k->running_ticks - was->running_ticks,
-				share_unit, elapsed),
+				     share_unit, elapsed),
 		.runnable = look_rate(k->runnable_ticks - was->runnable_ticks,
-				 share_unit, elapsed),
+				      share_unit, elapsed),
 		.wakes = json ? wakes : look_rate(wakes, timebase_hz, elapsed),
 		.exits = json ? exits : look_rate(exits, timebase_hz, elapsed),
 	};

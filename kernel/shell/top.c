@@ -25,7 +25,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WHOLE UINT32_MAX /* a guest's row; wraps to 0: comes before vCPU 0 */
+/* A guest's row; wraps to 0: comes before vCPU 0. */
+#define WHOLE	   UINT32_MAX
 #define LOOK_VCPUS 64u
 
 enum {
@@ -38,13 +39,13 @@ struct top {
 	u64 period_ticks, rounds_left, next_ticks;
 	bool in_place, first; /* first: only looks, shows nothing */
 	struct look_rounds looks;
-	size_t guest_at; /* in looks.now: those at run->guest */
+	size_t guest_at;  /* in looks.now: those at run->guest */
 	struct rates sum; /* of them */
-	u32 looked;	 /* vCPUs of run->guest that have been looked at */
-	u32 vcpu;	 /* of run->guest, or WHOLE, to be shown next */
-	u32 row, scroll; /* rows so far; rows scrolled away */
-	u32 rows;	 /* in the round before */
-	u32 escape;	 /* keys: how far into an arrow's sequence */
+	u32 looked;	  /* vCPUs of run->guest that have been looked at */
+	u32 vcpu;	  /* of run->guest, or WHOLE, to be shown next */
+	u32 row, scroll;  /* rows so far; rows scrolled away */
+	u32 rows;	  /* in the round before */
+	u32 escape;	  /* keys: how far into an arrow's sequence */
 	struct cpu_stats cpus;
 	u64 cpus_ticks;
 };
@@ -102,8 +103,8 @@ static void row_text(struct cmd_run *run, struct top *t, const char *guest,
 static void top_row(struct cmd_run *run, struct top *t, u32 vcpu)
 {
 	/* A guest has a vCPU at least. */
-	const struct look *k = &t->looks.now.look[t->guest_at +
-					    (vcpu == WHOLE ? 0 : vcpu)];
+	const struct look *k =
+		&t->looks.now.look[t->guest_at + (vcpu == WHOLE ? 0 : vcpu)];
 	const struct rates *r = vcpu == WHOLE ? &t->sum : &k->rates;
 
 	if (t->first)

@@ -33,9 +33,9 @@ struct view {
 	bool round_more;	     /* one of those before had a line */
 	u64 round_due_ticks;	     /* when the first of them is due */
 	struct gcons *attached;
-	bool escapes; /* the attached one has sent escape sequences */
+	bool escapes;	     /* the attached one has sent escape sequences */
 	struct gcons *payer; /* whose output was looked at last, or NULL */
-	bool unpaced;	/* the machine ends: show what there is */
+	bool unpaced;	     /* the machine ends: show what there is */
 };
 
 void view_init(struct view *v, struct outq *q, struct line *line);

@@ -2,14 +2,18 @@
 """The trace converter: files and console logs that may be anything.
 
     trace_fuzz.py FILE|FOLDER...       replay kept cases, then a few made ones
-    trace_fuzz.py --seconds N --found FOLDER [--seed N] FILE|FOLDER...
-                                       make more, and keep what fails
+    trace_fuzz.py --seconds N --found FOLDER --corpus FOLDER [--seed N]
+                  FILE|FOLDER...       make more, and keep what fails
 
 An input is a trace's file, or a console's log if it begins with "trace-begin".
 Whatever it holds, it is converted to everything there is, or refused in one
 line: no traceback, and within a few seconds. Cases are made from a seed: a trace
-of records as a machine may write them, with a few bytes changed, or a kept one
-with a few bytes changed.
+of records as a machine may write them, with a few bytes changed, or one that is
+known with a few bytes changed, or parts of two.
+
+Coverage guides it: which line of the converter came after which is recorded, and
+an input that goes a way that none has gone becomes known, and stays in the
+corpus.
 """
 
 import argparse
@@ -94,6 +98,42 @@ def complaint(data):
     return None
 
 
+class Ways:
+    """Which line of the converter came after which, whatever the input."""
+
+    def __init__(self):
+        self.gone = set()
+        self.ours = {}  # a file's name: is it the converter's?
+
+    def _call(self, frame, event, arg):
+        file = frame.f_code.co_filename
+        if file not in self.ours:
+            self.ours[file] = Path(file).is_relative_to(TOP / "tools")
+        if not self.ours[file]:
+            return None
+        last = frame.f_lineno
+
+        def line(frame, event, arg):
+            nonlocal last
+            if event == "line":
+                self.now.add((file, last, frame.f_lineno))
+                last = frame.f_lineno
+            return line
+        return line
+
+    def complaint(self, data):
+        """(what complaint says, whether a new way was gone)."""
+        self.now = set()
+        sys.settrace(self._call)
+        try:
+            wrong = complaint(data)
+        finally:
+            sys.settrace(None)
+        new = not self.now <= self.gone
+        self.gone |= self.now
+        return wrong, new
+
+
 # --- making inputs -----------------------------------------------------------
 
 def records(rng, cpu, count):
@@ -158,11 +198,19 @@ def log_make(data):
     return "\n".join(lines).encode()
 
 
-def make(rng, kept):
-    if kept and rng.randrange(3) == 0:
-        data = spoil(rng, rng.choice(kept))
-    else:
+def splice(rng, a, b):
+    at = rng.randrange(min(len(a), len(b)) + 1)
+    return a[:at] + b[at:]
+
+
+def make(rng, known):
+    how = rng.randrange(4)
+    if how == 0 or not known:
         data = spoil(rng, file_make(rng))
+    elif how == 1:
+        data = splice(rng, rng.choice(known), rng.choice(known))
+    else:
+        data = spoil(rng, rng.choice(known))
     return spoil(rng, log_make(data)) if rng.randrange(4) == 0 else data
 
 
@@ -174,40 +222,55 @@ def cases(paths):
             yield file, file.read_bytes()
 
 
-def main():
+def keep(folder, prefix, data):
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / (prefix + hashlib.sha1(data).hexdigest())
+    file.write_bytes(data)
+    return file
+
+
+def arguments():
     p = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seconds", type=float)
     p.add_argument("--found", type=Path)
+    p.add_argument("--corpus", type=Path)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("paths", nargs="+")
-    args = p.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (CASE_BYTES, CASE_BYTES))
+    return p.parse_args()
 
-    kept, failed, made = [], 0, 0
-    for path, data in cases(args.paths):
-        kept.append(data)
-        wrong = complaint(data)
+
+def main():
+    args = arguments()
+    resource.setrlimit(resource.RLIMIT_AS, (CASE_BYTES, CASE_BYTES))
+    ways, known, failed, made, learnt = Ways(), [], 0, 0, 0
+    learns = args.corpus and args.corpus.is_dir()
+    for path, data in cases([*args.paths, *([args.corpus] if learns else [])]):
+        known.append(data)
+        wrong, _ = ways.complaint(data)
         if wrong:
             failed += 1
             print(f"{path}: {wrong}")
+    kept = len(known)
     end = time.monotonic() + (args.seconds or 0)
     while (time.monotonic() < end if args.seconds else made < QUICK_CASES):
-        data = make(random.Random(f"{args.seed} {made}"), kept)
+        data = make(random.Random(f"{args.seed} {made}"), known)
         made += 1
-        wrong = complaint(data)
-        if not wrong:
-            continue
-        failed += 1
-        print(f"seed {args.seed}, case {made - 1}: {wrong}")
-        if args.found:
-            args.found.mkdir(parents=True, exist_ok=True)
-            name = "crash-" + hashlib.sha1(data).hexdigest()
-            (args.found / name).write_bytes(data)
-            print(f"written to {args.found / name}")
-            break
-    print(f"{len(kept)} kept, {made} made, {failed} failed")
+        wrong, new = ways.complaint(data)
+        if wrong:
+            failed += 1
+            print(f"seed {args.seed}, case {made - 1}: {wrong}")
+            if args.found:
+                print(f"written to {keep(args.found, 'crash-', data)}")
+                break
+        elif new:
+            learnt += 1
+            known.append(data)
+            if args.corpus:
+                keep(args.corpus, "", data)
+    print(f"{kept} kept, {made} made, {learnt} of them learnt, "
+          f"{len(ways.gone)} ways, {failed} failed")
     return 1 if failed or not kept else 0
 
 

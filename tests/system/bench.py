@@ -68,7 +68,7 @@ def ask(t):
         for row in rows:
             t.equal(row.get("policy", policy), policy,
                     f"the policy in a row of {name}")
-        t.check(result["plots"] or name in ("meter", "meter_outliers"),
+        t.check(result["plots"] or name == "meter",
                 f"{name} has nothing to draw")
         for key in ("commit", "qemu", "opensbi", "machine", "harts", "seed"):
             t.check(key in result["conditions"], f"{name}: no {key}")
@@ -98,6 +98,22 @@ def refusals(t):
         said = run(t, [TOP / "bench" / "run", "--quick", *words], TOP, 1,
                    ROUSE_BENCH_RESULTS=str(t.folder / "results"))
         t.check(f"bench: {wanted}" in said, f"{words}: {said}")
+
+
+def in_part(t):
+    """A result of all rows stays when some are asked."""
+    folder = t.folder / "results"
+    folder.mkdir()
+    for name in ("meter", "meter_outliers"):
+        (folder / f"{name}.json").write_text("whole")
+    for words in ([], ["--explain"]):
+        run(t, [TOP / "bench" / "meter.py", *words, "--machine", "aclint",
+                "--rows", "ipi_self", "--rounds", "5"], TOP,
+            ROUSE_BENCH_RESULTS=str(folder))
+    for name in ("meter", "meter_outliers"):
+        t.check((folder / f"{name}.json").read_text() == "whole",
+                f"{name} was replaced")
+        t.equal(len(read(folder / f"{name}_part.json")[1]), 1, "results")
 
 
 # --- runs that don't come to their end --------------------------------------
@@ -332,6 +348,7 @@ def tests(full):
         Case("a_seed_gives_the_same_figures_again", repeat, timeout=400,
              policy=policy, ask=["thief", "switch"]),
         Case("what_there_is_not_is_named", refusals),
+        Case("what_some_rows_give_replaces_no_result_of_all", in_part),
         Case("a_question_that_fails_stops_no_other_and_is_asked_again",
              failing),
         Case("a_run_that_is_interrupted_is_gone_on_with", interrupted,

@@ -53,6 +53,13 @@ HALF_ESCAPE = re.compile(r"\x1b[\[()]?[0-9;?]*\Z")
 FIRMWARE = "system_opcode_insn: Invalid opcode for CSR read/write instruction"
 
 
+def socket_path(what, owner):
+    """Where a socket of the owner's may be: nobody else's, of this run or
+    another one, and short, since a hundred characters is all there is."""
+    return os.path.join(tempfile.gettempdir(),
+                        f"rouse-{what}-{os.getpid()}-{id(owner):x}")
+
+
 class Failure(Exception):
     """A test that did not pass; the text says why."""
 
@@ -140,9 +147,7 @@ class Machine:
             command += ["-initrd", str(initrd)]
         if append:
             command += ["-append", append]
-        # The path of a socket may not exceed a hundred characters.
-        self.monitor_path = os.path.join(
-            tempfile.gettempdir(), f"rouse-{os.getpid()}-{id(self):x}.sock")
+        self.monitor_path = socket_path("monitor", self)
         command += ["-monitor", f"unix:{self.monitor_path},server,nowait"]
         command += list(options)
         self.log = open(self.log_path, "wb")
@@ -187,11 +192,14 @@ class Machine:
             self.lock.notify_all()
 
     def _add(self, new):
-        """Lock held."""
+        """Lock held. Half of FIRMWARE may have come, and been expected for a
+        guest's; what then follows it has not."""
         start = max(0, len(self.text) - len(FIRMWARE))
-        self.text = (self.text[:start] +
-                     (self.text[start:] + new).replace(FIRMWARE, ""))
-        self.seen = min(self.seen, len(self.text))
+        self.text += new
+        at = self.text.find(FIRMWARE, start)
+        if at >= 0:
+            self.text = self.text[:at] + self.text[at:].replace(FIRMWARE, "")
+            self.seen = min(self.seen, at)
 
     def _forbidden(self):
         """Text so far that must never be there, or None. Lock held."""

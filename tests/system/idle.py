@@ -9,13 +9,12 @@ that depends on how fast the build host is.
 import collections
 import os
 import re
-import tempfile
 
 import causes
 import matrix
-from harness import TOP, Case
+from harness import TOP, Case, socket_path
 from labs import Shell, guest, lab, linux, said
-from trace import E, Run, rows
+from trace import Run, complete, rows
 from tracelib import capture, model
 
 KIB = 4096
@@ -27,12 +26,6 @@ def judge(t, trace, counted):
     bad = causes.problems(trace, counted)
     t.check(not bad, "\n".join([f"{len(bad)} things without a cause:",
                                 *bad[:10]]))
-
-
-def complete(t, trace):
-    t.equal([(c.first, c.lost) for c in trace.cpus],
-            [(0, 0)] * len(trace.cpus), "records missing")
-    return trace
 
 
 def until_full(trace):
@@ -48,7 +41,7 @@ class AtOnce:
     """A machine whose harts run at once, and late."""
 
     def __init__(self, t, guests, up, **options):
-        path = os.path.join(tempfile.gettempdir(), f"rouse-idle-{id(t):x}")
+        path = socket_path("idle", self)
         self.m = t.boot(lab=lab(*guests, scheduler=t.args["policy"]),
                         options=["-qmp", f"unix:{path},server=on,wait=off"],
                         **options)

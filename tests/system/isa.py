@@ -60,16 +60,18 @@ def content(t):
     r = t.args["row"]
     tests = t.args["guests"]
     guests = [guest(n, n, vcpus=2, slice_us=2000) for n in tests]
-    ends = [said(n, r"[1-9]\d* passed, \d+ failed\n") for n in tests]
+    ends = [said(n, r"[1-9]\d* passed, (\d+) failed\n") for n in tests]
     if "sbitest" in tests:
         guests.append(linux("debian", on_poweroff="stop"))
         ends.append(says("debian", "rouse-guest: up"))
     m = t.boot(lab=lab(*guests), smp=2, mem="512M", cpu=cpu_of(r),
                append=f"vmid-bits={r['vmid']}")
     m.expect(rf"G-stage up to Sv\d+x4, {r['vmid']} VMID bits\n", 60)
-    m.expect_all(ends, 300)
+    found = m.expect_all(ends, 300)
     t.equal(re.findall(said("(?:archtest|sbitest)", "(FAIL .*)"), m.text,
                        re.M), [], "what failed")
+    t.equal([end[1] for _, end in zip(tests, found)], ["0"] * len(tests),
+            "how many failed")
     isa = re.search(r"isa: guests see (\w+) and", m.text)
     t.equal(isa.group(1), r["depth"], "page tables")
     m.line("poweroff")

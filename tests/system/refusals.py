@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 
-import labs
 from harness import Case, TOP
 from labs import guest, lab
 

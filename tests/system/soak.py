@@ -23,7 +23,7 @@ from pathlib import Path
 import invariants
 import matrix
 import soak_plan
-from harness import BUILD, SLOW, TOP, Case, Failure
+from harness import BUILD, SLOW, TOP, Case, Failure, socket_path
 from labs import Shell, guest, lab
 
 sys.path.insert(0, str(TOP / "tools"))
@@ -50,8 +50,7 @@ FORBIDDEN = re.compile(r"^\[ *\d+\.\d+\] .*(can't go on|can't be started|"
 class Soak:
     def __init__(self, t, row):
         self.t = t
-        # One for each machine, short enough for a socket.
-        path = f"/tmp/rouse-soak-{os.getpid()}-{id(self):x}"
+        path = socket_path("soak", self)
         images = [guest(k.name, autostart=False,
                         **{n.replace("-", "_"): v for n, v in k.knobs.items()
                            if n in ("kernel", "initrd", "memory")})
@@ -322,7 +321,7 @@ def tests(full):
         return [case(f"nothing_is_stuck_nothing_is_lost,seed_{seed}",
                      60 * float(minutes), seed)]
     if not full:
-        return [case("nothing_is_stuck_and_nothing_is_lost", 45, seed)]
+        return [case("nothing_is_stuck_and_nothing_is_lost", 120, seed)]
     return [case(f"nothing_is_stuck_and_nothing_is_lost,{matrix.label(row)}",
                  450, seed + n, **row)
             for n, row in enumerate((

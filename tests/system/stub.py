@@ -14,10 +14,9 @@ the machine can't tell. Nothing in Rouse takes part in it.
 import os
 import re
 import socket
-import tempfile
 import time
 
-from harness import SLOW, Failure
+from harness import SLOW, Failure, socket_path
 
 
 class Gone(Failure):
@@ -26,8 +25,7 @@ class Gone(Failure):
 
 class Stub:
     def __init__(self, test, stopped=False):
-        self.path = os.path.join(tempfile.gettempdir(),
-                                 f"rouse-gdb-{os.getpid()}-{id(self):x}.sock")
+        self.path = socket_path("gdb", self)
         self.options = ["-gdb", f"unix:{self.path},server=on,wait=off"]
         if stopped:
             self.options.append("-S")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from harness import TOP, Case
+from harness import TOP, Case, socket_path
 from labs import guest, heard, lab
 
 sys.path.insert(0, str(TOP / "tools"))
@@ -30,7 +30,7 @@ class Run:
     """
 
     def __init__(self, t, guests, steps, scheduler=None, smp=2, limit=200):
-        path = f"/tmp/rouse-trace-{id(self):x}-{id(t):x}"
+        path = socket_path("trace", self)
         self.m = t.boot(
             lab=lab(*guests, scheduler=scheduler,
                     boot=["watch off", *steps, "poweroff"]), smp=smp,
@@ -56,6 +56,13 @@ def rows(trace, *names):
     return [r for r in trace.merged() if r[1] in wanted]
 
 
+def complete(t, trace):
+    """The trace, of which no record is missing."""
+    t.equal([(c.first, c.lost) for c in trace.cpus],
+            [(0, 0)] * len(trace.cpus), "records missing")
+    return trace
+
+
 def pingpong(rounds):
     return guest("pp", "pingpong", vcpus=2, bootargs=f"rounds={rounds}",
                  autostart=False)
@@ -70,9 +77,7 @@ def ponged(t, rounds=100):
               ["stats on", "trace on size=4096", *ONCE, "trace off",
                "stats -j", "vcpu list -j"])
     t.check(run.trace.count() > 2000, f"only {run.trace.count()} records")
-    t.equal([(c.first, c.lost) for c in run.trace.cpus], [(0, 0)] * 2,
-            "records missing")
-    return run, run.trace
+    return run, complete(t, run.trace)
 
 
 def wakes_end(t, trace):
@@ -333,9 +338,7 @@ def everything(t):
         "guest stop free0 free1 free2",
         "guest start devices", "sleep 0.1", "sched set rr", "trace off"],
         "credit")
-    t.equal([(c.first, c.lost) for c in run.trace.cpus], [(0, 0)] * 2,
-            "records missing")
-    seen = {r[1] for r in run.trace.merged()}
+    seen = {r[1] for r in complete(t, run.trace).merged()}
     t.equal({e.name for e in form.EVENTS.values()} - UNSURE
             - {form.EVENTS[n].name for n in seen}, set(), "never recorded")
     counters(t, run.trace)
@@ -396,6 +399,15 @@ os.execvp("qemu-system-riscv64", sys.argv)
 """
 
 
+# What takes a trace of a machine that it starts itself.
+TAKERS = {
+    "": lambda t: [TOP / "tools" / "trace", "run", "0.1", "--size", "16",
+                   "--out", t.folder / "out"],
+    ",meter": lambda t: [TOP / "bench" / "meter.py", "--explain", "--machine",
+                         "aclint", "--rows", "ipi_self", "--rounds", "5"],
+}
+
+
 def not_yet(t):
     """A monitor's file that is there does not mean that anyone listens."""
     stand_in = t.folder / "bin" / "qemu-system-riscv64"
@@ -405,11 +417,10 @@ def not_yet(t):
     path = t.folder / "own.dts"
     path.write_text(lab(pingpong(1)))
     done = subprocess.run(
-        [TOP / "tools" / "trace", "run", "0.1", "--size", "16", "--out",
-         t.folder / "out"], text=True, stdout=subprocess.PIPE,
+        t.args["command"](t), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"PATH": f"{stand_in.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
-             "LAB": str(path)})
+             "LAB": str(path), "ROUSE_BENCH_RESULTS": str(t.folder)})
     t.equal(done.returncode, 0, done.stderr)
 
 
@@ -453,7 +464,8 @@ def tests(full):
         Case("names_outlive_their_guests", names),
         Case("every_event_of_the_format_is_recorded", everything),
         Case("one_command_takes_and_converts", make),
-        Case("a_monitor_that_does_not_listen_yet_is_waited_for", not_yet),
+        *[Case(f"a_monitor_that_does_not_listen_yet_is_waited_for{name}",
+               not_yet, command=command) for name, command in TAKERS.items()],
         Case("what_cannot_be_recorded_says_why", refused),
     ]
     if full:

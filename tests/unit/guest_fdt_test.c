@@ -255,6 +255,7 @@ static void the_plic_has_an_absent_m_and_an_s_context_per_vcpu(void **state)
 	       sizeof(want));
 	has_prop(fdt, "/soc/chip@c000000", "interrupt-controller", "", 0);
 	has_cell(fdt, "/soc/chip@c000000", "#interrupt-cells", 1);
+	has_cell(fdt, "/soc/chip@c000000", "#address-cells", 0);
 	free(fdt);
 }
 

@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 
 from . import form
 from .form import Error
@@ -76,6 +77,36 @@ class Qmp:
 
     def close(self):
         self.link.close()
+
+
+def wait_for(condition, seconds, qemu, what):
+    """Whether it comes true in time. That QEMU (its Popen) ends first, before
+    `what`, is an error."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if qemu.poll() is not None:
+            raise Error(f"QEMU ended ({qemu.returncode}) before {what}")
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def connected(path, qemu):
+    """The monitor of a QEMU that has just been started, as soon as it answers:
+    QEMU makes the socket's file before it listens there."""
+    found = []
+
+    def answers():
+        try:
+            found.append(Qmp(path, 60))
+        except (FileNotFoundError, ConnectionError):
+            return False
+        return True
+
+    if not wait_for(answers, 60, qemu, "its monitor was there"):
+        raise Error("QEMU's monitor did not come")
+    return found[0]
 
 
 def symbol(elf, name):

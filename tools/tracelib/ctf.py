@@ -10,7 +10,6 @@ import struct
 import uuid
 from pathlib import Path
 
-from . import form
 from .form import EVENTS, NOBODY, RECORD
 
 PACKET = struct.Struct("<I16sIIQQQQQ")

@@ -74,6 +74,41 @@ HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
 WRITE = NUMBER["DEVICE_WRITE"]
 
 
+def name_of(number):
+    """An event's name, or the number of one that this tool doesn't know."""
+    return EVENTS[number].name if number in EVENTS else f"{number:#x}"
+
+
+def chars(word):
+    """A word that holds characters."""
+    return word.to_bytes(8, "little").split(b"\0")[0].decode("latin-1")
+
+
+def word(value, name, trace):
+    """A record's word as text, by how it is called."""
+    if name.endswith("_hex"):
+        return f"{value:#x}"
+    if name.endswith("_vcpu"):
+        return trace.who(value)
+    if name.endswith("_chars"):
+        return chars(value)
+    if value == NEVER and name.endswith("_ticks"):
+        return "never"
+    if name == "owed" and value >> 63:
+        value -= 1 << 64
+    return str(value)
+
+
+def words(record, trace):
+    """Both of a record's words, as ["virq=0x2", "by=linux0:1"]; "" where the
+    event has none."""
+    event = EVENTS.get(record[1])
+    if not event:
+        return [f"{value:#x}" for value in record[4:6]]
+    return [f"{name.rsplit('_', 1)[0]}={word(value, name, trace)}" if name
+            else "" for name, value in zip((event.a, event.b), record[4:6])]
+
+
 class Cpu:
     """One CPU's records, oldest first, as tuples."""
 

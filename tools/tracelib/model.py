@@ -13,7 +13,7 @@ What was going on when the trace begins is unknown until a record tells.
 
 from collections import defaultdict, namedtuple
 
-from .form import EVENTS, NOBODY, NUMBER
+from .form import EVENTS, NOBODY, NUMBER, chars
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
@@ -36,11 +36,6 @@ EXTENSIONS = {
 }
 # Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
-
-
-def chars(word):
-    """A word that holds characters."""
-    return word.to_bytes(8, "little").split(b"\0")[0].decode("latin-1")
 
 
 def cause_name(cause):

@@ -1,6 +1,6 @@
 /*
- * SUSP: the errors, and a suspend that the timer and an interrupt that pends
- * already end.
+ * SUSP: the errors, and a suspend that the timer, a device and an interrupt
+ * that pends already end.
  */
 #include "guests/baremetal/sbitest/sbitest.h"
 
@@ -104,11 +104,37 @@ static void suspends(void)
 	soft_pend(false);
 }
 
+/* By the PLIC: an alarm is due some time after the machine sleeps. */
+static void a_device_resumes(void)
+{
+	s32 context = machine.plic_context[this_hart()->index];
+	struct suspend s;
+	u64 when;
+
+	if (!present() || !machine.rouse || !machine.rtc.bytes || context < 0)
+		return;
+	plic_priority(machine.rtc_irq, 1);
+	plic_enable((u32)context, machine.rtc_irq, true);
+	for (u32 i = 0; i < 10; i++) {
+		when = rtc_now_ns() + 2000000 * (1 + i % 3);
+		rtc_alarm(when);
+		csr_write(sie, IRQ_BIT(IRQ_S_EXT));
+		check_eq(system_suspend(&s, 0), 1, "how it came back");
+		csr_write(sie, 0);
+		check(rtc_now_ns() >= when, "it woke too early");
+		check_eq(plic_claim((u32)context), machine.rtc_irq, "claim");
+		rtc_quiet();
+		plic_complete((u32)context, machine.rtc_irq);
+	}
+	plic_reset();
+}
+
 const struct test susp_tests[] = {
 	{"susp_refuses_bad_types_and_addresses", refusals},
 	{"susp_is_denied_while_another_hart_is_on", denied},
 	{"susp_is_denied_while_another_hart_sleeps", denied_beside_a_sleeper},
 	{"susp_sleeps_until_something_wakes_it", suspends},
+	{"susp_is_ended_by_a_device", a_device_resumes},
 	{"susp_resume_is_without_translation_and_interrupts",
 	 resumes_without_translation},
 };
