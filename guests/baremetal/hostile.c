@@ -86,6 +86,7 @@ static const struct list {
 	{life_attacks, &life_attack_count},
 	{device_attacks, &device_attack_count},
 	{firmware_attacks, &firmware_attack_count},
+	{wild_attacks, &wild_attack_count},
 };
 
 static const struct attack *find(const char *name)

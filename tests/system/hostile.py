@@ -12,11 +12,15 @@ Which promise is asked depends on the policy: `credit` promises a share, `fp`
 that a higher priority doesn't wait, `rr` turns.
 """
 
+import json
 import re
+import struct
 
 from fairness import LISTS, SHIFT, Between, counted, readings
-from harness import Case
-from labs import Shell, guest, lab, said
+from harness import BUILD, Case
+from labs import Shell, guest, heard, lab, said
+
+RAM, IMAGE = 0x80000000, 0x80200000 # of QEMU's virt
 
 SLICE_US = 1000
 SECONDS = 0.5
@@ -32,7 +36,8 @@ ATTACKS = {
     "ipi-wake": 0.08,
     "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
     "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
-    "calls-wild": NEAR, "calls-unknown": NEAR, "devices": NEAR,
+    "calls-wild": NEAR, "calls-unknown": NEAR, "pmu-info": NEAR,
+    "hart-masks": NEAR, "devices": NEAR,
     "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
     "nested-traps": NEAR, "illegal": NEAR, "firmware-lines": NEAR,
@@ -56,6 +61,12 @@ ENDLESS = "satp-circle"
 GARBLES = "firmware-lines"
 LINE_US = 200
 
+# What is another thing for a guest whose hart masks have several words, the
+# last of them not full.
+MANY_VCPUS = 65
+MANY = ("hart-masks", "pmu-info", "ipi-all")
+MANY_START_S = 1.5  # to read a tree of so many at this speed
+
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 
 # What a guest looks like that can't go on but holds on to its memory, and one
@@ -78,14 +89,15 @@ def attacker(**knobs):
                  **{"vcpus": 4, "priority": 60, **knobs})
 
 
-def phase(attack, seconds, quiet=False):
-    """Commands that run one attack for so long, between two readings; `quiet`:
-    not while these are written, which goes on behind the command."""
+def phase(attack, seconds, quiet=False, start=0.3):
+    """Commands that run one attack for so long, between two readings, once it
+    has had time to start; `quiet`: not while these are written, which goes on
+    behind the command."""
     look = (["guest pause bad", "sleep 0.05", LISTS, "sleep 0.3",
              "guest resume bad"] if quiet else [LISTS])
     return [f"help phase-{attack}", f'set bad "bootargs=attack={attack}"',
-            "guest start bad", "sleep 0.3", *look, f"sleep {seconds}", *look,
-            "guest stop bad"]
+            "guest start bad", f"sleep {start}", *look, f"sleep {seconds}",
+            *look, "guest stop bad"]
 
 
 def phases(text):
@@ -123,8 +135,11 @@ class Fared:
 def judge(t, attack, fared, calm, policy, seconds, more=0):
     elapsed = fared.between.elapsed() / 1e9
     line_us = LINE_US if (attack, policy) == (GARBLES, "rr") else 0
-    t.check(seconds <= elapsed < seconds * 1.15, f"{attack}: the console took "
-            f"{elapsed:.3f} s for a sleep of {seconds}")
+    # To list very many vCPUs takes a while, whatever they do.
+    expected = max(seconds, calm.between.elapsed() / 1e9)
+    t.check(seconds <= elapsed < expected * 1.15, f"{attack}: the console took "
+            f"{elapsed:.3f} s for a sleep of {seconds}, beside calm "
+            f"{expected:.3f}")
     t.check(fared.most <= LATE_US[policy], f"{attack}: the sleeper woke "
             f"{fared.most} us late (beside calm {calm.most})")
     t.check(fared.late <= calm.late + SLICE_US / 2 + 4 * line_us,
@@ -256,6 +271,78 @@ def endless(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def many(t):
+    """The same by an attacker of more vCPUs than a word has bits."""
+    policy, seconds = t.args["policy"], t.args["seconds"]
+    steps = ["watch bad hog waker"]
+    for attack in ("calm", *MANY):
+        steps += phase(attack, seconds, start=MANY_START_S)
+    text = phases(run(t, steps, vcpus=MANY_VCPUS).text)
+    calm = Fared(t, "calm", text["calm"], 1)
+    for attack in MANY:
+        begun = re.search(said("bad", f"hostile: {attack}, "), text[attack],
+                          re.M)
+        t.check(begun and begun.start() < text[attack].index('{"type"'),
+                f"{attack}: it had not begun")
+        fared = Fared(t, attack, text[attack], 1)
+        say(t, attack, fared, calm)
+        judge(t, attack, fared, calm, policy, seconds)
+
+
+def race(t):
+    """Hart masks change while the hypervisor reads them, on a hart that runs at
+    the same time. Without -icount only its own accounts can be trusted."""
+    smp, weight = 2, 128
+    m = t.boot(lab=lab(attacker(vcpus=MANY_VCPUS, bootargs="attack=hart-masks",
+                                weight=256),
+                       neighbour("hog", "work", weight=weight),
+                       scheduler="credit", boot=["watch off", "watch bad"]),
+               smp=smp, mem="256M")
+    m.expect("^rouse> ", 60)
+    shell = Shell(m)
+    m.line("guest start bad")
+    m.expect(said("bad", "hostile: hart-masks, "), 60)
+    shell.quiet()
+    before = readings("\n".join(shell.run(LISTS)))
+    shell.run(f"sleep {t.args['seconds']}")
+    after = readings("\n".join(shell.run(LISTS)))
+    got = Between(before[0], after[0]).parts()
+    due = smp * weight / (256 + weight)
+    t.check(got["hog"] >= 0.8 * due,
+            f"the neighbour had {got['hog']:.3f} of a hart, due are {due:.3f}")
+    t.equal(shell.guests()["bad"]["state"], "running", "the attacker")
+    t.equal(shell.run("guest stop bad"), [], "stopping it")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def host_ranges(mem_mib, guest_mib):
+    """Boot arguments: which physical addresses are the host's alone, on a
+    machine where all of a guest's are the first of the host's. It's the image,
+    which lies in RAM that the guest's calls have nothing to do with, and what
+    is behind the guest's."""
+    image_bytes = struct.unpack_from(
+        "<Q", (BUILD / "rouse.bin").read_bytes(), 16)[0]
+    return (f"image={IMAGE:#x} image_end={IMAGE + image_bytes:#x} "
+            f"ram={RAM + (guest_mib << 20):#x} "
+            f"ram_end={RAM + (mem_mib << 20):#x}")
+
+
+def answers(t):
+    """No answer, in a register or in memory, is an address of the host's."""
+    args = f"attack=calls-wild {host_ranges(256, 16)}"
+    m = t.boot(lab=lab(attacker(bootargs=args), neighbour("hog", "work"),
+                       boot=["watch bad", "guest start bad",
+                             f"sleep {t.args['seconds']}", "guest list -j",
+                             "poweroff"]),
+               smp=2, mem="256M", options=counted(SHIFT))
+    t.equal(m.wait(300), 0, "QEMU's status")
+    t.equal(re.findall("FAIL.*", heard("bad", m.text)), [], "what was found")
+    listed = json.loads(re.search(r'^\{.*"name":"bad".*$', m.text, re.M)[0])
+    t.equal((listed["state"], listed["boots"]), ("running", 1),
+            "the guest that looks")
+
+
 def leaks(t):
     """One guest leaves its mark in all RAM, registers and CSRs that it has, is
     switched against, killed and freed; others look for it in theirs."""
@@ -363,6 +450,12 @@ def tests(full):
                           seconds=2 if full else SECONDS, limit=800))
     cases.append(Case(f"a_guest_of_{CROWD}_vcpus_makes_nobody_wait", crowd,
                       timeout=300, policy="fp"))
+    cases += [Case("an_attacker_of_many_vcpus_costs_no_more", many,
+                   timeout=300, policy="credit", seconds=SECONDS),
+              Case("masks_that_change_while_they_are_read_hurt_nobody", race,
+                   timeout=120, seconds=20 if full else 3),
+              Case("no_answer_is_an_address_of_the_host", answers, timeout=300,
+                   seconds=1.5 if full else 1)]
     cases.append(Case("no_flood_costs_a_neighbour_its_due_while_shown", floods,
                       timeout=300, policy="credit",
                       seconds=2 if full else SECONDS))

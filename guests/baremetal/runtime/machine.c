@@ -110,15 +110,20 @@ static u32 mmu_bits(const void *fdt, int cpu)
 						     : 39;
 }
 
-/* The interrupt controllers of harts, by phandle: to look for each in the tree
- * takes too long with hundreds. */
-static u32 intc[MAX_HARTS];
+/* The phandles of the harts' interrupt controllers: to look for each of
+ * hundreds in the tree would take its square. */
+static u32 intcs[MAX_HARTS];
 
-static u32 intc_of(const void *fdt, int cpu)
+static u32 intc_phandle(const void *fdt, int cpu)
 {
-	int child = fdt_first_subnode(fdt, cpu);
+	int sub;
 
-	return child < 0 ? 0 : fdt_get_phandle(fdt, child);
+	fdt_for_each_subnode(sub, fdt, cpu)
+	{
+		if (fdt_getprop(fdt, sub, "interrupt-controller", NULL))
+			return fdt_get_phandle(fdt, sub);
+	}
+	return 0;
 }
 
 static void find_harts(const void *fdt)
@@ -137,11 +142,11 @@ static void find_harts(const void *fdt)
 		if (!machine.mmu_bits)
 			machine.mmu_bits = mmu_bits(fdt, cpu);
 		if (r.base == harts[0].id)
-			intc[0] = intc_of(fdt, cpu);
+			intcs[0] = intc_phandle(fdt, cpu);
 		if (r.base == harts[0].id || machine.hart_count == MAX_HARTS)
 			continue;
-		intc[machine.hart_count] = intc_of(fdt, cpu);
 		harts[machine.hart_count].id = r.base;
+		intcs[machine.hart_count] = intc_phandle(fdt, cpu);
 		machine.hart_count++;
 	}
 }
@@ -207,7 +212,7 @@ static void find_chosen(const void *fdt)
 static int intc_hart(u32 phandle)
 {
 	for (u32 i = 0; i < machine.hart_count; i++)
-		if (intc[i] && intc[i] == phandle)
+		if (intcs[i] == phandle)
 			return (int)i;
 	return -1;
 }
