@@ -36,9 +36,15 @@ struct emul_line {
  * guest, after VIRQ_EXTERNAL was taken out of `virq`: the answer is to be kept
  * until that bit is raised again, since what happens after eval raises it only
  * if it changes the answer. A vCPU that starts (HSM, reset) is evaluated anew.
+ *
+ * tell: goes on with what other vCPUs of the guest are to be told; true if
+ * there is more of it. In the same place, after VIRQ_TELL was taken out of
+ * `virq`: it takes a bounded 20,000 instructions, and is to be called again,
+ * after a look at whose turn it is, before the vCPU goes on.
  */
 struct emul_pin {
 	bool (*eval)(struct emul_pin *pin);
+	bool (*tell)(struct emul_pin *pin);
 };
 
 /* Access widths a device has, one bit each: the width in bytes. */
@@ -255,6 +261,12 @@ emul_irq_set(struct emul_dev *dev, bool level)
 static inline bool emul_eval(struct vcpu *v)
 {
 	return v->pin->eval(v->pin);
+}
+
+/* VIRQ_TELL: true if it is to be called again. */
+static inline bool emul_tell(struct vcpu *v)
+{
+	return v->pin->tell(v->pin);
 }
 
 #endif

@@ -58,6 +58,9 @@
 #include "kernel/bits.h"
 #include "kernel/virq.h"
 
+/* Of the vCPUs from 64 on: how many one change kicks at once. */
+#define WIDE_MOST 16u
+
 /* Which of group g's sources a context enables. */
 static inline u32 group_enabled(struct plic_context *c, u64 g)
 {
@@ -131,6 +134,15 @@ static bool any_asserts(struct plic *p, struct plic_context *c, u64 threshold)
 	return false;
 }
 
+bool plic_core_level(struct plic_context *c)
+{
+	u32 src = best_source(c->plic, c);
+
+	/* Source 0 has priority 0. */
+	return ck_pr_load_64(&c->plic->source[src].priority) >
+	       ck_pr_load_64(&c->threshold);
+}
+
 bool plic_core_eval(struct emul_pin *pin)
 {
 	struct plic_context *c = container_of(pin, struct plic_context, pin);
@@ -167,23 +179,59 @@ static inline bool concerned(struct plic_context *c, struct plic_source *s,
 	       ck_pr_load_64(&s->priority) > ck_pr_load_64(&c->threshold);
 }
 
+/* Kicks those of word w's targets whom it concerns, at most `most` of them.
+ * Returns how many; *next: who is the next one then, or NULL. */
+static inline __attribute__((always_inline)) u32
+notify_word(struct plic *p, u64 src, u32 w, bool up, u32 most,
+	    struct plic_context **next)
+{
+	u64 set = ck_pr_load_64(&p->targets[src * p->target_words + w]);
+	u32 kicked = 0;
+
+	*next = NULL;
+	for (; set; set &= set - 1) {
+		u64 id = w * 64 + bit_lowest(set);
+		struct plic_context *c = &p->context[2 * id + 1];
+
+		if (!concerned(c, &p->source[src], up))
+			continue;
+		/* A word has no more than that. */
+		if (most < 64 && kicked == most) {
+			*next = c;
+			break;
+		}
+		virq_raise(c->vcpu, VIRQ_EXTERNAL);
+		kicked += most < 64;
+	}
+	return kicked;
+}
+
+/* The same as notify_many for the words beyond the first: a few by itself, the
+ * rest in turns (plic_tell.c). */
+static __attribute__((noinline)) void notify_wide(struct plic *p, u64 src,
+						  bool up)
+{
+	struct plic_context *next;
+	u32 most = WIDE_MOST;
+
+	for (u32 w = 1; w < p->target_words; w++) {
+		most -= notify_word(p, src, w, up, most, &next);
+		if (next) {
+			plic_core_tell_rest(p, next->vcpu);
+			return;
+		}
+	}
+}
+
 /* The same as notify, for any number of targets. */
 static __attribute__((noinline)) void notify_many(struct plic *p, u64 src,
 						  bool up)
 {
-	u64 *targets = &p->targets[src * p->target_words];
+	struct plic_context *next;
 
-	for (u32 w = 0; w < p->target_words; w++) {
-		u64 set = ck_pr_load_64(&targets[w]);
-
-		for (; set; set &= set - 1) {
-			u64 id = w * 64 + bit_lowest(set);
-			struct plic_context *c = &p->context[2 * id + 1];
-
-			if (concerned(c, &p->source[src], up))
-				virq_raise(c->vcpu, VIRQ_EXTERNAL);
-		}
-	}
+	notify_word(p, src, 0, up, 64, &next);
+	if (unlikely(p->target_words > 1))
+		notify_wide(p, src, up);
 }
 
 /*

@@ -1,7 +1,8 @@
 /*
  * The PLIC's core: sources, contexts, and who is told of what. Private to
  * emul/plic.c, which has the registers. plic_core.c has the algorithm and what
- * each interrupt takes, plic_setup.c all that is done once or seldom.
+ * each interrupt takes, plic_setup.c all that is done once or seldom, and
+ * plic_tell.c what very many are told.
  *
  * Context, unless it's said otherwise: any CPU, any time, no lock held.
  */
@@ -53,7 +54,7 @@ struct plic_context {
 		u64 enables[PLIC_SOURCES / 64]; /* for the reset */
 	};
 	u32 eip; /* S-mode contexts: written by the vCPU's own CPU */
-	u32 unused[23]; /* up to 256 bytes: finding one is a shift */
+	u32 unused[21]; /* up to 256 bytes: finding one is a shift */
 } __cacheline;
 
 struct plic_source {
@@ -81,6 +82,9 @@ struct plic {
 	u64 *targets; /* [source][word]: vCPUs whose S context enables it */
 	struct plic_line *line; /* one for each of the guest's devices */
 	u64 wired;    /* groups in which a device of the guest has a line */
+
+	/* Any CPU, atomic: contexts to be told in turns, see plic_tell.c. */
+	u64 untold;
 
 	/* Any CPU, atomic. */
 	u64 group[PLIC_GROUPS] __cacheline;
@@ -147,6 +151,24 @@ void plic_core_complete(struct plic *p, u64 ctx, u32 src);
  */
 void plic_core_notify_up(struct plic *p, u64 src);
 void plic_core_notify_down(struct plic *p, u64 src);
+
+/*
+ * The same for all contexts, in turns: that of `v`'s guest's vCPU that runs on
+ * this CPU, else of `v`, or of any. After a change and (C).
+ */
+void plic_core_tell_rest(struct plic *p, struct vcpu *v);
+
+/* What pin->tell does: some of that. */
+bool plic_core_tell(struct emul_pin *pin);
+
+/* An S-mode context's level as it is now. */
+bool plic_core_level(struct plic_context *c);
+
+/*
+ * Kicks context `ctx` after a change of its own and a full fence (C): its level
+ * may have risen, or fallen. M-mode has nobody.
+ */
+void plic_core_kick(struct plic *p, u32 ctx, bool up, bool down);
 
 /* Registers' writes; the values are legal ones. */
 void plic_core_priority(struct plic *p, u32 src, u32 priority);

@@ -21,12 +21,7 @@
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
 
-/*
- * Kicks context `ctx` after a change of its own and a full fence (C): its level
- * may have risen, or fallen.
- * M-mode has nobody.
- */
-static void kick(struct plic *p, u32 ctx, bool up, bool down)
+void plic_core_kick(struct plic *p, u32 ctx, bool up, bool down)
 {
 	struct plic_context *c = &p->context[ctx];
 	u32 eip = ck_pr_load_32(&c->eip);
@@ -91,7 +86,7 @@ void plic_core_threshold(struct plic *p, u32 ctx, u32 threshold)
 
 	/* (C) pairs with (E) in plic_core_eval and (C) in notify. */
 	ck_pr_fence_memory();
-	kick(p, ctx, threshold < old, threshold > old);
+	plic_core_kick(p, ctx, threshold < old, threshold > old);
 }
 
 /* Says which vCPU is a source's only target, if one is. */
@@ -150,7 +145,8 @@ void plic_core_enable(struct plic *p, u32 ctx, u32 w, u32 val)
 	 * For less without a look at PENDING: who claims such a source just now
 	 * no longer finds us in `targets`, so it is for us to kick.
 	 */
-	kick(p, ctx, changed & val & plic_pending_word(p, w), changed & ~val);
+	plic_core_kick(p, ctx, changed & val & plic_pending_word(p, w),
+		       changed & ~val);
 }
 
 static void line_init(struct plic *p, struct plic_line *l, u32 number)
@@ -171,6 +167,7 @@ static void context_init(struct plic *p, u32 ctx)
 	struct plic_context *c = &p->context[ctx];
 
 	c->pin.eval = plic_core_eval;
+	c->pin.tell = plic_core_tell;
 	c->plic = p;
 	c->vcpu = p->guest->vcpu[ctx / 2];
 }
@@ -240,6 +237,7 @@ void plic_core_reset(struct plic *p)
 			new |= new << PLIC_PENDING_SHIFT;
 		} while (!ck_pr_cas_64_value(&p->group[g], old, new, &old));
 	}
+	ck_pr_store_64(&p->untold, 0);
 	/* Pairs with (C) of a line that goes up: it finds no targets now. */
 	ck_pr_fence_memory();
 }

@@ -207,7 +207,7 @@ static int rtc_init(struct emul_dev *dev)
 
 	r->dev = dev;
 	ck_spinlock_init(&r->lock);
-	dev_timer_init(&r->timer, rtc_due);
+	dev_timer_init(&r->timer, dev->guest, rtc_due);
 	r->offset_ns = host_wall_ns() - ticks_to_ns(time_now_ticks());
 	return 0;
 }

@@ -27,6 +27,9 @@ struct guest_fdt_isa;
  * (absolute ticks) or soon after; TIME_NEVER disarms it. */
 void arch_timer_set(u64 deadline_ticks);
 
+/* The same, if it would fire later than that; so in a turn too. */
+void arch_timer_no_later(u64 deadline_ticks);
+
 /*
  * Rings another CPU's doorbell: its arch_wait or arch_vcpu_run ends. All stores
  * before the call are visible to the target before the bell is (fence w,o).

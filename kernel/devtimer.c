@@ -1,144 +1,179 @@
 /*
- * A heap of device timers under one lock.
+ * Heaps of device timers, one a CPU, each under a lock.
  *
  * Problem. Every guest may have a few timers armed, set and cancelled by its
  * vCPUs on any CPU; guests are many, and nothing in here may take long, since
- * interrupts are off and others wait for the lock.
+ * interrupts are off and others wait for the lock. Nor may who sets and cancels
+ * all the time cost anybody else: neither a CPU on which it doesn't run, nor
+ * the one that runs after it.
  *
- * Algorithm. The heap of kernel/heap.c, no step of which is longer than
- * O(log n). Its nodes live inside the timers, so setting one can't fail. The
- * first one's deadline is also in `next`, read without the lock. Deadlines
- * beyond 2^63 ticks are as good as never, and are not queued, since the heap
- * compares differences.
+ * Algorithm. A timer stands in the heap (kernel/heap.c, no step of which is
+ * longer than O(log n)) of the CPU that set it last. That CPU needs no mail to
+ * know of it: it arms its own timer, then and there. Nodes live inside the
+ * timers, so setting one can't fail. Deadlines beyond 2^63 ticks are as good as
+ * never, and are not queued, since the heap compares differences.
+ *
+ * What was cancelled, or set later, leaves the CPU armed as it is: it finds
+ * nothing, once, and then arms for what there is. So a timer that is set and
+ * cancelled all the time arms nothing anew.
  *
  * Invariants. fn runs without the lock, so that it may set timers and take its
- * device's lock, which is held around dev_timer_set elsewhere; `running` names
- * the timer meanwhile.
+ * device's lock, which is held around dev_timer_set elsewhere. One lock of the
+ * service is held at a time. `queue` changes under the lock of the queue that
+ * it names, so who has that lock and finds it there still has the timer.
  *
- * Rejected. A wheel: deadlines are years or microseconds ahead, and few. Heaps
- * per CPU: a vCPU moves, its device's timer would have to follow by mail.
+ * The locks are not fair. Those who meet at one are the CPU that it belongs to
+ * and such as move a timer of one guest from there: each for a few of the
+ * hundreds of instructions that its access takes.
+ *
+ * Rejected. A wheel: deadlines are years or microseconds ahead, and few. One
+ * heap for all, served by the boot CPU: it must be told of each timer that is
+ * the next one, that is nobody's time, and all guests meet at its lock.
  */
 #include "kernel/devtimer.h"
 
 #include <ck_pr.h>
-#include <ck_spinlock.h>
 
 /* As many as one call runs: at a few hundred instructions each, 10 us. */
 #define RUN_BATCH 32
 
-static struct {
-	ck_spinlock_t lock;
-	struct heap heap;
-	struct dev_timer *running;
-	u64 next; /* the first one's deadline; stored under the lock */
-} timers = {
-	.lock = CK_SPINLOCK_INITIALIZER,
-	.next = TIME_NEVER,
-};
+void dev_timers_init(struct dev_timers *q)
+{
+	*q = (struct dev_timers){.armed = TIME_NEVER};
+	ck_spinlock_init(&q->lock);
+}
 
-static void remove_locked(struct dev_timer *t)
+void dev_timer_init(struct dev_timer *t, const struct guest *g,
+		    void (*fn)(struct dev_timer *t))
+{
+	*t = (struct dev_timer){.fn = fn, .guest = g};
+}
+
+/* Takes the lock of the queue that the timer is in, or was; NULL: none yet. */
+static struct dev_timers *queue_lock(struct dev_timer *t)
+{
+	struct dev_timers *q;
+
+	while ((q = ck_pr_load_ptr(&t->queue))) {
+		ck_spinlock_lock(&q->lock);
+		if (ck_pr_load_ptr(&t->queue) == q)
+			return q;
+		ck_spinlock_unlock(&q->lock);
+	}
+	return NULL;
+}
+
+static void remove_locked(struct dev_timers *q, struct dev_timer *t)
 {
 	if (t->set)
-		heap_remove(&timers.heap, &t->node);
+		heap_remove(&q->heap, &t->node);
 	t->set = false;
 }
 
-/* Publishes the first one's deadline; is it earlier than what was there? */
-static bool next_update_locked(void)
+/* Takes the lock of this CPU's queue, which the timer is of from now on. */
+static struct dev_timers *queue_move(struct dev_timer *t)
 {
-	struct heap_node *first = timers.heap.root;
-	u64 next = first ? first->key : TIME_NEVER;
-	bool earlier = next < timers.next;
+	struct dev_timers *here = dev_timers_here();
+	struct dev_timers *q = queue_lock(t);
 
-	ck_pr_store_64(&timers.next, next);
-	return earlier;
-}
-
-void dev_timer_init(struct dev_timer *t, void (*fn)(struct dev_timer *t))
-{
-	*t = (struct dev_timer){.fn = fn};
+	if (q)
+		remove_locked(q, t);
+	if (q == here)
+		return here;
+	ck_pr_store_ptr(&t->queue, here);
+	if (q)
+		ck_spinlock_unlock(&q->lock);
+	ck_spinlock_lock(&here->lock);
+	return here;
 }
 
 void dev_timer_set(struct dev_timer *t, u64 deadline_ticks)
 {
-	bool earlier;
+	struct dev_timers *q = queue_move(t);
 
-	ck_spinlock_lock(&timers.lock);
-	remove_locked(t);
 	if (deadline_ticks <= INT64_MAX) {
 		t->set = true;
 		t->node.key = deadline_ticks;
-		heap_push(&timers.heap, &t->node);
+		heap_push(&q->heap, &t->node);
 	}
-	earlier = next_update_locked();
-	ck_spinlock_unlock(&timers.lock);
-	if (!earlier)
+	ck_spinlock_unlock(&q->lock);
+	if (deadline_ticks > INT64_MAX || deadline_ticks >= q->armed)
 		return;
-	/*
-	 * Pairs with the fence between the serving CPU's acknowledging of the
-	 * poke (or its saying that it will wait) and its dev_timer_next_ticks:
-	 * it sees the deadline, or the poke comes after and isn't lost.
-	 */
-	ck_pr_fence_memory();
-	dev_timer_poke();
+	q->armed = deadline_ticks;
+	dev_timers_arm(deadline_ticks);
 }
 
 void dev_timer_cancel(struct dev_timer *t)
 {
-	ck_spinlock_lock(&timers.lock);
-	remove_locked(t);
-	/* If it is later than before, the serving CPU finds nothing, once. */
-	next_update_locked();
-	ck_spinlock_unlock(&timers.lock);
+	struct dev_timers *q = queue_lock(t);
+
+	if (!q)
+		return;
+	remove_locked(q, t);
+	ck_spinlock_unlock(&q->lock);
 }
 
 void dev_timer_fini(struct dev_timer *t)
 {
-	bool running;
+	u32 begun, ended;
 
+	/* No call was on before the timer was disarmed, and none has begun
+	 * since: so none has set it again. */
 	do {
+		ended = ck_pr_load_32(&t->ended);
+		/* Pairs with the release in run_one. */
+		ck_pr_fence_acquire();
+		begun = ck_pr_load_32(&t->begun);
 		dev_timer_cancel(t);
-		/* The lock orders fn's last store before our return. */
-		ck_spinlock_lock(&timers.lock);
-		running = timers.running == t;
-		ck_spinlock_unlock(&timers.lock);
-	} while (running);
+	} while (begun != ended || ck_pr_load_32(&t->begun) != begun);
 }
 
-u64 dev_timer_next_ticks(void)
+static u64 next_locked(const struct dev_timers *q)
 {
-	return ck_pr_load_64(&timers.next);
+	return q->heap.root ? q->heap.root->key : TIME_NEVER;
+}
+
+u64 dev_timers_next_ticks(struct dev_timers *q)
+{
+	u64 next;
+
+	ck_spinlock_lock(&q->lock);
+	next = next_locked(q);
+	ck_spinlock_unlock(&q->lock);
+	return next;
 }
 
 /* Takes the first timer out if it is due, and calls it. */
-static bool run_one(u64 now)
+static bool run_one(struct dev_timers *q, u64 now)
 {
 	struct dev_timer *t = NULL;
-	struct heap_node *first;
 
-	ck_spinlock_lock(&timers.lock);
-	first = timers.heap.root;
-	if (first && first->key <= now) {
-		t = container_of(first, struct dev_timer, node);
-		remove_locked(t);
-		next_update_locked();
+	ck_spinlock_lock(&q->lock);
+	if (next_locked(q) <= now) {
+		t = container_of(q->heap.root, struct dev_timer, node);
+		remove_locked(q, t);
+		ck_pr_inc_32(&t->begun);
 	}
-	timers.running = t;
-	ck_spinlock_unlock(&timers.lock);
+	ck_spinlock_unlock(&q->lock);
 	if (!t)
 		return false;
 	t->fn(t);
-	ck_spinlock_lock(&timers.lock);
-	timers.running = NULL;
-	ck_spinlock_unlock(&timers.lock);
+	dev_timers_pay(t->guest, now);
+	/* fn is over before it is said so: then the timer may be freed. */
+	ck_pr_fence_release();
+	ck_pr_inc_32(&t->ended);
 	return true;
 }
 
-void dev_timer_run(u64 now)
+void dev_timers_run(struct dev_timers *q, u64 now)
 {
-	/* Usually nothing is due: then not even the lock is taken. */
-	if (dev_timer_next_ticks() > now)
-		return;
-	for (u32 i = 0; i < RUN_BATCH && run_one(now); i++)
+	u64 next;
+
+	for (u32 i = 0; i < RUN_BATCH && run_one(q, now); i++)
 		;
+	next = dev_timers_next_ticks(q);
+	/* What is due still is for another call, not for this round. */
+	q->armed = MAX(next, now + 1);
+	if (next != TIME_NEVER)
+		dev_timers_arm(q->armed);
 }

@@ -21,6 +21,7 @@
 #include "kernel/percpu/trace.h"
 #include "kernel/tracer.h"
 #include "kernel/vcpu.h"
+#include "kernel/virq.h"
 
 #define CRASH_RECORDS 8 /* of a trace, told when a guest can't go on */
 
@@ -168,9 +169,15 @@ int guest_resume(struct guest *g)
 
 void guest_vcpu_off(struct guest *g, struct vcpu *v)
 {
-	(void)v;
-	if (ck_pr_load_32(&g->state) == GUEST_STOPPING)
+	if (ck_pr_load_32(&g->state) == GUEST_STOPPING) {
 		task_wake(g->task);
+		return;
+	}
+	/* What it was to tell others, another does. Pairs with the fence in
+	 * virq_raise (virq_raise_one): OFF is seen there, or the bit here. */
+	ck_pr_fence_memory();
+	if (ck_pr_load_32(&v->virq) & VIRQ_TELL)
+		virq_raise_one(v, VIRQ_TELL);
 }
 
 static void log_record(void *ctx, const char *text)

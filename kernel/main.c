@@ -23,9 +23,9 @@
 #include "kernel/percpu/cpu.h"
 #include "kernel/rng.h"
 #include "kernel/sched/sched.h"
-#include "kernel/sched/task.h"
 #include "kernel/shell/console.h"
 #include "kernel/time.h"
+#include "kernel/timer.h"
 #include "kernel/tracer.h"
 #include "kernel/watchdog.h"
 
@@ -33,19 +33,42 @@ static struct cpio images;
 static struct lab_env env;
 static struct lab *lab;
 
-static struct task devtimer_task;
+/* Of each CPU: the guests' device timers (kernel/devtimer.h) that it serves,
+ * and its own timer for them. */
+static struct served {
+	struct dev_timers timers;
+	struct timer due;
+} __cacheline *served;
 
-/* Serves the guests' device timers (kernel/devtimer.h) on the boot CPU. */
-static enum task_result devtimer_step(struct task *t)
+struct dev_timers *dev_timers_here(void)
 {
-	dev_timer_run(time_now_ticks());
-	task_wake_at(t, dev_timer_next_ticks());
-	return TASK_WAIT;
+	return &served[cpu_this()->index].timers;
 }
 
-void dev_timer_poke(void)
+void dev_timers_arm(u64 at_ticks)
 {
-	task_wake(&devtimer_task);
+	sched_timer_set(&served[cpu_this()->index].due, at_ticks);
+}
+
+void dev_timers_pay(const struct guest *g, u64 now)
+{
+	sched_pay(g, now);
+}
+
+static void devices_due(struct timer *t, u64 now)
+{
+	dev_timers_run(&container_of(t, struct served, due)->timers, now);
+}
+
+static void dev_timers_begin(void)
+{
+	served = obj_alloc(cpu_count() * sizeof(*served));
+	if (!served)
+		refuse("not enough memory for devices' timers");
+	for (u32 i = 0; i < cpu_count(); i++) {
+		dev_timers_init(&served[i].timers);
+		timer_init(&served[i].due, devices_due);
+	}
 }
 
 static bool policy_exists(const char *name)
@@ -201,7 +224,7 @@ _Noreturn void kernel_main(struct cpu *boot)
 	log_info("memory: %lu MiB free of %lu",
 		 (page_free_count() * PAGE_BYTES / MIB),
 		 (page_total_count() * PAGE_BYTES / MIB));
-	task_init(&devtimer_task, "devtimer", devtimer_step, boot->index);
+	dev_timers_begin();
 	console_init(boot);
 	watchdog_init();
 	guests_make();

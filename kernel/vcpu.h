@@ -90,8 +90,8 @@ struct vcpu {
 		* in assembly too: so in front of what is large */
 	struct sched_unit sched;
 	void (*waits)(struct vcpu *v, bool waits); /* it begins to wait for a
-		* CPU, or has one again (its runstate says so already); NULL:
-		* its guest doesn't want to know */
+		* CPU, which is its own time still, or has one again (its
+		* runstate says so already); NULL: nobody wants to know */
 	u64 wakes; /* from BLOCKED */
 	u64 turns; /* that began after another's, or after a wait, less `wakes`:
 		    * so a wake that leads straight to one is counted once */

@@ -13,6 +13,7 @@
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
 #include "arch/riscv/sbi.h"
+#include "arch/riscv/vhw.h"
 #include "kernel/arch.h"
 #include "kernel/time.h"
 
@@ -100,6 +101,11 @@ static __attribute__((noinline)) void wait(void)
 	pending = csr_read_clear(CSR_SIP, IRQ_BIT(IRQ_SSI));
 	if (pending & (IRQ_BIT(IRQ_STI) | IRQ_BIT(IRQ_SEI)))
 		irqs_take(pending);
+}
+
+void arch_timer_no_later(u64 deadline_ticks)
+{
+	vhw_timer_no_later(deadline_ticks);
 }
 
 void arch_wait(void)

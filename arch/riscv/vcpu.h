@@ -70,7 +70,7 @@ struct vipi {
 #define VCPU_TRIGGERS (1UL << 8)   /* henvcfg: it has debug triggers */
 #define VCPU_MISALIGNED (1UL << 9) /* henvcfg: delegated as it isn't at first */
 #define VCPU_HENVCFG_OURS (VCPU_TRIGGERS | VCPU_MISALIGNED)
-#define VCPU_SAVE_RARE (1UL << 63) /* hcounteren: it has debug triggers */
+#define VCPU_SAVE_RARE (1UL << 63) /* hcounteren: it has one of these */
 
 struct riscv_vcpu {
 	/*

@@ -38,13 +38,10 @@ struct vdbtr {
 	u32 installed;		       /* a bit a trigger */
 };
 
-/*
- * The triggers of `v`, which has some, are put into this hart, or taken out of
- * it: parts of loading and saving a vCPU. vdbtr_unload makes the next load a
- * full one.
- */
+/* The triggers of `v`, which has some, are put into this hart; or all that are
+ * there are taken out of it: parts of vsbi_features_load and _unload. */
 void vdbtr_load(struct riscv_vcpu *v);
-void vdbtr_unload(struct riscv_vcpu *v);
+void vdbtr_unload(void);
 
 /* A hart starts anew. It is not loaded. */
 void vdbtr_reset(struct riscv_vcpu *v);

@@ -140,9 +140,16 @@ static inline int vhw_triggers_set(const struct trigger *list, u32 count)
 	return triggers_set(list, count);
 }
 
-static inline void vhw_triggers_gone(void)
+/* As it was set last, with bits of our own; and without these, which the
+ * register doesn't have. */
+static inline u64 vhw_henvcfg(void)
 {
-	riscv_this()->henvcfg &= ~VCPU_TRIGGERS;
+	return riscv_this()->henvcfg;
+}
+
+static inline void vhw_henvcfg_ours_gone(void)
+{
+	riscv_this()->henvcfg &= ~VCPU_HENVCFG_OURS;
 }
 
 /* Writes henvcfg and returns what stuck. */
@@ -229,7 +236,8 @@ s64 vhw_misaligned(void);
 s64 vhw_misaligned_set(bool on);
 struct trigger;
 int vhw_triggers_set(const struct trigger *list, u32 count);
-void vhw_triggers_gone(void);
+u64 vhw_henvcfg(void);
+void vhw_henvcfg_ours_gone(void);
 u64 vhw_scounteren(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);

@@ -15,6 +15,7 @@
 #include "arch/riscv/vsbi.h"
 
 #include "arch/riscv/quick.h"
+#include "arch/riscv/vhw.h"
 #include "kernel/percpu/trace.h"
 
 static const struct vsbi_ext *const exts[] = {
@@ -47,12 +48,40 @@ void vsbi_vcpu_reset(struct riscv_vcpu *v)
 	vdbtr_reset(v);
 }
 
+void vsbi_features_load(struct riscv_vcpu *v, u64 henvcfg)
+{
+	if ((henvcfg ^ v->henvcfg) & VCPU_MISALIGNED)
+		fwft_misaligned_load(v);
+	vhw_henvcfg_set(v->henvcfg);
+	if (v->henvcfg & VCPU_TRIGGERS)
+		vdbtr_load(v);
+}
+
+void vsbi_features_unload(struct riscv_vcpu *v)
+{
+	u64 ours = vhw_henvcfg() & VCPU_HENVCFG_OURS;
+
+	if (!ours)
+		return;
+	if (ours & VCPU_TRIGGERS)
+		vdbtr_unload();
+	if (ours & VCPU_MISALIGNED)
+		fwft_misaligned_unload();
+	vhw_henvcfg_ours_gone();
+	/* The next load is a full one. */
+	v->csr_on = NULL;
+}
+
 static void on_wait(struct vcpu *vc, bool waits)
 {
 	struct riscv_vcpu *v = to_riscv(vc);
 
 	if (v->sta_page)
 		vsbi_sta_waits(v, waits);
+	if (waits)
+		vsbi_features_unload(v);
+	else if (vhw_henvcfg() != v->henvcfg)
+		vsbi_features_load(v, vhw_henvcfg());
 	if (!v->pmu.hw_used)
 		return;
 	if (waits)
@@ -63,8 +92,13 @@ static void on_wait(struct vcpu *vc, bool waits)
 
 void vsbi_waits_choose(struct riscv_vcpu *v)
 {
-	bool waits = v->sta_page || v->pmu.hw_used;
+	bool rare = v->henvcfg & VCPU_HENVCFG_OURS;
+	bool waits = v->sta_page || v->pmu.hw_used || rare;
 
+	v->hcounteren = (v->hcounteren & ~VCPU_SAVE_RARE) |
+			(rare ? VCPU_SAVE_RARE : 0);
+	if (rare)
+		v->odd |= VCPU_ODD_COUNTERS;
 	v->v.waits = waits ? on_wait : NULL;
 	v->odd = waits ? v->odd | VCPU_ODD_WAITS : v->odd & ~VCPU_ODD_WAITS;
 	quick_pause_set(v);

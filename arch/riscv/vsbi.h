@@ -178,13 +178,24 @@ extern u32 fwft_harts_have;
  * register. Each hart once, before there are guests. */
 void fwft_probe(u64 henvcfg);
 
-/* This hart delegates misaligned accesses as `v` wants them. */
+/* This hart delegates misaligned accesses as `v` wants them, or as at first. */
 void fwft_misaligned_load(const struct riscv_vcpu *v);
+void fwft_misaligned_unload(void);
+
+/*
+ * What the hart has by the firmware alone, VCPU_HENVCFG_OURS: `v` comes, where
+ * `henvcfg` was before; or it leaves, and all is as the others have it. So it
+ * is the calls' time of who has such a thing, and never of who comes after it.
+ * After an unload the next load is a full one.
+ */
+void vsbi_features_load(struct riscv_vcpu *v, u64 henvcfg);
+void vsbi_features_unload(struct riscv_vcpu *v);
 
 /* hcounteren of who has no counters of his own: cycle, time and instret. */
 #define VSBI_COUNTEREN_ALL 7u
 
-/* Who wants to know that `v` waits has changed; sets v->v.waits. */
+/* Who wants to know that `v` waits has changed: sets v->v.waits, and what tells
+ * a save that there is something to be taken out of the hart. */
 void vsbi_waits_choose(struct riscv_vcpu *v);
 
 /* STA's part of v->v.waits; it has a page. */

@@ -11,7 +11,9 @@
  * is delegated to VS-mode and never seen here.
  *
  * That is a call of the firmware for each trigger at a load, some 930
- * instructions with OpenSBI 1.6 on QEMU, and 700 for one at a save. Loading and
+ * instructions with OpenSBI 1.6 on QEMU, and 700 for one at a save. It is the
+ * time of the vCPU that has them: it is loaded in its own, and takes them out
+ * when it begins to wait (v->v.waits), before it is charged. Loading and
  * saving any other vCPU has nothing to ask for it. Who has installed one
  * differs from all others in a bit of our own in henvcfg (VCPU_TRIGGERS), whose
  * change is looked for anyway, and in one of hcounteren (VCPU_SAVE_RARE).
@@ -77,24 +79,19 @@ void vdbtr_load(struct riscv_vcpu *v)
 	(void)hart_set(v);
 }
 
-void vdbtr_unload(struct riscv_vcpu *v)
+void vdbtr_unload(void)
 {
 	(void)vhw_triggers_set(NULL, 0);
-	vhw_triggers_gone();
-	v->csr_on = NULL;
 }
 
 /* Who has triggers is known by two bits. `v` is loaded. */
 static s64 apply(struct riscv_vcpu *v)
 {
-	if (v->dbtr.installed) {
+	if (v->dbtr.installed)
 		v->henvcfg |= VCPU_TRIGGERS;
-		v->hcounteren |= VCPU_SAVE_RARE;
-		v->odd |= VCPU_ODD_COUNTERS;
-	} else {
+	else
 		v->henvcfg &= ~VCPU_TRIGGERS;
-		v->hcounteren &= ~VCPU_SAVE_RARE;
-	}
+	vsbi_waits_choose(v);
 	if (hart_set(v))
 		return VSBI_FAILED;
 	vhw_henvcfg_set(v->henvcfg);
@@ -350,7 +347,7 @@ void vdbtr_reset(struct riscv_vcpu *v)
 	v->dbtr.shmem = UINT64_MAX;
 	v->dbtr.installed = 0;
 	v->henvcfg &= ~VCPU_TRIGGERS;
-	v->hcounteren &= ~VCPU_SAVE_RARE;
+	vsbi_waits_choose(v);
 	if (v->dbtr.trigger)
 		memset(v->dbtr.trigger, 0,
 		       triggers_count * sizeof(v->dbtr.trigger[0]));

@@ -12,8 +12,8 @@
  *                          nothing the firmware emulates the access, in a guest
  *                          too. Where it lets that be switched (its own FWFT),
  *                          a guest can, and a vCPU that has another value than
- *                          the hart's first costs a call at a switch; else
- *                          NOT_SUPPORTED
+ *                          the hart's first pays for a call when it comes and
+ *                          for one when it leaves; else NOT_SUPPORTED
  *   PTE_AD_HW_UPDATING     henvcfg.ADUE
  *   LANDING_PAD, SHADOW_STACK, DOUBLE_TRAP
  *                          their state isn't switched: NOT_SUPPORTED
@@ -73,6 +73,11 @@ void fwft_misaligned_load(const struct riscv_vcpu *v)
 	(void)vhw_misaligned_set(misaligned_get(v));
 }
 
+void fwft_misaligned_unload(void)
+{
+	(void)vhw_misaligned_set(misaligned_first);
+}
+
 void fwft_probe(u64 henvcfg)
 {
 	if (!misaligned_probe())
@@ -103,6 +108,7 @@ static s64 misaligned_set(struct riscv_vcpu *v, bool on)
 	v->henvcfg ^= VCPU_MISALIGNED;
 	v->odd |= VCPU_ODD_ENV;
 	vhw_henvcfg_set(v->henvcfg);
+	vsbi_waits_choose(v);
 	return VSBI_OK;
 }
 

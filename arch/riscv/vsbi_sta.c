@@ -8,7 +8,7 @@
  *
  * The page is written where the vCPU comes back from a wait, and one byte of it
  * where it begins to wait, by the owner's CPU. The scheduler calls v->v.waits
- * for that, which is NULL unless a page is registered (or PMU needs it): who
+ * for that, which is NULL unless a page is registered (or others need it): who
  * doesn't use it pays one test, and only where the policy was asked whose turn
  * it is.
  * A vCPU that is woken onto an idle CPU has not waited and doesn't come here.

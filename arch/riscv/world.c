@@ -42,24 +42,13 @@ register struct riscv_cpu *here __asm__("tp");
 #include "kernel/sched/yield.h"
 #include "kernel/virq.h"
 
-/* `v`, or who was here before, has switched a feature, or has triggers. */
-static __attribute__((noinline)) void features_load(struct riscv_vcpu *v,
-						    struct riscv_cpu *c)
-{
-	if ((c->henvcfg ^ v->henvcfg) & VCPU_MISALIGNED)
-		fwft_misaligned_load(v);
-	vhw_henvcfg_set(v->henvcfg);
-	if (v->henvcfg & VCPU_TRIGGERS)
-		vdbtr_load(v);
-}
-
-/* It has counters of its own, or triggers. */
+/* It has counters of its own, or what the hart has by the firmware alone. */
 static __attribute__((noinline)) void rare_save(struct riscv_vcpu *v)
 {
 	if (v->pmu.hw_used)
 		vpmu_pause(v);
 	if (v->hcounteren & VCPU_SAVE_RARE)
-		vdbtr_unload(v);
+		vsbi_features_unload(v);
 }
 
 /* `v`, or who was here before, has counters of its own. */
@@ -98,7 +87,7 @@ static inline void htimedelta_load(const struct arch_guest *g,
 static inline void load_odd(struct riscv_vcpu *v, struct riscv_cpu *c)
 {
 	if (unlikely(c->henvcfg != v->henvcfg))
-		features_load(v, c);
+		vsbi_features_load(v, c->henvcfg);
 	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
 		counters_load(v);
 	if (unlikely(!fpu_idle(c, v)))
@@ -163,6 +152,16 @@ void arch_vcpu_save(struct vcpu *vc)
 	v->loaded = false;
 }
 
+/* If there is more to tell the turn ends at once: the policy is asked, and all
+ * of it is this guest's time. */
+static void tell(struct riscv_vcpu *v)
+{
+	if (!emul_tell(&v->v))
+		return;
+	ck_pr_or_32(&v->v.virq, VIRQ_TELL);
+	doorbell_post(&here->c, &v->v.mail, 0);
+}
+
 static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
 {
 	/* The swap must be seen before what the bits tell of is looked at: else
@@ -170,6 +169,8 @@ static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
 	ck_pr_fence_acquire();
 	if (bits & VIRQ_FENCE)
 		vfence_before_entry(v);
+	if (bits & VIRQ_TELL)
+		tell(v);
 	/* Last: it may change where the guest goes on. */
 	if (bits & VIRQ_SSE)
 		vsse_deliver(v);
@@ -199,7 +200,7 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 	}
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
-	if (unlikely(bits & (VIRQ_FENCE | VIRQ_SSE)))
+	if (unlikely(bits & (VIRQ_FENCE | VIRQ_TELL | VIRQ_SSE)))
 		flush_rare(v, bits);
 	return bits;
 }

@@ -17,8 +17,9 @@
  * with what its end asks for: a guest that does nothing but go to sleep would
  * have a third of the CPU for nothing else. So would one that ends its turns
  * all the time and keeps the CPU; what lies between two turns of one vCPU is
- * its own as well, and so is mail for vCPUs of its guest's. Only other mail and
- * timers that came in between are the host's time. Every tick of a CPU is its
+ * its own as well, and so are mail for vCPUs of its guest's and the timers of
+ * its devices. Only other mail and timers that came in between are the host's
+ * time. Every tick of a CPU is its
  * guests', its tasks', idle, or the host's: the first three are measured and
  * never overlap, and what is left is the host's (sched_cpu_stats).
  */
@@ -99,34 +100,52 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 		v->waits(v, false);
 }
 
+/* The current begins to wait for a CPU, and wants to know: what is done then is
+ * its own time, as is what lies between its turn and that, unless the CPU was
+ * `busy` for others. Returns the time. */
+static __attribute__((noinline)) u64 wait_tell(struct sched_core *core,
+					       bool busy, u64 now)
+{
+	struct sched_unit *u = core->sc.current;
+
+	unit_runstate(u, RUNSTATE_RUNNABLE, now);
+	if (busy && core->own_at != now && !core->polling)
+		charge_begin(u, arch_ticks());
+	unit_vcpu(u)->waits(unit_vcpu(u), true);
+	now = arch_ticks();
+	charge_current(core, now);
+	return now;
+}
+
 /* The current gives way; it may be another CPU's afterwards. */
 static __attribute__((noinline)) void put_back(struct sched_core *core,
 					       u64 now)
 {
 	struct sched_unit *u = core->sc.current;
-	struct vcpu *v = unit_vcpu(u);
 
 	current_drop(core, now);
 	if (core->why == WHY_PREEMPTED)
 		u->preemptions++;
 	trace_put_back(core, u, now);
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	/* Before another CPU may have it. */
-	if (unlikely(v->waits))
-		v->waits(v, true);
 	if (core->why == WHY_YIELD)
 		unit_route_yielded(core, u, now);
 	else
 		unit_route(core, u, core->why, now);
 }
 
-/* Asks the policy whose turn it is. */
-static void reschedule(struct sched_core *core, u64 now)
+/* Asks the policy whose turn it is. Returns the time, from which on who comes
+ * is charged. */
+static inline u64 reschedule(struct sched_core *core, bool busy, u64 now)
 {
 	struct sched_pick pick;
 
-	if (core->sc.current)
+	if (core->sc.current) {
+		/* Before another CPU may have it. */
+		if (unlikely(unit_vcpu(core->sc.current)->waits))
+			now = wait_tell(core, busy, now);
 		put_back(core, now);
+	}
 	core->resched = false;
 	core->why = WHY_NEW;
 	pick = core->ops->pick(&core->sc, now);
@@ -137,6 +156,7 @@ static void reschedule(struct sched_core *core, u64 now)
 		pick.unit->queued = false;
 		dispatch(core, pick.unit, now);
 	}
+	return now;
 }
 
 /* What the end of the current's turn asks for. */
@@ -198,7 +218,7 @@ static inline void turn(struct sched_core *core, bool given, u64 now)
 /* A step of a task, if one waits and it isn't the guests' time. The time it
  * takes is not the current's. */
 static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
-						 u64 now)
+						 bool busy, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
 
@@ -208,9 +228,9 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 	    now < core->guests_until)
 		return false;
 	if (u) {
-		unit_runstate(u, RUNSTATE_RUNNABLE, now);
 		if (unlikely(unit_vcpu(u)->waits))
-			unit_vcpu(u)->waits(unit_vcpu(u), true);
+			now = wait_tell(core, busy, now);
+		unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	}
 	/* Tasks may keep it from waiting for long. */
 	if (!core->loaded)
@@ -224,6 +244,29 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 			unit_vcpu(u)->waits(unit_vcpu(u), false);
 	}
 	return true;
+}
+
+void sched_timer_set(struct timer *t, u64 when_ticks)
+{
+	struct sched_core *core = core_of(cpu_this());
+
+	timer_set(&core->timers, t, when_ticks);
+	/* If it is to be set anew (0), the next turn or wait does that. */
+	if (when_ticks >= core->armed)
+		return;
+	TRACE(TIMER_ARM, TRACE_NOBODY, when_ticks, 0);
+	core->armed = when_ticks;
+	core->sc.cpu->stats.timer_sets++;
+	arch_timer_no_later(when_ticks);
+}
+
+void sched_pay(const struct guest *g, u64 now)
+{
+	struct sched_core *core = core_of(cpu_this());
+	struct sched_unit *u = core->sc.current;
+
+	if (u && unit_vcpu(u)->guest == g)
+		core->own_at = now;
 }
 
 /*
@@ -265,12 +308,12 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 		core->resched = true;
 		core->why = WHY_EXPIRED;
 	}
-	if (unlikely(tasks_wait(core)) && tasks_turn(core, now))
+	if (unlikely(tasks_wait(core)) && tasks_turn(core, busy, now))
 		return true;
 	if (core->resched ||
 	    (!core->sc.current && now >= core->sc.deadline_ticks)) {
 		given = core->why == WHY_YIELD;
-		reschedule(core, now);
+		now = reschedule(core, busy, now);
 	}
 	if (unlikely(core->spread))
 		spread(core, now);
@@ -282,7 +325,7 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	/* Whoever has the CPU already doesn't pay for others' mail. */
 	if (core->sc.current != before)
 		charge_begin(core->sc.current, now);
-	else if (busy)
+	else if (busy && core->own_at != now)
 		charge_begin(core->sc.current, arch_ticks());
 	turn(core, given, now);
 	return true;

@@ -110,6 +110,18 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
  */
 bool sched_wfi_native(struct vcpu *v);
 
+/* ---- What this CPU does beside its turns ---- */
+
+/*
+ * Sets a timer of this CPU (kernel/timer.h): it fires from the CPU's loop, and
+ * if a turn is on ends that. In an exit, or where a timer fires.
+ */
+void sched_timer_set(struct timer *t, u64 when_ticks);
+
+/* Where a timer fires, at `now`: that is for `g`, and is its time if this CPU
+ * runs one of its vCPUs. */
+void sched_pay(const struct guest *g, u64 now);
+
 /* ---- Traces and statistics ---- */
 
 /* This CPU's trace_mask has changed: what would pass by the hooks no longer

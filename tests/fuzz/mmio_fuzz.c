@@ -33,10 +33,6 @@ u64 host_wall_ns(void)
 	return 1790000000123456700ull;
 }
 
-void dev_timer_poke(void)
-{
-}
-
 /* ---- the controller, as its registers are ---- */
 
 #define PENDING	       0x1000ull
@@ -177,7 +173,7 @@ static void step(struct fuzz_in *in, u32 vcpus)
 	switch (what) {
 	case 0:
 		ticks += fuzz_take(in, fuzz_below(in, 6));
-		dev_timer_run(ticks);
+		dev_timers_run(&fake.timers, ticks);
 		break;
 	case 1:
 		input(in);
@@ -235,7 +231,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 		emul_destroy(&fake.guest);
 	}
 	MUST(fake.live == 0);
-	MUST(dev_timer_next_ticks() == TIME_NEVER);
+	MUST(dev_timers_next_ticks(&fake.timers) == TIME_NEVER);
 	fake_stop();
 	return 0;
 }

@@ -66,8 +66,9 @@ static void leave(u32 n, enum vcpu_state state)
 
 	vfence_run_end(v);
 	if (v->hcounteren & VCPU_SAVE_RARE)
-		vdbtr_unload(v);
+		vsbi_features_unload(v);
 	MUST(w.hart.triggers_count == 0);
+	MUST(!(w.hart.henvcfg & VCPU_HENVCFG_OURS));
 	if (state == VCPU_BLOCKED) {
 		v->v.state = VCPU_BLOCKING;
 		state = ready(v) ? VCPU_QUEUED : VCPU_BLOCKED;
@@ -98,8 +99,8 @@ static void enter(u32 n)
 	v->v.state = VCPU_RUNNING;
 	v->loaded = true;
 	vtimer_load(v);
-	if (v->henvcfg & VCPU_TRIGGERS)
-		vdbtr_load(v);
+	if (w.hart.henvcfg != v->henvcfg)
+		vsbi_features_load(v, w.hart.henvcfg);
 	v->v.sched.ticks[RUNSTATE_RUNNABLE] += w.now_ticks & 0xff;
 	if (v->v.waits)
 		v->v.waits(&v->v, false);

@@ -109,6 +109,11 @@ void arch_timer_set(u64 deadline_ticks)
 	self()->timer = deadline_ticks;
 }
 
+void arch_timer_no_later(u64 deadline_ticks)
+{
+	self()->timer = MIN(self()->timer, deadline_ticks);
+}
+
 void arch_doorbell_ring(struct cpu *target)
 {
 	ck_pr_store_32(&container_of(target, struct model_cpu, c)->rung, 1);

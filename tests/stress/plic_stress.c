@@ -97,6 +97,7 @@ static void jitter_fence(void)
 
 #include "emul/plic_core.c"
 #include "emul/plic_setup.c"
+#include "emul/plic_tell.c"
 
 #define HARTS 4u
 #define DEVICES 3u
@@ -146,6 +147,11 @@ void virq_raise(struct vcpu *v, u32 bits)
 	atomic_fetch_add_explicit(&kicks, 1, memory_order_relaxed);
 	if (!__atomic_fetch_or(&v->virq, bits, __ATOMIC_SEQ_CST))
 		sem_post(&doorbell[v->id]);
+}
+
+void virq_raise_one(struct vcpu *v, u32 bits)
+{
+	virq_raise(v, bits);
 }
 
 static void fail_with(const char *what)

@@ -125,6 +125,11 @@ void arch_timer_set(u64 deadline_ticks)
 	self()->timer = deadline_ticks;
 }
 
+void arch_timer_no_later(u64 deadline_ticks)
+{
+	self()->timer = MIN(self()->timer, deadline_ticks);
+}
+
 void arch_doorbell_ring(struct cpu *target)
 {
 	struct host_cpu *c = container_of(target, struct host_cpu, c);

@@ -45,8 +45,16 @@ ATTACKS = {
     "faults": NEAR, "satp": NEAR, "tables": NEAR, "self-modifying": NEAR,
     "nested-traps": NEAR, "illegal": NEAR, "firmware-lines": NEAR,
     "wait-for-nothing": NEAR,
-    "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR, "all-off": NEAR,
+    "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR,
+    "all-off": NEAR,
+    "rtc-alarms": NEAR, "rtc-sooner": NEAR,
+    # One alarm may come in each of the neighbour's turns: 1,000 instructions.
+    "rtc-soon": 0.06,
+    "plic-wide": NEAR, "plic-crowd": NEAR, "sse-storm": NEAR,
+    "dbtr-yield": NEAR, "dbtr-naps": NEAR, "fwft-flips": NEAR,
 }
+# As many vCPUs as a PLIC serves.
+CROWD = 512
 # Not with counted instructions: its faults are none, so no time would pass.
 ENDLESS = "satp-circle"
 
@@ -198,16 +206,26 @@ def run(t, steps, smp=1, **knobs):
     return m
 
 
+def which(policy, full):
+    """The attacks that are tried under a policy: all of them where a share is
+    promised; in a quick run the others have some of them each."""
+    names = list(ATTACKS)
+    others = [p for p in matrix.sharing() if promised(p) != "weight"]
+    if full or policy not in others:
+        return names
+    return names[others.index(policy)::len(others)]
+
+
 def attacks(t):
     seconds = t.args["seconds"]
     steps = phase("calm", seconds)
-    for attack in ATTACKS:
+    for attack in t.args["which"]:
         steps += phase(attack, seconds)
     text = phases(run(t, steps).text)
     t.check(not re.search(r"^guest stop: bad is (?!stopped)", "".join(
         text.values()), re.M), "it was not to be stopped")
     calm = Fared(t, "calm", text["calm"], 1)
-    for attack in ATTACKS:
+    for attack in t.args["which"]:
         fared = Fared(t, attack, text[attack], 1)
         say(t, attack, fared, calm)
         judge(t, attack, fared, calm, seconds)
@@ -295,22 +313,31 @@ def listed(t):
 def endless(t):
     """Faults that never leave the guest and never end. Without -icount no
     clock can be trusted, so only the hypervisor's accounts are compared: half
-    is due to a guest, or a third to a vCPU."""
+    is due to a guest, or a third to a vCPU; and who sleeps and wakes is hardly
+    ever kept waiting, where that is promised."""
     policy = t.args["policy"]
     m = t.boot(lab=lab(attacker(vcpus=2, priority=50,
                                 bootargs=f"attack={ENDLESS}"),
                        neighbour("hog", "work", priority=50),
+                       neighbour("waker", "wake", priority=50),
                        scheduler=policy), smp=1, mem="256M")
     m.expect("^rouse> ", 60)
     shell = Shell(m)
     shell.quiet()
     shell.run("guest start bad; sleep 1")
-    before = shell.running_ns()
+    before, waker = shell.running_ns(), shell.vcpus()["waker", 0]
     shell.run("sleep 2")
-    after = shell.running_ns()
+    after, awoken = shell.running_ns(), shell.vcpus()["waker", 0]
     got = {name: after[name] - before[name] for name in after}
     due = 1 / 2 if promised(policy) == "weight" else 1 / 3
-    t.check(abs(got["hog"] / sum(got.values()) - due) < 0.1, f"they got {got}")
+    t.check(abs(got["hog"] / (got["hog"] + got["bad"]) - due) < 0.1,
+            f"they got {got}")
+    spent = {state: awoken[f"{state}_ns"] - waker[f"{state}_ns"]
+             for state in ("running", "runnable", "blocked")}
+    t.check(awoken["wakes"] > waker["wakes"] and
+            (promised(policy) != "weight" or
+             spent["runnable"] < 0.5 * sum(spent.values())),
+            f"the one that sleeps and wakes spent {spent}")
     t.equal(shell.run("guest stop bad"), [], "stopping it")
     t.equal(shell.guests()["bad"]["state"], "stopped", "its state")
     m.line("poweroff")
@@ -482,16 +509,35 @@ def on_harts(t):
                     f"due are {mine:.3f}")
 
 
+def crowd(t):
+    """The largest guest that has a controller: what one of its vCPUs does may
+    concern all of them, and takes no longer for the one that wakes."""
+    steps = ["help phase-plic-crowd", 'set bad "bootargs=attack=plic-crowd"',
+             "guest start bad", "sleep 4", LISTS, f"sleep {SECONDS}", LISTS,
+             "guest stop bad"]
+    text = phases(run(t, steps, vcpus=CROWD, memory="8M").text)
+    fared = Fared(t, "plic-crowd", text["plic-crowd"], 1)
+    say(t, "plic-crowd", fared, fared)
+    t.equal(fared.between.after["guest", "bad"]["vcpus_on"], CROWD,
+            "vCPUs that are on")
+    t.check(fared.most <= LATE_US[promised(t.args["policy"])],
+            f"the sleeper woke {fared.most} us late")
+
+
 def tests(full):
     cases = [Case("every_attack_is_looked_at", listed, timeout=60)]
     some = matrix.sharing_or_default(full)
     cases += [Case(f"reboots_of_many_vcpus_hold_up_nobody,{policy}", reboots,
                    timeout=300, policy=policy, seconds=2)
               for policy in matrix.looking_at("priority")]
-    for policy in some:
+    for policy in matrix.sharing():
         cases.append(Case(f"no_attack_costs_a_neighbour_its_due,{policy}",
                           attacks, timeout=900, policy=policy,
+                          which=which(policy, full),
                           seconds=2 if full else SECONDS, limit=800))
+    cases += [Case(f"a_guest_of_{CROWD}_vcpus_makes_nobody_wait", crowd,
+                   timeout=300, policy=policy)
+              for policy in matrix.sharing() if promised(policy) == "priority"]
     cases += [Case(f"an_attacker_of_many_vcpus_costs_no_more,{policy}", many,
                    timeout=300, policy=policy, seconds=SECONDS)
               for policy in some]

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "emul/emul.h"
+#include "kernel/devtimer.h"
 #include "kernel/guest.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
@@ -33,6 +34,9 @@ struct fake {
 	size_t out_len;
 	u32 ready;             /* calls of guest_console_ready */
 	void (*on_ready)(struct guest *g);
+
+	struct dev_timers timers; /* kernel/devtimer.h: of the one CPU */
+	u64 armed;                /* and what it was armed for last */
 
 	u32 ends;
 	enum guest_event end_event;

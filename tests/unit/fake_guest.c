@@ -253,6 +253,12 @@ bool sched_guest_killed(const struct guest *g)
 	return g->account->kills_due == 0;
 }
 
+void virq_raise_one(struct vcpu *v, u32 bits)
+{
+	w.told = v;
+	w.told_bits |= bits;
+}
+
 void sched_guest_params(struct guest *g, const struct sched_params *p)
 {
 	w.params++;

@@ -64,6 +64,8 @@ struct fake_guests {
 	u32 pauses, resumes, moves;
 	bool end_first; /* before the first FOLLOW is posted */
 	struct guest *stopped_late; /* by someone, once, as its end is told */
+	struct vcpu *told; /* virq_raise_one */
+	u32 told_bits;
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;

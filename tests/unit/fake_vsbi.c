@@ -360,9 +360,14 @@ int vhw_triggers_set(const struct trigger *list, u32 count)
 	return 0;
 }
 
-void vhw_triggers_gone(void)
+u64 vhw_henvcfg(void)
 {
-	w.hart.henvcfg &= ~VCPU_TRIGGERS;
+	return w.hart.henvcfg;
+}
+
+void vhw_henvcfg_ours_gone(void)
+{
+	w.hart.henvcfg &= ~VCPU_HENVCFG_OURS;
 }
 
 u64 vhw_scounteren(void)

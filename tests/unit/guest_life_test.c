@@ -7,6 +7,7 @@
  *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
  *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
  *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+#include "kernel/virq.h"
 #include "tests/unit/fake_guest.h"
 
 static void hart_0_starts_where_the_plan_says(void **state)
@@ -697,6 +698,27 @@ static void a_guest_that_was_not_autostarted_ends_nothing(void **state)
 	end();
 }
 
+static void who_goes_off_passes_on_what_it_had_to_tell(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	guest_vcpu_off(g, g->vcpu[0]);
+	assert_null(w.told);
+	g->vcpu[0]->virq = VIRQ_TELL | VIRQ_SOFT;
+	guest_vcpu_off(g, g->vcpu[0]);
+	assert_ptr_equal(w.told, g->vcpu[0]);
+	assert_int_equal(w.told_bits, VIRQ_TELL);
+	/* Not where all of them end. */
+	w.told = NULL;
+	assert_int_equal(guest_stop(g), 0);
+	guest_vcpu_off(g, g->vcpu[0]);
+	assert_null(w.told);
+	g->vcpu[0]->virq = 0;
+	end();
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -723,6 +745,7 @@ int main(void)
 		T(a_reset_while_it_starts_starts_again),
 		T(a_start_waits_until_no_cpu_has_its_second_stage),
 		T(wishes_that_the_state_does_not_allow_are_refused),
+		T(who_goes_off_passes_on_what_it_had_to_tell),
 		T(pausing_asks_every_vcpu),
 		T(a_pause_meant_for_one_life_does_not_reach_the_next),
 		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),

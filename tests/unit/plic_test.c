@@ -4,8 +4,8 @@
  * Levels are asked as a vCPU's CPU would: the last answer of eval is kept until
  * VIRQ_EXTERNAL is raised. So a kick that is missing shows as a wrong level.
  */
-/* sources: emul/plic.c emul/plic_core.c emul/plic_setup.c emul/bus.c
- *          emul/devices.c kernel/config.c tests/unit/fake_emul.c
+/* sources: emul/plic.c emul/plic_core.c emul/plic_setup.c emul/plic_tell.c
+ *          emul/bus.c emul/devices.c kernel/config.c tests/unit/fake_emul.c
  *          tests/unit/fake_trace.c LIBFDT */
 #include <libfdt.h>
 #include <stdlib.h>
@@ -641,6 +641,123 @@ static void a_plic_serves_512_vcpus(void **state)
 	stop(NULL);
 }
 
+#define WIDE 512u
+
+/* All have looked, and that was all they were told. */
+static void wide_start(void)
+{
+	assert_int_equal(plic_up(WIDE), 0);
+	priority(7, 1);
+	for (u32 i = 0; i < WIDE; i++) {
+		enable(S(i), 7);
+		(void)asserted(i);
+	}
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+}
+
+static u32 kicked(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < WIDE; i++)
+		n += fake.kicks[i];
+	return n;
+}
+
+/* The vCPU that has it to tell does so, in turns: which is it? */
+static u32 tells(u32 *turns)
+{
+	u32 who = WIDE, before;
+	bool more;
+
+	for (u32 i = 0; i < WIDE; i++)
+		if (fake.vcpu[i]->virq & VIRQ_TELL)
+			who = i;
+	for (*turns = 0, more = who < WIDE; more; ++*turns) {
+		before = kicked();
+		fake.vcpu[who]->virq &= ~VIRQ_TELL;
+		more = emul_tell(fake.vcpu[who]);
+		assert_in_range(kicked() - before, 0, 32);
+	}
+	return who;
+}
+
+static void assert_all(bool high)
+{
+	for (u32 i = 0; i < WIDE; i++)
+		assert_int_equal(asserted(i), high);
+}
+
+static void one_change_kicks_a_bounded_number_and_all_in_turns(void **state)
+{
+	u32 turns;
+
+	(void)state;
+	wide_start();
+	line(7, true);
+	assert_in_range(kicked(), 1, 100);
+	assert_true(tells(&turns) < WIDE);
+	assert_in_range(turns, 8, WIDE / 32);
+	/* Who was told at once may be told again. */
+	assert_in_range(kicked(), WIDE, WIDE + 100);
+	assert_all(true);
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+	/* So for a claim, a completion, and a priority that changes. */
+	assert_int_equal(claim(S(300)), 7);
+	assert_in_range(kicked(), 1, 100);
+	tells(&turns);
+	assert_all(false);
+	complete(S(3), 7);
+	tells(&turns);
+	assert_all(true);
+	priority(7, 0);
+	tells(&turns);
+	assert_all(false);
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+	/* Nobody is told what he knows. */
+	priority(7, 1);
+	complete(S(3), 7);
+	tells(&turns);
+	assert_true(kicked() >= WIDE);
+	assert_all(true);
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+	priority(7, 2);
+	tells(&turns);
+	assert_int_equal(kicked(), 0);
+	stop(NULL);
+}
+
+static void what_changes_while_it_is_told_is_told_to_all(void **state)
+{
+	u32 turns;
+
+	(void)state;
+	wide_start();
+	line(7, true);
+	/* Two batches, and the line's interrupt is claimed: who was told looks
+	 * again, and of the others nobody need be told at all. */
+	for (u32 i = 0; i < 2; i++)
+		assert_true(emul_tell(fake.vcpu[9]));
+	for (u32 i = 0; i < WIDE; i += 3)
+		(void)asserted(i);
+	assert_int_equal(claim(S(0)), 7);
+	tells(&turns);
+	assert_all(false);
+	/* Up again, and down and up while two tell at once. */
+	complete(S(0), 7);
+	assert_true(emul_tell(fake.vcpu[5]));
+	assert_true(emul_tell(fake.vcpu[6]));
+	assert_int_equal(claim(S(0)), 7);
+	assert_true(emul_tell(fake.vcpu[5]));
+	complete(S(0), 7);
+	assert_true(emul_tell(fake.vcpu[6]));
+	tells(&turns);
+	assert_all(true);
+	/* There is nothing left. */
+	assert_false(emul_tell(fake.vcpu[5]));
+	stop(NULL);
+}
+
 static void more_vcpus_than_contexts_are_refused(void **state)
 {
 	(void)state;
@@ -851,6 +968,9 @@ int main(void)
 		T(a_source_disabled_after_a_claim_leaves_no_level),
 		T(reset_keeps_lines_that_are_high),
 		cmocka_unit_test(a_plic_serves_512_vcpus),
+		cmocka_unit_test(
+			one_change_kicks_a_bounded_number_and_all_in_turns),
+		cmocka_unit_test(what_changes_while_it_is_told_is_told_to_all),
 		cmocka_unit_test(more_vcpus_than_contexts_are_refused),
 		T(no_memory_leaves_nothing_behind),
 		T(its_node_says_what_drivers_need),

@@ -32,10 +32,6 @@ u64 host_wall_ns(void)
 	return WALL;
 }
 
-void dev_timer_poke(void)
-{
-}
-
 static int start(void **state)
 {
 	ticks = 777;
@@ -47,7 +43,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	fake_devices_stop(state);
-	assert_int_equal(dev_timer_next_ticks(), TIME_NEVER);
+	assert_int_equal(dev_timers_next_ticks(&fake.timers), TIME_NEVER);
 	return 0;
 }
 
@@ -84,7 +80,7 @@ static void set_alarm(u64 ns)
 static void pass(u64 count)
 {
 	ticks += count;
-	dev_timer_run(ticks);
+	dev_timers_run(&fake.timers, ticks);
 }
 
 static void it_starts_at_wall_time_and_goes_on(void **state)
@@ -237,7 +233,7 @@ static void an_alarm_at_the_end_of_time_is_harmless(void **state)
 	wr(IRQ_ENABLED, 1);
 	set_alarm(UINT64_MAX);
 	assert_int_equal(rd(ALARM_STATUS), 1);
-	assert_int_equal(dev_timer_next_ticks(), TIME_NEVER);
+	assert_int_equal(dev_timers_next_ticks(&fake.timers), TIME_NEVER);
 	pass(1000 * HZ);
 	assert_false(fake_chip.level);
 	set_alarm(clock_ns() + 100);

@@ -300,6 +300,126 @@ static void a_guest_pays_for_what_lies_between_its_turns(void **state)
 	}
 }
 
+static struct timer alarm_timer;
+static const struct guest *alarm_of;
+
+static void alarm_due(struct timer *t, u64 now)
+{
+	(void)t;
+	fake_cpus[0]->now += 50;
+	sched_pay(alarm_of, now);
+}
+
+/* A device's alarm, which comes in the middle of its next turn. */
+static enum run_end act_alarm(struct fake_vcpu *f, u64 now)
+{
+	if (!alarm_of)
+		alarm_of = f->v.guest;
+	sched_timer_set(&alarm_timer, now + 5);
+	return act_look(f, now);
+}
+
+static void a_guest_pays_for_its_devices_timers_and_for_no_others(void **state)
+{
+	static const struct guest other;
+
+	(void)state;
+	for (u32 p = 0; sched_policy_list(p); p++) {
+		const char *name = sched_policy_list(p);
+
+		timer_init(&alarm_timer, alarm_due);
+		alarm_of = NULL;
+		assert_in_range(nobodys_percent(name, FAKE_OPS, act_alarm, 0),
+				0, 10);
+		timer_init(&alarm_timer, alarm_due);
+		alarm_of = &other;
+		assert_in_range(nobodys_percent(name, FAKE_OPS, act_alarm, 0),
+				70, 90);
+	}
+}
+
+static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
+{
+	struct fake_guest *g;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	timer_init(&alarm_timer, alarm_due);
+	fake_this_cpu = &fake_cpus[0]->c;
+	sched_timer_set(&alarm_timer, fake_now() + 7 * FAKE_MS);
+	assert_int_equal(fake_cpus[0]->timer, fake_now() + 7 * FAKE_MS);
+	/* A guest's own deadline may come before that, and stays. */
+	fake_cpus[0]->timer = fake_now() + 1;
+	sched_timer_set(&alarm_timer, fake_now() + 3 * FAKE_MS);
+	assert_int_equal(fake_cpus[0]->timer, fake_now() + 1);
+	/* A later one leaves the turn alone. */
+	fake_cpus[0]->timer = fake_now() + 3 * FAKE_MS;
+	sched_timer_set(&alarm_timer, fake_now() + 5 * FAKE_MS);
+	assert_int_equal(fake_cpus[0]->timer, fake_now() + 3 * FAKE_MS);
+	fake_run_for(4 * FAKE_MS);
+	assert_true(timer_is_set(&alarm_timer));
+	fake_run_for(2 * FAKE_MS);
+	assert_false(timer_is_set(&alarm_timer));
+	fake_guest_free(g);
+	fake_halt();
+}
+
+static u64 tells;
+
+/* It begins to wait, and what is to be done then takes a quarter of a slice. */
+static void tell_for_long(struct vcpu *v, bool waits)
+{
+	if (waits) {
+		tells++;
+		fake_cpus[v->cpu->index]->now += 250 * FAKE_US;
+	}
+}
+
+static void yields(struct fake_vcpu *f)
+{
+	f->left = f->arg[0] = 100 * FAKE_US;
+	f->act = fake_act_yield;
+}
+
+static void what_is_done_as_it_begins_to_wait_is_its_own_time(void **state)
+{
+	struct sched_params params = SCHED_PARAMS_DEFAULT;
+
+	(void)state;
+	params.slice_us = 1000;
+	for (u32 i = 0; i < 2; i++) {
+		struct sched_guest_info info[2];
+		struct fake_guest *g[2];
+		u64 paid;
+
+		fake_boot(1, "credit");
+		for (u32 n = 0; n < 2; n++)
+			g[n] = fake_guest_make(1, &params, 0);
+		tells = 0;
+		fake_vcpu_of(g[0], 0)->v.waits = tell_for_long;
+		if (i)
+			yields(fake_vcpu_of(g[0], 0));
+		fake_guest_start(g[0]);
+		fake_guest_start(g[1]);
+		fake_run_for(200 * FAKE_MS);
+		for (u32 n = 0; n < 2; n++)
+			sched_guest_info(&g[n]->g, &info[n]);
+		assert_true(tells > 50);
+		paid = tells * 250 * FAKE_US;
+		assert_in_range(info[0].guest_ticks - fake_guest_ran(g[0]),
+				paid - FAKE_MS, paid + FAKE_MS);
+		assert_in_range(info[1].guest_ticks - fake_guest_ran(g[1]), 0,
+				FAKE_MS);
+		assert_true(fake_guest_ran(g[1]) > 97 * FAKE_MS);
+		fake_guest_free(g[0]);
+		fake_guest_free(g[1]);
+		fake_halt();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +433,12 @@ int main(void)
 		cmocka_unit_test(time_spent_polling_is_the_guests),
 		cmocka_unit_test(a_guest_pays_for_its_way_to_sleep),
 		cmocka_unit_test(a_guest_pays_for_what_lies_between_its_turns),
+		cmocka_unit_test(
+			a_guest_pays_for_its_devices_timers_and_for_no_others),
+		cmocka_unit_test(
+			what_is_done_as_it_begins_to_wait_is_its_own_time),
+		cmocka_unit_test(
+			a_timer_set_in_a_turn_ends_it_if_it_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,11 +216,11 @@ static void the_hart_has_them_while_their_vcpu_is_there(void **state)
 	(void)state;
 	install(S_LOAD, 0x1000, 0);
 	v->csr_on = v->host;
-	vdbtr_unload(v);
+	vsbi_features_unload(v);
 	assert_int_equal(w.hart.triggers_count, 0);
 	assert_null(v->csr_on);
 	assert_true(w.hart.henvcfg != v->henvcfg);
-	vdbtr_load(v);
+	vsbi_features_load(v, w.hart.henvcfg);
 	assert_int_equal(w.hart.triggers_count, 1);
 	assert_true(w.hart.triggers[0].control == VS_LOAD);
 	/* PMU has its own bits in the same word. */
@@ -233,6 +233,31 @@ static void the_hart_has_them_while_their_vcpu_is_there(void **state)
 	assert_int_equal(v->henvcfg, 0);
 	assert_int_equal(v->dbtr.installed, 0);
 	assert_int_equal(error(READ, 0, 0), VSBI_NO_SHMEM);
+}
+
+static void who_has_some_takes_them_out_when_it_begins_to_wait(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+	u32 sets;
+
+	(void)state;
+	assert_null(v->v.waits);
+	install(S_LOAD, 0x1000, 0);
+	v->v.waits(&v->v, true);
+	assert_int_equal(w.hart.triggers_count, 0);
+	/* A save finds nothing more to do. */
+	sets = w.hart.triggers_sets;
+	vsbi_features_unload(v);
+	assert_int_equal(w.hart.triggers_sets, sets);
+	/* It goes on without a load. */
+	v->v.waits(&v->v, false);
+	assert_int_equal(w.hart.triggers_count, 1);
+	assert_true(w.hart.henvcfg == v->henvcfg);
+	/* Or after one. */
+	v->v.waits(&v->v, false);
+	assert_int_equal(w.hart.triggers_sets, sets + 1);
+	assert_int_equal(error(UNINSTALL, 0, 1), 0);
+	assert_null(v->v.waits);
 }
 
 static void a_firmware_that_refuses_leaves_what_was(void **state)
@@ -312,6 +337,7 @@ int main(void)
 		T(configurations_are_checked),
 		T(what_is_installed_is_vs_and_vu_to_the_hart),
 		T(the_hart_has_them_while_their_vcpu_is_there),
+		T(who_has_some_takes_them_out_when_it_begins_to_wait),
 		T(a_firmware_that_refuses_leaves_what_was),
 		T(triggers_are_disabled_enabled_and_read),
 		T(triggers_are_updated_all_or_none),

@@ -98,12 +98,21 @@ static void misaligned_accesses_are_the_firmwares(void **state)
 	assert_int_equal(w.hart.misaligned, 0);
 	fwft_misaligned_load(v);
 	assert_int_equal(w.hart.misaligned, 1);
+	/* Who comes after it finds what it would have set. */
+	v->v.waits(&v->v, true);
+	assert_int_equal(w.hart.misaligned, 0);
+	assert_true(w.hart.henvcfg == fake_vcpu(1)->henvcfg);
+	assert_true(v->hcounteren & VCPU_SAVE_RARE);
+	v->v.waits(&v->v, false);
+	assert_int_equal(w.hart.misaligned, 1);
 	w.hart.misaligned_fails = VSBI_FAILED;
 	assert_int_equal(set(MISALIGNED, 0, 0), VSBI_FAILED);
 	assert_int_equal(get(MISALIGNED), 1);
 	w.hart.misaligned_fails = 0;
 	assert_int_equal(set(MISALIGNED, 0, 0), 0);
 	assert_int_equal(v->henvcfg, 0);
+	assert_false(v->hcounteren & VCPU_SAVE_RARE);
+	assert_null(v->v.waits);
 }
 
 static void updating_of_a_and_d_is_adue(void **state)

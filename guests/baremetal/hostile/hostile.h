@@ -19,9 +19,11 @@ struct attack {
 };
 
 extern const struct attack irq_attacks[], call_attacks[], memory_attacks[],
-	trap_attacks[], life_attacks[], wild_attacks[];
+	trap_attacks[], life_attacks[], wild_attacks[], device_attacks[],
+	firmware_attacks[];
 extern const size_t irq_attack_count, call_attack_count, memory_attack_count,
-	trap_attack_count, life_attack_count, wild_attack_count;
+	trap_attack_count, life_attack_count, wild_attack_count,
+	device_attack_count, firmware_attack_count;
 
 #define ATTACK_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
@@ -33,6 +35,11 @@ void everywhere(void (*fn)(struct hart *h));
 
 /* Interrupts of this kind go to fn on all harts; enabled on this one. */
 void irq_take(u32 irq, irq_fn fn);
+
+/* The UART's line is up for good, of the highest priority and for all harts:
+ * the transmitter is always empty, and who never reads IIR never takes its
+ * interrupt back. */
+void uart_line_up(void);
 
 /* The first address behind RAM. */
 u64 ram_end(void);

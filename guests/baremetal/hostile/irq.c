@@ -4,9 +4,7 @@
  */
 #include "guests/baremetal/hostile/hostile.h"
 
-/* Raises the UART's line for good: the transmitter is always empty, and who
- * never reads IIR never takes its interrupt back. */
-static void line_up(void)
+void uart_line_up(void)
 {
 	plic_reset();
 	plic_priority(machine.uart_irq, 7);
@@ -43,14 +41,14 @@ static void external_hart(struct hart *h)
 
 static void plic_line(void)
 {
-	line_up();
+	uart_line_up();
 	irq_take(IRQ_S_EXT, claim_it);
 	everywhere(external_hart);
 }
 
 static void plic_unclaimed(void)
 {
-	line_up();
+	uart_line_up();
 	irq_take(IRQ_S_EXT, leave_it);
 	everywhere(external_hart);
 }
@@ -72,7 +70,7 @@ static void toggle_hart(struct hart *h)
 
 static void plic_toggle(void)
 {
-	line_up();
+	uart_line_up();
 	irq_handler(IRQ_S_EXT, claim_it);
 	everywhere(toggle_hart);
 }

@@ -123,6 +123,12 @@ void arch_timer_set(u64 deadline_ticks)
 	self()->timer = deadline_ticks;
 }
 
+void arch_timer_no_later(u64 deadline_ticks)
+{
+	if (deadline_ticks < self()->timer)
+		arch_timer_set(deadline_ticks);
+}
+
 void arch_doorbell_ring(struct cpu *target)
 {
 	fake_engine->spend(self(), FAKE_RING);
