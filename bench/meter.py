@@ -114,7 +114,9 @@ def grow(opt):
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
                     *line), flush=True)
-    write(result_name("meter_scaling", opt), scaling, scaling.lines_of(found))
+    lines = scaling.lines_of(found)
+    print("".join(f"  {text}\n" for text in scaling.summary(lines)), end="")
+    write(result_name("meter_scaling", opt), scaling, lines)
 
 
 def boot(opt):
