@@ -138,11 +138,13 @@ def boot(opt):
 def record():
     """A trace record, on and off."""
     lines = []
-    print("a trace record, with its hook  on (target "
-          f"{trace_cost.TARGET_ON})  off (target {trace_cost.TARGET_OFF})")
-    for word, row, records, on, off in trace_cost.measure():
-        print(f"  {word:7} {records} in {row:10} {on:15.1f} {off:15}")
-        lines.append(trace_cost.line_of(word, row, records, on, off))
+    print("a trace record, with its hook  records   on   at most   off "
+          f"(targets: {trace_cost.TARGET_ON}, {trace_cost.TARGET_OFF})")
+    for found in trace_cost.measure():
+        lines.append(line := trace_cost.line_of(*found))
+        shown = ["" if x is None else x for x in line]
+        print("  {:7} {:24} {:5} {:6}    {:4} {:6}".format(
+            *shown[:4], shown[5], shown[6]))
     write("meter_trace", trace_cost, lines)
 
 

@@ -123,12 +123,12 @@ def trace_lines(found):
     table = results.as_dicts(found["meter_trace"]) \
         if "meter_trace" in found else []
     for how, aim in (("on", TARGET_ON), ("off", TARGET_OFF)):
-        words = ", ".join(f"{number(r[how])} ({r['class']})" for r in table)
-        if len({r[how] for r in table}) == 1:
-            words = number(table[0][how])
-        yield Line(f"a trace record, {how}", "meter_trace",
-                   f"≤ {aim}", words or UNMEASURED,
-                   all(r[how] <= aim for r in table) if table else None, "")
+        rows = sorted((r for r in table if r[how] is not None),
+                      key=lambda r: r[how])
+        words = f"{number(rows[0][how])} to {number(rows[-1][how])} " \
+            f"({rows[-1]['event']})" if rows else UNMEASURED
+        yield Line(f"a trace record, {how}", "meter_trace", f"≤ {aim}", words,
+                   rows[-1][how] <= aim if rows else None, "")
 
 
 def thief_line(found):

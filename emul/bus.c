@@ -122,12 +122,10 @@ static bool nobody_eval(struct emul_pin *pin)
 struct emul_line emul_no_line = { nobody_set };
 struct emul_pin emul_no_pin = { nobody_eval };
 
-/* Recorded: apart, so that the other keeps nothing for this one. */
-void emul_irq_set_traced(struct emul_dev *dev, bool level)
+/* Apart, so that whoever calls it has `level` where the line wants it. */
+void emul_irq_record(const struct emul_dev *dev, bool level)
 {
 	if (dev->irq)
-		trace_write(TRACE_EV_VIRQ_LINE,
-			    dev->guest->vcpu[0]->sched.trace_id, dev->irq,
-			    level);
-	dev->line->set(dev->line, level);
+		trace_write(TRACE_EV_VIRQ_LINE, dev->guest->trace_id,
+			    (u64)(s32)dev->irq, level);
 }

@@ -234,7 +234,8 @@ struct emul_dev *emul_find(struct guest *g, const char *name);
 extern struct emul_line emul_no_line;
 extern struct emul_pin emul_no_pin;
 
-void emul_irq_set_traced(struct emul_dev *dev, bool level)
+/* Writes VIRQ_LINE: for emul_irq_set, or who does the same. */
+void emul_irq_record(const struct emul_dev *dev, bool level)
 	__attribute__((cold, noinline));
 
 /* A device changes the level of its own line. Any CPU; a leaf. */
@@ -242,9 +243,8 @@ static inline __attribute__((always_inline)) void
 emul_irq_set(struct emul_dev *dev, bool level)
 {
 	if (trace_on(TRACE_VIRQ))
-		emul_irq_set_traced(dev, level);
-	else
-		dev->line->set(dev->line, level);
+		emul_irq_record(dev, level);
+	dev->line->set(dev->line, level);
 }
 
 /*

@@ -62,7 +62,8 @@ static u64 count_ns(const struct rtc *r)
 	return r->offset_ns + ticks_to_ns(time_now_ticks());
 }
 
-static void level_update(struct rtc *r)
+/* Inline: for a record, none of its callers has to keep more than it does. */
+static inline __attribute__((always_inline)) void level_update(struct rtc *r)
 {
 	bool level = r->pending && r->enabled;
 

@@ -48,7 +48,7 @@ static __attribute__((noinline)) void write_thr(struct emul_dev *dev, u64 val)
 		return;
 	}
 	u->due |= IER_THRE;
-	uart_level_update(dev, u);
+	uart_level_update(u);
 	ck_spinlock_unlock(&u->lock);
 	uart_chip_put(dev->guest, (char)val);
 }
@@ -68,7 +68,7 @@ static inline void write_ier(struct emul_dev *dev, u64 val)
 	}
 	u->due |= on & IER_THRE;
 	u->ier = val & IER_MASK;
-	uart_level_update(dev, u);
+	uart_level_update(u);
 	ck_spinlock_unlock(&u->lock);
 }
 
@@ -90,6 +90,7 @@ static int uart_init(struct emul_dev *dev)
 	struct uart *u = dev->state;
 
 	ck_spinlock_init(&u->lock);
+	u->dev = dev;
 	return 0;
 }
 

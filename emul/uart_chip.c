@@ -267,7 +267,7 @@ __attribute__((noinline)) u64 uart_chip_read(struct emul_dev *dev, u64 off)
 
 	ck_spinlock_lock(&u->lock);
 	val = reg_read(u, off);
-	uart_level_update(dev, u);
+	uart_level_update(u);
 	after = after_room(u);
 	ck_spinlock_unlock(&u->lock);
 	if (unlikely(after == AFTER_READY))
@@ -289,7 +289,7 @@ __attribute__((noinline)) void uart_chip_write(struct emul_dev *dev,
 
 	ck_spinlock_lock(&u->lock);
 	after = reg_write(u, off, (u8)val);
-	uart_level_update(dev, u);
+	uart_level_update(u);
 	ck_spinlock_unlock(&u->lock);
 	if (after == AFTER_PUT)
 		uart_chip_put(dev->guest, (char)val);
@@ -310,7 +310,7 @@ size_t uart_chip_input(struct emul_dev *dev, const char *buf, size_t len)
 		rx_put(u, (u8)buf[i]);
 	if (n < len)
 		u->starved = true;
-	uart_level_update(dev, u);
+	uart_level_update(u);
 	ck_spinlock_unlock(&u->lock);
 	return n;
 }
@@ -334,7 +334,8 @@ void uart_chip_reset(struct emul_dev *dev)
 	u->dll = UART_CLOCK_HZ / 16 / 9600;
 	u->dlm = 0;
 	u->due = 0;
-	uart_level_update(dev, u);
+	u->line = dev->line;
+	uart_level_update(u);
 	after = after_room(u);
 	ck_spinlock_unlock(&u->lock);
 	if (after == AFTER_READY)

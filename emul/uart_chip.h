@@ -79,18 +79,25 @@ struct uart {
 	u8 due;       /* interrupts there are, enabled or not, as in IER */
 	bool starved; /* the console is to be asked for input when empty */
 	bool level;   /* as told to the interrupt controller */
+
+	/* Constant from the first reset on; `line` is that of `dev`. */
+	struct emul_dev *dev;
+	struct emul_line *line;
 };
 
-/* The line follows IER and what is due. With the lock. */
+/* The line follows IER and what is due. With the lock. As emul_irq_set, but
+ * only `u` has to be kept while a record is written. */
 static inline __attribute__((always_inline)) void
-uart_level_update(struct emul_dev *dev, struct uart *u)
+uart_level_update(struct uart *u)
 {
 	bool level = u->ier & u->due;
 
 	if (level == u->level)
 		return;
 	u->level = level;
-	emul_irq_set(dev, level);
+	if (trace_on(TRACE_VIRQ))
+		emul_irq_record(u->dev, level);
+	u->line->set(u->line, level);
 }
 
 /* Any register, 0 to 7, as the data sheet has it. Without the lock; any CPU. */

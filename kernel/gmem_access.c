@@ -42,7 +42,7 @@ u64 granule_zero(struct gmem_block *b, u32 granule)
 	u64 bytes = 0;
 
 	if (block_kind(b) != BLOCK_PAGES_TABLE) {
-		memset(hpa_ptr(block_page(b, page)), 0, GRANULE_BYTES);
+		arch_zero(hpa_ptr(block_page(b, page)), GRANULE_BYTES);
 		return GRANULE_BYTES;
 	}
 	for (u32 end = page + GRANULE_PAGES; page < end; page++) {
@@ -50,7 +50,7 @@ u64 granule_zero(struct gmem_block *b, u32 granule)
 
 		if (hpa_is_none(pa))
 			continue;
-		memset(hpa_ptr(pa), 0, PAGE_BYTES);
+		arch_zero(hpa_ptr(pa), PAGE_BYTES);
 		bytes += PAGE_BYTES;
 	}
 	return bytes;

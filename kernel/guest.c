@@ -131,6 +131,8 @@ static int guest_build(struct guest *g, struct lab_error *err)
 	for (u32 i = 0; !ret && i < cfg->vcpus; i++)
 		g->vcpu[i]->sched.trace_id = tracer_name_add(cfg->name, g->id,
 							     i);
+	if (!ret)
+		g->trace_id = g->vcpu[0]->sched.trace_id;
 	if (ret == -ENOMEM)
 		config_error(err, "%s: not enough host memory for the guest",
 			     cfg->name);

@@ -53,6 +53,7 @@ enum guest_event {
 struct guest {
 	/* Constant after creation. */
 	u32 id;
+	u32 trace_id;            /* of its first vCPU */
 	struct guest_config cfg; /* its knobs are the lab's owner's to change */
 	struct vcpu **vcpu;      /* cfg.vcpus of them */
 	struct arch_guest *arch; /* G-stage, VMID */

@@ -28,7 +28,7 @@
 
 static void trace_state(const struct guest *g, u32 state)
 {
-	TRACE(GUEST_STATE, g->vcpu[0]->sched.trace_id, g->id, state);
+	TRACE(GUEST_STATE, g->trace_id, g->id, state);
 }
 
 bool guest_state_change(struct guest *g, u32 from, u32 to)

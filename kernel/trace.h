@@ -25,7 +25,7 @@
 struct trace_record {
 	u64 time_ticks; /* of the timebase */
 	u16 event;      /* enum trace_event */
-	u16 cpu;        /* that wrote it */
+	u16 cpu;        /* that wrote it; 0 while it is in the ring */
 	u32 vcpu;
 	u64 a, b;
 };

@@ -104,6 +104,8 @@ static const struct isa_row rows[] = {
 
 #define ROWS ARRAY_LEN(rows)
 #define LOG_COLUMNS 60
+/* In place of a size that harts don't agree on; no block has it. */
+#define BLOCKS_DIFFER 1
 
 bool riscv_has_sstc;
 bool isa_untold;
@@ -170,8 +172,18 @@ static void block_size(const void *fdt, int node, const char *name, u32 *out)
 	int len;
 	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
 
-	if (p && len >= 4)
-		*out = fdt32_to_cpu(*p);
+	if (!p || len < 4)
+		return;
+	/* One for all harts, or none: a vCPU may run on any. */
+	*out = *out && *out != fdt32_to_cpu(*p) ? BLOCKS_DIFFER
+						: fdt32_to_cpu(*p);
+}
+
+/* Whole ones fill a page (CMO specification, 2.7). */
+static bool is_block(u32 bytes)
+{
+	return bytes > BLOCKS_DIFFER && bytes <= PAGE_BYTES &&
+	       !(bytes & (bytes - 1));
 }
 
 int isa_add_hart(const void *fdt, int node)
@@ -212,8 +224,8 @@ static void guest_string_add(const char *name)
 void isa_finish(void)
 {
 	/* A block size nobody stated can't be told to a guest either. */
-	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && isa_cbom_bytes;
-	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && isa_cboz_bytes;
+	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && is_block(isa_cbom_bytes);
+	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && is_block(isa_cboz_bytes);
 	/* vsiselect is there with either. */
 	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
 	/* fp.S moves registers of D; with F alone, FP stays off for all. */

@@ -145,7 +145,8 @@ static inline u64 recorded_at(struct access a)
 	return at | (u64)a.width << 56;
 }
 
-static __attribute__((cold, noinline)) enum emul_result
+static __attribute__((cold, noinline, optimize("omit-frame-pointer")))
+enum emul_result
 fault_record(struct riscv_vcpu *v, struct access a)
 {
 	TRACE(DEVICE_FAULT, v->v.sched.trace_id,

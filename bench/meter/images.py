@@ -87,6 +87,8 @@ class Map:
         self.ranges = []        # (first, end, bucket)
         self.programs = []      # (first, end, text): for messages
         self.bells = []
+        # {first: (stage, end)}: instructions that are counted apart
+        self.apart = {}
 
     def _bucket(self, program, symbol):
         bucket = self.stages.of(program, symbol)
@@ -112,7 +114,26 @@ class Map:
         edges = [at for at, _ in symbols[1:]] + [end]
         for (at, symbol), until in zip(symbols, edges):
             if until > at:
-                self.ranges.append((at, until, self._bucket(program, symbol)))
+                self._symbol(program, symbol, at, until)
+
+    def _symbol(self, program, symbol, at, until):
+        own = sorted(a for a in self.apart if at <= a < until)
+        for a in own:
+            end = self.apart[a][1]
+            if a > at:
+                self.ranges.append((at, a, self._bucket(program, symbol)))
+            self.ranges.append((a, end, self._own(program, symbol, a)))
+            at = end
+        if until > at:
+            self.ranges.append((at, until, self._bucket(program, symbol)))
+
+    def _own(self, program, symbol, at):
+        """The bucket of an instruction that is counted apart."""
+        bucket = (program, self.apart[at][0],
+                  self.stages.of(program, symbol)[2])
+        if bucket not in self.buckets:
+            self.buckets.append(bucket)
+        return self.buckets.index(bucket)
 
     def plain(self, program, first, end):
         self._claim(first, end, program)

@@ -3,7 +3,7 @@ from meter import trace_cost
 TITLE = trace_cost.TITLE
 QUESTION = trace_cost.QUESTION
 COLUMNS = trace_cost.COLUMNS
-COST_S = 5
+COST_S = 20
 
 
 def cases(b):
@@ -15,7 +15,7 @@ def measure(b):
 
 
 def plots(done):
-    return [{"kind": "dots", "title": "a record, its class on", "x": "class",
+    return [{"kind": "dots", "title": "a record, its class on", "x": "event",
              "y": "on", "target": "target_on"},
-            {"kind": "dots", "title": "and off", "x": "class", "y": "off",
+            {"kind": "dots", "title": "and off", "x": "event", "y": "off",
              "target": "target_off"}]

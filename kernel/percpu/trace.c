@@ -12,15 +12,17 @@
  *
  *   writer, record n            reader
  *   (head is n)                 load head: h
- *   store fence (1)             load fence (3)
- *   slot[n mod size] = ...      copy slots of records below h
- *   store fence (2)             load fence (4)
- *   head = n + 1                load head: m
- *                               drop those at or below m - size
+ *   slot[n mod size] = ...      load fence (2)
+ *   store fence (1)             copy slots of records below h
+ *   head = n + 1                load fence (3)
+ *                               load head: m
+ *                               drop those at or below m + 1 - size
  *
- * (2) and (3): a record that is counted is all there. (1) and (4): if any word
- * that was copied is of record n, then head was n at least when it was looked
- * at again, so the record that was in this slot before, n - size, is dropped.
+ * (1) and (2): a record that is counted is all there. (1) of the record before
+ * and (3): if any word that was copied is of record n, then head was n - 1 at
+ * least when it was looked at again, so the record that was in this slot
+ * before, n - size, is dropped. Head need not be seen as n by then: a fence
+ * more for each record would do no more than keep one record more.
  *
  * Invariant: head only grows while the CPU has the ring. A flight recorder's
  * limit is never; a ring that is to stop has its limit moved to where.
@@ -28,7 +30,8 @@
  * Rejected: a consumer's position, which makes the writer look at what another
  * CPU writes; a length for each record (all are 32 bytes, so a slot is a
  * shift); interrupting the machine to read it (`make trace` stops it as a whole
- * from outside, which it doesn't notice).
+ * from outside, which it doesn't notice). The CPU's number is a record's only
+ * in a copy: in the ring it is the same for all.
  */
 #include "kernel/percpu/trace.h"
 
@@ -38,7 +41,7 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 	*r = (struct trace_ring){
 		.records = records,
 		.mask = size - 1,
-		.tag = cpu << 16,
+		.cpu = cpu,
 		.flight = flags & TRACE_FLIGHT,
 		.flags = flags & TRACE_FLIGHT,
 		.limit = flags & TRACE_FLIGHT ? UINT64_MAX : size,
@@ -114,16 +117,15 @@ trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 		edge_write(event, vcpu, a, b);
 		return;
 	}
-	/* (1), pairs with (4) in trace_copy: head = n was stored before. */
-	ck_pr_fence_store();
-	/* What needs no register first. */
+	/* No fence: that of the record before is enough for (3) in trace_copy.
+	 * What needs no register first. */
 	ck_pr_store_64(&slot[2], a);
 	ck_pr_store_64(&slot[3], b);
 	ck_pr_store_32(&who[1], vcpu);
-	/* event and cpu in one: little-endian. */
-	ck_pr_store_32(&who[0], r->tag | event);
+	/* event, and 0 for the CPU: little-endian. */
+	ck_pr_store_32(&who[0], event);
 	ck_pr_store_64(&slot[0], arch_ticks());
-	/* (2), pairs with (3) in trace_copy. */
+	/* (1), pairs with (2) in trace_copy and, of the record before, (3). */
 	ck_pr_fence_store();
 	r->next = (u64)&slot[4];
 	ck_pr_store_64(&r->head, r->head + 1);
@@ -131,14 +133,17 @@ trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 		ring_stop(r);
 }
 
-static void record_copy(struct trace_record *to, const struct trace_record *at)
+static void record_copy(const struct trace_ring *r, u64 n,
+			struct trace_record *to)
 {
+	const struct trace_record *at = &r->records[n & r->mask];
 	u64 words[4];
 
 	_Static_assert(sizeof(words) == sizeof(*to), "a record is 4 words");
 	for (u32 i = 0; i < 4; i++)
 		words[i] = ck_pr_load_64((const u64 *)(const void *)at + i);
 	__builtin_memcpy(to, words, sizeof(words));
+	to->cpu = (u16)r->cpu;
 }
 
 u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
@@ -146,19 +151,20 @@ u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
 {
 	u64 size = r->mask + 1, head = ck_pr_load_64(&r->head), n, good, skip;
 
-	/* (3), pairs with (2) in trace_write. */
+	/* (2), pairs with (1) in trace_write. */
 	ck_pr_fence_load();
 	if (head > size)
 		from = MAX(from, head - size);
 	*first = from;
 	n = from < head ? MIN(max, head - from) : 0;
 	for (u64 i = 0; i < n; i++)
-		record_copy(&out[i], &r->records[(from + i) & r->mask]);
-	/* (4), pairs with (1) in trace_write. */
+		record_copy(r, from + i, &out[i]);
+	/* (3), pairs with (1) in trace_write, of the record before. */
 	ck_pr_fence_load();
 	head = ck_pr_load_64(&r->head);
-	/* Record `head` may be on its way into the slot of head - size. */
-	good = r->flight && head >= size ? head - size + 1 : 0;
+	/* Records `head` and `head` + 1 may be on their way into the slots of
+	 * those that are `size` older. */
+	good = r->flight && head + 1 >= size ? head + 2 - size : 0;
 	if (good <= from)
 		return n;
 	skip = MIN(good - from, n);

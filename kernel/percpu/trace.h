@@ -21,7 +21,7 @@ struct trace_ring {
 	/* Constant while a CPU has it. */
 	struct trace_record *records;
 	u64 mask;       /* records there is room for, less one: 2^n - 1 */
-	u32 tag;        /* the CPU's number, where it is in a record */
+	u32 cpu;        /* the CPU's number */
 	u32 unused;
 	u32 stop_event; /* stop everything when that is recorded; 0: never */
 	u32 flight;     /* TRACE_FLIGHT or 0 */

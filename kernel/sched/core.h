@@ -33,6 +33,7 @@ struct sched_pool {
 	/* Any CPU, atomic; written while every CPU of the pool is in limbo. */
 	const struct sched_ops *ops;
 	u32 epoch; /* counts changes of policy, from 1 */
+	u64 name_chars; /* the policy's name as a trace has it */
 
 	/* Any CPU, atomic. */
 	u32 changing;                 /* somebody holds the right to change */

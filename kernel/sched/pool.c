@@ -151,6 +151,7 @@ static void pool_publish(struct sched_pool *p, u64 now)
 	}
 	ck_spinlock_lock(&p->lock);
 	ck_pr_store_ptr(&p->ops, p->next);
+	p->name_chars = trace_chars(p->next->name);
 	/* Pairs with sched_vcpu_start: a new epoch means the new policy. */
 	ck_pr_fence_store();
 	ck_pr_store_32(&p->epoch, p->epoch + 1);
@@ -206,7 +207,7 @@ static void pool_enter(struct sched_core *core, u64 now)
 	balance_start(core, now);
 	core->epoch = p->epoch;
 	core->resched = true;
-	TRACE(POLICY_IS, TRACE_NOBODY, trace_chars(p->ops->name), 0);
+	TRACE(POLICY_IS, TRACE_NOBODY, p->name_chars, 0);
 	for (u = core->units; u; u = u->next) {
 		unit_part(core, u, now);
 		if (core->ops->unit_add)

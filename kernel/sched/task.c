@@ -47,7 +47,10 @@ static void task_timer_fire(struct timer *tm, u64 now)
 void task_init(struct task *t, const char *name,
 	       enum task_result (*step)(struct task *t), u32 cpu)
 {
-	*t = (struct task){ .name = name, .step = step, .cpu = cpu };
+	*t = (struct task){ .name = name,
+			    .step = step,
+			    .cpu = cpu,
+			    .name_chars = trace_chars(name) };
 	mbox_node_init(&t->mail, task_look);
 	timer_init(&t->timer, task_timer_fire);
 }
@@ -96,7 +99,7 @@ void task_run_step(struct sched_core *core, u64 now)
 	ticks = time_now_ticks() - now;
 	task_account(core, t, ticks, payer);
 	core->task_since = 0;
-	TRACE(TASK, TRACE_NOBODY, ticks, trace_chars(t->name));
+	TRACE(TASK, TRACE_NOBODY, ticks, t->name_chars);
 	if (r == TASK_MORE)
 		task_enqueue(core, t);
 	core->guests_until =

@@ -26,6 +26,7 @@ struct task {
 	const char *name;
 	enum task_result (*step)(struct task *t);
 	u32 cpu;
+	u64 name_chars; /* the name as a trace has it */
 
 	/* Any CPU, atomic: whose guest pays for the time, or NULL: the host */
 	struct guest *payer;

@@ -105,20 +105,6 @@ LEAN void trace_dispatch_cold(struct sched_unit *u, u64 now, u64 on)
 		dispatch_record(u);
 }
 
-void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
-			 u64 now)
-{
-	static const u16 events[] = {
-		[WHY_PREEMPTED] = TRACE_EV_PREEMPT,
-		[WHY_EXPIRED] = TRACE_EV_SLICE_END,
-		[WHY_YIELD] = TRACE_EV_YIELD,
-	};
-
-	if (core->why < ARRAY_LEN(events) && events[core->why])
-		trace_write(events[core->why], u->trace_id,
-			    now - u->since_ticks, core->load);
-}
-
 void sched_trace_changed(struct cpu *c)
 {
 	u32 mask = ck_pr_load_32(&c->trace_mask);

@@ -37,8 +37,6 @@ void trace_enqueue_cold(struct sched_core *core, struct sched_unit *u,
 /* `on`: TRACE_SCHED, TRACE_STATS. */
 void trace_dispatch_cold(struct sched_unit *u, u64 now, u64 on)
 	__attribute__((cold));
-void trace_put_back_cold(struct sched_core *core, struct sched_unit *u,
-			 u64 now) __attribute__((cold));
 
 /* The caller has won the right to wake `v` and has not mailed it yet; it could
  * have run since then, or since now (0). Any CPU. */
@@ -71,12 +69,20 @@ static inline void trace_dispatch(struct sched_unit *u, u64 now)
 		trace_dispatch_cold(u, now, on);
 }
 
-/* The current gives way, for core->why. */
-static inline void trace_put_back(struct sched_core *core,
-				  struct sched_unit *u, u64 now)
+/* The current gives way, for core->why: PREEMPT, SLICE_END, or YIELD. */
+static inline void trace_put_back(const struct sched_core *core,
+				  const struct sched_unit *u, u64 now)
 {
-	if (trace_on(TRACE_SCHED))
-		trace_put_back_cold(core, u, now);
+	u32 n = core->why - WHY_PREEMPTED;
+
+	_Static_assert(WHY_EXPIRED == WHY_PREEMPTED + 1 &&
+		       TRACE_EV_SLICE_END == TRACE_EV_PREEMPT + 1 &&
+		       WHY_YIELD == WHY_PREEMPTED + 2 &&
+		       TRACE_EV_YIELD == TRACE_EV_PREEMPT + 2,
+		       "an event for each, in that order");
+	if (trace_on(TRACE_SCHED) && n <= WHY_YIELD - WHY_PREEMPTED)
+		trace_write(TRACE_EV_PREEMPT + n, u->trace_id,
+			    now - u->since_ticks, core->load);
 }
 
 #endif

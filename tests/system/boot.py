@@ -34,25 +34,35 @@ def hello_everywhere(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
-def sparse_harts(t):
-    """A board on which some harts are not for us, its first one too."""
-    n, absent = t.args["smp"], t.args["absent"]
-    packed = t.folder / "packed.cpio"
-    source = t.folder / "packed.dts"
-    # A vCPU for each hart that is left, and one of them bound to the last.
-    left = n - len(absent)
-    source.write_text(lab(guest("hello", "hello", vcpus=left,
-                                pin=list(range(left))), poweroff=True))
-    subprocess.run([TOP / "tools" / "lab", source, packed], check=True,
-                   stdout=subprocess.DEVNULL)
-    board = t.args["machine"]
+def tree_of(t, packed, smp, machine):
+    """The machine's own device tree, as a file to be changed."""
     tree = t.folder / "board.dtb"
     # A comma in a path would end it for -M.
     with tempfile.TemporaryDirectory() as place:
-        dumper = t.boot(initrd=packed, smp=n, append="sched=rr", mem="256M",
-                        machine=f"{board},dumpdtb={place}/board.dtb")
+        dumper = t.boot(initrd=packed, smp=smp, append="sched=rr", mem="256M",
+                        machine=f"{machine},dumpdtb={place}/board.dtb")
         t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
         shutil.copy(f"{place}/board.dtb", tree)
+    return tree
+
+
+def packed_lab(t, text):
+    source, packed = t.folder / "packed.dts", t.folder / "packed.cpio"
+    source.write_text(text)
+    subprocess.run([TOP / "tools" / "lab", source, packed], check=True,
+                   stdout=subprocess.DEVNULL)
+    return packed
+
+
+def sparse_harts(t):
+    """A board on which some harts are not for us, its first one too."""
+    n, absent = t.args["smp"], t.args["absent"]
+    # A vCPU for each hart that is left, and one of them bound to the last.
+    left = n - len(absent)
+    packed = packed_lab(t, lab(guest("hello", "hello", vcpus=left,
+                                     pin=list(range(left))), poweroff=True))
+    board = t.args["machine"]
+    tree = tree_of(t, packed, n, board)
     for hart in absent:
         subprocess.run(["fdtput", "-t", "s", tree, f"/cpus/cpu@{hart}",
                         "status", "disabled"], check=True)
@@ -64,6 +74,23 @@ def sparse_harts(t):
     m.expect(rf"scheduler: rr on {left} CPUs")
     m.expect(said("hello", rf"hello: hart {left - 1} is here\n"))
     t.equal(m.wait(), 0, "QEMU's status")
+
+
+def blocks_that_differ(t):
+    """Harts whose cache blocks are of two sizes: guests aren't told of any,
+    and their RAM is zeroed all the same."""
+    packed = packed_lab(t, lab(guest("toucher", "toucher", vcpus=2),
+                               poweroff=True))
+    tree = tree_of(t, packed, 2, "virt")
+    subprocess.run(["fdtput", "-t", "i", tree, "/cpus/cpu@1",
+                    "riscv,cboz-block-size", "4096"], check=True)
+    m = t.boot(initrd=packed, smp=2, append="sched=rr", mem="256M",
+               options=["-dtb", str(tree)])
+    m.expect(said("toucher", r"toucher: ok\n"), 120)
+    t.equal(m.wait(), 0, "QEMU's status")
+    # The firmware tells of its hart, too.
+    told = m.text.partition("isa: guests see")[2]
+    t.check("zicbom" in told and "zicboz" not in told, told[:400])
 
 
 def memory_of_any_size(t):
@@ -199,6 +226,8 @@ def tests(full):
     cases += [Case(f"hart_ids_with_holes_work,{host}", sparse_harts,
                    timeout=60, smp=4, absent=(0, 2), machine=HOSTS[host][0])
               for host in ("plic", "aclint", "aia")]
+    cases += [Case("cache_blocks_of_two_sizes_are_not_used", blocks_that_differ,
+                   timeout=60)]
     cases += [Case(f"{mib}_MiB_of_memory_are_all_there", memory_of_any_size,
                    timeout=60, mib=mib)
               for mib in ((128, 256, 512, 1024, 2048, 3072, 4096) if full

@@ -116,8 +116,7 @@ class Causes:
     # --- wakes and interrupts ---
 
     def on_wake(self, c, r):
-        self.check(not c.last or (self.was(c, "VIRQ_ASSERT", "TIMER_FIRE")
-                                  and c.last.vcpu == r.vcpu), r,
+        self.check(not c.last or model.woken_by(c.last, r.vcpu), r,
                    "woken without an interrupt or a deadline")
 
     def on_timer_fire(self, c, r):

@@ -11,7 +11,7 @@ import matrix
 from harness import TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
-from meter import guard, operations, scaling  # noqa: E402
+from meter import guard, operations, scaling, trace_cost  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, Run  # noqa: E402
 
@@ -22,6 +22,8 @@ QUICK = ("sbi_base", "set_timer", "ipi_self")
 
 def tests(full):
     return [Case("no_operation_takes_more_than_accepted", accepted,
+                 timeout=240),
+            Case("no_trace_record_takes_more_than_40_instructions", traced,
                  timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
                  timeout=120),
@@ -45,6 +47,13 @@ def accepted(t):
     for name, (was, now) in guard.better(found, limits).items():
         print(f"      {name} takes {now} instructions, {was} are accepted: "
               f"make meter-accept keeps it")
+
+
+def traced(t):
+    found = trace_cost.measure()
+    t.check(len(found) > 40, f"only {len(found)} records have a figure")
+    worse = list(trace_cost.complaints(found))
+    t.check(not worse, "\n".join(worse))
 
 
 def slow(t):

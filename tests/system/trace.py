@@ -176,6 +176,10 @@ def flows(t, trace):
     ended = re.findall(r"^    terminating_flow_ids: (\d+)", out, re.M)
     t.check(len(begun) > 100, f"only {len(begun)} arrows")
     t.equal(sorted(begun), sorted(ended), "arrows that begin and end")
+    # Each end of an arrow says what the wake was: here, who plays does it.
+    what = re.findall(r'string_value: "([^"]*)"\s*name: "by_what"', out)
+    t.equal((len(what), "an IPI" in what), (2 * len(begun), True),
+            "what woke whom")
     names = re.findall(r'track_descriptor {\s*uuid: (\d+)\s*name: "([^"]*)"',
                        out)
     t.equal(len({uuid for uuid, _ in names}), len(names), "tracks' numbers")

@@ -123,7 +123,7 @@ static void cpus_take_their_rings_one_by_one(void **state)
 		assert_int_equal(cpus[i].trace->head, 1);
 		assert_int_equal(cpus[i].trace->records[0].event,
 				 TRACE_EV_MASK);
-		assert_int_equal(cpus[i].trace->records[0].cpu, i);
+		assert_int_equal(cpus[i].trace->cpu, i);
 		assert_int_equal(cpus[i].trace->mask, 255);
 	}
 }

@@ -120,7 +120,8 @@ def symbol(elf, name):
 
 
 def ring_read(memory, at, trace, cpu):
-    """A CPU's ring; the slot that may be half written is left out."""
+    """A CPU's ring. Two records may be on their way, with the count of neither:
+    what they overwrite is left out (kernel/percpu/trace.c)."""
     (_, mask, _, _, flight, _, records_hpa, head, _, lost,
      flags) = RING.unpack(memory(at, RING.size))
     c = trace.cpus[cpu]
@@ -128,11 +129,11 @@ def ring_read(memory, at, trace, cpu):
     if not records_hpa or not head:
         return
     c.flags, c.lost = flags, lost
-    c.first = max(0, head - size)
-    if flight and head >= size:
-        c.first += 1
+    c.first = max(0, head + 2 - size if flight else head - size)
     data = memory(records_hpa, min(head, size) * form.RECORD.size)
-    rows = list(form.rows(data))
+    # In the ring, whose it is goes without saying.
+    rows = [(time, event, cpu, *rest)
+            for time, event, _, *rest in form.rows(data)]
     if head > size:
         turn = head & mask
         rows = rows[turn:] + rows[:turn]

@@ -17,7 +17,8 @@ from .form import EVENTS, NOBODY, NUMBER, chars
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
-Wait = namedtuple("Wait", "vcpu wake_id woken ran from_cpu cpu by")
+# by: whose doing it was, by_what: what woke it (see woken_by), or None.
+Wait = namedtuple("Wait", "vcpu wake_id woken ran from_cpu cpu by by_what")
 Raised = namedtuple("Raised", "vcpu virq raised handled")
 
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = (
@@ -36,10 +37,26 @@ EXTENSIONS = {
 }
 # Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
+# What a vCPU is woken by: all bits of virq (kernel/virq.h).
+WAKERS = {1: "an IPI", 2: "an external interrupt", 4: "its timer",
+          8: "a fence", 16: "the end of a fence", 32: "a software event"}
+DEADLINE = "its deadline"
 
 
 def cause_name(cause):
     return CAUSES.get(cause, f"cause {cause & ~INTERRUPT}")
+
+
+def woken_by(before, vcpu):
+    """What wakes the vCPU, in words, by the record before its WAKE on the same
+    CPU: whoever wakes has just recorded why. None: that was not recorded."""
+    if before and before[3] == vcpu:
+        if before[1] == NUMBER["TIMER_FIRE"]:
+            return DEADLINE
+        if before[1] == NUMBER["VIRQ_ASSERT"]:
+            return " and ".join(what for bit, what in WAKERS.items()
+                                if before[4] & bit) or None
+    return None
 
 
 class Model:
@@ -53,7 +70,9 @@ class Model:
         self.state = {}      # vcpu: (what, since, cpu)
         self.turn = {}       # cpu: (what, since, vcpu or name)
         self.inside = {}     # vcpu: (cause, since, cpu, detail) of its exit
-        self.wakes = {}      # vcpu: (id, time, cpu, by), not yet dispatched
+        # vcpu: (id, time, cpu, by, by what), not yet dispatched
+        self.wakes = {}
+        self.before = {}     # cpu: its last record
         self.last_wake = {}  # vcpu: id
         self.up = defaultdict(dict)   # vcpu: {virq bit: time}
         self.injected = defaultdict(int)
@@ -61,12 +80,12 @@ class Model:
         handlers = {n: getattr(self, "on_" + e.name.lower(), None)
                     for n, e in EVENTS.items()}
         for r in trace.merged():
-            if r[0] < self.begin:
-                continue
-            self.cpu_wakes_up(r)
-            handler = handlers.get(r[1])
-            if handler:
-                handler(*r)
+            if r[0] >= self.begin:
+                self.cpu_wakes_up(r)
+                handler = handlers.get(r[1])
+                if handler:
+                    handler(*r)
+            self.before[r[2]] = r
         self.close()
 
     # --- spans ---
@@ -127,7 +146,7 @@ class Model:
         woken = self.wakes.pop(vcpu, None)
         if wake and woken and woken[0] == wake:
             self.waits.append(Wait(vcpu, wake, woken[1], time, woken[2], cpu,
-                                   woken[3]))
+                                   *woken[3:]))
         elif woken:
             self.problem(time, f"{self.trace.who(vcpu)} is dispatched for "
                          f"wake {wake}, but was woken as {woken[0]}")
@@ -185,7 +204,8 @@ class Model:
             self.problem(time, f"{self.trace.who(vcpu)}: wake {wake} comes "
                          f"after wake {last}")
         self.last_wake[vcpu] = wake
-        self.wakes[vcpu] = (wake, time, cpu, by)
+        self.wakes[vcpu] = (wake, time, cpu, by,
+                            woken_by(self.before.get(cpu), vcpu))
         if self.state.get(vcpu, ("",))[0] == OFFLINE:
             self.before_pause[vcpu] = RUNNABLE
         else:
@@ -276,16 +296,25 @@ class Model:
 
     # --- questions ---
 
+    def during(self, cpu, begin, end):
+        """What that CPU did then: {(what, at): ticks}, as in its turns. What none
+        of them has is the hypervisor's own, ("rouse", None)."""
+        out = defaultdict(int)
+        for s in self.turns[cpu]:
+            over = min(s.end, end) - max(s.begin, begin)
+            if over > 0:
+                out[s.what, s.at] += over
+        out["rouse", None] = end - begin - sum(out.values())
+        return out
+
     def shares(self):
         """{cpu: {what: ticks}}; what is a vCPU's name, idle, task or rouse."""
         out = {}
         for c in self.trace.cpus:
-            used = defaultdict(int)
-            for s in self.turns[c.cpu]:
-                what = (self.trace.who(s.at) if s.what == "run" else s.what)
-                used[what] += s.end - s.begin
-            used["rouse"] = self.end - self.begin - sum(used.values())
-            out[c.cpu] = dict(used)
+            used = out[c.cpu] = defaultdict(int)
+            for (what, at), ticks in self.during(c.cpu, self.begin,
+                                                 self.end).items():
+                used[self.trace.who(at) if what == "run" else what] += ticks
         return out
 
     def sums(self):
@@ -299,15 +328,13 @@ class Model:
         return out
 
     def instead(self, wait):
-        """What the CPU did in which the vCPU then ran: [(what, ticks)]."""
-        out = defaultdict(int)
-        for s in self.turns[wait.cpu]:
-            over = min(s.end, wait.ran) - max(s.begin, wait.woken)
-            if over > 0 and not (s.what == "run" and s.at == wait.vcpu):
-                name = (self.trace.who(s.at) if s.what == "run" else
-                        f"task {s.at}" if s.what == "task" else s.what)
-                out[name] += over
-        return sorted(out.items(), key=lambda x: -x[1])
+        """What the CPU did in which the vCPU then ran: [(what, ticks)], all of
+        the wait together."""
+        out = [(self.trace.who(at) if what == "run" else
+                f"task {at}" if what == "task" else what, ticks)
+               for (what, at), ticks in self.during(
+                   wait.cpu, wait.woken, wait.ran).items() if ticks > 0]
+        return sorted(out, key=lambda x: -x[1])
 
 
 def queue_order(trace, policy_of):

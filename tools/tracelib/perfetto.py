@@ -181,7 +181,7 @@ class Writer:
                 notes = [("cpu", s.at)]
                 if w:
                     notes += [("waited_ns", self.trace.ns(w.ran - w.woken)),
-                              ("wake_id", w.wake_id)]
+                              ("wake_id", w.wake_id), *self.waker(w)]
                 self.span(s.begin, s.end, 0, vcpu_track(vcpu), s.what, "state",
                           notes, flow_id(vcpu, w.wake_id) if w else None)
 
@@ -192,13 +192,19 @@ class Writer:
                       e.detail or cause_name(e.cause), "exit",
                       [("cause", f"{e.cause:#x}")])
 
+    def waker(self, w):
+        """Notes that say who woke it, and what did."""
+        return [(key, what) for key, what in (
+            ("woken_by", self.trace.who(w.by) if w.by != NOBODY else None),
+            ("by_what", w.by_what)) if what]
+
     def wakes(self):
         for w in self.model.waits:
             track = (vcpu_track(w.by) if w.by in self.trace.names
                      else cpu_track(w.from_cpu))
             self.add(w.woken, 20, event(
                 INSTANT, track, f"wakes {self.trace.who(w.vcpu)}", "wake",
-                flow=flow_id(w.vcpu, w.wake_id)))
+                self.waker(w), flow=flow_id(w.vcpu, w.wake_id)))
 
     def instants(self):
         for time, number_, cpu, vcpu, a, b in self.trace.merged():

@@ -59,7 +59,8 @@ def collect(trace, longest=10):
         "longest_waits": [
             {"vcpu": trace.who(w.vcpu), "at_ns": trace.ns(w.woken - m.begin),
              "waited_ns": trace.ns(w.ran - w.woken), "cpu": w.cpu,
-             "woken_by": trace.who(w.by), "wake_id": w.wake_id,
+             "woken_by": trace.who(w.by), "by_what": w.by_what,
+             "wake_id": w.wake_id,
              "instead": [[what, trace.ns(t)] for what, t in m.instead(w)]}
             for w in sorted(m.waits, key=lambda w: w.woken - w.ran)[:longest]],
         "problems": m.problems,
@@ -84,6 +85,14 @@ def latency_lines(rows, title, more):
         yield (f"  {r['vcpu']:<22}{r.get('virq', ''):<10}{r['count']:>8}"
                + "".join(f"{time_text(r[name + '_ns']):>11}"
                          for _, name in POINTS))
+
+
+def waker_text(w):
+    """Whose doing the wake was, as far as it was anybody's, and what it was."""
+    words = [w["by_what"]] if w["by_what"] else []
+    if w["woken_by"] != "-" or not words:
+        words.insert(0, w["woken_by"])
+    return ", by ".join(words)
 
 
 def lines(s):
@@ -114,7 +123,7 @@ def lines(s):
         what = ", ".join(f"{n} {time_text(t)}" for n, t in w["instead"][:4])
         yield (f"  {w['vcpu']:<22}{time_text(w['waited_ns']):>10} on CPU "
                f"{w['cpu']} at {time_text(w['at_ns'])}, woken by "
-               f"{w['woken_by']}: {what or 'nothing recorded'}")
+               f"{waker_text(w)}: {what or 'no time at all'}")
     if not s["longest_waits"]:
         yield "  none in this trace"
     for p in s["problems"][:20]:

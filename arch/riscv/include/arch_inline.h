@@ -21,6 +21,8 @@ static inline u64 arch_ticks(void)
 	return now;
 }
 
+void arch_zero(void *p, size_t bytes);
+
 /* sip.SSIP or sip.SEIP: all that doorbells and the host's devices come by. */
 static inline bool arch_irq_pends(void)
 {

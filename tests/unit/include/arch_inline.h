@@ -5,6 +5,8 @@
 
 #include "kernel/time.h"
 
+#include <string.h>
+
 struct cpu;
 
 extern _Thread_local struct cpu *fake_this_cpu;
@@ -22,6 +24,11 @@ static inline u64 arch_ticks(void)
 static inline bool arch_irq_pends(void)
 {
 	return true;
+}
+
+static inline void arch_zero(void *p, size_t bytes)
+{
+	memset(p, 0, bytes);
 }
 
 #endif
