@@ -118,8 +118,8 @@ class Run:
 
 
 class Bench:
-    def __init__(self, quick=False, only_policies=()):
-        self.quick = quick
+    def __init__(self, quick=False, only_policies=(), logs=LOGS):
+        self.quick, self.logs = quick, logs
         self.only = set(only_policies)
         self.numbers = itertools.count()
         self.local = threading.local()
@@ -199,7 +199,7 @@ class Bench:
         comes when all guests run: how long that takes is nobody's business.
         Raises harness.Failure if it doesn't end well."""
         name = f"{self.local.question}-{next(self.numbers):03}"
-        folder = LOGS / name
+        folder = self.logs / name
         folder.mkdir(parents=True, exist_ok=True)
         test = harness.Test(harness.Case(name, None, timeout=limit), folder)
         names = [re.match(r"\s*([\w.-]+) \{", g)[1] for g in guests

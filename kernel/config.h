@@ -57,9 +57,12 @@ struct device_config {
 	struct device_config *next;
 };
 
+/* The PLIC's window in QEMU's memory map has contexts for this many. */
+#define GUEST_VCPUS_MAX 512
+
 struct guest_config {
 	const char *name;
-	u32 vcpus;
+	u32 vcpus;              /* 1..GUEST_VCPUS_MAX */
 	u64 memory_bytes;
 	struct gpa ram_base;    /* 0x80000000 unless said otherwise */
 	const char *kernel;     /* names of files in the archive, or NULL */

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The PLIC's window in QEMU's memory map has contexts for this many. */
-#define VCPUS_MAX 512
 /* Half of what Sv48x4 can name; more than any machine has. */
 #define MEMORY_MAX (1ULL << 47)
 
@@ -45,7 +43,8 @@ const struct lab_prop lab_top_props[] = {
 };
 
 const struct lab_prop lab_guest_props[] = {
-	{ "vcpus", .type = LAB_U32, G(vcpus), NO_HAS, RANGE(1, VCPUS_MAX) },
+	{ "vcpus", .type = LAB_U32, G(vcpus), NO_HAS,
+	  RANGE(1, GUEST_VCPUS_MAX) },
 	{ "memory", .type = LAB_SIZE, G(memory_bytes), NO_HAS,
 	  RANGE(MIB, MEMORY_MAX), .multiple = PAGE_BYTES },
 	{ "kernel", .type = LAB_FILE, G(kernel), NO_HAS },
@@ -59,7 +58,7 @@ const struct lab_prop lab_guest_props[] = {
 	{ "weight", .type = LAB_U32, G(sched.weight), NO_HAS, RANGE(1, 65535),
 	  .live = true },
 	{ "cap", .type = LAB_U32, G(sched.cap), NO_HAS,
-	  RANGE(0, 100 * VCPUS_MAX), .live = true },
+	  RANGE(0, 100 * GUEST_VCPUS_MAX), .live = true },
 	{ "priority", .type = LAB_U32, G(sched.priority), NO_HAS, RANGE(0, 255),
 	  .live = true },
 	{ "slice-us", .type = LAB_U32, G(sched.slice_us), NO_HAS,

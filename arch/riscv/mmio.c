@@ -14,6 +14,12 @@
  * (15.6.3, "address offset"); without htinst its own address tells: what is not
  * aligned is refused wherever it begins.
  *
+ * What is read from the guest may not be what has trapped: another hart may
+ * have changed it. A load must not become a store then, which the guest's page
+ * tables may forbid there, so a kind that is not the trap's is executed once
+ * more. As for the rest, the guest may access what has trapped by any register
+ * and width.
+ *
  * Registers that the exit path has not stored (s0-s11, gp) are asked for with
  * NEXT_FULL, before the device is touched.
  *
@@ -178,7 +184,8 @@ static inline enum emul_result access_do(struct riscv_vcpu *v, struct gpa at,
 
 /* Without htinst. inst_bytes is 0 if the access can't be carried out now: then
  * `reg` is the answer (enum exit_next). */
-static __attribute__((noinline)) struct access fetched(struct riscv_vcpu *v)
+static __attribute__((noinline)) struct access fetched(struct riscv_vcpu *v,
+						       u64 cause)
 {
 	struct access a;
 	u32 inst;
@@ -186,6 +193,8 @@ static __attribute__((noinline)) struct access fetched(struct riscv_vcpu *v)
 	if (exit_fetch(&inst))
 		return (struct access){ .reg = NEXT_RETRY };
 	a = decode_any(inst);
+	if (a.ok && a.store != (cause == CAUSE_STORE_GUEST_PAGE))
+		return (struct access){.reg = NEXT_RETRY};
 	if (a.ok && !has_reg(v, base_of(inst)))
 		return (struct access){ .reg = NEXT_FULL };
 	a.ok = a.ok && is_aligned(v, inst, &a);
@@ -202,7 +211,7 @@ enum exit_next mmio_access(struct riscv_vcpu *v, u64 cause, struct gpa at)
 	if (likely((htinst & 1) && !mmio_htinst_off)) {
 		a = decode((u32)htinst, htinst & 2 ? 4 : 2);
 	} else {
-		a = fetched(v);
+		a = fetched(v, cause);
 		if (!a.inst_bytes) {
 			if (a.reg == NEXT_RETRY)
 				vcpu_exit_count(&v->v, VCPU_EXIT_OTHER);

@@ -44,6 +44,13 @@ struct vector_state {
 
 struct arch_guest;
 
+/* An IPI on its way: to the harts of `mask` from number `next` on. */
+struct vipi {
+	u64 mask[GUEST_VCPUS_MAX / 64];
+	bool all; /* to every one, whatever the mask is */
+	u32 next;
+};
+
 /* What is unlike most vCPUs (riscv_vcpu.odd); set where it begins to be so. */
 #define VCPU_ODD_FPU (1u << 0)      /* has used FP or vector registers */
 #define VCPU_ODD_COUNTERS (1u << 1) /* hcounteren is its own */
@@ -104,7 +111,6 @@ struct riscv_vcpu {
 	/* The owner only. */
 	bool resume_anew;             /* non-retentive suspend: goes on at */
 	u64 resume_pc, resume_arg;    /* resume_pc with a1 = resume_arg */
-	u32 ipi_next; /* its IPI to all harts goes on with this one; 0: none */
 
 	struct vfence fence; /* remote fences; see vfence.h */
 
@@ -122,11 +128,25 @@ struct riscv_vcpu {
 	struct vpmu pmu; /* PMU; see vpmu.h */
 	struct vsse sse; /* software events; see vsse.h */
 	struct vdbtr dbtr; /* debug triggers; see vdbtr.h */
+
+	/* A call that takes several turns, the owner only: what does some more
+	 * of it (vsbi_go_on), or NULL. */
+	bool (*call_rest)(struct riscv_vcpu *v);
+	struct vipi ipi; /* an IPI to many harts; see vsbi_ipi.c */
 };
 
 static inline struct riscv_vcpu *to_riscv(struct vcpu *v)
 {
 	return container_of(v, struct riscv_vcpu, v);
+}
+
+/*
+ * Hart `id` of a guest, or NULL if there is none of that number. Whatever a
+ * guest names a hart by ends here or in vsbi_harts.
+ */
+static inline struct riscv_vcpu *hart_find(const struct guest *g, u64 id)
+{
+	return likely(id < g->cfg.vcpus) ? to_riscv(g->vcpu[id]) : NULL;
 }
 
 /* The architecture's part of a guest. */

@@ -61,7 +61,7 @@ struct vpmu {
 	u64 quick;    /* v->quick when fw_on is 0 */
 	struct vpmu_counter counter[VPMU_COUNTERS];
 	struct vpmu_snapshot *snapshot; /* in the guest's RAM, or NULL */
-	u64 info_at, info_left; /* event_get_info goes on with this */
+	u64 info_at, info_left; /* event_get_info: an address, and entries */
 };
 
 static inline bool vpmu_is_hw(u32 id)

@@ -64,8 +64,8 @@ static inline bool vsbi_harts(const struct riscv_vcpu *v, u64 mask, u64 base,
 {
 	u64 count = v->v.guest->cfg.vcpus;
 
-	*harts = (struct vfence_harts){ .all = base == UINT64_MAX,
-					.mask = mask, .base = base };
+	*harts = (struct vfence_harts){
+		.all = base == UINT64_MAX, .mask = mask, .base = base};
 	if (harts->all)
 		return true;
 	/* The base itself need not exist unless bit 0 says so. */
@@ -104,16 +104,34 @@ static inline void *vsbi_shmem(const struct riscv_vcpu *v, u64 lo, u64 hi,
 {
 	if (!vsbi_in_ram(v->v.guest, lo, hi, bytes))
 		return NULL;
-	return gmem_ptr(v->v.guest->mem, (struct gpa){ lo }, bytes);
+	return gmem_ptr(v->v.guest->mem, (struct gpa){lo}, bytes);
 }
 
 /*
- * Raises a software interrupt at those of `harts` that aren't stopped. False:
- * not at all of them yet. The turn of `v` must end (NEXT_YIELD), and the next
- * begins with vsbi_ipi_go_on, until that is true. At up to 64 harts: true.
+ * A call that takes longer than an exit may: `rest` does a part of it, now and
+ * at the beginning of each further turn, before the guest is entered, until it
+ * returns true. The answer is what vsbi_return said last. To the guest it is
+ * one call that takes long: no interrupt, and so no other call, comes in
+ * between. Returns what the call does: the turn ends if there is more to do.
  */
-bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts);
-bool vsbi_ipi_go_on(struct riscv_vcpu *v);
+static inline enum exit_next vsbi_go_on(struct riscv_vcpu *v,
+					bool (*rest)(struct riscv_vcpu *v))
+{
+	if (rest(v))
+		return NEXT_ADVANCE;
+	v->call_rest = rest;
+	v->odd |= VCPU_ODD_CALL;
+	return NEXT_YIELD;
+}
+
+/*
+ * Raises a software interrupt at those of `harts`, or of v->ipi.mask, that
+ * aren't stopped; a hart that there isn't gets none. Returns what the call
+ * does: it may take several turns.
+ */
+enum exit_next vsbi_ipi_send(struct riscv_vcpu *v,
+			     const struct vfence_harts *harts);
+enum exit_next vsbi_ipi_send_masked(struct riscv_vcpu *v);
 
 /*
  * A range of RFENCE (chapter 8): bytes to pages. False: it wraps round the
@@ -138,8 +156,8 @@ enum exit_next vsbi_hsm_suspend_anew(struct riscv_vcpu *v, u64 pc, u64 arg);
  * Start of arch_vcpu_run: `v` is loaded, and v->x[], pc and sstatus have yet
  * to go to the hart. Completes pending HSM states, a deadline that passed, and
  * the fences that are due. False: `v` must not enter the guest; the run ends
- * with RUN_BLOCK if it waits for fences (vfence_waits), or with RUN_LOOK: it
- * has more IPIs to send. Every end of a run is by vfence_run_end.
+ * with RUN_BLOCK if it waits for fences (vfence_waits), or with RUN_LOOK: its
+ * call goes on. Every end of a run is by vfence_run_end.
  */
 bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
 
@@ -152,7 +170,7 @@ void vsbi_sta_reset(struct riscv_vcpu *v);
 void vsbi_pmu_reset(struct riscv_vcpu *v);
 
 /* Which features of FWFT all harts can have. */
-#define FWFT_ADUE (1u << 0)
+#define FWFT_ADUE	(1u << 0)
 #define FWFT_MISALIGNED (1u << 1)
 extern u32 fwft_harts_have;
 

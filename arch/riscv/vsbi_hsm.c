@@ -126,17 +126,10 @@ static bool pc_valid(const struct guest *g, u64 pc)
 	return (pc & 1) == 0 && vsbi_in_ram(g, pc, 0, 2);
 }
 
-static struct riscv_vcpu *hart_find(const struct riscv_vcpu *v, u64 hartid)
-{
-	const struct guest *g = v->v.guest;
-
-	return hartid < g->cfg.vcpus ? to_riscv(g->vcpu[hartid]) : NULL;
-}
-
 /* Section 9.1. */
 static enum exit_next hart_start(struct riscv_vcpu *v)
 {
-	struct riscv_vcpu *t = hart_find(v, reg_get(v, REG_A0));
+	struct riscv_vcpu *t = hart_find(v->v.guest, reg_get(v, REG_A0));
 	u64 pc = reg_get(v, REG_A1);
 	u32 word, next;
 
@@ -187,7 +180,7 @@ static enum exit_next hart_stop(struct riscv_vcpu *v)
 /* Section 9.3. */
 static enum exit_next hart_status(struct riscv_vcpu *v)
 {
-	struct riscv_vcpu *t = hart_find(v, reg_get(v, REG_A0));
+	struct riscv_vcpu *t = hart_find(v->v.guest, reg_get(v, REG_A0));
 
 	if (!t)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
@@ -248,8 +241,11 @@ bool vsbi_run_begin(struct riscv_vcpu *v)
 	vtimer_expire(v);
 	if (!vfence_run_begin(v))
 		return false;
-	if (unlikely(v->ipi_next) && !vsbi_ipi_go_on(v))
-		return false;
+	if (unlikely(v->call_rest != NULL)) {
+		if (!v->call_rest(v))
+			return false;
+		v->call_rest = NULL;
+	}
 	v->odd &= ~VCPU_ODD_CALL;
 	return true;
 }
@@ -263,7 +259,7 @@ void vsbi_guest_reset(struct guest *g)
 
 		ask(v, VHSM_STOPPED);
 		v->resume_anew = false;
-		v->ipi_next = 0;
+		v->call_rest = NULL;
 		vtimer_reset(v);
 		vfence_reset(v);
 		vsbi_vcpu_reset(v);

@@ -7,10 +7,9 @@
  * Harts that exist but are stopped get none: nobody is there to take it, and
  * one that starts later begins with nothing pending that it didn't see sent.
  *
- * A hart that sleeps takes some 125 instructions, so an IPI to all harts of a
- * guest with thousands is sent in batches: the caller's turn ends after each,
- * and goes on with the next before it enters the guest (vsbi_run_begin). To the
- * guest it is one call that takes long.
+ * A hart that sleeps takes some 125 instructions, so an IPI to many harts is
+ * sent in batches: the caller's turn ends after each, and the next one goes on
+ * with it (vsbi_go_on).
  */
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"
@@ -19,61 +18,70 @@
 #include "kernel/virq.h"
 
 #define HVIP_VSSIP (1UL << 2)
-#define BATCH 256u /* harts, some 32,000 instructions */
+#define BATCH	   256u /* harts a turn, some 32,000 instructions */
 
-static void soft_raise(struct riscv_vcpu *v, u32 id)
+static void soft_raise(struct riscv_vcpu *v, u64 id)
 {
-	struct vcpu *t = v->v.guest->vcpu[id];
+	struct riscv_vcpu *t = hart_find(v->v.guest, id);
 
-	if (vsbi_hsm_status(to_riscv(t)) == VHSM_STOPPED)
+	if (!t || vsbi_hsm_status(t) == VHSM_STOPPED)
 		return;
-	if (likely(t != &v->v)) {
+	if (likely(t != v)) {
 		vpmu_event_at(&v->pmu, VPMU_IPI_SENT);
-		virq_raise(t, VIRQ_SOFT);
+		virq_raise(&t->v, VIRQ_SOFT);
 	} else if (v->pmu.fw_on) {
 		/* From no other hart: not one that is counted as received. */
 		vhw_hvip_set(HVIP_VSSIP);
 	} else {
-		virq_raise(t, VIRQ_SOFT);
+		virq_raise(&t->v, VIRQ_SOFT);
 	}
 }
 
-bool vsbi_ipi_go_on(struct riscv_vcpu *v)
+static bool ipi_rest(struct riscv_vcpu *v)
 {
-	struct guest *g = v->v.guest;
-	u32 id = v->ipi_next, end = MIN(g->cfg.vcpus, id + BATCH);
+	u32 count = v->v.guest->cfg.vcpus, id = v->ipi.next;
+	u32 end = MIN(count, id + BATCH);
 
 	for (; id < end; id++)
-		soft_raise(v, id);
-	v->ipi_next = end < g->cfg.vcpus ? end : 0;
-	if (!v->ipi_next)
-		return true;
-	v->odd |= VCPU_ODD_CALL;
-	return false;
+		if (v->ipi.all || (v->ipi.mask[id / 64] >> id % 64 & 1))
+			soft_raise(v, id);
+	v->ipi.next = end;
+	return end == count;
 }
 
-bool vsbi_ipi_send(struct riscv_vcpu *v, const struct vfence_harts *harts)
+static enum exit_next send_many(struct riscv_vcpu *v, bool all)
+{
+	v->ipi.all = all;
+	v->ipi.next = 0;
+	return vsbi_go_on(v, ipi_rest);
+}
+
+enum exit_next vsbi_ipi_send_masked(struct riscv_vcpu *v)
+{
+	return send_many(v, false);
+}
+
+enum exit_next vsbi_ipi_send(struct riscv_vcpu *v,
+			     const struct vfence_harts *harts)
 {
 	TRACE(CALL_IPI, v->v.sched.trace_id, harts->mask, harts->base);
 	if (harts->all)
-		return vsbi_ipi_go_on(v);
+		return send_many(v, true);
 	for (u64 m = harts->mask; m; m &= m - 1)
-		soft_raise(v, (u32)harts->base + (u32)bit_lowest(m));
-	return true;
+		soft_raise(v, harts->base + bit_lowest(m));
+	return NEXT_ADVANCE;
 }
 
 static enum exit_next ipi_call(struct riscv_vcpu *v, u64 fid)
 {
 	struct vfence_harts harts;
-	bool done;
 
 	if (fid != VSBI_IPI_SEND)
 		return vsbi_return(v, VSBI_NOT_SUPPORTED, 0);
 	if (!vsbi_harts(v, reg_get(v, REG_A0), reg_get(v, REG_A1), &harts))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	done = vsbi_ipi_send(v, &harts);
 	vsbi_return(v, VSBI_OK, 0);
-	return done ? NEXT_ADVANCE : NEXT_YIELD;
+	return vsbi_ipi_send(v, &harts);
 }
 
 const struct vsbi_ext vsbi_ipi = {

@@ -6,10 +6,14 @@
  * address at all means all harts: the text doesn't say so, but this is what
  * software of that time relies upon and firmware does.
  *
- * A mask of more than one word is read whole before anything is done, so that
- * a call that faults half way has had no effect. Fences want one word with a
- * base; when bits are set in several words, they go to all harts: a fence too
- * many is only slow.
+ * Other harts may write to the mask while it is read. So each word of it is
+ * read once, into memory of our own, which is checked and used: what a second
+ * look would find is another mask. It is read whole before anything is done, so
+ * that a call that faults half way has had no effect.
+ *
+ * An IPI to the harts of several words goes on as one to all does (vsbi_ipi.c).
+ * Fences want one word with a base; when bits are set in several words, they go
+ * to all harts: a fence too many is only slow.
  */
 #include "arch/riscv/csr.h"
 #include "arch/riscv/hlv.h"
@@ -37,57 +41,44 @@ enum mask_result {
 static int word_read(struct riscv_vcpu *v, u64 va, u64 *word)
 {
 	if (vhw_vsatp() == 0)
-		return guest_read(v->v.guest, (struct gpa){ va }, word,
+		return guest_read(v->v.guest, (struct gpa){va}, word,
 				  sizeof(*word));
 	return hlv_u64(va, word);
 }
 
-/* The hart mask at `va`: *harts is the set, or all harts if the bits are in
- * more than one word. */
-static enum mask_result mask_read(struct riscv_vcpu *v, u64 va,
+/*
+ * Reads the hart mask at `va`, a word for each 64 harts of the guest. *harts is
+ * the set; all harts if there is no mask, or if the bits are in more than one
+ * word.
+ */
+static enum mask_result mask_read(struct riscv_vcpu *v, u64 va, u64 *mask,
 				  struct vfence_harts *harts, u64 *fault_va)
 {
-	u64 count = v->v.guest->cfg.vcpus, word;
-	u32 used = 0;
+	u64 count = v->v.guest->cfg.vcpus;
 	int ret;
 
-	*harts = (struct vfence_harts){ .all = va == 0 };
-	for (u64 base = 0; va && base < count; base += 64, va += 8) {
+	*harts = (struct vfence_harts){.all = va == 0};
+	for (u64 base = 0; va && base < count; base += 64, va += 8, mask++) {
 		*fault_va = va;
-		ret = word_read(v, va, &word);
+		ret = word_read(v, va, mask);
 		if (ret)
 			return ret == -EAGAIN ? MASK_AGAIN : MASK_FAULT;
-		if (count - base < 64 && word >> (count - base))
+		if (count - base < 64 && *mask >> (count - base))
 			return MASK_INVALID;
-		if (!word)
+		if (!*mask)
 			continue;
+		harts->all = harts->mask != 0;
+		harts->mask = *mask;
 		harts->base = base;
-		harts->mask = word;
-		harts->all = ++used > 1;
 	}
 	return MASK_OK;
-}
-
-/* Software interrupts to exactly the harts of a mask of many words that was
- * read before, and so is present. False: now it faults. */
-static bool ipi_spread(struct riscv_vcpu *v, u64 va, u64 *fault_va)
-{
-	struct vfence_harts part = { .all = false };
-
-	for (; part.base < v->v.guest->cfg.vcpus; part.base += 64, va += 8) {
-		*fault_va = va;
-		if (word_read(v, va, &part.mask))
-			return false;
-		(void)vsbi_ipi_send(v, &part); /* 64 harts: done */
-	}
-	return true;
 }
 
 static enum exit_next mask_fault(struct riscv_vcpu *v, u64 va)
 {
 	/* Without translation there are no page faults. */
-	return exit_reflect(v, vhw_vsatp() ? CAUSE_LOAD_PAGE :
-					     CAUSE_LOAD_ACCESS, va);
+	return exit_reflect(
+		v, vhw_vsatp() ? CAUSE_LOAD_PAGE : CAUSE_LOAD_ACCESS, va);
 }
 
 /* The answer to a mask that is not MASK_OK. */
@@ -110,29 +101,25 @@ static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 	u64 va = reg_get(v, REG_A0), fault_va = 0;
 	struct vfence_harts harts;
 	enum mask_result mask;
-	bool done = true;
 
-	mask = mask_read(v, va, &harts, &fault_va);
+	mask = mask_read(v, va, v->ipi.mask, &harts, &fault_va);
 	if (mask != MASK_OK)
 		return mask_bad(v, mask, fault_va);
-	if (!harts.all || !va)
-		done = vsbi_ipi_send(v, &harts);
-	else if (!ipi_spread(v, va, &fault_va))
-		return mask_fault(v, fault_va);
 	vsbi_return_legacy(v, VSBI_OK);
-	return done ? NEXT_ADVANCE : NEXT_YIELD;
+	return va && harts.all ? vsbi_ipi_send_masked(v)
+			       : vsbi_ipi_send(v, &harts);
 }
 
 /* Sections 5.6 to 5.8. */
 static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
 {
-	struct vfence_op op = { .kind = VFENCE_I, .asid = VFENCE_ANY_ASID };
+	struct vfence_op op = {.kind = VFENCE_I, .asid = VFENCE_ANY_ASID};
+	u64 words[GUEST_VCPUS_MAX / 64], fault_va = 0;
 	struct vfence_harts harts;
-	u64 fault_va = 0;
 	bool empty = false, done;
 	enum mask_result mask;
 
-	mask = mask_read(v, reg_get(v, REG_A0), &harts, &fault_va);
+	mask = mask_read(v, reg_get(v, REG_A0), words, &harts, &fault_va);
 	if (mask != MASK_OK)
 		return mask_bad(v, mask, fault_va);
 	if (eid != VSBI_LEGACY_FENCE_I) {

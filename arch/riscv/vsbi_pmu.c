@@ -9,6 +9,14 @@
  *
  * A set with a counter that doesn't exist is refused whole. If some of a set
  * are started (stopped) already, the others are, and the answer says so.
+ *
+ * A guest may ask about as many events as its memory holds. Whether there is an
+ * event is told by its number alone, some 25 instructions each, and a turn does
+ * what lies in one page (vsbi_go_on). Rejected: to end the turn with the call
+ * still to be made, and to go on when it is made again. Whether it is the same
+ * call can't be told: an interrupt's handler may make another one in between,
+ * with the same arguments, and one that is never made again leaves its place to
+ * whatever comes later.
  */
 #include "arch/riscv/vsbi.h"
 
@@ -48,19 +56,17 @@ struct event_info {
 	u64 data;
 };
 
-#define INFO_BATCH 1024u /* entries a turn, some 100 instructions each */
-
-/* Can counter `id` count this event? */
-static bool can_count(u32 id, u64 event, u64 data)
+/* The counters that can count this event: none if there is no such event. */
+static u32 counters_for(u64 event, u64 data)
 {
 	if (data != 0)
-		return false;
-	if (id == VPMU_CYCLE)
-		return event == EVENT_CYCLES;
-	if (id == VPMU_INSTRET)
-		return event == EVENT_INSTRUCTIONS;
-	return event >= EVENT(TYPE_FW, 0) &&
-	       event < EVENT(TYPE_FW, VPMU_EVENTS);
+		return 0;
+	if (event == EVENT_CYCLES)
+		return 1u << VPMU_CYCLE;
+	if (event == EVENT_INSTRUCTIONS)
+		return 1u << VPMU_INSTRET;
+	return event - EVENT(TYPE_FW, 0) < VPMU_EVENTS ?
+		       VPMU_IDS & ~VPMU_HW_IDS : 0;
 }
 
 /* A set of counters: false if one doesn't exist. None of an empty one does not,
@@ -103,11 +109,10 @@ static u32 match(const struct riscv_vcpu *v, u32 set, u64 event, u64 data)
 {
 	u32 second = VPMU_COUNTERS;
 
-	for (set &= ~v->pmu.started; set; set &= set - 1) {
+	set &= counters_for(event, data) & ~v->pmu.started;
+	for (; set; set &= set - 1) {
 		u32 id = set_first(set);
 
-		if (!can_count(id, event, data))
-			continue;
 		if (!v->pmu.counter[id].event)
 			return id;
 		if (second == VPMU_COUNTERS)
@@ -232,25 +237,40 @@ static bool event_info(struct event_info *e)
 {
 	u32 event = ck_pr_load_32(&e->event), type = EVENT_TYPE(event);
 	u64 data = type >= 2 ? ck_pr_load_64(&e->data) : 0;
-	bool there = false;
 
 	if (type > TYPE_FW)
 		return false;
-	for (u32 m = VPMU_IDS; m && !there; m &= m - 1)
-		there = can_count(set_first(m), event, data);
-	ck_pr_store_32(&e->output, there);
+	ck_pr_store_32(&e->output, counters_for(event, data) != 0);
 	return true;
 }
 
-/*
- * Section 11.14. The guest may ask about as many events as its memory holds.
- * After INFO_BATCH of them its turn ends with the call still to be made; when
- * it is made again, with what it was made with, it goes on.
- */
+/* The entries of the next page. */
+static bool info_rest(struct riscv_vcpu *v)
+{
+	struct vpmu *p = &v->pmu;
+	u64 bytes = MIN(p->info_left * sizeof(struct event_info),
+			PAGE_BYTES - p->info_at % PAGE_BYTES);
+	struct event_info *e = vsbi_shmem(v, p->info_at, 0, bytes);
+
+	if (!e) {
+		vsbi_return(v, VSBI_FAILED, 0);
+		return true;
+	}
+	p->info_at += bytes;
+	p->info_left -= bytes / sizeof(*e);
+	for (; bytes; bytes -= sizeof(*e), e++) {
+		if (!event_info(e)) {
+			vsbi_return(v, VSBI_INVALID_PARAM, 0);
+			return true;
+		}
+	}
+	return p->info_left == 0;
+}
+
+/* Section 11.14. */
 static enum exit_next event_get_info(struct riscv_vcpu *v)
 {
-	u64 lo = reg_get(v, REG_A0), count = reg_get(v, REG_A2), i = 0;
-	struct vpmu *p = &v->pmu;
+	u64 lo = reg_get(v, REG_A0), count = reg_get(v, REG_A2);
 
 	if (reg_get(v, REG_A3) != 0 || lo % sizeof(struct event_info))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
@@ -258,20 +278,12 @@ static enum exit_next event_get_info(struct riscv_vcpu *v)
 	    !vsbi_in_ram(v->v.guest, lo, reg_get(v, REG_A1),
 			 count * sizeof(struct event_info)))
 		return vsbi_return(v, VSBI_INVALID_ADDRESS, 0);
-	if (p->info_left && p->info_at == lo && p->info_left < count)
-		i = count - p->info_left;
-	for (u64 end = MIN(count, i + INFO_BATCH); i < end; i++) {
-		struct event_info *e = vsbi_shmem(v, lo + i * sizeof(*e), 0,
-						  sizeof(*e));
-
-		if (e && event_info(e))
-			continue;
-		p->info_left = 0;
-		return vsbi_return(v, e ? VSBI_INVALID_PARAM : VSBI_FAILED, 0);
-	}
-	p->info_at = lo;
-	p->info_left = count - i;
-	return p->info_left ? NEXT_LOOK : vsbi_return(v, VSBI_OK, 0);
+	vsbi_return(v, VSBI_OK, 0);
+	if (!count)
+		return NEXT_ADVANCE;
+	v->pmu.info_at = lo;
+	v->pmu.info_left = count;
+	return vsbi_go_on(v, info_rest);
 }
 
 /* ---- Life ---- */
@@ -285,7 +297,6 @@ void vsbi_pmu_reset(struct riscv_vcpu *v)
 	p->started = p->hw_used = 0;
 	p->live = false;
 	p->snapshot = NULL;
-	p->info_left = 0;
 	memset(p->counter, 0, sizeof(p->counter));
 }
 

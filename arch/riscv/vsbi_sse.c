@@ -280,13 +280,11 @@ static enum exit_next sse_complete(struct riscv_vcpu *v)
 /* Section 17.14. */
 static enum exit_next sse_inject(struct riscv_vcpu *v, u32 i)
 {
-	struct guest *g = v->v.guest;
 	u64 hart = vsse_global(i) ? v->v.id : reg_get(v, REG_A1);
-	struct riscv_vcpu *t;
+	struct riscv_vcpu *t = hart_find(v->v.guest, hart);
 
-	if (hart >= g->cfg.vcpus)
+	if (!t)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
-	t = to_riscv(g->vcpu[hart]);
 	if (t != v && vsbi_hsm_status(t) == VHSM_STOPPED)
 		return vsbi_return(v, VSBI_FAILED, 0);
 	vsse_signal(t, i);

@@ -332,7 +332,7 @@ turn_begin_all(struct riscv_vcpu *v, struct riscv_cpu *c, enum run_end *end)
 {
 	*end = RUN_LOOK;
 	if (!vsbi_run_begin(v)) {
-		/* It waits for others' fences, or has more IPIs to send. */
+		/* It waits for others' fences, or its call goes on. */
 		if (vfence_waits(v))
 			*end = RUN_BLOCK;
 		return false;

@@ -39,7 +39,7 @@ OTHER_GUEST = 50
 
 def policies():
     """Those that have room for more than one vCPU on a hart."""
-    return [p for p in matrix.policies() if not matrix.rooms(p, 1)]
+    return matrix.sharing()
 
 
 def lab(vcpus, words):

@@ -1,5 +1,5 @@
-from bench import (LATENCY_COLUMNS, LISTS, Between, Notes, hog, key, probe,
-                   seed, value)
+from bench import (LATENCY_COLUMNS, LISTS, Notes, hog, key, probe, seed,
+                   value)
 
 TITLE = "Strict priority"
 QUESTION = ("A guest of priority 200 sleeps and wakes while hogs of priority "
@@ -34,7 +34,7 @@ def measure(b, policy, harts, seed):
     run = b.boot(low + [hog("high", vcpus=harts, priority=200)],
                  ["watch off", "sleep 1", LISTS, f"sleep {look}", LISTS],
                  policy, harts, shift=5, seed=seed)
-    got = Between(*run.read).held()
+    got = run.between().held()
     leak = sum(v for n, v in got.items() if n != "high") / harts * 100
     # Harts that take turns see a timer late: only one hart's latency counts.
     row = late.row() if harts == 1 else [None] * len(LATENCY_COLUMNS)

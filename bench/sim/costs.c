@@ -15,8 +15,9 @@ enum { NS_PER_INSTRUCTION = FAKE_OPS, DOORBELL_NS, IPI, COSTS };
 
 static const char *const names[COSTS] = {
 	[FAKE_STEP] = "step",   [FAKE_ENTER] = "enter", [FAKE_EXIT] = "exit",
-	[FAKE_LOAD] = "load",   [FAKE_SAVE] = "save",   [FAKE_TIMER] = "timer",
-	[FAKE_RING] = "ring",   [FAKE_WAKE] = "wake",   [IPI] = "ipi",
+	[FAKE_PASS] = "pass",   [FAKE_LOAD] = "load",   [FAKE_SAVE] = "save",
+	[FAKE_TIMER] = "timer", [FAKE_RING] = "ring",   [FAKE_WAKE] = "wake",
+	[IPI] = "ipi",
 	[NS_PER_INSTRUCTION] = "ns_per_instruction",
 	[DOORBELL_NS] = "doorbell_ns",
 };
@@ -27,8 +28,8 @@ static u32 cost_find(const char *name, const char *where)
 		if (!strcmp(names[i], name))
 			return i;
 	}
-	die("%s: %s: no such cost; there are step, enter, exit, load, save, "
-	    "timer, ring, wake, ipi, ns_per_instruction, doorbell_ns",
+	die("%s: %s: no such cost; there are step, enter, exit, pass, load, "
+	    "save, timer, ring, wake, ipi, ns_per_instruction, doorbell_ns",
 	    where, name);
 }
 

@@ -144,6 +144,11 @@ static double c_migrations(const struct row *r)
 	return (double)r->s.migrations;
 }
 
+static double c_exits(const struct row *r)
+{
+	return (double)r->s.exits;
+}
+
 static double c_done(const struct row *r)
 {
 	return (double)r->s.done;
@@ -178,6 +183,7 @@ static const struct column {
 	{ "preemptions", "", "times that it had to give way", c_preemptions,
 	  0 },
 	{ "migrations", "", "changes of CPU", c_migrations, 0 },
+	{ "exits", "", "turns that ended, for whatever reason", c_exits, 0 },
 	{ "done", "", "jobs, rounds or locks", c_done, 0 },
 	{ "missed", "", "jobs that ended after the next was due", c_missed,
 	  0 },

@@ -97,6 +97,11 @@ static void run_first(struct work_vcpu *w, u64 now)
 	w->next = now;
 }
 
+static void look_first(struct work_vcpu *w, u64 now)
+{
+	w->f->left = 1;
+}
+
 /* The first release is phase-us after the begin. */
 static void periodic_begin(struct work_vcpu *w, u64 now)
 {
@@ -132,16 +137,36 @@ static enum run_end nap_act(struct fake_vcpu *f, u64 now)
 	return sleep_until(w, now + about(w, w->args.sleep));
 }
 
+/* ---- clocked: works for so long by the clock, sleeps ---- */
+
+/* Whether it has the CPU or not; it looks at the clock after each piece. */
+static enum run_end clocked_act(struct fake_vcpu *f, u64 now)
+{
+	struct work_vcpu *w = work_of(f);
+
+	if (!w->next)
+		w->next = now + w->args.period;
+	if (now < w->next) {
+		f->left = about(w, w->args.run);
+		return stay(w);
+	}
+	w->done++;
+	w->next = 0;
+	f->left = 1; /* looks at the time first */
+	return sleep_until(w, now + about(w, w->args.sleep));
+}
+
 /* ---- dodger: sleeps from just before each tick until just after it ---- */
 
+/* It looks at the clock after each piece. */
 static enum run_end dodger_act(struct fake_vcpu *f, u64 now)
 {
 	struct work_vcpu *w = work_of(f);
 	u64 tick = w->args.period, at = (now + w->args.phase) % tick;
-	u64 guard = tick / 20, end = tick - guard;
+	u64 guard = tick / 20;
 
-	f->left = MIN(w->args.run, at < end ? end - at : w->args.run);
-	if (at < end)
+	f->left = w->args.run;
+	if (at < tick - guard)
 		return stay(w);
 	w->done++;
 	f->left = 1; /* looks at the time first */
@@ -261,11 +286,6 @@ static void locks_entered(struct work_vcpu *w, u64 now)
 
 /* ---- program: what was recorded, or made up by hand ---- */
 
-static void program_begin(struct work_vcpu *w, u64 now)
-{
-	w->f->left = 1;
-}
-
 /* Does steps until one takes time. */
 static enum run_end program_act(struct fake_vcpu *f, u64 now)
 {
@@ -326,6 +346,9 @@ static const struct behaviour behaviours[] = {
 	{ "interactive", "the same at random, short bursts",
 	  { .run = 200 * FAKE_US, .sleep = 10 * FAKE_MS, .random = true },
 	  run_first, nap_act, NULL },
+	{ "clocked", "works period-us by the clock, sleeps sleep-us",
+	  { .run = 50 * FAKE_US, .period = FAKE_MS, .sleep = FAKE_MS },
+	  look_first, clocked_act, NULL },
 	{ "dodger", "sleeps just before each period-us until just after it",
 	  { .run = 50 * FAKE_US, .period = 10 * FAKE_MS }, run_first,
 	  dodger_act, NULL },
@@ -336,7 +359,7 @@ static const struct behaviour behaviours[] = {
 	{ "locks", "its vCPUs work run-us, then hold-us under one lock",
 	  { .run = 100 * FAKE_US, .hold = 10 * FAKE_US, .random = true },
 	  run_first, locks_act, locks_entered },
-	{ "program", "its steps", { 0 }, program_begin, program_act, NULL },
+	{ "program", "its steps", { 0 }, look_first, program_act, NULL },
 };
 
 const struct behaviour *behaviour_nth(u32 i)

@@ -14,7 +14,7 @@
  * which is all that is needed to do the same again: `seed=0x123 from=1000`
  * begins with that step on every hart. Without seed= the seed is the tree's
  * rng-seed, which differs from boot to boot. `steps=` ends it after so many on
- * each hart; without it, it goes on.
+ * each hart; without it, it goes on. `harts=` runs no more harts than that.
  */
 #include "guests/baremetal/fuzz/fuzz.h"
 
@@ -212,6 +212,11 @@ static void causes_say(void)
 
 int main(void)
 {
+	u64 most;
+
+	most = arg_u64("harts", MAX_HARTS);
+	if (machine.hart_count > most)
+		machine.hart_count = (u32)most;
 	if (machine.hart_count < 2)
 		die("fuzz wants two harts or more: the first one watches");
 	seed_find();

@@ -84,6 +84,7 @@ static const struct list {
 	{memory_attacks, &memory_attack_count},
 	{trap_attacks, &trap_attack_count},
 	{life_attacks, &life_attack_count},
+	{wild_attacks, &wild_attack_count},
 };
 
 static const struct attack *find(const char *name)

@@ -46,6 +46,9 @@ struct sched_pool {
 	ck_spinlock_t lock;
 	struct sched_account *accounts;
 
+	/* Held to ask a policy, or tell it, about a vCPU that is off. */
+	ck_spinlock_t promises;
+
 	/* Constant: the largest part of any registered policy. */
 	size_t cpu_bytes, unit_bytes, guest_bytes;
 };

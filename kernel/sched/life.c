@@ -19,14 +19,46 @@ static inline void wake_count(struct vcpu *v)
 	v->turns--;
 }
 
+/* With the lock. */
+static void promise_drop(struct sched_core *core, struct sched_unit *u)
+{
+	if (core->ops->dismiss)
+		core->ops->dismiss(u);
+	u->admitted = 0;
+}
+
+/* From now on it is on, and its owner's alone; but not if its guest is being
+ * stopped, which has sent, or will send, KILL: if that was here before us, the
+ * guest's state says so. */
+static bool unit_claim(struct sched_core *core, struct vcpu *v)
+{
+	struct sched_unit *u = &v->sched;
+	u32 guest = ck_pr_load_32(&v->guest->state);
+	bool may = guest == GUEST_STARTING || guest == GUEST_RUNNING;
+
+	/* Whoever else starts it may be about to have it promised a place. */
+	ck_spinlock_lock(&sched_pool.promises);
+	if (may) {
+		u->on = true;
+		u->said = false;
+		ck_pr_faa_32(&sched_pool.units_on, 1);
+		ck_pr_faa_32(&v->guest->vcpus_on, 1);
+		ck_pr_store_32(&v->state, VCPU_QUEUED);
+	} else {
+		promise_drop(core, u);
+	}
+	ck_spinlock_unlock(&sched_pool.promises);
+	return may;
+}
+
 static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 
 	/* Even one that never was on may have been promised a place. */
-	if (core->ops->dismiss)
-		core->ops->dismiss(u);
-	u->admitted = 0;
+	ck_spinlock_lock(&sched_pool.promises);
+	promise_drop(core, u);
+	ck_spinlock_unlock(&sched_pool.promises);
 	if (!u->on)
 		return;
 	/* A wake that no turn follows has its number all the same: the first of
@@ -55,24 +87,12 @@ static void unit_off(struct sched_core *core, struct vcpu *v, u64 now)
 static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
-	u32 guest = ck_pr_load_32(&v->guest->state);
 
 	u->start = false;
-	/* A guest that is being stopped has sent, or will send, KILL: if it
-	 * was here before us, its state says so. */
-	if (guest != GUEST_STARTING && guest != GUEST_RUNNING) {
-		if (core->ops->dismiss)
-			core->ops->dismiss(u);
-		u->admitted = 0;
+	if (!unit_claim(core, v))
 		return true;
-	}
-	u->on = true;
-	u->said = false;
 	/* What woke it in another life. */
 	u->wake_due = u->woken_ticks = 0;
-	ck_pr_faa_32(&sched_pool.units_on, 1);
-	ck_pr_faa_32(&v->guest->vcpus_on, 1);
-	ck_pr_store_32(&v->state, VCPU_QUEUED);
 	unit_link(core, u, now);
 	TRACE(VCPU_ON, u->trace_id, v->guest->id, v->id);
 	/* Its FOLLOW may have been here while it was OFF; guest_pause stores

@@ -2,8 +2,9 @@
  * Guests and vCPUs come, ask and go: the core's face to the guest manager.
  *
  * Everything here runs on any CPU and changes nothing that an owner owns: it
- * leaves wishes and sends mail. The only lock guards the list of accounts,
- * which a change of policy walks; no vCPU's way to run meets it.
+ * leaves wishes and sends mail. One lock guards the list of accounts, which a
+ * change of policy walks; another what a vCPU that is off was promised. No
+ * wake, turn or switch meets either.
  */
 #include "kernel/log.h"
 #include "kernel/mem.h"
@@ -154,10 +155,33 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	doorbell_post(vcpu_cpu(v), &v->mail, 0);
 }
 
+/* Has the policy room for one that is to be started? If not, it's said once:
+ * the guest may try as often as it likes. */
+static bool promise_get(const struct sched_ops *ops, struct vcpu *v, u32 epoch)
+{
+	struct sched_unit *u = &v->sched;
+	bool room = true, say = false;
+
+	ck_spinlock_lock(&sched_pool.promises);
+	/* Of one that is on it's the owner's. */
+	if (ck_pr_load_32(&v->state) == VCPU_OFF) {
+		room = ops->admit(u);
+		if (room)
+			u->admitted = epoch;
+		say = !room && !u->said;
+		u->said |= say;
+	}
+	ck_spinlock_unlock(&sched_pool.promises);
+	if (say)
+		log_error("%s: vcpu %u not started: "
+			  "policy %s has no CPU left for it",
+			  v->guest->cfg.name, v->id, ops->name);
+	return room;
+}
+
 int sched_vcpu_start(struct vcpu *v)
 {
 	const struct sched_ops *ops;
-	struct sched_unit *u = &v->sched;
 	u32 epoch = ck_pr_load_32(&sched_pool.epoch);
 
 	/* If the policy changes in between, the epoch tells, and the owner
@@ -166,20 +190,9 @@ int sched_vcpu_start(struct vcpu *v)
 	ops = ck_pr_load_ptr(&sched_pool.ops);
 	/* While it changes the owner asks: parts of CPUs may be no policy's.
 	 * A CPU that has left the old one sees `changing`. */
-	if (ck_pr_load_32(&v->state) == VCPU_OFF && ops->admit &&
-	    !ck_pr_load_32(&sched_pool.changing)) {
-		if (!ops->admit(u)) {
-			/* Once: the guest may try as often as it likes. */
-			if (!u->said)
-				log_error("%s: vcpu %u not started: "
-					  "policy %s has no CPU left for it",
-					  v->guest->cfg.name, v->id,
-					  ops->name);
-			u->said = true;
-			return -EBUSY;
-		}
-		u->admitted = epoch;
-	}
+	if (ops->admit && !ck_pr_load_32(&sched_pool.changing) &&
+	    !promise_get(ops, v, epoch))
+		return -EBUSY;
 	sched_vcpu_request(v, VCPU_REQ_START);
 	return 0;
 }

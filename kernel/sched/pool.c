@@ -80,6 +80,7 @@ int sched_init(const char *policy)
 		return -ENOENT;
 	*p = (struct sched_pool){ .ops = ops, .epoch = 1 };
 	ck_spinlock_init(&p->lock);
+	ck_spinlock_init(&p->promises);
 	sizes_find(p);
 	for (u32 i = 0; i < cpu_count(); i++) {
 		struct sched_core *core = obj_alloc(sizeof(*core));

@@ -38,18 +38,20 @@ struct sched_unit {
 	struct sched_unit *next, *prev; /* home's units that are on */
 	struct timer timer;     /* the blocked guest's own deadline */
 	u32 epoch;    /* of the policy change that the part belongs to */
-	u32 admitted; /* epoch of the policy that has room for it; 0: none */
 	bool on;      /* started, in home's list */
 	bool queued;  /* in the policy's queue */
 	bool counted; /* could run: in home's load and its account's count */
 	bool paused;
 	bool dead;    /* its guest has ended: paused until it is killed */
 	bool refused; /* the policy has no room for it */
-	bool said;    /* that its start was refused; whoever starts it, too */
 	bool start;   /* start again as soon as it is OFF */
-	u32 target;   /* CPU that the policy promised (admit), or CPU_NONE */
 	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */
 	u64 blocked_at_ticks;
+
+	/* The owner; while the vCPU is OFF whoever has sched_pool.promises. */
+	u32 admitted; /* epoch of the policy that has room for it; 0: none */
+	u32 target;   /* CPU that the policy promised (admit), or CPU_NONE */
+	bool said;    /* that its start was refused */
 
 	/* The owner writes, anyone reads; the first two as hints. */
 	u64 charged_ticks;  /* up to when its running was charged, and the */

@@ -3,7 +3,8 @@
  * calls with whatever registers, run and wait as the run loop has them, and
  * reset their guest. The extensions are those of vsbi.c's table; ids of all
  * that the specification has are tried, so a new one is met without a word
- * here.
+ * here. Other harts may write to the memory that a call reads while it does:
+ * what it reads twice can be two things.
  *
  * Whatever is called: the answer is one of the specification's, no register but
  * a0 and a1 changes, the harts that are on are counted right, a probe says what
@@ -29,7 +30,7 @@
 static struct fake_hart harts[HARTS_MAX];
 static struct vdbtr_trigger trigger_memory[HARTS_MAX][3];
 static u32 count;
-static bool mostly_events;
+static bool mostly_events, mostly_masks;
 
 /* One of a vCPU's CPU is before us: its registers are the hart's. */
 static struct riscv_vcpu *hart_take(u32 n)
@@ -264,6 +265,8 @@ static u64 eid_take(struct fuzz_in *in)
 	/* Their states take many calls to come to. */
 	if (mostly_events && n & 3)
 		return VSBI_EID_SSE;
+	if (mostly_masks && n & 3)
+		return VSBI_LEGACY_SEND_IPI + (n >> 2 & 3);
 	if (n == 0)
 		return fuzz_take(in, 8);
 	return n < 16 ? n - 1 : eids[n % ARRAY_LEN(eids)];
@@ -302,6 +305,62 @@ static u64 arg_take(struct fuzz_in *in)
 
 static const u32 events[] = {0, 0x8000, 0x100000, 0xffff0000, 0xffff8000};
 
+/* ---- memory that changes ---- */
+
+static struct fuzz_in *changes; /* what says how; NULL: it stays as it is */
+
+/* Another hart, right behind a read of a call's. */
+static void memory_change(void *from, size_t bytes)
+{
+	u64 word = 0;
+
+	bytes = MIN(bytes, sizeof(word));
+	if (!changes || fuzz_below(changes, 2) == 0)
+		return;
+	memcpy(&word, from, bytes);
+	switch (fuzz_below(changes, 4)) {
+	case 0:
+		word = UINT64_MAX;
+		break;
+	case 1:
+		word = 0;
+		break;
+	case 2:
+		word ^= 1ull << fuzz_below(changes, 64);
+		break;
+	default:
+		word = fuzz_take(changes, 8);
+	}
+	memcpy(from, &word, bytes);
+}
+
+/* The address of a hart mask, which names harts that there are. */
+static u64 mask_put(struct fuzz_in *in)
+{
+	u64 off = 8ull * fuzz_below(in, 4), va = w.va_base + off;
+	u8 *to = (u8 *)w.va_words + off;
+
+	if (!w.hart.vsatp) {
+		va = FAKE_RAM_BASE + off;
+		to = w.ram + off;
+	}
+	for (u32 base = 0; base < count; base += 64, to += 8) {
+		u64 word = fuzz_below(in, 2) ? 1ull << fuzz_below(in, 64)
+					     : fuzz_take(in, 8);
+
+		if (count - base < 64)
+			word &= (1ull << (count - base)) - 1;
+		memcpy(to, &word, sizeof(word));
+	}
+	return va;
+}
+
+static bool takes_a_mask(u64 eid)
+{
+	return eid >= VSBI_LEGACY_SEND_IPI &&
+	       eid <= VSBI_LEGACY_SFENCE_VMA_ASID;
+}
+
 static void args_take(struct fuzz_in *in, u64 eid, u64 *args)
 {
 	bool set = fuzz_below(in, 4) == 0;
@@ -317,6 +376,8 @@ static void args_take(struct fuzz_in *in, u64 eid, u64 *args)
 	}
 	if (eid == VSBI_EID_SSE && !set)
 		args[0] = events[fuzz_below(in, ARRAY_LEN(events))];
+	if (mostly_masks && takes_a_mask(eid) && fuzz_below(in, 8))
+		args[0] = mask_put(in);
 }
 
 static void after(u32 n, enum exit_next next)
@@ -360,7 +421,9 @@ static void call(struct fuzz_in *in, u32 n)
 	w.console_len = 0;
 	w.start_result = fuzz_below(in, 8) ? 0 : -EBUSY;
 	probed = vsbi_probe(eid);
+	changes = mostly_masks ? in : NULL;
 	next = vsbi_call(v);
+	changes = NULL;
 	/* An event that is completed gives back what it has interrupted. */
 	if (eid == VSBI_EID_SSE && next == NEXT_RETRY)
 		MUST(v->x[10] == before[10] && v->x[11] == before[11]);
@@ -448,7 +511,7 @@ static void fences_end(void)
 				enter(i);
 			}
 			waits |= v->v.state != VCPU_OFF &&
-				 (vfence_waits(v) || v->ipi_next);
+				 (vfence_waits(v) || v->call_rest);
 		}
 		if (!waits)
 			return;
@@ -472,10 +535,15 @@ static void harts_make(u32 how, u32 n)
 	triggers_count = how & 32 ? 0 : ARRAY_LEN(trigger_memory[0]);
 	triggers_sizes = how;
 	mostly_events = how & 64;
+	mostly_masks = how & 128;
+	w.after_read = memory_change;
 	for (u32 i = 0; i < n && triggers_count; i++) {
 		fake_vcpu(i)->dbtr.trigger = trigger_memory[i];
 		vdbtr_reset(fake_vcpu(i));
 	}
+	/* Half of them translate addresses. */
+	for (u32 i = 1; i < n && mostly_masks; i += 2)
+		harts[i].vsatp = 8ull << 60;
 	/* Half of them run from the start. */
 	for (u32 i = 1; i < n && how & 4; i += 2)
 		fake_started(i, VCPU_QUEUED);
@@ -486,11 +554,13 @@ static void harts_make(u32 how, u32 n)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 {
-	static const u32 counts[] = {1, 2, 4, HARTS_MAX};
+	/* Masks of several words, the last of which is not full. */
+	static const u32 counts[] = {1, 2, 4, HARTS_MAX},
+			 many[] = {65, 100, 129, HARTS_MAX};
 	struct fuzz_in in = {data, bytes};
 	u32 how = (u32)fuzz_take(&in, 1);
 
-	harts_make(how, counts[how >> 3 & 3]);
+	harts_make(how, (how & 128 ? many : counts)[how >> 3 & 3]);
 	w.va_words[0] = w.va_words[1] = fuzz_take(&in, 8);
 	for (u32 i = 0; in.left && i < STEPS_MAX; i++) {
 		step(&in);

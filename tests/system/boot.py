@@ -39,7 +39,7 @@ def tree_of(t, packed, smp, machine):
     tree = t.folder / "board.dtb"
     # A comma in a path would end it for -M.
     with tempfile.TemporaryDirectory() as place:
-        dumper = t.boot(initrd=packed, smp=smp, append="sched=rr", mem="256M",
+        dumper = t.boot(initrd=packed, smp=smp, mem="256M",
                         machine=f"{machine},dumpdtb={place}/board.dtb")
         t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
         shutil.copy(f"{place}/board.dtb", tree)
@@ -66,12 +66,12 @@ def sparse_harts(t):
     for hart in absent:
         subprocess.run(["fdtput", "-t", "s", tree, f"/cpus/cpu@{hart}",
                         "status", "disabled"], check=True)
-    m = t.boot(initrd=packed, smp=n, append="sched=rr", mem="256M",
+    m = t.boot(initrd=packed, smp=n, mem="256M",
                machine=board, options=["-dtb", str(tree)])
     boot = int(m.expect(rf"cpus: {left} of {left} harts, boot hart (\d+)\n")
                .group(1))
     t.check(boot not in absent, f"booted on hart {boot}, which is disabled")
-    m.expect(rf"scheduler: rr on {left} CPUs")
+    m.expect(rf"scheduler: \w+ on {left} CPUs")
     m.expect(said("hello", rf"hello: hart {left - 1} is here\n"))
     t.equal(m.wait(), 0, "QEMU's status")
 
@@ -84,7 +84,7 @@ def blocks_that_differ(t):
     tree = tree_of(t, packed, 2, "virt")
     subprocess.run(["fdtput", "-t", "i", tree, "/cpus/cpu@1",
                     "riscv,cboz-block-size", "4096"], check=True)
-    m = t.boot(initrd=packed, smp=2, append="sched=rr", mem="256M",
+    m = t.boot(initrd=packed, smp=2, mem="256M",
                options=["-dtb", str(tree)])
     m.expect(said("toucher", r"toucher: ok\n"), 120)
     t.equal(m.wait(), 0, "QEMU's status")
@@ -149,7 +149,7 @@ def vmid_bits(t):
     m = t.boot(lab=lab(*[guest(n, "toucher", vcpus=2, slice_us=1000,
                                bootargs=f"seed={i + 1} passes=3")
                          for i, n in enumerate(names)], poweroff=True),
-               mem="256M", append=f"vmid-bits={bits} sched=rr",
+               mem="256M", append=f"vmid-bits={bits}",
                smp=t.args["smp"])
     m.expect(rf"G-stage up to \w+, {bits} VMID bits\n")
     m.expect_all([said(n, r"toucher: ok\n") for n in names], 120)

@@ -3,6 +3,7 @@
 import json
 import re
 
+import matrix
 from harness import Case, TOP
 from labs import Shell, guest, lab, linux, said, says
 
@@ -282,18 +283,25 @@ def placing(t):
 
 def knobs(t):
     """What the policy does not look at is kept, and said."""
-    m, shell = start(t, guest("tick", "tick", **IDLER), append="sched=credit")
+    m, shell = start(t, guest("tick", "tick", **IDLER))
     shell.quiet()
-    one_line(t, shell, "set tick priority=200",
-             "priority=200 is kept; the scheduler credit does not look at it")
-    t.equal(shell.run("set tick weight=512 cap=50"), [], "answer")
-    shell.run("sched set fp")
-    one_line(t, shell, "set tick weight=300", "weight=300 is kept")
-    got = shell.json("sched params")[0]
-    t.equal((got["policy"], got["weight"], got["cap_percent"],
-             got["priority"]), ("fp", 300, 50, 200), "parameters")
-    t.check("priority" in got["used"] and "weight" not in got["used"],
-            f"used: {got['used']}")
+    for n, policy in enumerate(matrix.policies()):
+        shell.run(f"sched set {policy}")
+        for knob, value in (("weight", 300 + n), ("priority", 200 + n),
+                            ("cap", 50 + n)):
+            command = f"set tick {knob}={value}"
+            if policy in matrix.looking_at(knob):
+                t.equal(shell.run(command), [], "answer")
+            else:
+                one_line(t, shell, command, f"{knob}={value} is kept; the "
+                         f"scheduler {policy} does not look at it")
+        got = shell.json("sched params")[0]
+        t.equal((got["policy"], got["weight"], got["cap_percent"],
+                 got["priority"]), (policy, 300 + n, 50 + n, 200 + n),
+                "parameters")
+        t.equal({k for k in ("weight", "priority", "cap") if k in got["used"]},
+                {k for k in ("weight", "priority", "cap")
+                 if policy in matrix.looking_at(k)}, "used")
     end(t, m)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+import matrix
 from harness import BUILD, GUESTS, TOP, Case
 from labs import Shell, guest, lab, said
 from stub import Gone, Stub
@@ -36,8 +37,9 @@ SWEEPS = [
      "guest create x memory=4M populate=eager kernel=hello.gz dtb=x.dtb; "
      "guest start x; guest wait x", "guest stop x; guest wait x; guest destroy x"),
     ("policies_and_knobs_change",
-     "sched set rr; set a weight=300 pin=1; sched set credit; set a weight=256",
-     "set a pin=0"),
+     "".join(f"sched set {p}; set a weight=300 pin=1; " for p in
+             matrix.sharing()) + f"sched set {matrix.default()}; set a "
+     "weight=256", "set a pin=0"),
     ("things_are_listed", "guest list; vcpu list -j; sched cpus; log 2; stats",
      "mem"),
 ]

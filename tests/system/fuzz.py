@@ -25,7 +25,8 @@ RESETS = 3
 def boot(t):
     """Random code and its two neighbours, equal in weight."""
     guests = [
-        guest("fuzz", "fuzz", vcpus=4, on_poweroff="restart",
+        guest("fuzz", "fuzz", vcpus=t.args.get("vcpus", 4),
+              on_poweroff="restart",
               on_reboot="restart", on_crash="restart",
               bootargs=t.args.get("bootargs")),
         guest("near", "toucher", bootargs="passes=1000000"),
@@ -127,5 +128,7 @@ def tests(full):
                       ("quick=off", dict(append="quick=off")),
                       ("aia", dict(machine="virt,aia=aplic-imsic,"
                                    "aia-guests=3")),
-                      ("no_vector", dict(cpu="rv64,v=off,f=on,zawrs=off"))))]
+                      ("no_vector", dict(cpu="rv64,v=off,f=on,zawrs=off")),
+                      # Hart masks of two words, the second not full.
+                      ("70_vcpus", dict(vcpus=70, bootargs="harts=4"))))]
     return cases

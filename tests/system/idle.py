@@ -130,7 +130,7 @@ def linux_at_once(t):
 
 def tests(full):
     policies = matrix.policies()
-    sharing = [p for p in policies if matrix.rooms(p, 1) is None]
+    sharing = matrix.sharing()
     cases = [Case(f"guests_sleep_and_wake_and_all_has_a_cause,{wfi},{smp}_harts"
                   f",{p}", counted, policy=p, smp=smp, wfi=wfi, shift=3)
              for p in policies for smp in ((2, 4) if full else (2,))

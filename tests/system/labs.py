@@ -124,6 +124,16 @@ class Shell:
         """Shows no lines of guests from now on."""
         self.run("watch off")
 
+    def use_up_names(self, timeout=60):
+        """So many names of vCPUs that are gone does the tracer keep, and no
+        more: from now on a guest that goes leaves nothing there. The lab has
+        hello.elf."""
+        for _ in range(5):
+            said = self.run("guest create gone vcpus=64 memory=4M kernel="
+                            "baremetal/hello.elf; guest destroy gone", timeout)
+            if said:
+                raise Failure(f"no names used up: {said}")
+
     def guests(self):
         return {g["name"]: g for g in self.json("guest list")}
 

@@ -141,8 +141,8 @@ def demo(t):
 
 def tests(full):
     policies = matrix.policies()
-    sharing = [p for p in policies if matrix.rooms(p, 1) is None]
-    some = sharing if full else ["credit"]
+    sharing = matrix.sharing()
+    some = matrix.sharing_or_default(full)
     if full:
         rows = matrix.configurations(full, policy=policies)
     else:

@@ -40,6 +40,35 @@ def rooms(policy, harts):
     return harts * int(each.group(1)) if each else None
 
 
+def sharing():
+    """Those that have room for any number of vCPUs."""
+    return [p for p in policies() if rooms(p, 1) is None]
+
+
+def looking_at(knob):
+    """Those that look at a knob, as their own list says."""
+    found = []
+    for policy in policies():
+        text = (TOP / "kernel" / "sched" / f"{policy}.c").read_text()
+        knobs = re.search(r"_knobs\[\] = \{([^}]*)\}", text)
+        if knobs and f'"{knob}"' in knobs.group(1):
+            found.append(policy)
+    return found
+
+
+def default():
+    """The one that Rouse takes if nobody says which; or, if that has room for
+    few, the first that has more."""
+    text = (TOP / "Makefile").read_text()
+    name = re.search(r"^DEFAULT_POLICY *:?= *(\S+)$", text, re.M).group(1)
+    return name if name in sharing() else sharing()[0]
+
+
+def sharing_or_default(full):
+    """Where a quick run asks one policy, and a full one all."""
+    return sharing() if full else [default()]
+
+
 def product(choices):
     """Every configuration, as {choice: value}."""
     return [dict(zip(choices, values))

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 
+import matrix
 from harness import Case, GUESTS
 from labs import Shell, guest, lab
 
@@ -80,6 +81,7 @@ def nothing_is_lost(t):
               for name in ("hello.elf", "hello.bin", "spin.elf", "tick.elf",
                            "pingpong.elf", "toucher.elf")]
     m, shell = begin(t, *images, append=t.args["append"], smp=t.args["smp"])
+    shell.use_up_names()
     bad = []
     for name, (knobs, life) in LIVES.items():
         seen = again(m, f"guest create g {knobs}; {life or 'sleep 0'}; "
@@ -201,9 +203,10 @@ STATUSES = [
     ("never_0_for_256", [hello("a", "exit=256")], 255, {}),
     ("1_for_a_guest_that_could_not_start", [broken("a")], 1,
      {"says": [r"a: can't be started: ", r"a: crashed, status 1"]}),
-    ("1_for_one_that_has_no_room",
-     [guest(n, "spin", pin=1, on_crash="host-poweroff") for n in "ab"], 1,
-     {"append": "sched=pinned", "says": [r"[ab]: can't be started: "]}),
+    *[(f"1_for_one_that_has_no_room,{p}",
+       [guest(n, "spin", pin=1, on_crash="host-poweroff") for n in "ab"], 1,
+       {"append": f"sched={p}", "says": [r"[ab]: can't be started: "]})
+      for p in matrix.policies() if matrix.rooms(p, 1) == 1],
     # What happens when it ends.
     ("on-poweroff=host-poweroff",
      [hello("a", "exit=5", on_poweroff="host-poweroff"), HOG], 5,
@@ -332,8 +335,10 @@ def tests(full):
     cases = [Case(f"ended_guests_leave_no_memory_behind,{policy},{smp}_harts",
                   nothing_is_lost, timeout=900, rounds=10 if full else 2,
                   append=f"sched={policy}", smp=smp)
-             for policy in (("credit", "rr", "fp") if full else ("credit",))
-             for smp in ((1, 2, 4) if full else (2,))]
+             for policy in (matrix.policies() if full else [matrix.default()])
+             for smp in ((1, 2, 4) if full else (2,))
+             # Some wait for the second of two vCPUs.
+             if (matrix.rooms(policy, smp) or 2) > 1]
     lives = 10000 if full else 150
     cases += [Case(f"{lives}_lives_leave_memory_as_it_was", many_lives,
                    timeout=3000 if full else 200, lives=lives)]

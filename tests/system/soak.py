@@ -142,7 +142,7 @@ class Soak:
 
     def settle(self, _=""):
         """Everybody may run; who does not go on now never will."""
-        commands = ["sched set credit"]
+        commands = [f"sched set {matrix.default()}"]
         for k in soak_plan.KINDS:
             commands += [
                 f"set {k.name} pin=none affinity=all weight=256 "
@@ -236,11 +236,7 @@ class Soak:
         self.shell.run(f"trace on size={soak_plan.TRACE_KIB}; trace off; "
                        "sleep 0.5; trace on size=1; trace off", PATIENCE)
         self.shell.run("guest destroy " + " ".join(soak_plan.NAMES), PATIENCE)
-        # So many names of vCPUs, of whoever is gone, does the tracer keep.
-        for _ in range(5):
-            self.shell.run("guest create gone vcpus=64 memory=1M "
-                           "kernel=baremetal/hello.elf; guest destroy gone",
-                           PATIENCE)
+        self.shell.use_up_names(PATIENCE)
         self.first = self.memory()
         for k in soak_plan.KINDS:
             self.t.equal(self.shell.run(k.create(), PATIENCE), [], k.name)

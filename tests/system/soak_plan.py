@@ -15,6 +15,8 @@ list can be had again from its seed, or be shortened by hand and replayed.
 
 import random
 
+import matrix
+
 CPUS = 4
 ENDLESS = 1000000000
 
@@ -153,12 +155,13 @@ class Plan:
                          for i in range(kind.vcpus))
 
     def policy(self):
-        return f"sched set {self.one_of('rr', 'fp', 'credit', 'credit')}"
+        return ("sched set "
+                + self.one_of(*matrix.sharing(), matrix.default()))
 
     def policies(self):
-        """Also one that has room for few, while many are off."""
+        """Also those that have room for few, while many are off."""
         return "; ".join(f"sched set {p}; sleep 0.05" for p in
-                         self.dice.sample(("rr", "fp", "credit", "pinned"), 3))
+                         self.dice.sample(matrix.policies(), 3))
 
     def attach(self):
         keys = self.one_of("", "\\r", "version\\r", "x" * 70, "\\x03\\r")

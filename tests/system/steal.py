@@ -77,9 +77,8 @@ def not_asked(t):
 
 
 def tests(full):
-    sharing = [p for p in matrix.policies() if matrix.rooms(p, 1) is None]
     cases = []
-    for p in sharing if full else ["credit"]:
+    for p in matrix.sharing_or_default(full):
         cases += [Case(f"{what},{p}", fn, timeout=240, policy=p)
                   for what, fn in (
                       ("two_hogs_are_told_of_each_others_half", two_guests),

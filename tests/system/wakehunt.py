@@ -102,7 +102,7 @@ def undisturbed(t):
 
 def tests(full):
     policies = matrix.policies()
-    sharing = [p for p in policies if matrix.rooms(p, 1) is None]
+    sharing = matrix.sharing()
     rounds = 100000 if full else 3000
     rows = matrix.configurations(full, policy=policies)
     cases = [Case(f"no_wake_up_is_lost,{matrix.label(row)}", alone,
@@ -120,14 +120,19 @@ def tests(full):
                    while_moving, timeout=1800 if full else 400, row=row,
                    limit=1700 if full else 370, rounds=rounds)
               for row in rows[:None if full else 3]]
-    rows = matrix.configurations(full, policy=("credit",), smp=(2, 4),
-                                 host=hosts, wfi=("native", "poll"))
+    waits = {"smp": (2, 4), "host": hosts, "wfi": ("native", "poll")}
+    rows = matrix.configurations(full, policy=[matrix.default()], **waits)
+    if full:
+        # Each other one in enough of these that no pair is left out.
+        rows += [row for row in matrix.configurations(False, policy=policies,
+                                                      **waits)
+                 if row not in rows]
     cases += [Case(f"no_wake_up_is_lost,{matrix.label(row)}", alone,
                    timeout=1800 if full else 400, row=row, rounds=rounds,
                    limit=1700 if full else 370)
               for row in rows[:None if full else 4]]
     rows = [{"smp": 4, "sstc": True, "host": host, "policy": policy}
-            for policy in (sharing if full else ("credit",))
+            for policy in matrix.sharing_or_default(full)
             for host in (matrix.HOSTS if full else hosts)]
     cases += [Case(f"no_ring_is_lost_where_nobody_else_rings,"
                    f"{matrix.label(row)}", undisturbed, row=row,

@@ -65,6 +65,15 @@ void fake_started(u32 n, enum vcpu_state state)
 	w.vcpu[n].v.state = state;
 }
 
+u32 fake_soft_pending(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < w.guest.cfg.vcpus; i++)
+		n += (w.vcpu[i].v.virq & VIRQ_SOFT) != 0;
+	return n;
+}
+
 struct fake_ret fake_call(u64 eid, u64 fid, u64 a0, u64 a1, u64 a2, u64 a3,
 			  u64 a4)
 {
@@ -137,6 +146,8 @@ int guest_read(struct guest *g, struct gpa at, void *buf, size_t len)
 	if (!p)
 		return -EFAULT;
 	memcpy(buf, p, len);
+	if (w.after_read)
+		w.after_read(p, len);
 	return 0;
 }
 
@@ -217,6 +228,8 @@ int hlv_u64(u64 gva, u64 *out)
 		return -EAGAIN;
 	}
 	*out = w.va_words[i];
+	if (w.after_read)
+		w.after_read(&w.va_words[i], sizeof(w.va_words[i]));
 	return 0;
 }
 

@@ -66,9 +66,12 @@ struct fake_world {
 	u32 reflects;        /* exit_reflect */
 	u64 reflect_cause, reflect_tval;
 	u64 va_base;         /* guest virtual memory that hlv_u64 reads */
-	u64 va_words[4];
+	u64 va_words[8];
 	u32 va_len;
 	u32 va_absent;       /* so many reads find RAM not yet made present */
+	/* Another hart, which writes to what has just been read of the guest's
+	 * memory. */
+	void (*after_read)(void *from, size_t bytes);
 
 	/* Fences that "the hart" did. */
 	u32 fence_i, fence_all, fence_asid, fence_va, fence_va_asid;
@@ -89,6 +92,9 @@ struct riscv_vcpu *fake_vcpu(u32 n);
 
 /* Makes vCPU n a started one in that scheduler state. */
 void fake_started(u32 n, enum vcpu_state state);
+
+/* How many vCPUs have a software interrupt raised. */
+u32 fake_soft_pending(void);
 
 /* One SBI call by vCPU 0; registers that must stay are checked. */
 struct fake_ret {

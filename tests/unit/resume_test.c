@@ -27,6 +27,7 @@ struct story {
 	u64 value[STEPS];
 	u32 resumed; /* steps that began with a sleeper and gave it the CPU */
 	u64 ways;    /* turns that followed another by the short way */
+	bool has_way; /* the policy has the one that is looked for */
 };
 
 static struct fake_guest *guests[GUESTS];
@@ -55,19 +56,41 @@ static void mix_vcpu(const struct vcpu *v)
 	mix(v ? v->guest->id * VCPUS + v->id + 1 : 0);
 }
 
+static bool is_address(u64 w)
+{
+	return w >> 40 >= 0x50 && w >> 40 < 0x80;
+}
+
+/* Does a node of a heap begin at that word, which is in it, or was, or has
+ * never been? After the key come three addresses, or none yet, and a power of
+ * two. */
+static bool is_heap_node(const u64 *w, size_t i, size_t words)
+{
+	const struct heap_node *n = (const void *)&w[i];
+
+	if (i + sizeof(*n) / 8 > words || is_address(n->key))
+		return false;
+	for (size_t k = 1; k <= 3; k++) {
+		if (w[i + k] && !is_address(w[i + k]))
+			return false;
+	}
+	return (n->side & (n->side - 1)) == 0;
+}
+
 /* What the policy keeps of it, but for addresses, which two runs have of their
  * own: where a word looks like one, that it does. Of one in the queue: of
  * others not all has a meaning. How one stands in a heap depends on the way,
- * too; who is first there doesn't. */
+ * too; its key doesn't. */
 static void mix_part(const struct sched_unit *u)
 {
-	const struct sched_ops *ops = core_of(cpu_this())->ops;
+	size_t words = core_of(cpu_this())->ops->unit_bytes / 8, i = 0;
 	const u64 *w = u->part;
-	size_t links =
-		strcmp(ops->name, "credit") ? 1 : sizeof(struct heap_node) / 8;
 
-	for (size_t i = 0; i < ops->unit_bytes / 8; i += i ? 1 : links)
-		mix(w[i] >> 40 >= 0x50 && w[i] >> 40 < 0x80 ? 1 : w[i]);
+	while (i < words) {
+		mix(is_address(w[i]) ? 1 : w[i]);
+		i += is_heap_node(w, i, words) ? sizeof(struct heap_node) / 8 :
+						 1;
+	}
 }
 
 static void mix_unit(const struct sched_unit *u)
@@ -161,10 +184,18 @@ static struct fake_vcpu *any_vcpu(void)
 	return fake_vcpu_of(guests[g], rnd(VCPUS));
 }
 
+static const char *any_policy(void)
+{
+	u32 count = 0;
+
+	while (sched_policy_list(count))
+		count++;
+	return sched_policy_list(rnd(count));
+}
+
 /* Something that may happen from outside between two steps. */
 static void event(u32 cpus, bool calm)
 {
-	static const char *const policies[] = { "rr", "fp", "credit" };
 	struct cpuset to = { { 1 + rnd((1u << cpus) - 1) } };
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 	struct fake_vcpu *f = any_vcpu();
@@ -189,7 +220,7 @@ static void event(u32 cpus, bool calm)
 		sched_guest_params(f->v.guest, &p);
 		break;
 	case 6:
-		refused += sched_policy_set(policies[rnd(3)], NULL) != 0;
+		refused += sched_policy_set(any_policy(), NULL) != 0;
 		break;
 	default:
 		virq_raise(&f->v, VIRQ_SOFT);
@@ -252,10 +283,14 @@ struct plot {
 
 static void tell(struct story *s, const struct plot *p, bool short_way)
 {
+	const struct sched_ops *ops;
+
 	seed = p->seed;
 	sched_short_way = short_way;
 	s->resumed = 0;
 	fake_boot(p->cpus, p->policy);
+	ops = core_of(&fake_cpus[0]->c)->ops;
+	s->has_way = p->give_way ? ops->yield != NULL : ops->resume != NULL;
 	guests_make(p->give_way);
 	for (u32 n = 0; n < STEPS; n++) {
 		u32 least = 0;
@@ -283,7 +318,8 @@ static void tell(struct story *s, const struct plot *p, bool short_way)
 	sched_short_way = true;
 }
 
-/* How often a short way was taken. */
+/* How often a short way was taken; or as often as can be wanted, where the
+ * policy has none. */
 static u64 compare(const struct plot *p)
 {
 	static struct story with, without;
@@ -298,6 +334,8 @@ static u64 compare(const struct plot *p)
 				 p->policy, p->cpus, (unsigned long)p->seed,
 				 n);
 	}
+	if (!with.has_way)
+		return UINT32_MAX;
 	return p->give_way ? with.ways : with.resumed;
 }
 

@@ -40,7 +40,8 @@ static void the_console_takes_and_gives_a_byte(void **state)
 	assert_int_equal(w.console_len, 1);
 	assert_int_equal(w.console[0], 'x');
 	expect_a0(CALL(2, 0), -1);
-	w.typed = "\xff" "a";
+	w.typed = "\xff"
+		  "a";
 	expect_a0(CALL(2, 0), 0xff);
 	expect_a0(CALL(2, 0), 'a');
 	expect_a0(CALL(2, 0), -1);
@@ -134,8 +135,83 @@ static void a_mask_in_one_of_many_words_is_exact_too(void **state)
 	mask_put(0, 0x10, 0, 3);
 	expect_a0(CALL(4, 0, MASK), 0);
 	for (u32 i = 0; i < 130; i++)
+		assert_int_equal(fake_vcpu(i)->v.virq, i == 68 ? VIRQ_SOFT : 0);
+}
+
+static u32 reads;
+
+/* Another hart of the guest: all that has been read names harts that there
+ * aren't. */
+static void fill_up(void *from, size_t bytes)
+{
+	memset(from, 0xff, bytes);
+	reads++;
+}
+
+static void a_mask_that_changes_while_it_is_read_counts_as_it_was(void **state)
+{
+	(void)state;
+	fake_world_init(130);
+	for (u32 i = 1; i < 130; i++)
+		fake_started(i, VCPU_QUEUED);
+	w.after_read = fill_up;
+	for (u64 eid = 4; eid <= 7; eid++) {
+		reads = 0;
+		mask_put(2, 1, 2, 3);
+		assert_int_equal(CALL(eid, 0, MASK).error, 0);
+		assert_int_equal(reads, 3);
+	}
+	for (u32 i = 0; i < 130; i++)
+		assert_int_equal(fake_vcpu(i)->v.virq & VIRQ_SOFT,
+				 i == 1 || i == 64 || i == 129 ? VIRQ_SOFT : 0);
+}
+
+static void a_mask_in_ram_that_changes_counts_as_it_was(void **state)
+{
+	u64 *mask = (u64 *)(void *)w.ram;
+
+	(void)state;
+	fake_world_init(130);
+	for (u32 i = 1; i < 130; i++)
+		fake_started(i, VCPU_QUEUED);
+	w.after_read = fill_up;
+	mask[0] = mask[2] = 2;
+	expect_a0(CALL(4, 0, FAKE_RAM_BASE), 0);
+	for (u32 i = 0; i < 130; i++)
 		assert_int_equal(fake_vcpu(i)->v.virq,
-				 i == 68 ? VIRQ_SOFT : 0);
+				 i == 1 || i == 129 ? VIRQ_SOFT : 0);
+}
+
+static void a_mask_of_very_many_harts_takes_several_turns(void **state)
+{
+	struct fake_ret r;
+	u32 before = 0, sent, turns = 0;
+
+	(void)state;
+	fake_world_init(GUEST_VCPUS_MAX);
+	for (u32 i = 1; i < GUEST_VCPUS_MAX; i++)
+		fake_started(i, VCPU_BLOCKED);
+	mask_put(0, 0, 0, GUEST_VCPUS_MAX / 64);
+	memset(w.va_words, 0xff, sizeof(w.va_words));
+	w.va_words[7] &= ~(1ULL << 63);
+	r = CALL(4, 0, MASK);
+	assert_int_equal(r.next, NEXT_YIELD);
+	assert_int_equal(r.error, VSBI_OK);
+	/* What is left of the call is not in the guest's memory. */
+	memset(w.va_words, 0, sizeof(w.va_words));
+	do {
+		sent = fake_soft_pending();
+		assert_in_range(sent, before + 1, before + 256);
+		before = sent;
+		turns++;
+	} while (!vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(turns, 1);
+	assert_int_equal(fake_soft_pending(), GUEST_VCPUS_MAX - 1);
+	assert_int_equal(fake_vcpu(GUEST_VCPUS_MAX - 1)->v.virq, 0);
+	/* Once only. */
+	fake_vcpu(5)->v.virq = 0;
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(fake_vcpu(5)->v.virq, 0);
 }
 
 static void a_mask_with_an_unknown_hart_is_an_error(void **state)
@@ -240,6 +316,9 @@ int main(void)
 		T(a_mask_of_many_words_reaches_exactly_its_harts),
 		T(two_words_are_many),
 		T(a_mask_in_one_of_many_words_is_exact_too),
+		T(a_mask_that_changes_while_it_is_read_counts_as_it_was),
+		T(a_mask_in_ram_that_changes_counts_as_it_was),
+		T(a_mask_of_very_many_harts_takes_several_turns),
 		T(a_mask_with_an_unknown_hart_is_an_error),
 		T(a_mask_that_faults_is_the_callers_fault),
 		T(without_translation_the_mask_is_read_from_ram),

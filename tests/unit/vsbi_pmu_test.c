@@ -633,35 +633,90 @@ static void event_info_refuses_what_is_wrong(void **state)
 	}
 }
 
+static u32 told(const struct entry *e, u64 n)
+{
+	u32 found = 0;
+
+	for (u64 i = 0; i < n; i++)
+		found += e[i].output == 1;
+	return found;
+}
+
+/* Turns of a call about `n` entries from `at` on, at most a page in each. */
+static u32 info_turns(u64 at, u64 n, struct fake_ret *r)
+{
+	const struct entry *e =
+		(const struct entry *)(void *)(w.ram + (at - FAKE_RAM_BASE));
+	struct riscv_vcpu *v = fake_vcpu(0);
+	u32 turns = 1, before = told(e, n), now;
+	bool over;
+
+	*r = info(at, n, 0, 0);
+	over = r->next == NEXT_ADVANCE;
+	/* Behind the call, and not in the guest. */
+	assert_true(over || r->next == NEXT_YIELD);
+	for (;; turns++) {
+		now = told(e, n);
+		assert_in_range(now - before, 0, PAGE_BYTES / sizeof(*e));
+		before = now;
+		if (over)
+			break;
+		over = vsbi_run_begin(v);
+	}
+	r->error = (s64)v->x[10];
+	r->value = v->x[11];
+	return turns;
+}
+
 static void event_info_about_very_many_takes_several_turns(void **state)
 {
 	struct entry *e = (struct entry *)(void *)w.ram;
-	u64 n = FAKE_RAM_BYTES / 16;
-	u32 turns = 1;
+	u64 n = FAKE_RAM_BYTES / sizeof(*e);
 	struct fake_ret r;
 
 	(void)state;
 	for (u64 i = 0; i < n; i++)
 		e[i] = (struct entry){ .event = CYCLES };
-	for (; (r = info(FAKE_RAM_BASE, n, 0, 0)).next != NEXT_ADVANCE; turns++)
-		assert_int_equal(r.next, NEXT_LOOK);
-	expect_ret(r, 0, 0);
-	assert_int_equal(turns, 4);
+	/* From the middle of a page to the middle of the last one. */
+	assert_int_equal(info_turns(FAKE_RAM_BASE + 0x810, n - 0x100, &r),
+			 FAKE_RAM_BYTES / PAGE_BYTES);
+	assert_int_equal(r.error, VSBI_OK);
 	for (u64 i = 0; i < n; i++)
-		assert_int_equal(e[i].output, 1);
-	/* One in between that asks something else. */
-	info(FAKE_RAM_BASE, n, 0, 0);
-	e[0].output = e[2000].output = 5;
-	expect_ret(info(FAKE_RAM_BASE + 32000, 1, 0, 0), 0, 0);
-	for (turns = 1; info(FAKE_RAM_BASE, n, 0, 0).next != NEXT_ADVANCE;)
-		turns++;
-	assert_int_equal(turns, 4);
+		assert_int_equal(e[i].output, i >= 0x81 && i < n - 0x7f);
+	/* One that is wrong is told in its turn, and ends the call. */
+	memset(w.ram, 0, sizeof(w.ram));
+	e[3000].event = 0x100001;
+	e[3001].output = 5;
+	assert_int_equal(info_turns(FAKE_RAM_BASE, n, &r), 12);
+	assert_int_equal(r.error, VSBI_INVALID_PARAM);
+	assert_int_equal(r.value, 0);
+	assert_int_equal(e[3001].output, 5);
+	assert_true(vsbi_run_begin(fake_vcpu(0)));
+	assert_int_equal(e[3001].output, 5);
+}
+
+static void event_info_of_a_call_that_is_over_is_not_taken_up(void **state)
+{
+	struct entry *e = (struct entry *)(void *)w.ram;
+	struct riscv_vcpu *v = fake_vcpu(0);
+	struct fake_ret r;
+
+	(void)state;
+	for (u64 i = 0; i < FAKE_RAM_BYTES / sizeof(*e); i++)
+		e[i] = (struct entry){ .event = CYCLES };
+	/* Its guest starts anew in the midst of it. */
+	assert_int_equal(info(FAKE_RAM_BASE, 600, 0, 0).next, NEXT_YIELD);
+	vsbi_guest_reset(&w.guest);
+	fake_started(0, VCPU_RUNNING);
+	assert_true(vsbi_run_begin(v));
+	assert_int_equal(e[599].output, 0);
+	/* Another call, of more from the same address on, begins there. */
+	e[0].output = e[300].output = 0;
+	assert_int_equal(info_turns(FAKE_RAM_BASE, 1200, &r), 5);
+	assert_int_equal(r.error, VSBI_OK);
 	assert_int_equal(e[0].output, 1);
-	/* Or one about fewer, than which more are still to be told. */
-	assert_int_equal(info(FAKE_RAM_BASE, n, 0, 0).next, NEXT_LOOK);
-	e[0].output = 5;
-	expect_ret(info(FAKE_RAM_BASE, 10, 0, 0), 0, 0);
-	assert_int_equal(e[0].output, 1);
+	assert_int_equal(e[300].output, 1);
+	assert_int_equal(e[1199].output, 1);
 }
 
 static void a_reset_leaves_nothing(void **state)
@@ -718,6 +773,7 @@ int main(void)
 		T(event_info_says_which_events_there_are),
 		T(event_info_refuses_what_is_wrong),
 		T(event_info_about_very_many_takes_several_turns),
+		T(event_info_of_a_call_that_is_over_is_not_taken_up),
 		T(a_reset_leaves_nothing),
 	};
 

@@ -135,15 +135,6 @@ static void an_ipi_goes_to_the_harts_of_the_mask(void **state)
 	assert_int_equal(fake_vcpu(3)->v.virq, VIRQ_SOFT);
 }
 
-static u32 soft_pending(void)
-{
-	u32 n = 0;
-
-	for (u32 i = 0; i < w.guest.cfg.vcpus; i++)
-		n += (fake_vcpu(i)->v.virq & VIRQ_SOFT) != 0;
-	return n;
-}
-
 static void an_ipi_to_very_many_harts_is_sent_in_several_turns(void **state)
 {
 	struct fake_ret r;
@@ -158,17 +149,31 @@ static void an_ipi_to_very_many_harts_is_sent_in_several_turns(void **state)
 	assert_int_equal(r.next, NEXT_YIELD);
 	assert_int_equal(r.error, VSBI_OK);
 	do {
-		sent = soft_pending();
+		sent = fake_soft_pending();
 		assert_true(sent > before && sent - before <= 256);
 		before = sent;
 		turns++;
 	} while (!vsbi_run_begin(fake_vcpu(0)));
-	assert_int_equal(soft_pending(), FAKE_VCPUS_MAX);
+	assert_int_equal(fake_soft_pending(), FAKE_VCPUS_MAX);
 	assert_int_equal(turns, 2);
 	/* Once only. */
 	fake_vcpu(5)->v.virq = 0;
 	assert_true(vsbi_run_begin(fake_vcpu(0)));
-	assert_int_equal(soft_pending(), FAKE_VCPUS_MAX - 1);
+	assert_int_equal(fake_soft_pending(), FAKE_VCPUS_MAX - 1);
+}
+
+static void an_ipi_to_a_hart_that_there_is_not_reaches_nobody(void **state)
+{
+	struct vfence_harts harts = { .mask = UINT64_MAX, .base = 2 };
+
+	(void)state;
+	for (u32 i = 1; i < 4; i++)
+		fake_started(i, VCPU_QUEUED);
+	assert_int_equal(vsbi_ipi_send(fake_vcpu(0), &harts), NEXT_ADVANCE);
+	assert_int_equal(fake_soft_pending(), 2);
+	harts.base = UINT64_MAX - 63;
+	vsbi_ipi_send(fake_vcpu(0), &harts);
+	assert_int_equal(fake_soft_pending(), 2);
 }
 
 static void an_ipi_of_a_life_that_ended_is_not_sent_in_the_next(void **state)
@@ -185,7 +190,7 @@ static void an_ipi_of_a_life_that_ended_is_not_sent_in_the_next(void **state)
 	vsbi_guest_reset(&w.guest);
 	fake_started(FAKE_VCPUS_MAX - 1, VCPU_BLOCKED);
 	assert_true(vsbi_run_begin(fake_vcpu(0)));
-	assert_int_equal(soft_pending(), 0);
+	assert_int_equal(fake_soft_pending(), 0);
 }
 
 static void an_ipi_may_be_sent_to_oneself(void **state)
@@ -396,6 +401,7 @@ int main(void)
 		T(set_timer_without_sstc_keeps_the_deadline),
 		T(an_ipi_goes_to_the_harts_of_the_mask),
 		T(an_ipi_to_very_many_harts_is_sent_in_several_turns),
+		T(an_ipi_to_a_hart_that_there_is_not_reaches_nobody),
 		T(an_ipi_of_a_life_that_ended_is_not_sent_in_the_next),
 		T(an_ipi_may_be_sent_to_oneself),
 		T(a_mask_base_of_minus_one_means_all_harts),

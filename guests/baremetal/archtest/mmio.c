@@ -411,6 +411,84 @@ static void fetches(void)
 	}
 }
 
+/*
+ * An instruction that another hart changes while it is executed, from a load of
+ * a device's register to a store in RAM and back. Either may be done, but never
+ * the store where the load was to go: who reads the instruction after the trap
+ * may find another than the one that trapped, and page tables may let this
+ * program load from there, and not store.
+ */
+#define RACE_LOADS 10000 /* at least */
+#define RACE_SETS  10000
+#define RACE_LOAD  0x00054503u /* lbu a0, 0(a0) */
+#define RACE_STORE 0x00b60023u /* sb a1, 0(a2) */
+
+static u32 racing[4] __attribute__((aligned(4096))) = {RACE_LOAD, INSN_RET};
+static u32 race_over, race_sets;
+
+static u64 race_once(u64 device, u64 val, u64 ram)
+{
+	return ((u64(*)(u64, u64, u64))racing)(device, val, ram);
+}
+
+/* For a time below `us`. */
+static void race_set(struct rand *r, u32 insn, u32 us)
+{
+	u64 until = time_now() + rand_below(r, us_to_ticks(us));
+
+	__atomic_store_n(&racing[0], insn, __ATOMIC_RELAXED);
+	while (time_now() < until)
+		;
+}
+
+/* A load takes longer: it traps. */
+static void race_change(void)
+{
+	struct rand r;
+
+	rand_seed(&r, 1);
+	while (!__atomic_load_n(&race_over, __ATOMIC_RELAXED)) {
+		race_set(&r, RACE_STORE, 1);
+		race_set(&r, RACE_LOAD, 10);
+		__atomic_fetch_add(&race_sets, 1, __ATOMIC_RELAXED);
+	}
+}
+
+static void race_hart(struct hart *h, void *arg)
+{
+	struct probe p;
+	u32 loads = 0;
+	u8 ram;
+
+	(void)arg;
+	if (h->index) {
+		race_change();
+		return;
+	}
+	while (loads < RACE_LOADS ||
+	       __atomic_load_n(&race_sets, __ATOMIC_RELAXED) < RACE_SETS) {
+		ram = 0;
+		__asm__ volatile("fence.i" ::: "memory");
+		probe_call(&p, race_once, byte_at, 0xaa, (u64)&ram);
+		loads += !ram;
+	}
+	__atomic_store_n(&race_over, 1, __ATOMIC_RELAXED);
+}
+
+static void changing(void)
+{
+	if (!find())
+		return;
+	if (machine.hart_count < 2) {
+		test_skip("one hart");
+		return;
+	}
+	write8(byte_at, 0x55);
+	race_over = race_sets = 0;
+	check(!harts_run(2, race_hart, NULL), "two harts");
+	check_eq(read8(byte_at), 0x55, "a store that nobody made");
+}
+
 const struct test mmio_tests[] = {
 	{"mmio_every_load", loads},
 	{"mmio_every_store", stores},
@@ -425,5 +503,6 @@ const struct test mmio_tests[] = {
 	{"mmio_of_other_registers_is_an_access_fault", other_registers},
 	{"mmio_short_forms_of_zcb", short_forms},
 	{"mmio_fetch_is_an_access_fault", fetches},
+	{"mmio_load_that_changes_is_no_store", changing},
 };
 TEST_LIST(mmio_tests, mmio_test_count);

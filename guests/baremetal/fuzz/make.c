@@ -7,6 +7,10 @@
  * merely end the guest (a vector or a page table that leads nowhere, a reset)
  * comes, but seldom, since the supervisor then has to wait and start anew.
  *
+ * What a call reads in memory is changed by all harts at any moment: they write
+ * random code's data to the same megabyte, and each step writes a word of the
+ * hart masks there.
+ *
  * A step depends on the seed, the hart and its number alone.
  */
 #include "guests/baremetal/fuzz/fuzz.h"
@@ -113,20 +117,49 @@ static u64 value(struct runner *r)
 }
 
 static const u32 extensions[] = {
-	SBI_BASE,   SBI_TIME, SBI_IPI, SBI_RFENCE, SBI_HSM,  SBI_SRST,
-	SBI_DBCN,   SBI_STA,  SBI_PMU, SBI_FWFT,   SBI_SUSP, 0x535345, /* SSE */
-	0x44425452, /* DBTR */
-	0x4d505859, /* MPXY */
-	0,	    1,	      2,       3,	   4,	     5,
-	6,	    7,	      8,       9,
+	SBI_BASE, SBI_TIME, SBI_IPI,  SBI_RFENCE, SBI_HSM,
+	SBI_SRST, SBI_DBCN, SBI_STA,  SBI_PMU,	  SBI_FWFT,
+	SBI_SUSP, SBI_SSE,  SBI_DBTR, 0x4d505859, /* MPXY */
+	0,	  1,	    2,	      3,	  4,
+	5,	  6,	    7,	      8,	  9,
 };
+
+/* Software events: by chance none would be named, and what handles one is to
+ * come back. */
+static void sse_registers(struct runner *r)
+{
+	static const u32 events[] = {
+		SSE_LOCAL_RAS,	   SSE_GLOBAL_RAS,     SSE_DOUBLE_TRAP,
+		SSE_LOCAL_RAS_LOW, SSE_GLOBAL_RAS_LOW, SSE_PMU,
+		SSE_LOCAL_SOFT,	   SSE_GLOBAL_SOFT,    SSE_LOCAL_SOFT,
+	};
+
+	r->x[10] = PICK(r, events);
+	if (r->x[16] == SBI_SSE_REGISTER && !one_in(r, 8))
+		r->x[11] = (u64)r->stub;
+}
+
+static u64 *const masks = (u64 *)fuzz_scratch; /* of harts */
+
+/* A word of them is another one now; mostly one of few harts. */
+static void masks_change(struct runner *r)
+{
+	u64 word = one_in(r, 4) ? value(r) : below(r, 16);
+
+	__atomic_store_n(&masks[below(r, 4)], word, __ATOMIC_RELAXED);
+}
 
 static void sbi_registers(struct runner *r)
 {
 	for (u32 i = 10; i < 16; i++)
 		r->x[i] = one_in(r, 2) ? below(r, 8) : value(r);
-	r->x[16] = one_in(r, 32) ? rand_next(&r->rand) : below(r, 9);
+	r->x[16] = one_in(r, 32) ? rand_next(&r->rand) : below(r, 11);
 	r->x[17] = one_in(r, 16) ? rand_next(&r->rand) : PICK(r, extensions);
+	if (r->x[17] == SBI_SSE && !one_in(r, 8))
+		sse_registers(r);
+	if (r->x[17] >= SBI_LEGACY_SEND_IPI &&
+	    r->x[17] <= SBI_LEGACY_SFENCE_ASID && !one_in(r, 4))
+		r->x[10] = (u64)&masks[below(r, 3)];
 	/* The end of this life, of the console's peace, of this hart. */
 	if ((r->x[17] == SBI_SRST || r->x[17] == SBI_LEGACY_SHUTDOWN) &&
 	    !one_in(r, 256))
@@ -405,6 +438,7 @@ void fuzz_make(struct runner *r, u64 seed)
 	rand_next(&r->rand);
 	r->user = one_in(r, 4);
 	code_make(r);
+	masks_change(r);
 	/* Half of them lead to memory: cheap, and most code wants that. */
 	for (u32 i = 1; i < 31; i += 2) {
 		r->x[i] = value(r);

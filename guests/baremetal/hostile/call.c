@@ -1,6 +1,7 @@
 /*
  * Floods of output, and SBI calls that ask for as much as can be said: fences
- * of all addresses on all harts, consoles of gigabytes, addresses everywhere.
+ * of all addresses on all harts, consoles of gigabytes, thousands of events,
+ * harts that aren't there.
  */
 #include "guests/baremetal/hostile/hostile.h"
 
@@ -87,83 +88,65 @@ static void rfence(void)
 	everywhere(fence_hart);
 }
 
-/* Any address, as likely as not one of RAM. */
-static u64 wild(struct hart *h)
-{
-	u64 at = dice(h) >> dice(h) % 64;
+/* Events that nobody has, as many as fit. */
+static struct {
+	u32 event, output;
+	u64 data;
+} infos[4096] __attribute__((aligned(4096)));
 
-	return dice(h) & 1 ? at : machine.ram[0].base + (at & 0xffffff);
+static void info_hart(struct hart *h)
+{
+	u64 bytes, at = ram_spare(&bytes);
+
+	sbi_call(SBI_PMU, SBI_PMU_EVENT_INFO, (u64)infos, 0, ARRAY_LEN(infos));
+	if (dice(h) % 64 == 0)
+		sbi_call(SBI_PMU, SBI_PMU_EVENT_INFO, at, 0,
+			 bytes / sizeof(infos[0]));
 }
 
-/* No answer is anything like an address of the hypervisor's own, which is in
- * the upper half. */
-static void look(struct sbi_ret r)
+static void pmu_info(void)
 {
-	if (!r.error && (s64)r.value < -4096)
-		die("an answer of 0x%lx", r.value);
+	for (u32 i = 0; i < ARRAY_LEN(infos); i++)
+		infos[i].event = 0xf7fff;
+	everywhere(info_hart);
 }
 
-static void wild_hart(struct hart *h)
-{
-	static const struct {
-		u64 ext, fid;
-	} calls[] = {
-		{SBI_PMU, SBI_PMU_SHMEM},
-		{SBI_PMU, SBI_PMU_CONFIG},
-		{SBI_PMU, SBI_PMU_START},
-		{SBI_PMU, SBI_PMU_STOP},
-		{SBI_PMU, SBI_PMU_EVENT_INFO},
-		{SBI_PMU, SBI_PMU_FW_READ},
-		{SBI_STA, SBI_STA_SET_SHMEM},
-		{SBI_SUSP, SBI_SUSP_SUSPEND},
-		{SBI_DBCN, SBI_DBCN_READ},
-		{SBI_DBCN, SBI_DBCN_WRITE},
-		{SBI_FWFT, SBI_FWFT_SET},
-		{SBI_FWFT, SBI_FWFT_GET},
-		{SBI_HSM, SBI_HSM_START},
-		{SBI_HSM, SBI_HSM_STATUS},
-		{SBI_IPI, 0},
-		{SBI_RFENCE, SBI_RFENCE_VMA},
-	};
-	u32 i = (u32)(dice(h) % ARRAY_LEN(calls));
-	/* Nothing may be written over this code, or start a hart in it. */
-	u64 at = wild(h), spare_bytes, spare = ram_spare(&spare_bytes);
-	struct sbi_ret r;
+/*
+ * Legacy calls by a hart mask that other harts change all the time, from one of
+ * harts that there are to one of harts that there are not, and back. It is as
+ * long as the largest guest's.
+ */
+static volatile u64 masks[8];
 
-	if (at >= machine.ram[0].base && at < spare)
-		at = spare + at % spare_bytes;
-	if (calls[i].ext == SBI_PMU && calls[i].fid == SBI_PMU_SHMEM)
-		r = sbi_call(SBI_PMU, SBI_PMU_SHMEM, at & ~0xfffUL, dice(h) & 1,
-			     0);
-	else if (calls[i].ext == SBI_DBCN)
-		r = sbi_call(SBI_DBCN, calls[i].fid, dice(h) >> dice(h) % 64,
-			     at, dice(h) & 1);
-	else if (calls[i].ext == SBI_STA)
-		r = sbi_call(SBI_STA, 0, dice(h) & 1 ? at & ~63UL : at,
-			     dice(h) & 1, 0);
-	else if (calls[i].ext == SBI_HSM)
-		r = sbi_call(SBI_HSM, calls[i].fid, dice(h), at | 1, wild(h));
-	else
-		r = sbi_call6(calls[i].ext, calls[i].fid,
-			      dice(h) >> dice(h) % 64, dice(h) % 3 - 1, wild(h),
-			      wild(h), dice(h), 0);
-	look(r);
+static void masks_set(u64 word)
+{
+	for (u32 i = 0; i < ARRAY_LEN(masks); i++)
+		masks[i] = word;
+	/* For as long as a word is read, so that any may meet either. */
+	for (u32 i = 0; i < 20; i++)
+		__asm__ volatile("nop");
 }
 
-static void calls_wild(void)
+static void mask_hart(struct hart *h)
 {
-	everywhere(wild_hart);
+	if (h->index & 1) {
+		masks_set(~0UL);
+		masks_set(1);
+		return;
+	}
+	/* Others wait for fences, so there are fewer of them. */
+	for (u32 i = 0; i < 50; i++)
+		sbi_legacy(SBI_LEGACY_SEND_IPI, (u64)masks, 0, 0, 0);
+	for (u64 call = SBI_LEGACY_FENCE_I; call <= SBI_LEGACY_SFENCE_ASID;
+	     call++)
+		sbi_legacy(call, (u64)masks, dice(h) & ~0xfffUL, ~0UL,
+			   dice(h) & 0xffff);
 }
 
-/* What nobody has, nor ever will. */
-static void unknown_hart(struct hart *h)
+static void hart_masks(void)
 {
-	look(sbi_call(dice(h), dice(h), dice(h), dice(h), dice(h)));
-}
-
-static void calls_unknown(void)
-{
-	everywhere(unknown_hart);
+	masks_set(1);
+	everywhere(mask_hart);
 }
 
 /* Reads and writes all over the devices, so that each is an exit. */
@@ -192,8 +175,8 @@ const struct attack call_attacks[] = {
 	{"dbcn-huge", dbcn_huge},
 	{"putchar-flood", putchar_flood},
 	{"rfence", rfence},
-	{"calls-wild", calls_wild},
-	{"calls-unknown", calls_unknown},
+	{"pmu-info", pmu_info},
+	{"hart-masks", hart_masks},
 	{"devices", devices},
 };
 ATTACK_LIST(call_attacks, call_attack_count);

@@ -19,9 +19,9 @@ struct attack {
 };
 
 extern const struct attack irq_attacks[], call_attacks[], memory_attacks[],
-	trap_attacks[], life_attacks[];
+	trap_attacks[], life_attacks[], wild_attacks[];
 extern const size_t irq_attack_count, call_attack_count, memory_attack_count,
-	trap_attack_count, life_attack_count;
+	trap_attack_count, life_attack_count, wild_attack_count;
 
 #define ATTACK_LIST(list, count) const size_t count = ARRAY_LEN(list)
 

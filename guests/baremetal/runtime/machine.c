@@ -110,6 +110,22 @@ static u32 mmu_bits(const void *fdt, int cpu)
 						     : 39;
 }
 
+/* The phandles of the harts' interrupt controllers: to look for each of
+ * hundreds in the tree would take its square. */
+static u32 intcs[MAX_HARTS];
+
+static u32 intc_phandle(const void *fdt, int cpu)
+{
+	int sub;
+
+	fdt_for_each_subnode(sub, fdt, cpu)
+	{
+		if (fdt_getprop(fdt, sub, "interrupt-controller", NULL))
+			return fdt_get_phandle(fdt, sub);
+	}
+	return 0;
+}
+
 static void find_harts(const void *fdt)
 {
 	int cpus = fdt_path_offset(fdt, "/cpus"), cpu;
@@ -125,9 +141,12 @@ static void find_harts(const void *fdt)
 			machine.isa = fdt_getprop(fdt, cpu, "riscv,isa", NULL);
 		if (!machine.mmu_bits)
 			machine.mmu_bits = mmu_bits(fdt, cpu);
+		if (r.base == harts[0].id)
+			intcs[0] = intc_phandle(fdt, cpu);
 		if (r.base == harts[0].id || machine.hart_count == MAX_HARTS)
 			continue;
 		harts[machine.hart_count].id = r.base;
+		intcs[machine.hart_count] = intc_phandle(fdt, cpu);
 		machine.hart_count++;
 	}
 }
@@ -190,16 +209,10 @@ static void find_chosen(const void *fdt)
 }
 
 /* The hart whose interrupt controller has that phandle; -1: none. */
-static int intc_hart(const void *fdt, u32 phandle)
+static int intc_hart(u32 phandle)
 {
-	int node = fdt_node_offset_by_phandle(fdt, phandle);
-	int cpu = fdt_parent_offset(fdt, node);
-	struct range r;
-
-	if (cpu < 0 || !is_cpu(fdt, cpu) || !node_reg(fdt, cpu, 0, &r))
-		return -1;
 	for (u32 i = 0; i < machine.hart_count; i++)
-		if (harts[i].id == r.base)
+		if (intcs[i] == phandle)
 			return (int)i;
 	return -1;
 }
@@ -222,7 +235,7 @@ static void find_plic(const void *fdt)
 	for (int i = 0; p && i < len / 8; i++) {
 		if (fdt32_to_cpu(p[2 * i + 1]) != IRQ_S_EXT)
 			continue;
-		hart = intc_hart(fdt, fdt32_to_cpu(p[2 * i]));
+		hart = intc_hart(fdt32_to_cpu(p[2 * i]));
 		if (hart >= 0)
 			machine.plic_context[hart] = i;
 	}

@@ -53,25 +53,34 @@ static struct fake_vcpu *fv(struct vcpu *v)
 
 u64 fake_fail_in;
 
+#define OBJ_ALIGN ((uintptr_t)64)
+
+/*
+ * What the host has cleared itself isn't touched here: of a guest's part for
+ * each CPU most is never used, and thousands of guests on thousands of CPUs
+ * would take gigabytes. So it is calloc's, which gives no such alignment; what
+ * it gave is kept in front of the object.
+ */
 void *obj_alloc(size_t bytes)
 {
-	void *p;
+	void *raw, **obj;
 
 	if (fake_fail_in && --fake_fail_in == 0)
 		return NULL;
-	p = aligned_alloc(64, ALIGN_UP(bytes ? bytes : 1, (size_t)64));
-
-	CHECK(p);
-	memset(p, 0, ALIGN_UP(bytes ? bytes : 1, (size_t)64));
+	raw = calloc(1, bytes + OBJ_ALIGN);
+	CHECK(raw);
+	obj = (void **)ALIGN_UP((uintptr_t)raw + sizeof(*obj), OBJ_ALIGN);
+	obj[-1] = raw;
 	objects++;
-	return p;
+	return obj;
 }
 
 void obj_free(void *obj)
 {
-	if (obj)
-		objects--;
-	free(obj);
+	if (!obj)
+		return;
+	objects--;
+	free(((void **)obj)[-1]);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -223,28 +232,43 @@ static enum run_end turn(struct vcpu *v)
 	}
 	vcpu_exit_count(v, VCPU_EXIT_OTHER);
 	fake_engine->ended(f, vc, end);
-	fake_engine->spend(f, FAKE_EXIT);
 	cpu_leave_guest(&f->c);
 	if (end == RUN_LOOK)
 		f->stopped = CPU_GUEST;
 	return end;
 }
 
+static void state_in(struct fake_vcpu *vc)
+{
+	CHECK(vc->loaded == NULL && vc->v.cpu == cpu_this());
+	vc->loaded = cpu_this();
+	self()->loaded++;
+}
+
+static void state_out(struct fake_vcpu *vc)
+{
+	CHECK(vc->loaded == cpu_this());
+	vc->loaded = NULL;
+	self()->loaded--;
+}
+
 enum run_end arch_vcpu_run(struct vcpu *v)
 {
-	enum run_end end;
-
 	for (;;) {
-		struct vcpu *next;
+		enum run_end end = turn(v);
+		struct vcpu *next = NULL;
 
-		end = turn(v);
-		next = end == RUN_YIELD && !v->waits ? sched_give_way(v) : NULL;
-		if (!next)
+		if (end == RUN_YIELD && !v->waits)
+			next = sched_give_way(v);
+		if (!next) {
+			fake_engine->spend(self(), FAKE_EXIT);
 			return end;
+		}
+		fake_engine->spend(self(), FAKE_PASS);
 		self()->ways++;
 		if (next != v) {
-			arch_vcpu_save(v);
-			arch_vcpu_load(next);
+			state_out(fv(v));
+			state_in(fv(next));
 		}
 		if (next->waits)
 			next->waits(next, false);
@@ -254,18 +278,14 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	CHECK(fv(v)->loaded == NULL && v->cpu == cpu_this());
 	fake_engine->spend(self(), FAKE_LOAD);
-	fv(v)->loaded = cpu_this();
-	self()->loaded++;
+	state_in(fv(v));
 }
 
 void arch_vcpu_save(struct vcpu *v)
 {
-	CHECK(fv(v)->loaded == cpu_this());
 	fake_engine->spend(self(), FAKE_SAVE);
-	fv(v)->loaded = NULL;
-	self()->loaded--;
+	state_out(fv(v));
 }
 
 enum run_end arch_vcpu_load_run(struct vcpu *v)

@@ -77,7 +77,8 @@ struct fake_cpu {
 enum fake_op {
 	FAKE_STEP,  /* a round of the loop begins */
 	FAKE_ENTER, /* into a guest */
-	FAKE_EXIT,  /* out of it */
+	FAKE_EXIT,  /* out of it, into the loop */
+	FAKE_PASS,  /* from one that gives way straight to the next */
 	FAKE_LOAD,
 	FAKE_SAVE,
 	FAKE_TIMER, /* the host's timer is set */
