@@ -46,6 +46,7 @@ from turns import (  # noqa: E402,F401
 AUTOSTART = "\t\t\tautostart;\n"
 
 # What the console says of a command that it can't do.
+CPU = "rv64,v=on"
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
 
@@ -128,14 +129,14 @@ class Bench:
 
     def begin(self, question):
         """What this thread asks from now on. Returns the set that gets every
-        (machine, harts, shift) that is used for it."""
+        results.Machine that is used for it."""
         self.local.question = question
         self.local.machines = set()
         return self.local.machines
 
-    def used(self, machine, harts, shift):
-        """A machine that this thread's question was asked of."""
-        self.local.machines.add((machine, harts, shift))
+    def used(self, machine):
+        """A results.Machine that this thread's question was asked of."""
+        self.local.machines.add(machine)
 
     def memo(self, what, make):
         """make(), once in this run; the others wait for it. Its machines are
@@ -209,7 +210,7 @@ class Bench:
             m = test.boot(
                 lab=lab(*guests, scheduler=policy and policy.name, seed=seed,
                         boot=[*steps, "poweroff"]),
-                smp=harts, mem=mem, append=append, machine=machine,
+                smp=harts, mem=mem, append=append, machine=machine, cpu=CPU,
                 options=["-icount", f"shift={shift},sleep=off", *CLOCK])
             status = m.wait(limit)
             if status:
@@ -219,7 +220,9 @@ class Bench:
             if wrong:
                 raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
                                       f"see {m.log_path}")
-            self.used(machine, harts, shift)
+            self.used(results.Machine(
+                machine, harts, shift, CPU, mem, append,
+                policy.name if policy else results.told_policy(m.text)))
             return Run(m.text)
         finally:
             test.close()

@@ -32,15 +32,31 @@ import results  # noqa: E402
 from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
-from meter.machine import MACHINES, rows  # noqa: E402
+from meter.machine import MACHINES, rows, take_ran  # noqa: E402
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message):
+        print(f"meter: {message}; bench/meter.py --help says what there is",
+              file=sys.stderr)
+        sys.exit(2)
+
+
+def some(text):
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def options(argv):
-    p = argparse.ArgumentParser(usage=__doc__, add_help=False)
+    # argparse fills in what a % begins.
+    p = Parser(usage=__doc__.replace("%", "%%"), add_help=False)
     p.add_argument("--machine", action="append", choices=MACHINES)
     p.add_argument("--rows", default="")
-    p.add_argument("--rounds", type=int, default=1000)
-    p.add_argument("--sleep-us", type=int, default=5000)
+    p.add_argument("--rounds", type=some, default=1000)
+    p.add_argument("--sleep-us", type=some, default=5000)
     p.add_argument("--append", default="")
     p.add_argument("--accept", action="store_true")
     p.add_argument("--by", choices=("stage", "symbol"), default="stage")
@@ -66,8 +82,14 @@ def count(opt):
     if opt.by == "stage":
         name = "meter_native" if opt.native else \
             "meter_foreign" if opt.kernel else result_name("meter", opt)
-        print(table.store(name, tables, results.conditions(
-            harts=2, append=opt.append, machine=",".join(tables), seed=1)))
+        if not any(tables.values()):
+            raise MeterError("no row was measured, so nothing is written")
+        print(table.store(name, tables, conditions()))
+
+
+def conditions():
+    """Of all machines that were run."""
+    return results.conditions(**results.machine_conditions(take_ran()), seed=1)
 
 
 def result_name(whole, opt):
@@ -76,10 +98,9 @@ def result_name(whole, opt):
     return f"{whole}_part" if some else whole
 
 
-def write(name, what, lines, append="", machine="virt", harts=1):
+def write(name, what, lines):
     print(results.write(name, what.TITLE, what.QUESTION, what.COLUMNS, lines,
-                        results.conditions(machine=machine, harts=harts,
-                                           append=append, seed=1)))
+                        conditions()))
 
 
 def grow(opt):
@@ -93,7 +114,9 @@ def grow(opt):
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
                     *line), flush=True)
-    write(result_name("meter_scaling", opt), scaling, scaling.lines_of(found))
+    lines = scaling.lines_of(found)
+    print("".join(f"  {text}\n" for text in scaling.summary(lines)), end="")
+    write(result_name("meter_scaling", opt), scaling, lines)
 
 
 def boot(opt):
@@ -109,8 +132,7 @@ def boot(opt):
               f"{'reached' if ratio <= linux.TARGET else 'NOT reached'}")
         lines += [linux.line_of(key, seed, *pair)
                   for seed, pair in zip(linux.SEEDS, pairs)]
-    write(result_name("meter_linux", opt), linux, lines, opt.append,
-          ",".join(opt.machine or ["virt"]))
+    write(result_name("meter_linux", opt), linux, lines)
 
 
 def record():
@@ -136,8 +158,7 @@ def explain_rows(opt):
                         key, row.name, *explain.explain(opt, key, row))
         else:
             lines += explain.explain_beyond(opt, key)
-    write(result_name("meter_outliers", opt), explain, lines, opt.append,
-          ",".join(opt.machine or MACHINES), harts=2)
+    write(result_name("meter_outliers", opt), explain, lines)
 
 
 def accept():
@@ -149,8 +170,8 @@ def accept():
 
 
 def unknown_row(opt):
-    """What to say of the first wanted row that there is not, or None."""
-    known = [row.name for row in rows()]
+    """What to say of the first wanted row that isn't measured so, or None."""
+    known = operations.known_rows(opt)
     for name in operations.wanted_rows(opt):
         if name not in known:
             return f"no row {name}; there are {', '.join(known)}"

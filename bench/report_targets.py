@@ -14,7 +14,7 @@ import peers
 import results
 from meter.linux import PEER, TARGET
 from meter.machine import MACHINES, rows
-from meter.scaling import LEVEL_PERCENT, PER_DOUBLING
+from meter.scaling import LEVEL_PERCENT, PER_DOUBLING, step_words
 from meter.trace_cost import TARGET_OFF, TARGET_ON
 
 Line = namedtuple("Line", "what result target reached good peer")
@@ -95,14 +95,16 @@ def growth_lines(found):
                        key=lambda r: r["vcpus"])
             level = abs(last["of_first"] - 100) <= LEVEL_PERCENT
             good &= level or last["per_doubling"] <= PER_DOUBLING
+            step = step_words({r["vcpus"]: r["median"] for r in mine
+                               if r["policy"] == policy})
             words.append(f"{policy} {last['of_first'] - 100:+.1f} %" if level
                          else f"{policy} {last['per_doubling']:+.1f} each "
-                         "doubling")
+                         f"doubling{step}")
         words += [f"{p}: no room for two" for p in others if mine]
         most = max((r["vcpus"] for r in mine), default=0)
         yield Line(f"cost of {what}, 2 to {most or 2000:,} vCPUs on a hart",
                    "meter_scaling", f"±{LEVEL_PERCENT} %, or ≤ {PER_DOUBLING} "
-                   "more each doubling", ", ".join(words) or UNMEASURED,
+                   "more each doubling, over all", ", ".join(words) or UNMEASURED,
                    good if mine else None, "")
 
 

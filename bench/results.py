@@ -26,6 +26,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
@@ -86,6 +87,34 @@ def conditions(**more):
             compiler=_version(["riscv64-unknown-elf-gcc", "--version"],
                               r"\) (\S+)"))
     return {**_same_for_all, **more}
+
+
+class Machine(NamedTuple):
+    """A machine as it was run. What doesn't apply is ""."""
+    machine: str
+    harts: int
+    icount_shift: int | str
+    cpu: str
+    memory: str
+    append: str     # the command line of what ran on it
+    policy: str     # as the hypervisor told it
+
+
+def told_policy(console):
+    """The policy that Rouse says it schedules by, or ""."""
+    found = re.search(r"\] scheduler: ([\w-]+) on ", console)
+    return found[1] if found else ""
+
+
+def machine_conditions(machines):
+    """What conditions() is to say of the machines that were run."""
+    def of(name, between=" "):
+        values = {str(getattr(m, name)) for m in machines}
+        return between.join(sorted(values - {""}))
+    return {"machine": of("machine"), "harts": of("harts"),
+            "icount_shift": of("icount_shift"), "cpu": of("cpu"),
+            "memory": of("memory"), "append": of("append", " | "),
+            "policies": of("policy")}
 
 
 def check(result):

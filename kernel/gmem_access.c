@@ -95,29 +95,36 @@ bool block_zero_some(struct gmem *m, struct gmem_block *b, u64 deadline_ticks)
 	return true;
 }
 
-int block_map(struct gmem *m, u64 n)
+/* A block of single frames, of which only the first or last few may be RAM. */
+static int block_map_pages(struct gmem *m, u64 n)
 {
-	struct gmem_block *b = &m->block[n];
-	u64 at = block_gpa(m, n);
+	u64 first = block_gpa(m, n), at = MAX(first, m->base);
+	u64 end = MIN(first + BLOCK_BYTES, m->base + m->bytes);
 
-	if (block_kind(b) != BLOCK_PAGES_TABLE) {
-		bool gib = block_kind(b) == BLOCK_GIB && IS_ALIGNED(at, GIB) &&
-			   m->step_zero == m->blocks;
-
-		return arch_stage2_map(m->guest, (struct gpa){ at },
-				       block_page(b, 0),
-				       gib ? GIB : BLOCK_BYTES);
-	}
-	for (u32 i = 0; i < BLOCK_PAGES; i++, at += PAGE_BYTES) {
-		struct hpa pa = block_page(b, i);
-		int ret = hpa_is_none(pa) ? 0 :
-			  arch_stage2_map(m->guest, (struct gpa){ at }, pa,
+	for (; at < end; at += PAGE_BYTES) {
+		u32 page = (u32)((at - first) / PAGE_BYTES);
+		int ret = arch_stage2_map(m->guest, (struct gpa){ at },
+					  block_page(&m->block[n], page),
 					  PAGE_BYTES);
 
 		if (ret)
 			return ret;
 	}
 	return 0;
+}
+
+int block_map(struct gmem *m, u64 n)
+{
+	struct gmem_block *b = &m->block[n];
+	u64 at = block_gpa(m, n);
+	bool gib;
+
+	if (block_kind(b) == BLOCK_PAGES_TABLE)
+		return block_map_pages(m, n);
+	gib = block_kind(b) == BLOCK_GIB && IS_ALIGNED(at, GIB) &&
+	      m->step_zero == m->blocks;
+	return arch_stage2_map(m->guest, (struct gpa){ at }, block_page(b, 0),
+			       gib ? GIB : BLOCK_BYTES);
 }
 
 int gmem_fault(struct gmem *m, struct gpa at)

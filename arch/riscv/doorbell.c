@@ -126,6 +126,8 @@ void arch_doorbell_ring(struct cpu *target)
 	__asm__ volatile("fence w, o" ::: "memory");
 	if (likely(t->ring))
 		*t->ring = t->ring_value;
+	else if (target == cpu_this())
+		csr_set(CSR_SIP, IRQ_BIT(IRQ_SSI)); /* all the firmware does */
 	else
 		ring_by_sbi(t);
 }

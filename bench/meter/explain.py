@@ -29,7 +29,7 @@ from collections import Counter
 from . import operations, table
 from .figures import Figures
 from .images import MeterError
-from .machine import BUILD, MACHINES, TOP, slow
+from .machine import BUILD, MACHINES, TOP, skips, slow
 from .records import Rounds, read
 from .machine import rows as all_rows
 
@@ -97,6 +97,7 @@ def recorded(run):
                 if qemu.poll() is None:
                     qemu.kill()
                 qemu.wait()
+    run.ran((run.folder / "console.log").read_text(errors="replace"))
     found = Rounds({r.number: r for r in all_rows()}, run.map.buckets)
     found.take_all(read(run.folder / "records"))
     (run.folder / "records").unlink()
@@ -233,9 +234,11 @@ def explain(opt, key, row, out=print):
     run = operations.run_of(some, key, operations.parts(some)[0])
     rounds, trace = recorded(run)
     done = rounds.done.get(row.name, [])
-    if not done:
-        raise MeterError(f"{row.name}: no rounds")
     text = (run.folder / "console.log").read_text(errors="replace")
+    if not done:
+        why = skips(text).get(row.name)
+        raise MeterError(f"{row.name}: no rounds" + (f": {why}" if why else
+                                                     ""))
     told = Recorded(trace, clock(rounds, row, trace), cpu_of(text))
     stories = [told.story(spans) for spans in rounds.spans[row.name]]
     figures = Figures(done, run.map.buckets)

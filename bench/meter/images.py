@@ -20,10 +20,11 @@ class MeterError(Exception):
 
 
 class Stages:
-    """The lines of a stages file: (program, stage, counted, patterns)."""
+    """The lines of a stages file: (program, stage, counted, patterns). `inlined`
+    has those patterns that may match no symbol of a build."""
 
     def __init__(self, path=HERE / "stages.txt"):
-        self.lines = []
+        self.lines, self.inlined = [], set()
         for number, text in enumerate(Path(path).read_text().splitlines(), 1):
             words = text.split("#")[0].split()
             if not words:
@@ -32,15 +33,28 @@ class Stages:
                 raise MeterError(
                     f"{path}:{number}: expected a program "
                     f"({', '.join(MODES)}), a stage and symbols")
+            self.inlined |= {w[1:] for w in words[2:] if w.startswith("~")}
             self.lines.append((words[0], words[1].rstrip("!"),
-                               not words[1].endswith("!"), words[2:]))
+                               not words[1].endswith("!"),
+                               [w.lstrip("~") for w in words[2:]]))
 
     def of(self, program, symbol):
+        plain = symbol.partition(".")[0]    # bound.isra.0 is bound
         for name, stage, counted, patterns in self.lines:
-            if name == program and any(fnmatch.fnmatchcase(symbol, p)
+            if name == program and any(fnmatch.fnmatchcase(plain, p)
                                        for p in patterns):
                 return program, stage, counted
         return program, "other", True
+
+    def dead(self, program, symbols, functions):
+        """Patterns that match none of a program's symbols; of the inlined ones,
+        those that match no function that it was built of."""
+        def some(names, pattern):
+            return any(fnmatch.fnmatchcase(n.partition(".")[0], pattern)
+                       for n in names)
+        return [p for name, _, _, patterns in self.lines if name == program
+                for p in patterns
+                if not some(functions if p in self.inlined else symbols, p)]
 
 
 def elf_texts(path, nm="riscv64-unknown-elf-nm"):

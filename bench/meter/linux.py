@@ -16,8 +16,10 @@ import sys
 
 from .guard import ICOUNT
 from .images import MeterError
-from .machine import BUILD, HERE, MACHINES, TOP, slow
+from .machine import BUILD, HERE, MACHINES, TOP, note_ran, slow
 from .table import column, key
+
+import results
 
 sys.path.insert(0, str(TOP / "tools"))
 from newc import Archive  # noqa: E402
@@ -37,6 +39,7 @@ COLUMNS = [
     column("ratio", "", "as a guest / without", better="less", noise=0.01),
 ]
 
+CPU = "rv64,v=on"
 FOLDER = BUILD / "meter" / "linux"
 LINUX = BUILD / "guests" / "linux"
 # A kernel that panics is to end the machine, not to hang.
@@ -93,7 +96,7 @@ def initramfs():
 
 
 def qemu(machine, memory, kernel, initrd=None, append="", seed=1):
-    return ["qemu-system-riscv64", "-M", machine, "-cpu", "rv64,v=on",
+    return ["qemu-system-riscv64", "-M", machine, "-cpu", CPU,
             "-smp", "1", "-seed", str(seed), "-rtc", "base=2026-01-01,clock=vm",
             "-m", memory, "-display", "none", "-serial", "stdio",
             "-monitor", "none", "-no-reboot",
@@ -117,10 +120,13 @@ def inside(machine, properties, append, seed=1):
     source.write_text(LAB % (seed, properties))
     run([TOP / "tools" / "lab", source, packed])
     try:
-        return run(qemu(machine, "1G", BUILD / "rouse.bin", packed, append,
+        text = run(qemu(machine, "1G", BUILD / "rouse.bin", packed, append,
                         seed))
     finally:
         packed.unlink()
+    note_ran(results.Machine(machine, 1, 0, CPU, "1G", append,
+                             results.told_policy(text)))
+    return text
 
 
 def before(key="virt", append=""):
@@ -137,6 +143,7 @@ def before(key="virt", append=""):
 def one(key, append, seed, initrd, offsets):
     """(ticks natively, ticks under Rouse) from kernel to init, of one seed."""
     machine = MACHINES[key]
+    note_ran(results.Machine(machine, 1, 0, CPU, "256M", KERNEL_ARGS, ""))
     native = run(qemu(machine, "256M", LINUX / "Image", initrd, KERNEL_ARGS,
                       seed))
     guest = inside(machine, f"""kernel = "linux/Image";

@@ -4,7 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
+
+import results
 
 from .images import Map, MeterError
 from .records import Rounds, marks, read
@@ -13,6 +16,9 @@ TOP = Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build"
 GUEST = BUILD / "guests" / "baremetal" / "meter"
 HERE = Path(__file__).resolve().parent
+
+# The meter's own command line. Nothing else is to run: docs/meter.md.
+QUIET = "watchdog=off"
 
 # Where a store on QEMU's virt reaches for another hart: the CLINT's MSIP, the
 # ACLINT's SSWI, and the interrupt files of the IMSICs (M and S).
@@ -28,13 +34,30 @@ MACHINES = {
 }
 
 
+class NoRoom(MeterError):
+    """Rouse's policy has no room for the guests of a run."""
+
+
+_ran = threading.local()
+
+
+def note_ran(machine):
+    """A results.Machine that this thread has run."""
+    _ran.__dict__.setdefault("machines", set()).add(machine)
+
+
+def take_ran():
+    """Those that this thread has run since it last asked."""
+    return _ran.__dict__.pop("machines", set())
+
+
 class Row:
     """A line of rows.tsv."""
 
     def __init__(self, words, numbers):
-        self.name, self.how, self.state, self.handler = words[:4]
-        self.targets = [int(w) if w else None for w in words[4:8]]
-        self.title = words[8]
+        self.name, self.how, self.state, self.handler, self.asked = words[:5]
+        self.targets = [int(w) if w else None for w in words[5:9]]
+        self.title = words[9]
         key = f"ROW_{self.name.upper()}"
         if key not in numbers:
             raise MeterError(f"rows.tsv: {self.name}: marks.h has no {key}")
@@ -54,8 +77,8 @@ def rows():
         words = line.split("\t")
         if line.startswith("#"):
             continue
-        if len(words) != 9:
-            raise MeterError(f"rows.tsv: expected 9 fields: {line!r}")
+        if len(words) != 10:
+            raise MeterError(f"rows.tsv: expected 10 fields: {line!r}")
         found.append(Row(words, numbers))
     return found
 
@@ -88,7 +111,7 @@ class Run:
         self.map.elf("hypervisor", BUILD / "rouse.elf")
         self.kernel = BUILD / "rouse.bin"
         if "watchdog=" not in self.append:
-            self.append = f"watchdog=off {self.append}".strip()
+            self.append = f"{QUIET} {self.append}".strip()
         text = lab if "\n" in str(lab) else Path(lab).read_text()
         text = re.sub(r'(bootargs = "[^"]*)"', rf'\1 {words}"', text)
         source = self.folder / "lab.dts"
@@ -148,11 +171,22 @@ class Run:
                              f"the console's last words:\n{tail}") from None
         text = done.stdout.decode(errors="replace").replace("\r", "")
         (self.folder / "console.log").write_text(text)
+        self.ran(text)
+        full = re.search(r"can't be started: the scheduler has no room", text)
+        if done.returncode and full:
+            raise NoRoom("; ".join(refusals(text).values()))
         if done.returncode or "meter: done" not in text:
             raise MeterError(f"{self.name}: QEMU ended with status "
                              f"{done.returncode}; the console's last words:\n"
                              f"{text[-1500:]}")
         return text
+
+    def ran(self, console):
+        """Notes the machine, and the policy that it told."""
+        shift = re.search(r"-icount shift=(\d+)", " ".join(self.options))
+        note_ran(results.Machine(
+            self.machine, self.harts, shift[1] if shift else "none", self.cpu,
+            self.memory, self.append, results.told_policy(console)))
 
     def rounds(self):
         """Runs it; its Rounds, and the rows that were skipped: {name: why}."""
@@ -160,8 +194,25 @@ class Run:
         found = Rounds({r.number: r for r in rows()}, self.map.buckets)
         found.take_all(read(self.folder / "records"))
         (self.folder / "records").unlink()
-        skipped = dict(re.findall(r"meter: skip (\w+): (.*)", text))
-        return found, skipped
+        return found, skips(text)
+
+
+def refusals(console):
+    """{vCPU: why it was not started}, as Rouse has said it."""
+    return dict(re.findall(r"error: \S+ vcpu (\d+) not started: (.*)",
+                           console))
+
+
+def skips(console):
+    """{row: why the payload skipped it}; where a hart was refused, in the
+    words of who did."""
+    out, why = {}, refusals(console)
+    for row, reason in re.findall(r"meter: skip (\w+): (.*)", console):
+        hart = re.fullmatch(r"hart (\d+) does not start", reason)
+        if hart and hart[1] in why:
+            reason = f"{reason}: {why[hart[1]]}"
+        out[row] = reason
+    return out
 
 
 def slow():

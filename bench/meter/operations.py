@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from . import guard
 from .figures import Figures
-from .machine import GUEST, MACHINES, TOP, Run
+from .machine import GUEST, MACHINES, TOP, NoRoom, Run, rows
 
 LABS = TOP / "guests" / "labs"
 ELF = GUEST.with_suffix(".elf")
@@ -33,9 +33,21 @@ def wanted_rows(opt):
     return opt.rows.split(",") if opt.rows else []
 
 
+def apart_rows():
+    return {name for some in APART.values() for name in some}
+
+
 def main_rows(opt):
-    apart = {name for some in APART.values() for name in some}
-    return [n for n in wanted_rows(opt) if n not in apart]
+    return [n for n in wanted_rows(opt) if n not in apart_rows()]
+
+
+def known_rows(opt):
+    """All that can be measured so: without Rouse there is the main part."""
+    known = [row.name for row in rows() if row.asked == "table"]
+    if opt.kernel or opt.native:
+        known = [name for name in known if name not in apart_rows()
+                 or name in APART["queued"]]
+    return known
 
 
 def parts(opt):
@@ -82,12 +94,15 @@ def run_of(opt, key, part):
 def measure_part(opt, key, part):
     """{row name: Figures} of a part, and why others are missing or fewer."""
     run = run_of(opt, key, part)
-    rounds, missing = run.rounds()
+    try:
+        rounds, missing = run.rounds()
+    except NoRoom as why:
+        return {}, {name: str(why) for name in APART.get(part, main_rows(opt))}
     found = {name: Figures(done, run.map.buckets)
              for name, done in rounds.done.items()}
     for name, reasons in rounds.dropped.items():
-        missing[name] = "; ".join(f"{n} rounds dropped: {why}"
-                                  for why, n in reasons.items())
+        missing.setdefault(name, "; ".join(
+            f"{n} rounds dropped: {why}" for why, n in reasons.items()))
     return found, missing
 
 
@@ -98,6 +113,8 @@ def measure(opt, key):
         more, without = measure_part(opt, key, part)
         found.update(more)
         missing.update(without)
-    # What one machine skips another does.
+    # What one machine skips another does, and what isn't wanted is no loss.
+    wanted = wanted_rows(opt)
     return found, {name: why for name, why in missing.items()
-                   if name not in found or "dropped" in why}
+                   if (not wanted or name in wanted)
+                   and (name not in found or "dropped" in why)}

@@ -92,6 +92,33 @@ def in_one_guest(rounds, buckets):
     return [r for r, n in zip(rounds, switch) if n < least + OTHER_GUEST]
 
 
+def largest_step(sizes):
+    """(more for each doubling, from, to) of the steepest step between sizes
+    that follow one another. sizes: {vcpus: median}; None of fewer than three,
+    of which it would be all there is."""
+    order = sorted(sizes)
+    steps = [((sizes[b] - sizes[a]) / math.log2(b / a), a, b)
+             for a, b in zip(order, order[1:])]
+    return max(steps) if len(steps) > 1 else None
+
+
+def step_words(sizes):
+    """Of largest_step(), in brackets behind what all grew by; or ""."""
+    step = largest_step(sizes)
+    return f" (at most {step[0]:+.0f}, {step[1]} to {step[2]})" if step else ""
+
+
+def summary(lines):
+    """A line for each policy and row of lines_of(): how it grows."""
+    for policy, row in dict.fromkeys((line[0], line[2]) for line in lines):
+        mine = [line for line in lines if line[0] == policy
+                and line[2] == row]
+        words = step_words({line[1]: line[4] for line in mine})
+        yield (f"{policy} {row}: {mine[0][4]} with {mine[0][1]} vCPUs, "
+               f"{mine[-1][7]:+.1f} for each doubling up to {mine[-1][1]}"
+               f"{words}")
+
+
 def lines_of(found):
     """Rows of the result. found: {(policy, vcpus): {row: Figures}}, smaller
     ones first."""

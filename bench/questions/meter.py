@@ -17,8 +17,6 @@ def cases(b):
 
 
 def measure(b, machine, part):
-    b.used(operations.MACHINES[machine], 2 if part in ("main", "queued")
-           else 1, "")
     opt = operations.options(rounds=50 if b.quick else 1000)
     found, _ = operations.measure_part(opt, machine, part)
     return table.lines_of(machine, found)

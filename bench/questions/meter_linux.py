@@ -15,7 +15,6 @@ def cases(b):
 
 
 def measure(b, machine, seed):
-    b.used(linux.MACHINES[machine], 1, 0)
     initrd = b.memo("linux: initramfs", linux.initramfs)
     offsets = b.memo(("linux: before", machine),
                      lambda: linux.before(machine))

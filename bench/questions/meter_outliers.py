@@ -13,7 +13,6 @@ def cases(b):
 
 
 def measure(b, machine):
-    b.used(operations.MACHINES[machine], 2, "")
     opt = operations.options(rounds=50 if b.quick else 1000)
     return explain.explain_beyond(opt, machine, out=lambda text: None)
 

@@ -7,11 +7,15 @@
  * are in a known state (asleep for `sleep_us=` (5000), or in a loop that isn't
  * counted) before the first marker, and nobody prints.
  *
+ * A partner that whoever is beneath has no room for is no failure: the rows
+ * that it is wanted for are skipped, and say so.
+ *
  * It runs unchanged on OpenSBI, under Rouse and under any hypervisor with the
  * map of QEMU's virt. Boot arguments:
  *
  *	rounds=1000	of each row
- *	settle_us=0	before the first row, for others to settle
+ *	settle_us=0	before the first row, for others to settle, and after a
+ *			hart that was refused
  *	rows=a,b	only these; all that are possible otherwise
  *	far=1		the vCPU of another hart (0: none)
  *	behind=2	one that shares that hart with it
@@ -54,9 +58,11 @@ static void run(struct row *rows, size_t count)
 		if (!wanted(rows[i].name))
 			continue;
 		plan.reason = NULL;
+		plan.refused = NULL;
 		rows[i].run();
 		rows[i].done = true;
 		rows[i].reason = plan.reason;
+		rows[i].refused = plan.refused;
 	}
 }
 
@@ -67,6 +73,9 @@ static void tell(const struct row *rows, size_t count)
 		if (rows[i].reason)
 			print("meter: skip %s: %s\n", rows[i].name,
 			      rows[i].reason);
+		else if (rows[i].refused)
+			print("meter: skip %s: hart %ld does not start\n",
+			      rows[i].name, rows[i].refused->id);
 		else if (rows[i].done)
 			print("meter: did %s\n", rows[i].name);
 }
@@ -111,7 +120,8 @@ int main(void)
 
 	print("meter: began at tick %ld\n", began);
 	/* The text above is on its way by then. */
-	spin_ticks(us_to_ticks(arg_u64("settle_us", 0)));
+	plan.settle_ticks = us_to_ticks(arg_u64("settle_us", 0));
+	spin_ticks(plan.settle_ticks);
 	plan.rounds = arg_u64("rounds", 1000);
 	plan.sleep_ticks = us_to_ticks(arg_u64("sleep_us", 5000));
 	plan.far = hart_arg("far");

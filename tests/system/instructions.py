@@ -7,10 +7,11 @@ either a mistake or a decision, and then `make meter-accept` writes it down.
 
 import sys
 
+import matrix
 from harness import TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
-from meter import guard, scaling, trace_cost  # noqa: E402
+from meter import guard, operations, scaling, trace_cost  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import GUEST, Run  # noqa: E402
 
@@ -30,6 +31,9 @@ def tests(full):
                    growth, policy=policy, timeout=900 if full else 300,
                    sizes=(8, 128, 2000) if full else (8, 128))
               for policy in scaling.policies()],
+            *[Case(f"rows_without_room_are_left_out_with_the_reason,{policy}",
+                   without_room, policy=policy, timeout=120)
+              for policy in matrix.policies() if matrix.rooms(policy, 1) == 1],
             Case("code_of_known_length_counts_exactly_that", known),
             Case("markers_in_a_wrong_order_are_told", broken)]
 
@@ -75,6 +79,18 @@ def growth(t):
                 more <= scaling.PER_DOUBLING,
                 f"{row} takes {median} instructions with {vcpus} vCPUs on the "
                 f"hart, {percent} % of what it does with {t.args['sizes'][0]}")
+
+
+def without_room(t):
+    policy = t.args["policy"]
+    opt = operations.options(rows="sbi_base,ipi_near,other_fp,ipi_asleep",
+                             rounds=10, append=f"sched={policy}")
+    found, missing = operations.measure(opt, "virt")
+    t.equal(sorted(found), ["ipi_asleep", "sbi_base"], "rows with room")
+    why = f"policy {policy} has no CPU left for it"
+    t.equal(missing.get("ipi_near"), f"hart 3 does not start: {why}",
+            "of a hart's row")
+    t.equal(missing.get("other_fp"), why, "of a guest's row")
 
 
 def known(t):

@@ -61,16 +61,18 @@ static void queued(struct hart *h, void *arg)
 	run(h, spin_queued);
 }
 
-/* Until it runs: firmware clears the PLIC's context of a hart that starts. */
-static void start(struct hart *h, void (*fn)(struct hart *h, void *arg))
+/* Until it runs: firmware clears the PLIC's context of a hart that starts.
+ * False: it can't. */
+static bool start(struct hart *h, void (*fn)(struct hart *h, void *arg))
 {
 	SET(&quit, 0);
 	SET(&up, 0);
 	seen[h->index].asleep = 0;
-	if (hart_start(h, fn, NULL))
-		die("hart %ld does not start", h->id);
+	if (!partner_start(h, fn))
+		return false;
 	while (!WORD(&up))
 		sleep_ticks(us_to_ticks(200));
+	return true;
 }
 
 /* Once more an interrupt, for a sleeper to look at `quit`. */
@@ -179,7 +181,8 @@ static void ipi_asleep(void)
 
 	if (!have(to, "no far="))
 		return;
-	start(to, sleeper);
+	if (!start(to, sleeper))
+		return;
 	ROUNDS(ROW_IPI_ASLEEP, IPI, &seen[to->index].soft, wait_asleep(to));
 	stop(to);
 }
@@ -190,7 +193,8 @@ static void plic_asleep(void)
 
 	if (!have(to, "no far=") || no_line(to))
 		return;
-	start(to, sleeper);
+	if (!start(to, sleeper))
+		return;
 	route_uart(to);
 	ROUNDS(ROW_PLIC_ASLEEP, LINE, &seen[to->index].external,
 	       wait_asleep(to));
@@ -203,7 +207,8 @@ static void ipi_running(void)
 
 	if (!have(to, "no far="))
 		return;
-	start(to, runner);
+	if (!start(to, runner))
+		return;
 	ROUNDS(ROW_IPI_RUNNING, IPI, &seen[to->index].soft,
 	       spin_while(&beats[to->index].n, beats[to->index].n));
 	stop(to);
@@ -215,11 +220,23 @@ static void plic_running(void)
 
 	if (!have(to, "no far=") || no_line(to))
 		return;
-	start(to, runner);
+	if (!start(to, runner))
+		return;
 	route_uart(to);
 	ROUNDS(ROW_PLIC_RUNNING, LINE, &seen[to->index].external,
 	       spin_while(&beats[to->index].n, beats[to->index].n));
 	stop(to);
+}
+
+/* `to`, and who is to run in front of it. */
+static bool start_both(struct hart *to, struct hart *other)
+{
+	if (!start(to, queued))
+		return false;
+	if (start(other, runner))
+		return true;
+	stop(to);
+	return false;
 }
 
 static void ipi_queued(void)
@@ -228,8 +245,8 @@ static void ipi_queued(void)
 
 	if (!have(other, "no far=") || !have(to, "no behind="))
 		return;
-	start(to, queued);
-	start(other, runner);
+	if (!start_both(to, other))
+		return;
 	ROUNDS(ROW_IPI_QUEUED, IPI, &seen[to->index].soft,
 	       wait_queued(to, other));
 	stop(to);
@@ -243,8 +260,8 @@ static void plic_queued(void)
 	if (!have(other, "no far=") || !have(to, "no behind=") ||
 	    no_line(to))
 		return;
-	start(to, queued);
-	start(other, runner);
+	if (!start_both(to, other))
+		return;
 	route_uart(to);
 	ROUNDS(ROW_PLIC_QUEUED, LINE, &seen[to->index].external,
 	       wait_queued(to, other));
@@ -300,7 +317,8 @@ static void near(bool line)
 
 	if (!have(to, "no near=") || (line && no_line(to)))
 		return;
-	start(to, near_sleeper);
+	if (!start(to, near_sleeper))
+		return;
 	if (line)
 		route_uart(to);
 	csr_write(sie, IRQ_BIT(IRQ_S_TIMER) | IRQ_BIT(IRQ_S_SOFT));
@@ -329,7 +347,8 @@ static void rfence_running(void)
 
 	if (!have(to, "no far="))
 		return;
-	start(to, runner);
+	if (!start(to, runner))
+		return;
 	spin_while(&beats[to->index].n, beats[to->index].n);
 	for (u64 i = 0; i < plan.rounds; i++) {
 		spin_ticks(us_to_ticks(50));

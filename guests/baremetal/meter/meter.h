@@ -24,10 +24,12 @@ extern struct seen seen[MAX_HARTS];
 struct plan {
 	u64 rounds;
 	u64 sleep_ticks;
+	u64 settle_ticks;
 	struct hart *far;      /* another hart's vCPU, or NULL */
 	struct hart *behind;   /* queued there, behind `far`, or NULL */
 	struct hart *near;     /* shares our own hart, or NULL */
 	const char *reason;    /* why the row that runs can't */
+	struct hart *refused;  /* the one it needs and there is no room for */
 };
 
 extern struct plan plan;
@@ -39,6 +41,7 @@ struct row {
 	void (*run)(void);
 	bool done;
 	const char *reason; /* why not */
+	const struct hart *refused;
 };
 
 extern struct row local_rows[], cross_rows[], switch_rows[];
@@ -66,6 +69,9 @@ static inline u64 uart_at(u32 reg)
 	return machine.uart.base + ((u64)reg << machine.uart_shift);
 }
 
+/* Starts a hart for the row that runs. False: it is plan.refused now, and
+ * whoever says so on a console has had time to. */
+bool partner_start(struct hart *h, void (*fn)(struct hart *h, void *arg));
 /* Turns the trap vector and the interrupts in sie on, or all off. */
 void traps_on(u64 sie);
 void traps_off(void);

@@ -44,6 +44,15 @@ void meter_handle(u64 scause)
 	}
 }
 
+bool partner_start(struct hart *h, void (*fn)(struct hart *h, void *arg))
+{
+	if (!hart_start(h, fn, NULL))
+		return true;
+	plan.refused = h;
+	spin_ticks(plan.settle_ticks);
+	return false;
+}
+
 void traps_on(u64 sie)
 {
 	csr_write(stvec, meter_trap);
