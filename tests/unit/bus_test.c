@@ -81,7 +81,7 @@ static struct emul_pin *chip_pin(struct emul_dev *dev, struct vcpu *v)
 {
 	struct end *e = &ends[v->id];
 
-	e->pin = (struct emul_pin){ chip_eval };
+	e->pin = (struct emul_pin){ .eval = chip_eval };
 	e->dev = dev;
 	return &e->pin;
 }

@@ -27,7 +27,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	vsnprintf(w.log, sizeof(w.log), fmt, ap);
 	va_end(ap);
 	w.lines++;
-	w.told += strstr(w.log, ": starts at ") != NULL;
+	w.begun += strstr(w.log, ": starts at ") != NULL;
 	if (strstr(w.log, ": started ")) {
 		unsigned int lives, crashes;
 

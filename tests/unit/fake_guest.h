@@ -70,7 +70,7 @@ struct fake_guests {
 	struct guest *started;
 	u32 powered_off, status;
 	char log[LOG_LINE_BYTES]; /* the last line */
-	u32 lines, told; /* of them: about a life that begins */
+	u32 lines, begun; /* of them: about a life that begins */
 	u32 counted, crashes; /* lives that were only counted */
 	u8 seed[64];
 };

@@ -535,12 +535,12 @@ static void lives_without_end_are_told_at_a_pace(void **state)
 	}
 	seconds = (w.now - begin_ticks) / timebase_hz;
 	assert_true(seconds > 8);
-	assert_in_range(w.told, LOG_BURST, LOG_BURST + seconds + 1);
+	assert_in_range(w.begun, LOG_BURST, LOG_BURST + seconds + 1);
 	/* Its start, its end, and what was not told before. */
-	assert_true(w.lines <= 3 * w.told);
+	assert_true(w.lines <= 3 * w.begun);
 	assert_int_equal(guest_stop(g), 0);
 	run_all();
-	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(w.begun + w.counted, g->boots);
 	assert_int_equal(w.crashes, 0);
 	assert_non_null(strstr(w.log, "was stopped"));
 	end();
@@ -560,7 +560,7 @@ static void a_quiet_life_that_goes_on_is_told_of(void **state)
 	w.now += us_to_ticks(LOG_PACE_US);
 	task_wake(g->task);
 	run_all();
-	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(w.begun + w.counted, g->boots);
 	end();
 }
 
@@ -572,10 +572,10 @@ static void who_is_started_again_by_the_console_is_told_of(void **state)
 	g = create(config("one"));
 	for (u32 i = 1; i < 3 * LOG_BURST; i++) {
 		start(g);
-		assert_int_equal(w.told, 2 * i - 1);
+		assert_int_equal(w.begun, 2 * i - 1);
 		assert_int_equal(guest_reset(g), 0);
 		run_all();
-		assert_int_equal(w.told, 2 * i);
+		assert_int_equal(w.begun, 2 * i);
 		assert_int_equal(guest_stop(g), 0);
 		run_all();
 	}
@@ -598,7 +598,7 @@ static void crashes_without_end_are_told_at_a_pace(void **state)
 		said += w.lines != lines;
 		run_all();
 	}
-	assert_int_equal(said, w.told);
+	assert_int_equal(said, w.begun);
 	assert_in_range(said, LOG_BURST, LOG_BURST + 2);
 	/* One that is not tried again is told of, and all before it. */
 	cfg.on_crash = ACTION_STOP;
@@ -608,7 +608,7 @@ static void crashes_without_end_are_told_at_a_pace(void **state)
 	guest_crash(g->vcpu[0], "nowhere");
 	assert_true(w.lines > lines);
 	run_all();
-	assert_int_equal(w.told + w.counted, g->boots);
+	assert_int_equal(w.begun + w.counted, g->boots);
 	assert_int_equal(said + w.crashes, g->stops);
 	end();
 }

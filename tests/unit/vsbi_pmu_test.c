@@ -706,7 +706,7 @@ static void event_info_of_a_call_that_is_over_is_not_taken_up(void **state)
 		e[i] = (struct entry){ .event = CYCLES };
 	/* Its guest starts anew in the midst of it. */
 	assert_int_equal(info(FAKE_RAM_BASE, 600, 0, 0).next, NEXT_YIELD);
-	vsbi_guest_reset(&w.guest);
+	vsbi_hart_clear(v);
 	fake_started(0, VCPU_RUNNING);
 	assert_true(vsbi_run_begin(v));
 	assert_int_equal(e[599].output, 0);
