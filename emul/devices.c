@@ -205,15 +205,24 @@ static int place_irqs(struct guest *g, struct lab_error *why)
 	return err;
 }
 
-/* Takes back the init of the first `count` devices. */
+static void fini_device(struct emul_dev *d)
+{
+	if (d->ops->fini)
+		d->ops->fini(d);
+}
+
+/* Takes back the init of the first `count` devices; the controller last: until
+ * its own end a device may raise its line, by a timer on another CPU. */
 static void fini_devices(struct guest *g, u32 count)
 {
-	while (count-- > 0) {
-		struct emul_dev *d = &g->devices[count];
+	struct emul_dev *chip = g->irqchip;
+	bool has_chip = chip && chip < &g->devices[count];
 
-		if (d->ops->fini)
-			d->ops->fini(d);
-	}
+	while (count-- > 0)
+		if (&g->devices[count] != chip)
+			fini_device(&g->devices[count]);
+	if (has_chip)
+		fini_device(chip);
 }
 
 static int init_devices(struct guest *g)
@@ -318,13 +327,14 @@ void emul_reset(struct guest *g)
 {
 	struct emul_dev *chip = g->irqchip;
 
-	/* First the controller, so that it keeps what the others then raise. */
-	if (chip && chip->ops->reset)
-		chip->ops->reset(chip);
 	for (u32 i = 0; i < g->device_count; i++) {
 		struct emul_dev *d = &g->devices[i];
 
 		if (d != chip && d->ops->reset)
 			d->ops->reset(d);
 	}
+	/* Last the controller: of a line it keeps what is high by then, and
+	 * nothing of what the others had raised before. */
+	if (chip && chip->ops->reset)
+		chip->ops->reset(chip);
 }

@@ -227,7 +227,8 @@ int emul_create(struct guest *g, struct lab_error *why) __must_check;
 /* Undoes emul_create. No vCPU of the guest runs, and nobody sends it input. */
 void emul_destroy(struct guest *g);
 
-/* Power-on state for every device, the controller first. No vCPU runs. */
+/* Power-on state for every device, the controller last: of what the others
+ * raised it keeps what is high still. No vCPU runs. */
 void emul_reset(struct guest *g);
 
 /* Is there a device of that name to put into a guest? Any CPU. */

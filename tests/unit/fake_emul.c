@@ -68,6 +68,8 @@ void obj_free(void *obj)
 	if (obj)
 		fake.live--;
 	free(obj);
+	if (fake.after_free)
+		fake.after_free();
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -28,6 +28,7 @@ struct fake {
 
 	int allocs_left;       /* obj_alloc fails when it is 0; -1: never */
 	int live;              /* objects not freed */
+	void (*after_free)(void); /* another CPU comes just then; or NULL */
 	char log[256];         /* the last line */
 
 	char out[FAKE_OUT_BYTES];
