@@ -104,7 +104,8 @@ static const struct isa_row rows[] = {
 
 #define ROWS ARRAY_LEN(rows)
 #define LOG_COLUMNS 60
-/* In place of a size that harts don't agree on; no block has it. */
+/* In place of a size that harts don't agree on, or that one doesn't say; no
+ * block has it. */
 #define BLOCKS_DIFFER 1
 
 bool riscv_has_sstc;
@@ -172,9 +173,11 @@ static void block_size(const void *fdt, int node, const char *name, u32 *out)
 	int len;
 	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
 
-	if (!p || len < 4)
-		return;
 	/* One for all harts, or none: a vCPU may run on any. */
+	if (!p || len < 4) {
+		*out = BLOCKS_DIFFER;
+		return;
+	}
 	*out = *out && *out != fdt32_to_cpu(*p) ? BLOCKS_DIFFER
 						: fdt32_to_cpu(*p);
 }
