@@ -219,8 +219,11 @@ static enum task_result life_idle(struct guest_life *l)
 	if (ck_pr_load_32(&l->guest->state) == GUEST_STARTING)
 		return life_go_on(l, LIFE_QUIET);
 	/* One that was quiet goes on. */
-	if (l->untold && time_now_ticks() >= l->tell_ticks)
+	if (l->untold && time_now_ticks() >= l->tell_ticks) {
 		life_tell_untold(l);
+		/* And so is how it ends. */
+		ck_pr_store_32(&l->guest->quiet, 0);
+	}
 	return TASK_WAIT;
 }
 
