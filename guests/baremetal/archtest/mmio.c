@@ -416,19 +416,21 @@ static void fetches(void)
  * a device's register to a store in RAM and back. Either may be done, but never
  * the store where the load was to go: who reads the instruction after the trap
  * may find another than the one that trapped, and page tables may let this
- * program load from there, and not store.
+ * program load from there, and not store. The two differ in their lower halves
+ * alone: harts may fetch halves one by one, and two halves of two instructions
+ * would be a third one.
  */
 #define RACE_LOADS 10000 /* at least */
 #define RACE_SETS  10000
-#define RACE_LOAD  0x00054503u /* lbu a0, 0(a0) */
-#define RACE_STORE 0x00b60023u /* sb a1, 0(a2) */
+#define RACE_LOAD  0x00b64503u /* lbu a0, 11(a2) */
+#define RACE_STORE 0x00b68023u /* sb a1, 0(a3) */
 
 static u32 racing[4] __attribute__((aligned(4096))) = {RACE_LOAD, INSN_RET};
 static u32 race_over, race_sets;
 
 static u64 race_once(u64 device, u64 val, u64 ram)
 {
-	return ((u64(*)(u64, u64, u64))racing)(device, val, ram);
+	return ((u64(*)(u64, u64, u64, u64))racing)(0, val, device - 11, ram);
 }
 
 /* For a time below `us`. */
