@@ -86,6 +86,10 @@ def value(name, unit, title, better=None, noise=None):
 # --- what runs --------------------------------------------------------------
 
 
+class NoPolicy(harness.Failure):
+    """One was asked for that there isn't."""
+
+
 class Policy:
     """One that is registered, as `sched list -j` tells of it."""
 
@@ -162,7 +166,7 @@ class Bench:
             self._policies = self._ask_policies()
             unknown = self.only - {p.name for p in self._policies}
             if unknown:
-                raise harness.Failure(
+                raise NoPolicy(
                     f"no policy {', '.join(sorted(unknown))}; there are "
                     + ", ".join(p.name for p in self._policies))
         return [p for p in self._policies
