@@ -86,8 +86,8 @@ u32 idle_claim_any(enum idle_kind kind, const struct cpuset *allowed,
 /* The first CPU at or after `from` whose bit is set, or CPU_NONE. A hint. */
 u32 idle_next(enum idle_kind kind, u32 from);
 
-/* Would idle_claim_any find one? No for sure, or maybe;
- * in a few instructions. */
+/* Would idle_claim_any find one? No for sure, or maybe; in a few
+ * instructions. */
 static inline bool idle_any(enum idle_kind kind, const struct cpuset *allowed)
 {
 	return ck_pr_load_64(&idle_masks[kind].w[0]) &

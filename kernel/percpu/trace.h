@@ -63,8 +63,8 @@ void trace_write(u32 event, u32 vcpu, u64 a, u64 b)
 u64 trace_copy(const struct trace_ring *r, u64 from, u64 max,
 	       struct trace_record *out, u64 *first);
 
-/* Turns all classes of all CPUs off; TRACE_STATS stays. Any CPU,
- * any context. */
+/* Turns all classes of all CPUs off; TRACE_STATS stays. Any CPU, any
+ * context. */
 void trace_freeze(void);
 
 /* Those of `classes` that are on, on this CPU. */

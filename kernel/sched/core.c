@@ -19,9 +19,10 @@
  * all the time and keeps the CPU; what lies between two turns of one vCPU is
  * its own as well, and so are mail for vCPUs of its guest's and the timers of
  * its devices. Only other mail and timers that came in between are the host's
- * time. Every tick of a CPU is its
- * guests', its tasks', idle, or the host's: the first three are measured and
- * never overlap, and what is left is the host's (sched_cpu_stats).
+ * time.
+ * Every tick of a CPU is its guests', its tasks', idle, or the host's: the first
+ * three are measured and never overlap, and what is left is the host's
+ * (sched_cpu_stats).
  */
 #include "kernel/sched/core.h"
 

@@ -169,8 +169,8 @@ yield_other(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	return pick.unit;
 }
 
-/* Mostly to an equal: then the level stays what it is,
- * here and as published. */
+/* Mostly to an equal: then the level stays what it is, here and as
+ * published. */
 static struct sched_unit *fp_yield(struct sched_cpu *sc, struct sched_unit *u,
 				   u64 ticks, u64 active, u64 now)
 {

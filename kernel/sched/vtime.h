@@ -93,8 +93,8 @@ static inline void vtime_reach(struct vtime_guest *vg, u64 at)
 	} while (!ck_pr_cas_64(&vg->furthest, old, at));
 }
 
-/* The unit has run; `active` as in sched_ops.charge.
- * Returns where it is now. */
+/* The unit has run; `active` as in sched_ops.charge. Returns where it is
+ * now. */
 static inline u64 vtime_ran(const struct vtime_unit *vu, struct vtime_guest *vg,
 			    const struct sched_unit *u, u64 active)
 {
