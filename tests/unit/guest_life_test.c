@@ -601,7 +601,6 @@ static void crashes_without_end_are_told_at_a_pace(void **state)
 	assert_int_equal(said, w.begun);
 	assert_in_range(said, LOG_BURST, LOG_BURST + 2);
 	/* One that is not tried again is told of, and all before it. */
-	cfg.on_crash = ACTION_STOP;
 	g->cfg.on_crash = ACTION_STOP;
 	assert_true(g->quiet);
 	lines = w.lines;
