@@ -47,13 +47,10 @@ static void dbtr_yield(void)
 	everywhere(dbtr_yield_hart);
 }
 
-/* Asleep for a moment each time. */
 static void dbtr_naps_hart(struct hart *h)
 {
 	triggers_install(h);
-	csr_set(sie, IRQ_BIT(IRQ_S_TIMER));
-	timer_set(time_now() + 1);
-	wfi();
+	nap();
 }
 
 static void dbtr_naps(void)
