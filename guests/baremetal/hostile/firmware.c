@@ -30,16 +30,11 @@ static void triggers_install(struct hart *h)
 	e->tdata1 = MC6_S_LOAD;
 }
 
-/* wrs.nto: the rest of the turn is given away, and all is to be moved. */
-static void give_way(void)
-{
-	__asm__ volatile(".insn 0x00d00073" ::: "memory");
-}
-
+/* The rest of the turn is given away, and all is to be moved. */
 static void dbtr_yield_hart(struct hart *h)
 {
 	triggers_install(h);
-	give_way();
+	wrs_nto();
 }
 
 static void dbtr_yield(void)
@@ -66,7 +61,7 @@ static void fwft_flips_hart(struct hart *h)
 	(void)h;
 	sbi_call(SBI_FWFT, SBI_FWFT_SET, FWFT_MISALIGNED, !now, 0);
 	sbi_call(SBI_FWFT, SBI_FWFT_SET, FWFT_AD, dice(h) & 1, 0);
-	give_way();
+	wrs_nto();
 }
 
 static void fwft_flips(void)
