@@ -5,28 +5,21 @@
  */
 #include "guests/baremetal/hostile/hostile.h"
 
-#define DBTR_NUM     0
-#define DBTR_SHMEM   1
-#define DBTR_INSTALL 3
-#define MC6_S_LOAD   (6UL << 60 | 1 << 4 | 1) /* tdata1 */
-
-struct entry {
-	u64 first, tdata1, tdata2, tdata3;
-};
+#define MC6_S_LOAD (6UL << 60 | 1 << 4 | 1) /* tdata1 */
 
 /* As many triggers as the hart has; none of them ever fires. */
 static void triggers_install(struct hart *h)
 {
-	static struct entry entry[MAX_HARTS];
-	struct entry *e = &entry[h->index];
-	u64 n = sbi_call(SBI_DBTR, DBTR_NUM, 0, 0, 0).value;
+	static struct dbtr_entry entry[MAX_HARTS];
+	struct dbtr_entry *e = &entry[h->index];
+	u64 n = sbi_call(SBI_DBTR, SBI_DBTR_NUM, 0, 0, 0).value;
 
 	if (e->tdata1)
 		return;
-	sbi_call(SBI_DBTR, DBTR_SHMEM, (u64)e, 0, 0);
+	sbi_call(SBI_DBTR, SBI_DBTR_SHMEM, (u64)e, 0, 0);
 	do {
-		*e = (struct entry){.tdata1 = MC6_S_LOAD, .tdata2 = n};
-	} while (n-- && !sbi_call(SBI_DBTR, DBTR_INSTALL, 1, 0, 0).error);
+		*e = (struct dbtr_entry){.tdata1 = MC6_S_LOAD, .tdata2 = n};
+	} while (n-- && !sbi_call(SBI_DBTR, SBI_DBTR_INSTALL, 1, 0, 0).error);
 	e->tdata1 = MC6_S_LOAD;
 }
 
