@@ -2,11 +2,8 @@
  * The life of a guest: how it starts, ends and starts anew, and what may come
  * in between.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
- *	kernel/guest_boot.c kernel/guest_make.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+/* sources: GUESTS tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c */
 #include "kernel/virq.h"
 #include "tests/unit/fake_guest.h"
 
