@@ -303,9 +303,12 @@ HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
 HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	SCHED_CORE $(SCHED_CORE) kernel/timer.c kernel/percpu/cpu.c \
 	kernel/percpu/idle.c kernel/percpu/trace.c; \
-	DEVICES $(wildcard emul/*.c); SBI $(wildcard arch/riscv/vsbi*.c) \
+	DEVICES $(wildcard emul/*.c); PLIC $(wildcard emul/plic*.c); \
+	SBI $(wildcard arch/riscv/vsbi*.c) \
 	$(addprefix arch/riscv/,vpmu.c vsse.c vtimer.c); \
 	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
+	GUESTS $(filter-out kernel/guest_fdt%,$(wildcard kernel/guest*.c)) \
+	$(addprefix kernel/,gmem.c gmem_access.c mem.c obj.c rng.c config.c); \
 	GUEST_FDT $(wildcard kernel/guest_fdt*.c) $(B)/zlib/crc32.c; \
 	LAB $(wildcard kernel/lab*.c) $(addprefix kernel/,config.c cpio.c \
 	image_plan.c image_kind.c image_gunzip.c); \

@@ -28,6 +28,7 @@
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
+#include "tests/unit/policies.h"
 
 #define CPUS 3
 #define VCPUS 7
@@ -385,20 +386,7 @@ static void request_at_random(u32 *seed)
 
 static const char *any_policy(u32 *seed)
 {
-	u32 count = 0;
-
-	while (sched_policy_list(count))
-		count++;
-	return sched_policy_list(rnd(seed) % count);
-}
-
-static const char *first_sharing(void)
-{
-	u32 i = 0;
-
-	while (sched_policy_room(sched_policy_list(i)))
-		i++;
-	return sched_policy_list(i);
+	return sched_policy_list(rnd(seed) % policy_count());
 }
 
 /* If there isn't room for all, there will be. */
@@ -408,7 +396,7 @@ static void make_room(void)
 		sched_yield();
 	if (!sched_policy_room(sched_policy_name()))
 		return;
-	assert_int_equal(sched_policy_set(first_sharing(), NULL), 0);
+	assert_int_equal(sched_policy_set(sharing_policy(0), NULL), 0);
 	while (sched_policy_changing())
 		sched_yield();
 }
@@ -460,7 +448,7 @@ static void machine_make(void)
 		cpu_register(&cpus[i].c);
 	}
 	fake_this_cpu = NULL;
-	assert_int_equal(sched_init(first_sharing()), 0);
+	assert_int_equal(sched_init(sharing_policy(0)), 0);
 	guest.cfg.name = "guest";
 	guest.cfg.vcpus = VCPUS;
 	guest.cfg.sched = defaults;

@@ -2,8 +2,7 @@
  * A guest's devices when it ends: on another CPU an alarm comes just then, and
  * the next life begins as after power-on.
  */
-/* sources: emul/rtc.c emul/plic.c emul/plic_core.c emul/plic_setup.c
- *	emul/plic_tell.c emul/bus.c emul/devices.c kernel/config.c
+/* sources: PLIC emul/rtc.c emul/bus.c emul/devices.c kernel/config.c
  *	kernel/devtimer.c kernel/heap.c tests/unit/fake_emul.c
  *	tests/unit/fake_trace.c LIBFDT */
 #include "tests/unit/fake_emul.h"

@@ -56,6 +56,13 @@ void fake_world_init(u32 vcpus)
 	w.fence_i = w.fence_all = 0;
 }
 
+void fake_world_started(u32 vcpus, enum vcpu_state state)
+{
+	fake_world_init(vcpus);
+	for (u32 i = 1; i < vcpus; i++)
+		fake_started(i, state);
+}
+
 int fake_setup(void **state)
 {
 	(void)state;

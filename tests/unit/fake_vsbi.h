@@ -84,6 +84,9 @@ extern struct fake_world w;
 /* A fresh world: `vcpus` vCPUs, number 0 running and loaded, the others OFF. */
 void fake_world_init(u32 vcpus);
 
+/* One in which the others are started, and in that scheduler state. */
+void fake_world_started(u32 vcpus, enum vcpu_state state);
+
 /* The guest starts anew, as by arch_vcpu_clear and arch_guest_reset. */
 void fake_guest_reset(void);
 

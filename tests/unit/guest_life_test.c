@@ -2,11 +2,8 @@
  * The life of a guest: how it starts, ends and starts anew, and what may come
  * in between.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
- *	kernel/guest_boot.c kernel/guest_make.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+/* sources: GUESTS tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c */
 #include "kernel/virq.h"
 #include "tests/unit/fake_guest.h"
 
@@ -601,7 +598,6 @@ static void crashes_without_end_are_told_at_a_pace(void **state)
 	assert_int_equal(said, w.begun);
 	assert_in_range(said, LOG_BURST, LOG_BURST + 2);
 	/* One that is not tried again is told of, and all before it. */
-	cfg.on_crash = ACTION_STOP;
 	g->cfg.on_crash = ACTION_STOP;
 	assert_true(g->quiet);
 	lines = w.lines;

@@ -1,11 +1,8 @@
 /*
  * Knobs of guests, changed while they run or stand still.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
- *	kernel/guest_boot.c kernel/guest_make.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+/* sources: GUESTS tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_guest.h"
 
 static void a_changed_weight_is_mailed_and_kept(void **state)

@@ -1,11 +1,8 @@
 /*
  * Guests come, are found, and go; and whatever fails leaves nothing behind.
  */
-/* sources: kernel/guest.c kernel/guest_life.c kernel/guest_task.c
- *	kernel/guest_boot.c kernel/guest_make.c kernel/guest_reap.c
- *	kernel/guest_set.c kernel/gmem.c kernel/gmem_access.c kernel/mem.c
- *	kernel/obj.c kernel/rng.c kernel/config.c tests/unit/fake_mem.c
- *	tests/unit/fake_guest.c tests/unit/fake_trace.c */
+/* sources: GUESTS tests/unit/fake_mem.c tests/unit/fake_guest.c
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_guest.h"
 
 static void a_new_guest_is_stopped_and_can_be_found(void **state)

@@ -4,9 +4,8 @@
  * Levels are asked as a vCPU's CPU would: the last answer of eval is kept until
  * VIRQ_EXTERNAL is raised. So a kick that is missing shows as a wrong level.
  */
-/* sources: emul/plic.c emul/plic_core.c emul/plic_setup.c emul/plic_tell.c
- *          emul/bus.c emul/devices.c kernel/config.c tests/unit/fake_emul.c
- *          tests/unit/fake_trace.c LIBFDT */
+/* sources: PLIC emul/bus.c emul/devices.c kernel/config.c
+ *          tests/unit/fake_emul.c tests/unit/fake_trace.c LIBFDT */
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>

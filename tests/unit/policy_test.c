@@ -14,6 +14,7 @@
 
 #include "kernel/sched/core.h"
 #include "tests/unit/fake_arch/fake_arch.h"
+#include "tests/unit/policies.h"
 
 /* Knobs: the defaults but for two. */
 static const struct sched_params *knobs(u32 priority, u32 slice_us)
@@ -26,29 +27,9 @@ static const struct sched_params *knobs(u32 priority, u32 slice_us)
 	return &p;
 }
 
-#define for_each_policy(name)                                         \
-	for (const char *name = sched_policy_list(policy_nr = 0); name; \
-	     name = sched_policy_list(++policy_nr))
-
-static u32 policy_nr;
-
-/* The n-th that has room for any number of vCPUs, or NULL. */
-static const char *sharing_policy(u32 n)
-{
-	for_each_policy(name) {
-		if (!sched_policy_room(name) && n-- == 0)
-			return name;
-	}
-	return NULL;
-}
-
 static const char *any_sharing(u32 *seed)
 {
-	u32 count = 0;
-
-	while (sharing_policy(count))
-		count++;
-	return sharing_policy(fake_random(seed) % count);
+	return sharing_policy(fake_random(seed) % sharing_policy_count());
 }
 
 static void expect_share(u64 got, u64 of, u32 permille, u32 tolerance)
@@ -225,11 +206,9 @@ static void policies_change_under_load_and_nothing_is_lost(void **state)
 {
 	struct fake_guest *g[4];
 	u64 ran[4];
-	u32 changes = 0, policies = 0;
+	u32 changes = 0;
 
 	(void)state;
-	while (sched_policy_list(policies))
-		policies++;
 	fake_boot(4, sched_policy_list(0));
 	for (u32 i = 0; i < 4; i++) {
 		/* Four vCPUs in all: there is room under every policy. */
@@ -240,7 +219,7 @@ static void policies_change_under_load_and_nothing_is_lost(void **state)
 		fake_guest_start(g[i]);
 	}
 	for (u32 round = 0; round < 200; round++) {
-		const char *name = sched_policy_list(round % policies);
+		const char *name = sched_policy_list(round % policy_count());
 
 		for (u32 i = 0; i < 4; i++)
 			ran[i] = fake_guest_ran(g[i]);
@@ -683,9 +662,8 @@ static void a_change_of_policy_needs_no_memory(void **state)
 		fake_guest_start(g);
 		fake_run_for(10 * FAKE_MS);
 		fake_fail_in = 1;
-		for (u32 i = 0; sched_policy_list(i); i++) {
-			assert_int_equal(sched_policy_set(sched_policy_list(i),
-							  NULL), 0);
+		for_each_policy(next) {
+			assert_int_equal(sched_policy_set(next, NULL), 0);
 			fake_run_for(10 * FAKE_MS);
 			assert_false(sched_policy_changing());
 		}

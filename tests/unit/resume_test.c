@@ -17,6 +17,7 @@
 
 #include "kernel/sched/core.h"
 #include "tests/unit/fake_arch/fake_arch.h"
+#include "tests/unit/policies.h"
 
 #define GUESTS 3
 #define VCPUS 2
@@ -184,21 +185,13 @@ static struct fake_vcpu *any_vcpu(void)
 	return fake_vcpu_of(guests[g], rnd(VCPUS));
 }
 
-static const char *any_policy(void)
-{
-	u32 count = 0;
-
-	while (sched_policy_list(count))
-		count++;
-	return sched_policy_list(rnd(count));
-}
-
 /* Something that may happen from outside between two steps. */
 static void event(u32 cpus, bool calm)
 {
 	struct cpuset to = { { 1 + rnd((1u << cpus) - 1) } };
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 	struct fake_vcpu *f = any_vcpu();
+	const char *policy;
 
 	fake_this_cpu = &fake_cpus[rnd(cpus)]->c;
 	switch (calm ? 9 : rnd(40)) {
@@ -220,7 +213,8 @@ static void event(u32 cpus, bool calm)
 		sched_guest_params(f->v.guest, &p);
 		break;
 	case 6:
-		refused += sched_policy_set(any_policy(), NULL) != 0;
+		policy = sched_policy_list(rnd(policy_count()));
+		refused += sched_policy_set(policy, NULL) != 0;
 		break;
 	default:
 		virq_raise(&f->v, VIRQ_SOFT);

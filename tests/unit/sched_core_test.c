@@ -14,6 +14,7 @@
 
 #include "kernel/sched/core.h"
 #include "tests/unit/fake_arch/fake_arch.h"
+#include "tests/unit/policies.h"
 
 static struct cpu_stats stats_of(u32 cpu)
 {
@@ -80,14 +81,13 @@ static void a_vcpu_is_off_until_started_and_after_it_is_killed(void **state)
  * of those turns, but when it has come, too early, for the turn that is on. */
 static void giving_way_leaves_a_timer_that_is_earlier(void **state)
 {
-	const char *policy;
 	const struct cpu_stats *stats;
 	struct fake_guest *g;
 	u64 turns, most;
 	bool short_way;
 
 	(void)state;
-	for (u32 n = 0; (policy = sched_policy_list(n)); n++) {
+	for_each_policy(policy) {
 		if (sched_policy_room(policy) == 1)
 			continue;
 		fake_boot(1, policy);
@@ -592,7 +592,7 @@ static void an_affinity_without_a_cpu_is_refused(void **state)
 static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 {
 	(void)state;
-	for (u32 i = 0; sched_policy_list(i); i++) {
+	for_each_policy(policy) {
 		struct sched_params top = SCHED_PARAMS_DEFAULT;
 		struct fake_work w = { .step_ticks = 100 * FAKE_US,
 				  .steps_left = 1000 };
@@ -600,7 +600,7 @@ static void a_task_gets_on_under_every_policy_and_so_do_guests(void **state)
 		struct fake_vcpu *f;
 
 		top.priority = 255;
-		fake_boot(1, sched_policy_list(i));
+		fake_boot(1, policy);
 		g = fake_guest_make(1, &top, 0);
 		f = fake_vcpu_of(g, 0);
 		fake_guest_start(g);
@@ -818,22 +818,11 @@ static void requests_at_random(struct fake_guest *g, u32 *seed)
 	}
 }
 
-/* Changes to the next policy that has room for all. Returns its number. */
-static u32 sharing_after(u32 policy)
-{
-	do {
-		if (!sched_policy_list(++policy))
-			policy = 0;
-	} while (sched_policy_room(sched_policy_list(policy)));
-	(void)!sched_policy_set(sched_policy_list(policy), NULL);
-	return policy;
-}
-
 /* Everything at once, and at the end every vCPU must still answer. */
 static void nothing_is_lost_in_a_hundred_thousand_random_events(void **state)
 {
 	struct fake_guest *g[3];
-	u32 seed = 5, policy = 0;
+	u32 seed = 5, sharing = sharing_policy_count();
 
 	(void)state;
 	fake_boot(4, "rr");
@@ -851,7 +840,8 @@ static void nothing_is_lost_in_a_hundred_thousand_random_events(void **state)
 	for (u32 round = 0; round < 20000; round++) {
 		requests_at_random(g[fake_random(&seed) % 3], &seed);
 		if (round % 50 == 0)
-			policy = sharing_after(policy);
+			(void)!sched_policy_set(
+				sharing_policy(round / 50 % sharing), NULL);
 		fake_step(fake_random(&seed) % 4);
 		fake_run_for(fake_random(&seed) % (200 * FAKE_US));
 	}

@@ -14,6 +14,7 @@
 
 #include "kernel/sched/policy.h"
 #include "tests/unit/fake_arch/fake_arch.h"
+#include "tests/unit/policies.h"
 
 static void work_begin(struct fake_work *w, u32 cpu, u64 step_ticks, u32 steps)
 {
@@ -160,12 +161,12 @@ static enum task_result look_step(struct task *t)
 static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 {
 	(void)state;
-	for (u32 p = 0; sched_policy_list(p); p++) {
+	for_each_policy(name) {
 		struct fake_work w[3];
 		struct fake_guest *g;
 		u32 seed = 11;
 
-		fake_boot(3, sched_policy_list(p));
+		fake_boot(3, name);
 		g = fake_guest_make(3, NULL, 0);
 		for (u32 i = 0; i < 3; i++) {
 			struct fake_vcpu *f = fake_vcpu_of(g, i);
@@ -280,18 +281,16 @@ static u64 nobodys_percent(const char *policy, enum fake_op op, fake_act *act,
 static void a_guest_pays_for_its_way_to_sleep(void **state)
 {
 	(void)state;
-	for (u32 p = 0; sched_policy_list(p); p++)
-		assert_in_range(nobodys_percent(sched_policy_list(p), FAKE_SAVE,
-						fake_act_block, 1000), 0, 10);
+	for_each_policy(name)
+		assert_in_range(nobodys_percent(name, FAKE_SAVE, fake_act_block,
+						1000), 0, 10);
 }
 
 /* Whatever they end for: it keeps the CPU all the while. */
 static void a_guest_pays_for_what_lies_between_its_turns(void **state)
 {
 	(void)state;
-	for (u32 p = 0; sched_policy_list(p); p++) {
-		const char *name = sched_policy_list(p);
-
+	for_each_policy(name) {
 		assert_in_range(nobodys_percent(name, FAKE_STEP, act_look, 0),
 				0, 10);
 		/* It would sleep, and can't. */
@@ -324,9 +323,7 @@ static void a_guest_pays_for_its_devices_timers_and_for_no_others(void **state)
 	static const struct guest other;
 
 	(void)state;
-	for (u32 p = 0; sched_policy_list(p); p++) {
-		const char *name = sched_policy_list(p);
-
+	for_each_policy(name) {
 		timer_init(&alarm_timer, alarm_due);
 		alarm_of = NULL;
 		assert_in_range(nobodys_percent(name, FAKE_OPS, act_alarm, 0),

@@ -99,9 +99,7 @@ static void no_mask_means_all_harts(void **state)
 static void a_mask_of_many_words_reaches_exactly_its_harts(void **state)
 {
 	(void)state;
-	fake_world_init(130);
-	for (u32 i = 1; i < 130; i++)
-		fake_started(i, VCPU_QUEUED);
+	fake_world_started(130, VCPU_QUEUED);
 	mask_put(2, 1, 2, 3);
 	expect_a0(CALL(4, 0, MASK), 0);
 	for (u32 i = 0; i < 130; i++)
@@ -129,9 +127,7 @@ static void two_words_are_many(void **state)
 static void a_mask_in_one_of_many_words_is_exact_too(void **state)
 {
 	(void)state;
-	fake_world_init(130);
-	for (u32 i = 1; i < 130; i++)
-		fake_started(i, VCPU_QUEUED);
+	fake_world_started(130, VCPU_QUEUED);
 	mask_put(0, 0x10, 0, 3);
 	expect_a0(CALL(4, 0, MASK), 0);
 	for (u32 i = 0; i < 130; i++)
@@ -151,9 +147,7 @@ static void fill_up(void *from, size_t bytes)
 static void a_mask_that_changes_while_it_is_read_counts_as_it_was(void **state)
 {
 	(void)state;
-	fake_world_init(130);
-	for (u32 i = 1; i < 130; i++)
-		fake_started(i, VCPU_QUEUED);
+	fake_world_started(130, VCPU_QUEUED);
 	w.after_read = fill_up;
 	for (u64 eid = 4; eid <= 7; eid++) {
 		reads = 0;
@@ -171,9 +165,7 @@ static void a_mask_in_ram_that_changes_counts_as_it_was(void **state)
 	u64 *mask = (u64 *)(void *)w.ram;
 
 	(void)state;
-	fake_world_init(130);
-	for (u32 i = 1; i < 130; i++)
-		fake_started(i, VCPU_QUEUED);
+	fake_world_started(130, VCPU_QUEUED);
 	w.after_read = fill_up;
 	mask[0] = mask[2] = 2;
 	expect_a0(CALL(4, 0, FAKE_RAM_BASE), 0);
@@ -188,9 +180,7 @@ static void a_mask_of_very_many_harts_takes_several_turns(void **state)
 	u32 before = 0, sent, turns = 0;
 
 	(void)state;
-	fake_world_init(GUEST_VCPUS_MAX);
-	for (u32 i = 1; i < GUEST_VCPUS_MAX; i++)
-		fake_started(i, VCPU_BLOCKED);
+	fake_world_started(GUEST_VCPUS_MAX, VCPU_BLOCKED);
 	mask_put(0, 0, 0, GUEST_VCPUS_MAX / 64);
 	memset(w.va_words, 0xff, sizeof(w.va_words));
 	w.va_words[7] &= ~(1ULL << 63);

@@ -141,9 +141,7 @@ static void an_ipi_to_very_many_harts_is_sent_in_several_turns(void **state)
 	u32 sent, before = 0, turns = 0;
 
 	(void)state;
-	fake_world_init(FAKE_VCPUS_MAX);
-	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++)
-		fake_started(i, VCPU_BLOCKED);
+	fake_world_started(FAKE_VCPUS_MAX, VCPU_BLOCKED);
 	r = CALL(VSBI_EID_IPI, VSBI_IPI_SEND, 0, UINT64_MAX);
 	/* Behind the call, but not in the guest before all have it. */
 	assert_int_equal(r.next, NEXT_YIELD);
@@ -179,9 +177,7 @@ static void an_ipi_to_a_hart_that_there_is_not_reaches_nobody(void **state)
 static void an_ipi_of_a_life_that_ended_is_not_sent_in_the_next(void **state)
 {
 	(void)state;
-	fake_world_init(FAKE_VCPUS_MAX);
-	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++)
-		fake_started(i, VCPU_BLOCKED);
+	fake_world_started(FAKE_VCPUS_MAX, VCPU_BLOCKED);
 	assert_int_equal(CALL(VSBI_LEGACY_SEND_IPI, 0, 0).next, NEXT_YIELD);
 	for (u32 i = 0; i < FAKE_VCPUS_MAX; i++) {
 		fake_vcpu(i)->v.state = VCPU_OFF;

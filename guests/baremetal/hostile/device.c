@@ -84,20 +84,12 @@ __asm__(".globl	crowd_entry\n"
 	"1:	wfi\n"
 	"	j	1b\n");
 
-static u64 at(u32 context, u64 first, u64 each)
-{
-	return machine.plic.base + first + context * each;
-}
-
 /* As many harts as there are, each with the UART's line enabled: by numbers,
  * since they are more than the runtime has room for. */
-static u32 crowd_start(void)
+static void crowd_start(void)
 {
-	u32 id = 1;
-
-	for (; !sbi_hart_start(id, (u64)crowd_entry, 0).error; id++)
-		write32(at(2 * id + 1, 0x2000, 0x80), 1u << machine.uart_irq);
-	return id;
+	for (u32 id = 1; !sbi_hart_start(id, (u64)crowd_entry, 0).error; id++)
+		plic_enable(2 * id + 1, machine.uart_irq, true);
 }
 
 /* One change, and all of them are to be woken: pending, claimed, and by its
@@ -106,10 +98,8 @@ static void plic_crowd(void)
 {
 	u32 own = 2 * this_hart()->id + 1;
 
-	plic_reset();
 	crowd_start();
 	uart_line_up();
-	plic_enable(own, machine.uart_irq, true);
 	for (;;) {
 		plic_priority(machine.uart_irq, 0);
 		plic_priority(machine.uart_irq, 7);

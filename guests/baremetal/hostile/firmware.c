@@ -5,41 +5,29 @@
  */
 #include "guests/baremetal/hostile/hostile.h"
 
-#define DBTR_NUM     0
-#define DBTR_SHMEM   1
-#define DBTR_INSTALL 3
-#define MC6_S_LOAD   (6UL << 60 | 1 << 4 | 1) /* tdata1 */
-
-struct entry {
-	u64 first, tdata1, tdata2, tdata3;
-};
+#define MC6_S_LOAD (6UL << 60 | 1 << 4 | 1) /* tdata1 */
 
 /* As many triggers as the hart has; none of them ever fires. */
 static void triggers_install(struct hart *h)
 {
-	static struct entry entry[MAX_HARTS];
-	struct entry *e = &entry[h->index];
-	u64 n = sbi_call(SBI_DBTR, DBTR_NUM, 0, 0, 0).value;
+	static struct dbtr_entry entry[MAX_HARTS];
+	struct dbtr_entry *e = &entry[h->index];
+	u64 n = sbi_call(SBI_DBTR, SBI_DBTR_NUM, 0, 0, 0).value;
 
 	if (e->tdata1)
 		return;
-	sbi_call(SBI_DBTR, DBTR_SHMEM, (u64)e, 0, 0);
+	sbi_call(SBI_DBTR, SBI_DBTR_SHMEM, (u64)e, 0, 0);
 	do {
-		*e = (struct entry){.tdata1 = MC6_S_LOAD, .tdata2 = n};
-	} while (n-- && !sbi_call(SBI_DBTR, DBTR_INSTALL, 1, 0, 0).error);
+		*e = (struct dbtr_entry){.tdata1 = MC6_S_LOAD, .tdata2 = n};
+	} while (n-- && !sbi_call(SBI_DBTR, SBI_DBTR_INSTALL, 1, 0, 0).error);
 	e->tdata1 = MC6_S_LOAD;
 }
 
-/* wrs.nto: the rest of the turn is given away, and all is to be moved. */
-static void give_way(void)
-{
-	__asm__ volatile(".insn 0x00d00073" ::: "memory");
-}
-
+/* The rest of the turn is given away, and all is to be moved. */
 static void dbtr_yield_hart(struct hart *h)
 {
 	triggers_install(h);
-	give_way();
+	wrs_nto();
 }
 
 static void dbtr_yield(void)
@@ -47,13 +35,10 @@ static void dbtr_yield(void)
 	everywhere(dbtr_yield_hart);
 }
 
-/* Asleep for a moment each time. */
 static void dbtr_naps_hart(struct hart *h)
 {
 	triggers_install(h);
-	csr_set(sie, IRQ_BIT(IRQ_S_TIMER));
-	timer_set(time_now() + 1);
-	wfi();
+	nap();
 }
 
 static void dbtr_naps(void)
@@ -69,7 +54,7 @@ static void fwft_flips_hart(struct hart *h)
 	(void)h;
 	sbi_call(SBI_FWFT, SBI_FWFT_SET, FWFT_MISALIGNED, !now, 0);
 	sbi_call(SBI_FWFT, SBI_FWFT_SET, FWFT_AD, dice(h) & 1, 0);
-	give_way();
+	wrs_nto();
 }
 
 static void fwft_flips(void)

@@ -41,6 +41,9 @@ void irq_take(u32 irq, irq_fn fn);
  * interrupt back. */
 void uart_line_up(void);
 
+/* Asleep until a deadline that is as near as can be. */
+void nap(void);
+
 /* The first address behind RAM. */
 u64 ram_end(void);
 

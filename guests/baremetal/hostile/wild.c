@@ -28,7 +28,8 @@
 static struct spots {
 	u64 at[SPOTS];
 	u32 bytes[SPOTS], next;
-	u64 calls, triggers;
+	u64 calls;
+	volatile struct dbtr_entry *triggers; /* or NULL */
 } spots[MAX_HARTS];
 
 static struct range hosts[2]; /* physical addresses that are the host's */
@@ -200,18 +201,19 @@ static struct sbi_ret call_sse(struct hart *h, u64 ext, u64 fid)
 static struct sbi_ret call_dbtr(struct hart *h, u64 ext, u64 fid)
 {
 	struct spots *s = &spots[h->index];
+	volatile struct dbtr_entry *e = s->triggers;
 	struct sbi_ret r;
 	u64 at = address(h) & ~63UL;
 
-	if (fid != 1) { /* one to install, where it is looked for */
-		if (s->triggers) {
-			((volatile u64 *)s->triggers)[0] = dice(h) % 4;
-			((volatile u64 *)s->triggers)[1] = TRIGGER_IDLE;
+	if (fid != SBI_DBTR_SHMEM) {
+		if (e) { /* one to install, where it is looked for */
+			e->first = dice(h) % 4;
+			e->tdata1 = TRIGGER_IDLE;
 		}
 		return sbi_call(ext, fid, few(h), few(h), 0);
 	}
 	r = sbi_call(ext, fid, at, 0, 0);
-	s->triggers = r.error ? 0 : at;
+	s->triggers = r.error ? NULL : (volatile struct dbtr_entry *)at;
 	spot_add(h, at, DBTR_BYTES);
 	return r;
 }

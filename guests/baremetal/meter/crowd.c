@@ -28,7 +28,7 @@ static void second(struct hart *h, void *arg)
 static void yield(void)
 {
 	MARK_ROW(ROW_PICK, MARK_OUT);
-	__asm__ volatile(".word 0x00d00073" ::: "memory"); /* wrs.nto */
+	wrs_nto();
 	MARK_ROW(ROW_PICK, MARK_IN);
 }
 

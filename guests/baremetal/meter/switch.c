@@ -13,16 +13,11 @@ enum dirt { INTEGER, FP, VECTOR };
 void fp_dirty(void);
 void vector_dirty(void);
 
-static inline void yield(void)
-{
-	__asm__ volatile(".word 0x00d00073" ::: "memory"); /* wrs.nto */
-}
-
 #define TURNS(row, who, dirty) \
 	do { \
 		for (u64 i = 0; i < plan.rounds; i++) { \
 			MARK_ROW(row, MARK_OUT + (who)); \
-			yield(); \
+			wrs_nto(); \
 			dirty; \
 			MARK_ROW(row, MARK_IN + (who)); \
 		} \

@@ -91,6 +91,13 @@ static inline void wfi(void)
 	__asm__ volatile("wfi" ::: "memory");
 }
 
+/* wrs.nto, with no reservation: it is over at once, or it traps, and a
+ * hypervisor may end the turn (hstatus.VTW). */
+static inline void wrs_nto(void)
+{
+	__asm__ volatile(".word 0x00d00073" ::: "memory");
+}
+
 /* A hint for spin loops (Zihintpause; a fence where it doesn't exist). */
 static inline void cpu_relax(void)
 {

@@ -134,7 +134,21 @@ struct sbi_ret {
 #define SSE_LOCAL_SOFT	   0xffff0000
 #define SSE_GLOBAL_SOFT	   0xffff8000
 
-#define SBI_DBTR 0x44425452
+#define SBI_DBTR	   0x44425452
+#define SBI_DBTR_NUM	   0
+#define SBI_DBTR_SHMEM	   1
+#define SBI_DBTR_READ	   2
+#define SBI_DBTR_INSTALL   3
+#define SBI_DBTR_UPDATE	   4
+#define SBI_DBTR_UNINSTALL 5
+#define SBI_DBTR_ENABLE	   6
+#define SBI_DBTR_DISABLE   7
+
+/* A trigger in the shared memory. */
+struct dbtr_entry {
+	u64 first; /* its state, or its index */
+	u64 tdata1, tdata2, tdata3;
+};
 
 #define SBI_SUSP	 0x53555350
 #define SBI_SUSP_SUSPEND 0

@@ -6,17 +6,6 @@
 #include "guests/baremetal/runtime/paging.h"
 #include "guests/baremetal/sbitest/sbitest.h"
 
-enum {
-	NUM,
-	SHMEM,
-	READ,
-	INSTALL,
-	UPDATE,
-	UNINSTALL,
-	ENABLE,
-	DISABLE
-};
-
 #define MC6	 (6UL << 60)
 #define MC2	 (2UL << 60)
 #define DMODE	 (1UL << 59)
@@ -33,11 +22,7 @@ enum {
 #define STATE_U	 3
 #define ROUNDS	 50
 
-struct entry {
-	u64 first, tdata1, tdata2, tdata3;
-};
-
-static struct entry shared[MAX_HARTS][64];
+static struct dbtr_entry shared[MAX_HARTS][64];
 static u64 words[MAX_HARTS];
 
 static struct sbi_ret call(u64 fid, u64 a0, u64 a1)
@@ -45,14 +30,14 @@ static struct sbi_ret call(u64 fid, u64 a0, u64 a1)
 	return sbi_call(SBI_DBTR, fid, a0, a1, 0);
 }
 
-static struct entry *mine(void)
+static struct dbtr_entry *mine(void)
 {
 	return shared[this_hart()->index];
 }
 
 static u64 triggers(void)
 {
-	return call(NUM, 0, 0).value;
+	return call(SBI_DBTR_NUM, 0, 0).value;
 }
 
 static bool present(void)
@@ -62,17 +47,19 @@ static bool present(void)
 		return false;
 	}
 	if (!sbi_has(SBI_DBTR)) {
-		check_eq(call(NUM, 0, 0).error, SBI_ERR_NOT_SUPPORTED, "error");
+		check_eq(call(SBI_DBTR_NUM, 0, 0).error, SBI_ERR_NOT_SUPPORTED,
+			 "error");
 		test_skip("the harts, or the firmware, have no triggers");
 		return false;
 	}
-	check_eq(call(SHMEM, (u64)mine(), 0).error, 0, "error of set_shmem");
+	check_eq(call(SBI_DBTR_SHMEM, (u64)mine(), 0).error, 0,
+		 "error of set_shmem");
 	return true;
 }
 
 static void set_up(u64 i, u64 tdata1, const void *at)
 {
-	mine()[i] = (struct entry){77, tdata1, (u64)at, 0};
+	mine()[i] = (struct dbtr_entry){77, tdata1, (u64)at, 0};
 }
 
 /* One trigger; it gets index `want`. */
@@ -81,7 +68,7 @@ static void install(u64 tdata1, const void *at, u64 want)
 	struct sbi_ret r;
 
 	set_up(0, tdata1, at);
-	r = call(INSTALL, 1, 0);
+	r = call(SBI_DBTR_INSTALL, 1, 0);
 	check(r.error == 0 && r.value == 0, "install: %ld, %ld", r.error,
 	      r.value);
 	check_eq(mine()->first, want, "index");
@@ -90,7 +77,7 @@ static void install(u64 tdata1, const void *at, u64 want)
 static void uninstall_all(void)
 {
 	for (u64 i = 0; i < triggers(); i++)
-		call(UNINSTALL, i, 1);
+		call(SBI_DBTR_UNINSTALL, i, 1);
 }
 
 static u64 access(u64 at, u64 how, u64 width)
@@ -149,12 +136,13 @@ static void counts(void)
 		return;
 	n = triggers();
 	check(n > 0 && n <= 32, "%ld triggers", n);
-	check_eq(call(NUM, MC6, 0).value, n, "mcontrol6");
-	check_eq(call(NUM, MC6 | S | U | LOAD | STORE | EXECUTE, 0).value, n,
-		 "with all that it has");
-	check_eq(call(NUM, MC2, 0).value, 0, "mcontrol");
-	check_eq(call(NUM, MC6 | CHAIN, 0).value, 0, "chained");
-	check_eq(call(NUM, MC6 | M, 0).value, 0, "in M-mode");
+	check_eq(call(SBI_DBTR_NUM, MC6, 0).value, n, "mcontrol6");
+	check_eq(call(SBI_DBTR_NUM, MC6 | S | U | LOAD | STORE | EXECUTE, 0)
+			 .value,
+		 n, "with all that it has");
+	check_eq(call(SBI_DBTR_NUM, MC2, 0).value, 0, "mcontrol");
+	check_eq(call(SBI_DBTR_NUM, MC6 | CHAIN, 0).value, 0, "chained");
+	check_eq(call(SBI_DBTR_NUM, MC6 | M, 0).value, 0, "in M-mode");
 	check_eq(call(8, 0, 0).error, SBI_ERR_NOT_SUPPORTED, "function 8");
 }
 
@@ -165,18 +153,21 @@ static void memory_refusals(void)
 	if (!present())
 		return;
 	at = (u64)mine();
-	check_eq(sbi_call(SBI_DBTR, SHMEM, at, 0, 1).error,
+	check_eq(sbi_call(SBI_DBTR, SBI_DBTR_SHMEM, at, 0, 1).error,
 		 SBI_ERR_INVALID_PARAM, "flags");
-	check_eq(call(SHMEM, at + 4, 0).error, SBI_ERR_INVALID_PARAM,
+	check_eq(call(SBI_DBTR_SHMEM, at + 4, 0).error, SBI_ERR_INVALID_PARAM,
 		 "alignment");
-	check_eq(call(SHMEM, at, 1).error, SBI_ERR_INVALID_ADDRESS, "2^64");
-	check_eq(call(SHMEM, HOLE, 0).error, SBI_ERR_INVALID_ADDRESS, "a hole");
-	check_eq(call(SHMEM, ram_end() - 8, 0).error, SBI_ERR_INVALID_ADDRESS,
-		 "over the end of RAM");
-	check_eq(call(SHMEM, UINT64_MAX, UINT64_MAX).error, 0, "none");
-	check_eq(call(READ, 0, 0).error, SBI_ERR_NO_SHMEM, "read");
-	check_eq(call(INSTALL, 1, 0).error, SBI_ERR_NO_SHMEM, "install");
-	check_eq(call(UPDATE, 1, 0).error, SBI_ERR_NO_SHMEM, "update");
+	check_eq(call(SBI_DBTR_SHMEM, at, 1).error, SBI_ERR_INVALID_ADDRESS,
+		 "2^64");
+	check_eq(call(SBI_DBTR_SHMEM, HOLE, 0).error, SBI_ERR_INVALID_ADDRESS,
+		 "a hole");
+	check_eq(call(SBI_DBTR_SHMEM, ram_end() - 8, 0).error,
+		 SBI_ERR_INVALID_ADDRESS, "over the end of RAM");
+	check_eq(call(SBI_DBTR_SHMEM, UINT64_MAX, UINT64_MAX).error, 0, "none");
+	check_eq(call(SBI_DBTR_READ, 0, 0).error, SBI_ERR_NO_SHMEM, "read");
+	check_eq(call(SBI_DBTR_INSTALL, 1, 0).error, SBI_ERR_NO_SHMEM,
+		 "install");
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_NO_SHMEM, "update");
 }
 
 static void refusals(void)
@@ -207,18 +198,22 @@ static void refusals(void)
 	n = triggers();
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		set_up(0, bad[i].tdata1, words);
-		check(call(INSTALL, 1, 0).error == bad[i].error,
+		check(call(SBI_DBTR_INSTALL, 1, 0).error == bad[i].error,
 		      "install of 0x%lx", bad[i].tdata1);
 	}
 	set_up(0, MC6 | S | LOAD, words);
 	mine()->tdata3 = 1;
-	check_eq(call(INSTALL, 1, 0).error, SBI_ERR_NOT_SUPPORTED, "tdata3");
-	check_eq(call(INSTALL, n, 0).error, SBI_ERR_BAD_RANGE, "too many");
-	check_eq(call(UPDATE, n, 0).error, SBI_ERR_BAD_RANGE, "too many");
-	check_eq(call(READ, n, 0).error, SBI_ERR_BAD_RANGE, "base");
-	check_eq(call(READ, 0, n).error, SBI_ERR_BAD_RANGE, "count");
-	check_eq(call(READ, 0, UINT64_MAX).error, SBI_ERR_BAD_RANGE, "count");
-	for (u64 fid = UNINSTALL; fid <= DISABLE; fid++) {
+	check_eq(call(SBI_DBTR_INSTALL, 1, 0).error, SBI_ERR_NOT_SUPPORTED,
+		 "tdata3");
+	check_eq(call(SBI_DBTR_INSTALL, n, 0).error, SBI_ERR_BAD_RANGE,
+		 "too many");
+	check_eq(call(SBI_DBTR_UPDATE, n, 0).error, SBI_ERR_BAD_RANGE,
+		 "too many");
+	check_eq(call(SBI_DBTR_READ, n, 0).error, SBI_ERR_BAD_RANGE, "base");
+	check_eq(call(SBI_DBTR_READ, 0, n).error, SBI_ERR_BAD_RANGE, "count");
+	check_eq(call(SBI_DBTR_READ, 0, UINT64_MAX).error, SBI_ERR_BAD_RANGE,
+		 "count");
+	for (u64 fid = SBI_DBTR_UNINSTALL; fid <= SBI_DBTR_DISABLE; fid++) {
 		check_eq(call(fid, 0, 1).error, SBI_ERR_INVALID_PARAM,
 			 "not installed");
 		check_eq(call(fid, n, 1).error, SBI_ERR_INVALID_PARAM, "base");
@@ -230,9 +225,11 @@ static void refusals(void)
 	}
 	set_up(0, MC6 | S | LOAD, words);
 	mine()->first = n;
-	check_eq(call(UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM, "index");
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM,
+		 "index");
 	mine()->first = 0;
-	check_eq(call(UPDATE, 1, 0).error, SBI_ERR_FAILED, "not installed");
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_FAILED,
+		 "not installed");
 	check(!stops(words, LOAD, 8), "it fires all the same");
 }
 
@@ -246,11 +243,12 @@ static void all_in_use(void)
 	for (u64 i = 0; i < n; i++)
 		install(MC6 | S | STORE, &words[i], i);
 	set_up(0, MC6 | S | STORE, words);
-	check_eq(call(INSTALL, 1, 0).error, SBI_ERR_FAILED, "one too many");
+	check_eq(call(SBI_DBTR_INSTALL, 1, 0).error, SBI_ERR_FAILED,
+		 "one too many");
 	for (u64 i = 0; i < n; i++)
 		check(stops(&words[i], STORE, 8), "trigger %ld doesn't fire",
 		      i);
-	check_eq(call(UNINSTALL, 0, 1).error, 0, "uninstall");
+	check_eq(call(SBI_DBTR_UNINSTALL, 0, 1).error, 0, "uninstall");
 	check(!stops(words, STORE, 8), "it fires when it is gone");
 	check(n < 2 || stops(&words[n - 1], STORE, 8), "the other is gone");
 	install(MC6 | S | LOAD, words, 0);
@@ -294,7 +292,7 @@ static void sizes(void)
 	if (!present())
 		return;
 	for (u64 size = 1; size < ARRAY_LEN(width); size++) {
-		if (!call(NUM, MC6 | SIZE(size), 0).value)
+		if (!call(SBI_DBTR_NUM, MC6 | SIZE(size), 0).value)
 			continue;
 		install(MC6 | S | LOAD | SIZE(size), words, 0);
 		check(stops(words, LOAD, width[size]), "size %ld", size);
@@ -304,33 +302,33 @@ static void sizes(void)
 
 static void switched(void)
 {
-	struct entry *e = mine();
+	struct dbtr_entry *e = mine();
 
 	if (!present() || triggers() < 2)
 		return;
 	install(MC6 | S | STORE, words, 0);
-	check_eq(call(READ, 0, 1).error, 0, "error of read");
+	check_eq(call(SBI_DBTR_READ, 0, 1).error, 0, "error of read");
 	check(e->first == STATE_S && e->tdata1 == (MC6 | S | STORE) &&
 		      e->tdata2 == (u64)words && e->tdata3 == 0,
 	      "0x%lx 0x%lx 0x%lx", e->first, e->tdata1, e->tdata2);
-	check_eq(call(DISABLE, 0, 1).error, 0, "error of disable");
+	check_eq(call(SBI_DBTR_DISABLE, 0, 1).error, 0, "error of disable");
 	check(!stops(words, STORE, 8), "it fires when it is disabled");
-	check_eq(call(READ, 0, 1).error, 0, "error of read");
+	check_eq(call(SBI_DBTR_READ, 0, 1).error, 0, "error of read");
 	check(e->first == STATE_S && e->tdata1 == (MC6 | STORE),
 	      "disabled: 0x%lx 0x%lx", e->first, e->tdata1);
-	check_eq(call(ENABLE, 0, 1).error, 0, "error of enable");
+	check_eq(call(SBI_DBTR_ENABLE, 0, 1).error, 0, "error of enable");
 	check(stops(words, STORE, 8), "it doesn't fire again");
 	set_up(0, MC6 | S | LOAD, &words[1]);
 	e->first = 0;
-	check_eq(call(UPDATE, 1, 0).error, 0, "error of update");
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, 0, "error of update");
 	check(!stops(words, STORE, 8) && stops(&words[1], LOAD, 8),
 	      "the update");
 	set_up(0, MC2 | S | LOAD, &words[1]);
 	e->first = 0;
-	check_eq(call(UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM,
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM,
 		 "an update of the type");
-	check_eq(call(UNINSTALL, 0, 1).error, 0, "error of uninstall");
-	check_eq(call(READ, 0, 1).error, 0, "error of read");
+	check_eq(call(SBI_DBTR_UNINSTALL, 0, 1).error, 0, "error of uninstall");
+	check_eq(call(SBI_DBTR_READ, 0, 1).error, 0, "error of read");
 	check(e->first == 0 && e->tdata1 == 0 && e->tdata2 == 0,
 	      "what is left");
 	uninstall_all();
@@ -352,7 +350,7 @@ static void in_user_mode(void)
 	check_eq(p.scause, CAUSE_BREAKPOINT, "scause");
 	check_eq(p.stval, (u64)words, "stval");
 	check_eq(words[0], 0, "what was stored");
-	call(READ, 0, 1);
+	call(SBI_DBTR_READ, 0, 1);
 	check_eq(mine()->first, STATE_U, "state");
 	uninstall_all();
 }
@@ -367,7 +365,7 @@ static void leaves_nothing(void)
 	if (!present())
 		return;
 	install(MC6 | S | LOAD | STORE | EXECUTE, words, 0);
-	check_eq(call(UNINSTALL, 0, 1).error, 0, "error");
+	check_eq(call(SBI_DBTR_UNINSTALL, 0, 1).error, 0, "error");
 	root = paging_new();
 	*paging_entry(root, 0, 2) = 0; /* devices, meanwhile */
 	paging_map(root, 0, (u64)frame, PTE_RW);
@@ -402,8 +400,10 @@ static void reads_all(struct hart *h, void *arg)
 static void none_left(struct hart *h, void *arg)
 {
 	(void)arg;
-	check_eq(call(READ, 0, 0).error, SBI_ERR_NO_SHMEM, "shared memory");
-	check_eq(call(DISABLE, 0, 1).error, SBI_ERR_INVALID_PARAM, "a trigger");
+	check_eq(call(SBI_DBTR_READ, 0, 0).error, SBI_ERR_NO_SHMEM,
+		 "shared memory");
+	check_eq(call(SBI_DBTR_DISABLE, 0, 1).error, SBI_ERR_INVALID_PARAM,
+		 "a trigger");
 	check(!stops(&words[h->index], LOAD, 8), "it fires");
 }
 
