@@ -45,8 +45,9 @@ from turns import (  # noqa: E402,F401
 
 AUTOSTART = "\t\t\tautostart;\n"
 
-# What the console says of a command that it can't do.
 CPU = "rv64,v=on"
+
+# What the console says of a command that it can't do.
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
 
