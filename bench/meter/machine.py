@@ -191,10 +191,14 @@ class Run:
     def rounds(self):
         """Runs it; its Rounds, and the rows that were skipped: {name: why}."""
         text = self.start()
+        return self.taken(), skips(text)
+
+    def taken(self):
+        """The Rounds of what it has recorded, which is gone then."""
         found = Rounds({r.number: r for r in rows()}, self.map.buckets)
         found.take_all(read(self.folder / "records"))
         (self.folder / "records").unlink()
-        return found, skips(text)
+        return found
 
 
 def refusals(console):
