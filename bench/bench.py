@@ -45,8 +45,9 @@ from turns import (  # noqa: E402,F401
 
 AUTOSTART = "\t\t\tautostart;\n"
 
-# What the console says of a command that it can't do.
 CPU = "rv64,v=on"
+
+# What the console says of a command that it can't do.
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
 
@@ -132,15 +133,10 @@ class Bench:
         self.memos, self.made = {}, {}
 
     def begin(self, question):
-        """What this thread asks from now on. Returns the set that gets every
-        results.Machine that is used for it."""
+        """What this thread asks from now on. What it has run before is of no
+        concern (results.take_ran)."""
         self.local.question = question
-        self.local.machines = set()
-        return self.local.machines
-
-    def used(self, machine):
-        """A results.Machine that this thread's question was asked of."""
-        self.local.machines.add(machine)
+        results.take_ran()
 
     def memo(self, what, make):
         """make(), once in this run; the others wait for it. Its machines are
@@ -149,13 +145,13 @@ class Bench:
             own = self.memos.setdefault(what, threading.Lock())
         with own:
             if what not in self.made:
-                mine, self.local.machines = self.local.machines, set()
+                mine = results.take_ran()
                 try:
-                    self.made[what] = make(), self.local.machines
+                    self.made[what] = make(), results.take_ran()
                 finally:
-                    self.local.machines = mine
+                    results.note_ran(*mine)
             made, machines = self.made[what]
-            self.local.machines |= machines
+            results.note_ran(*machines)
             return made
 
     # -- choices --
@@ -224,7 +220,7 @@ class Bench:
             if wrong:
                 raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
                                       f"see {m.log_path}")
-            self.used(results.Machine(
+            results.note_ran(results.Machine(
                 machine, harts, shift, CPU, mem, append,
                 policy.name if policy else results.told_policy(m.text)))
             return Run(m.text)

@@ -32,7 +32,7 @@ import results  # noqa: E402
 from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
-from meter.machine import MACHINES, rows, take_ran  # noqa: E402
+from meter.machine import MACHINES, rows  # noqa: E402
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,7 +89,8 @@ def count(opt):
 
 def conditions():
     """Of all machines that were run."""
-    return results.conditions(**results.machine_conditions(take_ran()), seed=1)
+    ran = results.machine_conditions(results.take_ran())
+    return results.conditions(**ran, seed=1)
 
 
 def result_name(whole, opt):

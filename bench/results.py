@@ -25,6 +25,7 @@ import math
 import os
 import re
 import subprocess
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,6 +99,19 @@ class Machine(NamedTuple):
     memory: str
     append: str     # the command line of what ran on it
     policy: str     # as the hypervisor told it
+
+
+_ran = threading.local()
+
+
+def note_ran(*machines):
+    """That this thread has run them."""
+    _ran.__dict__.setdefault("machines", set()).update(machines)
+
+
+def take_ran():
+    """The Machines that this thread has run since it last asked."""
+    return _ran.__dict__.pop("machines", set())
 
 
 def told_policy(console):

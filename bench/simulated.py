@@ -14,7 +14,6 @@ What has no counterpart in the simulator (Linux, changes while guests run,
 counters of mails, how late a native WFI ends) raises Cannot.
 """
 
-import json
 import random
 import re
 import subprocess
@@ -22,6 +21,7 @@ import sys
 from collections import defaultdict
 
 import bench
+import results
 
 sys.path.insert(0, str(bench.TOP / "tools"))
 from tracelib import form  # noqa: E402
@@ -280,9 +280,7 @@ class Simulated(bench.Bench):
             command += ["--policy", policy.name]
         subprocess.run([*command, scenario], cwd=bench.TOP, check=True,
                        timeout=300)
-        got = json.loads(result.read_text())
-        names = [c["name"] for c in got["columns"]]
-        rows = {r[0]: dict(zip(names, r)) for r in got["rows"]}
+        rows = {r["guest"]: r for r in results.as_dicts(results.read(result))}
         taken = form.read(trace)
         trace.unlink()
         # The simulator's clocks begin at one second.

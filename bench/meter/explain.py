@@ -30,7 +30,6 @@ from . import operations, table
 from .figures import Figures
 from .images import MeterError
 from .machine import BUILD, MACHINES, TOP, skips, slow
-from .records import Rounds, read
 from .machine import rows as all_rows
 
 sys.path.insert(0, str(TOP / "tools"))
@@ -79,7 +78,7 @@ CAUSES = (
 
 def recorded(run):
     """Runs the machine and takes its trace when it has powered off:
-    (Rounds, Trace)."""
+    (Rounds, Trace, the console's text)."""
     with tempfile.TemporaryDirectory(prefix="rouse-meter-") as folder:
         socket = os.path.join(folder, "qmp")
         run.options += ["-action", "shutdown=pause", "-qmp",
@@ -97,11 +96,9 @@ def recorded(run):
                 if qemu.poll() is None:
                     qemu.kill()
                 qemu.wait()
-    run.ran((run.folder / "console.log").read_text(errors="replace"))
-    found = Rounds({r.number: r for r in all_rows()}, run.map.buckets)
-    found.take_all(read(run.folder / "records"))
-    (run.folder / "records").unlink()
-    return found, trace
+    text = (run.folder / "console.log").read_text(errors="replace")
+    run.ran(text)
+    return run.taken(), trace, text
 
 
 def taken(qemu, socket, seconds):
@@ -232,9 +229,8 @@ def explain(opt, key, row, out=print):
                f'{max(4096, 64 * opt.rounds)} mode=fill"'.strip(),
         memory=opt.memory)
     run = operations.run_of(some, key, operations.parts(some)[0])
-    rounds, trace = recorded(run)
+    rounds, trace, text = recorded(run)
     done = rounds.done.get(row.name, [])
-    text = (run.folder / "console.log").read_text(errors="replace")
     if not done:
         why = skips(text).get(row.name)
         raise MeterError(f"{row.name}: no rounds" + (f": {why}" if why else

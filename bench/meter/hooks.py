@@ -84,6 +84,11 @@ class Function:
         far = c.op in CALL or c.op in ("j", "jr")
         return c.name if far and c.name != self.name else None
 
+    def calls(self):
+        """[(index, callee)], of all that it calls or goes on in."""
+        return [(i, name) for i in range(len(self.codes))
+                if (name := self.callee(i))]
+
     def next(self, i):
         c = self.codes[i]
         on = [i + 1] if i + 1 < len(self.codes) else []
@@ -209,8 +214,8 @@ class Program:
                 events.add(f.event(i))
             elif callee in self.functions and callee not in RARE + COPIES:
                 other = self.functions[callee]
-                events |= {other.event(k) for k in range(len(other.codes))
-                           if other.callee(k) == WRITE}
+                events |= {other.event(k) for k, name in other.calls()
+                           if name == WRITE}
         return writes, events
 
     def hooks(self):
@@ -266,8 +271,7 @@ class Program:
             if name in found or name in RARE:
                 continue
             found.add(name)
-            f = self.functions[name]
-            todo |= {f.callee(i) for i in range(len(f.codes))} - {None}
+            todo |= {callee for _, callee in self.functions[name].calls()}
         return found
 
     def unhooked(self, hooks):
@@ -276,7 +280,7 @@ class Program:
         called = {name for h in hooks for name in h.calls.values()}
         return sorted({
             f.name for f in self.functions.values()
-            for i in range(len(f.codes)) if f.callee(i) == WRITE
+            for i, name in f.calls() if name == WRITE
             and f.codes[i].at not in known and f.name not in called
             and f.name not in RARE + COPIES + (ALWAYS,)})
 

@@ -16,7 +16,7 @@ import sys
 
 from .guard import ICOUNT
 from .images import MeterError
-from .machine import BUILD, HERE, MACHINES, TOP, note_ran, slow
+from .machine import BUILD, HERE, MACHINES, TOP, slow
 from .table import column, key
 
 import results
@@ -124,8 +124,8 @@ def inside(machine, properties, append, seed=1):
                         seed))
     finally:
         packed.unlink()
-    note_ran(results.Machine(machine, 1, 0, CPU, "1G", append,
-                             results.told_policy(text)))
+    results.note_ran(results.Machine(machine, 1, 0, CPU, "1G", append,
+                                     results.told_policy(text)))
     return text
 
 
@@ -143,7 +143,8 @@ def before(key="virt", append=""):
 def one(key, append, seed, initrd, offsets):
     """(ticks natively, ticks under Rouse) from kernel to init, of one seed."""
     machine = MACHINES[key]
-    note_ran(results.Machine(machine, 1, 0, CPU, "256M", KERNEL_ARGS, ""))
+    results.note_ran(results.Machine(machine, 1, 0, CPU, "256M", KERNEL_ARGS,
+                                     ""))
     native = run(qemu(machine, "256M", LINUX / "Image", initrd, KERNEL_ARGS,
                       seed))
     guest = inside(machine, f"""kernel = "linux/Image";

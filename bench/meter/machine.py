@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import results
@@ -36,19 +35,6 @@ MACHINES = {
 
 class NoRoom(MeterError):
     """Rouse's policy has no room for the guests of a run."""
-
-
-_ran = threading.local()
-
-
-def note_ran(machine):
-    """A results.Machine that this thread has run."""
-    _ran.__dict__.setdefault("machines", set()).add(machine)
-
-
-def take_ran():
-    """Those that this thread has run since it last asked."""
-    return _ran.__dict__.pop("machines", set())
 
 
 class Row:
@@ -184,17 +170,21 @@ class Run:
     def ran(self, console):
         """Notes the machine, and the policy that it told."""
         shift = re.search(r"-icount shift=(\d+)", " ".join(self.options))
-        note_ran(results.Machine(
+        results.note_ran(results.Machine(
             self.machine, self.harts, shift[1] if shift else "none", self.cpu,
             self.memory, self.append, results.told_policy(console)))
 
     def rounds(self):
         """Runs it; its Rounds, and the rows that were skipped: {name: why}."""
         text = self.start()
+        return self.taken(), skips(text)
+
+    def taken(self):
+        """The Rounds of what it has recorded, which is gone then."""
         found = Rounds({r.number: r for r in rows()}, self.map.buckets)
         found.take_all(read(self.folder / "records"))
         (self.folder / "records").unlink()
-        return found, skips(text)
+        return found
 
 
 def refusals(console):

@@ -103,9 +103,8 @@ class Counted:
         if not n:
             return 0
         total = n + self.counts.get(f"rest {name}", 0)
-        for i, c in enumerate(f.codes):
-            if f.callee(i):
-                total += self.of(c.at) * (1 + self.length(f.callee(i)))
+        for i, callee in f.calls():
+            total += self.of(f.codes[i].at) * (1 + self.length(callee))
         return total / n
 
     def figure(self, number):
@@ -121,9 +120,9 @@ class Counted:
         return records, h.test + total / records - h.less
 
     def _writes(self, name):
-        f = self.program.functions.get(name)
         return name in self.helpers and any(
-            f.callee(i) == WRITE for i in range(len(f.codes)))
+            callee == WRITE
+            for _, callee in self.program.functions[name].calls())
 
 
 def _events(hook):
@@ -140,7 +139,7 @@ def _events(hook):
 def _counted(program):
     """{event: [records, on or None, most, off]}"""
     counted, out = Counted(program), {}
-    missing = counted.program.unhooked(counted.hooks)
+    missing = program.unhooked(counted.hooks)
     if missing:
         raise MeterError(f"{', '.join(missing)}: a record is written there, and "
                          "no test of the mask was found before it")

@@ -2,6 +2,13 @@
 that return whether what their name says is so."""
 
 
+def sentences(names, helpers):
+    """The functions that a check itself has (names: its globals()), in order,
+    but for those that help the others."""
+    return [f for name, f in names.items() if name not in helpers
+            and callable(f) and getattr(f, "__module__", "") == "__main__"]
+
+
 def run(tests):
     """Prints the lines; returns the check's status."""
     failed = 0

@@ -4,10 +4,9 @@ refusals.py."""
 
 import re
 import shlex
-import shutil
 import subprocess
-import tempfile
 
+from faults import board_blob, pack
 from harness import Case, TOP
 from matrix import HOSTS
 from labs import guest, lab, said
@@ -37,21 +36,8 @@ def hello_everywhere(t):
 def tree_of(t, packed, smp, machine):
     """The machine's own device tree, as a file to be changed."""
     tree = t.folder / "board.dtb"
-    # A comma in a path would end it for -M.
-    with tempfile.TemporaryDirectory() as place:
-        dumper = t.boot(initrd=packed, smp=smp, mem="256M",
-                        machine=f"{machine},dumpdtb={place}/board.dtb")
-        t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
-        shutil.copy(f"{place}/board.dtb", tree)
+    tree.write_bytes(board_blob(t, packed, machine, smp))
     return tree
-
-
-def packed_lab(t, text):
-    source, packed = t.folder / "packed.dts", t.folder / "packed.cpio"
-    source.write_text(text)
-    subprocess.run([TOP / "tools" / "lab", source, packed], check=True,
-                   stdout=subprocess.DEVNULL)
-    return packed
 
 
 def sparse_harts(t):
@@ -59,8 +45,8 @@ def sparse_harts(t):
     n, absent = t.args["smp"], t.args["absent"]
     # A vCPU for each hart that is left, and one of them bound to the last.
     left = n - len(absent)
-    packed = packed_lab(t, lab(guest("hello", "hello", vcpus=left,
-                                     pin=list(range(left))), poweroff=True))
+    packed = pack(t, guest("hello", "hello", vcpus=left,
+                           pin=list(range(left))))
     board = t.args["machine"]
     tree = tree_of(t, packed, n, board)
     for hart in absent:
@@ -79,8 +65,7 @@ def sparse_harts(t):
 def blocks_that_differ(t):
     """Harts whose cache blocks are of two sizes: guests aren't told of any,
     and their RAM is zeroed all the same."""
-    packed = packed_lab(t, lab(guest("toucher", "toucher", vcpus=2),
-                               poweroff=True))
+    packed = pack(t, guest("toucher", "toucher", vcpus=2))
     tree = tree_of(t, packed, 2, "virt")
     subprocess.run(["fdtput", "-t", "i", tree, "/cpus/cpu@1",
                     "riscv,cboz-block-size", "4096"], check=True)

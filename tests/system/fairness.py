@@ -18,7 +18,7 @@ import json
 import re
 
 import matrix
-from harness import Case, TOP
+from harness import Case
 from labs import guest, lab, said
 
 HOG = "mode=hog ms=10000000"

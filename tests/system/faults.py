@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import matrix
 from harness import BUILD, GUESTS, TOP, Case
@@ -217,15 +218,22 @@ def cpu_of(boot, hart):
     return 0 if hart == boot else hart + (hart < boot)
 
 
-def board(t, packed, machine, smp):
-    """The machine's device tree, as source text."""
+def board_blob(t, packed, machine, smp):
+    """The machine's own device tree."""
+    # A comma in a path would end it for -M.
     with tempfile.TemporaryDirectory() as place:
         dumper = t.boot(initrd=packed, smp=smp, mem="256M",
                         machine=f"{machine},dumpdtb={place}/board.dtb")
         t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
-        return subprocess.run(
-            ["dtc", "-q", "-I", "dtb", "-O", "dts", f"{place}/board.dtb"],
-            check=True, stdout=subprocess.PIPE, text=True).stdout
+        return Path(place, "board.dtb").read_bytes()
+
+
+def board(t, packed, machine, smp):
+    """The same, as source text."""
+    return subprocess.run(
+        ["dtc", "-q", "-I", "dtb", "-O", "dts"], check=True,
+        input=board_blob(t, packed, machine, smp),
+        stdout=subprocess.PIPE).stdout.decode()
 
 
 def pack(t, *guests):

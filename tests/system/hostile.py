@@ -22,6 +22,7 @@ import matrix
 from fairness import LISTS, SHIFT, Between, counted, readings
 from harness import BUILD, Case
 from labs import Shell, guest, heard, lab, said
+from steps import INSTRUCTIONS as STEP_INSTRUCTIONS
 
 RAM, IMAGE = 0x80000000, 0x80200000 # of QEMU's virt
 
@@ -102,10 +103,6 @@ def promised(policy):
             return knob
     return "turns"
 
-
-# A task's step takes at most 100 us where an instruction takes a nanosecond
-# (steps.py).
-STEP_INSTRUCTIONS = 100_000
 
 # So many lives are told of at once, and then one a second (kernel/log.h).
 LOG_BURST = 8
@@ -518,9 +515,7 @@ def on_harts(t):
 def crowd(t):
     """The largest guest that has a controller: what one of its vCPUs does may
     concern all of them, and takes no longer for the one that wakes."""
-    steps = ["help phase-plic-crowd", 'set bad "bootargs=attack=plic-crowd"',
-             "guest start bad", "sleep 4", LISTS, f"sleep {SECONDS}", LISTS,
-             "guest stop bad"]
+    steps = phase("plic-crowd", SECONDS, start=4)
     text = phases(run(t, steps, vcpus=CROWD, memory="8M").text)
     fared = Fared(t, "plic-crowd", text["plic-crowd"], 1)
     say(t, "plic-crowd", fared, fared)

@@ -17,7 +17,6 @@ therefore, and shares of those who never sleep on more.
 
 import functools
 import importlib.util
-import json
 import re
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from trace import Run, complete
 
 sys.path[:0] = [str(TOP / "bench"), str(TOP / "tools")]
 import bench  # noqa: E402
+import results  # noqa: E402
 from simulated import Simulated  # noqa: E402
 from tracelib import form, model  # noqa: E402
 
@@ -238,10 +238,8 @@ def simulate(t, text, policy):
     subprocess.run([SIM, "--policy", policy, "--quiet", "--set",
                     f"ns_per_instruction={2 ** SHIFT}", "--json", result,
                     scenario], cwd=TOP, check=True, timeout=60)
-    rows = json.loads(result.read_text())
-    names = [c["name"] for c in rows["columns"]]
-    got = {r[0]: dict(zip(names, r)) for r in rows["rows"]}
-    return {n: (g["share"], g["wait_mean"]) for n, g in got.items()}
+    return {g["guest"]: (g["share"], g["wait_mean"])
+            for g in results.as_dicts(results.read(result))}
 
 
 def recorded(t, policy):
