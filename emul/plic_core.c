@@ -123,7 +123,9 @@ best_source(struct plic *p, struct plic_context *c)
 	return best;
 }
 
-static bool any_asserts(struct plic *p, struct plic_context *c, u64 threshold)
+/* Inline: plic_core_eval has no frame. */
+static inline bool any_asserts(struct plic *p, struct plic_context *c,
+			       u64 threshold)
 {
 	u64 wired = p->wired;
 
@@ -136,11 +138,7 @@ static bool any_asserts(struct plic *p, struct plic_context *c, u64 threshold)
 
 bool plic_core_level(struct plic_context *c)
 {
-	u32 src = best_source(c->plic, c);
-
-	/* Source 0 has priority 0. */
-	return ck_pr_load_64(&c->plic->source[src].priority) >
-	       ck_pr_load_64(&c->threshold);
+	return any_asserts(c->plic, c, ck_pr_load_64(&c->threshold));
 }
 
 bool plic_core_eval(struct emul_pin *pin)
