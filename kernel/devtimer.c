@@ -7,7 +7,7 @@
  * all the time cost anybody else: neither a CPU on which it doesn't run, nor
  * the one that runs after it.
  *
- * Algorithm. A timer stands in the heap (kernel/heap.c, no step of which is
+ * Algorithm. A timer stands in the queue (kernel/timer.c, no step of which is
  * longer than O(log n)) of the CPU that set it last. That CPU needs no mail to
  * know of it: it arms its own timer, then and there. Nodes live inside the
  * timers, so setting one can't fail. Deadlines beyond 2^63 ticks are as good as
@@ -63,13 +63,6 @@ static struct dev_timers *queue_lock(struct dev_timer *t)
 	return NULL;
 }
 
-static void remove_locked(struct dev_timers *q, struct dev_timer *t)
-{
-	if (t->set)
-		heap_remove(&q->heap, &t->node);
-	t->set = false;
-}
-
 /* Takes the lock of this CPU's queue, which the timer is of from now on. */
 static struct dev_timers *queue_move(struct dev_timer *t)
 {
@@ -77,7 +70,7 @@ static struct dev_timers *queue_move(struct dev_timer *t)
 	struct dev_timers *q = queue_lock(t);
 
 	if (q)
-		remove_locked(q, t);
+		timer_clear(&q->queue, &t->timer);
 	if (q == here)
 		return here;
 	ck_pr_store_ptr(&t->queue, here);
@@ -89,15 +82,16 @@ static struct dev_timers *queue_move(struct dev_timer *t)
 
 void dev_timer_set(struct dev_timer *t, u64 deadline_ticks)
 {
-	struct dev_timers *q = queue_move(t);
+	struct dev_timers *q;
 
-	if (deadline_ticks <= INT64_MAX) {
-		t->set = true;
-		t->node.key = deadline_ticks;
-		heap_push(&q->heap, &t->node);
+	if (deadline_ticks > INT64_MAX) {
+		dev_timer_cancel(t);
+		return;
 	}
+	q = queue_move(t);
+	timer_set(&q->queue, &t->timer, deadline_ticks);
 	ck_spinlock_unlock(&q->lock);
-	if (deadline_ticks > INT64_MAX || deadline_ticks >= q->armed)
+	if (deadline_ticks >= q->armed)
 		return;
 	q->armed = deadline_ticks;
 	dev_timers_arm(deadline_ticks);
@@ -109,7 +103,7 @@ void dev_timer_cancel(struct dev_timer *t)
 
 	if (!q)
 		return;
-	remove_locked(q, t);
+	timer_clear(&q->queue, &t->timer);
 	ck_spinlock_unlock(&q->lock);
 }
 
@@ -128,17 +122,12 @@ void dev_timer_fini(struct dev_timer *t)
 	} while (begun != ended || ck_pr_load_32(&t->begun) != begun);
 }
 
-static u64 next_locked(const struct dev_timers *q)
-{
-	return q->heap.root ? q->heap.root->key : TIME_NEVER;
-}
-
 u64 dev_timers_next_ticks(struct dev_timers *q)
 {
 	u64 next;
 
 	ck_spinlock_lock(&q->lock);
-	next = next_locked(q);
+	next = timer_next_ticks(&q->queue);
 	ck_spinlock_unlock(&q->lock);
 	return next;
 }
@@ -149,9 +138,10 @@ static bool run_one(struct dev_timers *q, u64 now)
 	struct dev_timer *t = NULL;
 
 	ck_spinlock_lock(&q->lock);
-	if (next_locked(q) <= now) {
-		t = container_of(q->heap.root, struct dev_timer, node);
-		remove_locked(q, t);
+	if (timer_next_ticks(&q->queue) <= now) {
+		t = container_of(q->queue.heap.root, struct dev_timer,
+				 timer.node);
+		timer_clear(&q->queue, &t->timer);
 		ck_pr_inc_32(&t->begun);
 	}
 	ck_spinlock_unlock(&q->lock);

@@ -11,14 +11,14 @@
 
 #include <ck_spinlock.h>
 
-#include "kernel/heap.h"
+#include "kernel/timer.h"
 
 struct guest;
 
 /* A CPU's, of all guests. */
 struct dev_timers {
 	ck_spinlock_t lock;
-	struct heap heap; /* under the lock */
+	struct timer_queue queue; /* under the lock; who has it is the owner */
 	u64 armed; /* the owner's: when it will look next, or TIME_NEVER */
 };
 
@@ -35,8 +35,7 @@ struct dev_timer {
 	/* The service's. `queue` and what is below it: under its lock. */
 	u32 begun, ended;	  /* calls of fn; atomic */
 	struct dev_timers *queue; /* where it was set last, or NULL */
-	struct heap_node node;	  /* the key is when it is due */
-	bool set;
+	struct timer timer;	  /* that never fires by itself */
 };
 
 /* Of one CPU, before anything is set there. */

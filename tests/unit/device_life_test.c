@@ -3,7 +3,7 @@
  * the next life begins as after power-on.
  */
 /* sources: PLIC emul/rtc.c emul/bus.c emul/devices.c kernel/config.c
- *	kernel/devtimer.c kernel/heap.c tests/unit/fake_emul.c
+ *	kernel/devtimer.c kernel/timer.c kernel/heap.c tests/unit/fake_emul.c
  *	tests/unit/fake_trace.c LIBFDT */
 #include "tests/unit/fake_emul.h"
 

@@ -1,4 +1,4 @@
-/* sources: kernel/devtimer.c kernel/heap.c */
+/* sources: kernel/devtimer.c kernel/heap.c kernel/timer.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,8 @@
 /* The Goldfish clock with the real device timers and a clock of the test's. */
 /* sources: emul/rtc.c emul/bus.c emul/devices.c kernel/config.c
- *          kernel/devtimer.c kernel/heap.c tests/unit/fake_emul.c
- *          tests/unit/fake_chip.c tests/unit/fake_trace.c */
+ *          kernel/devtimer.c kernel/heap.c kernel/timer.c
+ *          tests/unit/fake_emul.c tests/unit/fake_chip.c
+ *          tests/unit/fake_trace.c */
 #include "tests/unit/fake_emul.h"
 
 #include "kernel/time.h"
