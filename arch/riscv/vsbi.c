@@ -43,14 +43,15 @@ void vsbi_vcpu_reset(struct riscv_vcpu *v)
 {
 	v->fwft_locked = 0;
 	vsbi_pmu_reset(v);
-	vsbi_sta_reset(v);
+	v->sta_page = NULL;
 	vsse_reset(v);
 	vdbtr_reset(v);
+	vsbi_waits_choose(v);
 }
 
-void vsbi_features_load(struct riscv_vcpu *v, u64 henvcfg)
+void vsbi_features_load(struct riscv_vcpu *v)
 {
-	if ((henvcfg ^ v->henvcfg) & VCPU_MISALIGNED)
+	if ((vhw_henvcfg() ^ v->henvcfg) & VCPU_MISALIGNED)
 		fwft_misaligned_load(v);
 	vhw_henvcfg_set(v->henvcfg);
 	if (v->henvcfg & VCPU_TRIGGERS)
@@ -81,7 +82,7 @@ static void on_wait(struct vcpu *vc, bool waits)
 	if (waits)
 		vsbi_features_unload(v);
 	else if (vhw_henvcfg() != v->henvcfg)
-		vsbi_features_load(v, vhw_henvcfg());
+		vsbi_features_load(v);
 	if (!v->pmu.hw_used)
 		return;
 	if (waits)

@@ -166,7 +166,6 @@ bool vsbi_run_begin(struct riscv_vcpu *v) __must_check;
  * is over. `v` is OFF. Part of arch_vcpu_reset.
  */
 void vsbi_vcpu_reset(struct riscv_vcpu *v);
-void vsbi_sta_reset(struct riscv_vcpu *v);
 void vsbi_pmu_reset(struct riscv_vcpu *v);
 
 /* Which features of FWFT all harts can have. */
@@ -183,12 +182,12 @@ void fwft_misaligned_load(const struct riscv_vcpu *v);
 void fwft_misaligned_unload(void);
 
 /*
- * What the hart has by the firmware alone, VCPU_HENVCFG_OURS: `v` comes, where
- * `henvcfg` was before; or it leaves, and all is as the others have it. So it
- * is the calls' time of who has such a thing, and never of who comes after it.
- * After an unload the next load is a full one.
+ * What the hart has by the firmware alone, VCPU_HENVCFG_OURS: `v` comes, or it
+ * leaves, and all is as the others have it. So it is the calls' time of who has
+ * such a thing, and never of who comes after it. After an unload the next load
+ * is a full one.
  */
-void vsbi_features_load(struct riscv_vcpu *v, u64 henvcfg);
+void vsbi_features_load(struct riscv_vcpu *v);
 void vsbi_features_unload(struct riscv_vcpu *v);
 
 /* hcounteren of who has no counters of his own: cycle, time and instret. */

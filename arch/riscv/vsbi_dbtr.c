@@ -347,7 +347,6 @@ void vdbtr_reset(struct riscv_vcpu *v)
 	v->dbtr.shmem = UINT64_MAX;
 	v->dbtr.installed = 0;
 	v->henvcfg &= ~VCPU_TRIGGERS;
-	vsbi_waits_choose(v);
 	if (v->dbtr.trigger)
 		memset(v->dbtr.trigger, 0,
 		       triggers_count * sizeof(v->dbtr.trigger[0]));

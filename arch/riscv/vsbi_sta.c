@@ -61,12 +61,6 @@ void vsbi_sta_waits(struct riscv_vcpu *v, bool waits)
 	ck_pr_store_32(&page->sequence, ++v->sta_seq);
 }
 
-void vsbi_sta_reset(struct riscv_vcpu *v)
-{
-	v->sta_page = NULL;
-	vsbi_waits_choose(v);
-}
-
 /* Section 16.1. */
 static enum exit_next sta_set_shmem(struct riscv_vcpu *v)
 {
@@ -76,7 +70,8 @@ static enum exit_next sta_set_shmem(struct riscv_vcpu *v)
 	if (reg_get(v, REG_A2) != 0)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
 	if (vsbi_no_shmem(lo, hi)) {
-		vsbi_sta_reset(v);
+		v->sta_page = NULL;
+		vsbi_waits_choose(v);
 		return vsbi_return(v, VSBI_OK, 0);
 	}
 	if (lo % sizeof(*page))

@@ -87,7 +87,7 @@ static inline void htimedelta_load(const struct arch_guest *g,
 static inline void load_odd(struct riscv_vcpu *v, struct riscv_cpu *c)
 {
 	if (unlikely(c->henvcfg != v->henvcfg))
-		vsbi_features_load(v, c->henvcfg);
+		vsbi_features_load(v);
 	if (unlikely((c->hcounteren & v->hcounteren) != GUEST_COUNTERS))
 		counters_load(v);
 	if (unlikely(!fpu_idle(c, v)))

@@ -100,7 +100,7 @@ static void enter(u32 n)
 	v->loaded = true;
 	vtimer_load(v);
 	if (w.hart.henvcfg != v->henvcfg)
-		vsbi_features_load(v, w.hart.henvcfg);
+		vsbi_features_load(v);
 	v->v.sched.ticks[RUNSTATE_RUNNABLE] += w.now_ticks & 0xff;
 	if (v->v.waits)
 		v->v.waits(&v->v, false);

@@ -220,7 +220,7 @@ static void the_hart_has_them_while_their_vcpu_is_there(void **state)
 	assert_int_equal(w.hart.triggers_count, 0);
 	assert_null(v->csr_on);
 	assert_true(w.hart.henvcfg != v->henvcfg);
-	vsbi_features_load(v, w.hart.henvcfg);
+	vsbi_features_load(v);
 	assert_int_equal(w.hart.triggers_count, 1);
 	assert_true(w.hart.triggers[0].control == VS_LOAD);
 	/* PMU has its own bits in the same word. */
