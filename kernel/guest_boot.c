@@ -113,7 +113,7 @@ enum task_result boot_prepare(struct guest_life *l)
 	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
 		return start_failed(l, err.text);
 	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
-	if (l->fdt && l->fdt_seed) {
+	if (l->fdt_seed) {
 		memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
 		return load_begin(l);
 	}
@@ -123,8 +123,7 @@ enum task_result boot_prepare(struct guest_life *l)
 
 static enum task_result tree_begin(struct guest_life *l)
 {
-	u64 room = guest_fdt_room(&l->guest->cfg, arch_guest_isa(),
-				  l->files.dtb.bytes);
+	u64 room = l->plan.fdt_bytes;
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),

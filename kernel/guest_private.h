@@ -45,7 +45,7 @@ struct guest_life {
 	struct image_files files;
 	struct image_plan plan;
 	void *fdt; /* the guest's tree, from its first start on */
-	void *fdt_seed; /* where its seed is */
+	void *fdt_seed; /* where its seed is, once it is complete; or NULL */
 	struct guest_fdt_job tree;
 	struct image_load load;
 	struct rng rng;

@@ -45,7 +45,7 @@ void life_unload(struct guest_life *l)
 void life_tree_forget(struct guest_life *l)
 {
 	obj_free(l->fdt);
-	l->fdt = NULL;
+	l->fdt = l->fdt_seed = NULL;
 }
 
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase)

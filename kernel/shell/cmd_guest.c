@@ -341,8 +341,6 @@ static int create_begin(struct cmd_run *run, struct creating *c)
 	for (u32 i = 1; i < run->argc && !bad; i++)
 		bad = lab_config_set(&cfg, run->argv[i], false, env, err);
 	if (!bad)
-		bad = lab_config_check(&cfg, env, err);
-	if (!bad)
 		bad = guest_create_begin(&cfg, &c->guest, err);
 	lab_config_fini(&cfg);
 	return bad;

@@ -590,12 +590,6 @@ void lab_config_fini(struct guest_config *cfg)
 	*cfg = (struct guest_config){.name = NULL};
 }
 
-int lab_config_check(const struct guest_config *cfg, const struct lab_env *e,
-		     struct lab_error *err)
-{
-	return 0;
-}
-
 int guest_create_begin(const struct guest_config *cfg, struct guest **out,
 		       struct lab_error *err)
 {
