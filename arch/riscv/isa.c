@@ -172,14 +172,10 @@ static void block_size(const void *fdt, int node, const char *name, u32 *out)
 {
 	int len;
 	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
+	u32 bytes = p && len >= 4 ? fdt32_to_cpu(*p) : BLOCKS_DIFFER;
 
 	/* One for all harts, or none: a vCPU may run on any. */
-	if (!p || len < 4) {
-		*out = BLOCKS_DIFFER;
-		return;
-	}
-	*out = *out && *out != fdt32_to_cpu(*p) ? BLOCKS_DIFFER
-						: fdt32_to_cpu(*p);
+	*out = *out && *out != bytes ? BLOCKS_DIFFER : bytes;
 }
 
 /* Whole ones fill a page (CMO specification, 2.7). */

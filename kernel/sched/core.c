@@ -20,8 +20,8 @@
  * its own as well, and so are mail for vCPUs of its guest's and the timers of
  * its devices. Only other mail and timers that came in between are the host's
  * time.
- * Every tick of a CPU is its guests', its tasks', idle, or the host's: the first
- * three are measured and never overlap, and what is left is the host's
+ * Every tick of a CPU is its guests', its tasks', idle, or the host's: the
+ * first three are measured and never overlap, and what is left is the host's
  * (sched_cpu_stats).
  */
 #include "kernel/sched/core.h"
