@@ -120,7 +120,7 @@ static bool nobody_eval(struct emul_pin *pin)
 }
 
 struct emul_line emul_no_line = { nobody_set };
-struct emul_pin emul_no_pin = { nobody_eval, nobody_eval };
+struct emul_pin emul_no_pin = { nobody_eval };
 
 /* Apart, so that whoever calls it has `level` where the line wants it. */
 void emul_irq_record(const struct emul_dev *dev, bool level)

@@ -338,3 +338,10 @@ void emul_reset(struct guest *g)
 	if (chip && chip->ops->reset)
 		chip->ops->reset(chip);
 }
+
+bool emul_tell_rest(struct guest *g)
+{
+	struct emul_dev *chip = g->irqchip;
+
+	return chip && chip->ops->tell_rest && chip->ops->tell_rest(chip);
+}

@@ -36,15 +36,9 @@ struct emul_line {
  * guest, after VIRQ_EXTERNAL was taken out of `virq`: the answer is to be kept
  * until that bit is raised again, since what happens after eval raises it only
  * if it changes the answer. A vCPU that starts (HSM, reset) is evaluated anew.
- *
- * tell: goes on with what other vCPUs of the guest are to be told; true if
- * there is more of it. In the same place, after VIRQ_TELL was taken out of
- * `virq`: it takes a bounded 20,000 instructions, and is to be called again,
- * after a look at whose turn it is, before the vCPU goes on.
  */
 struct emul_pin {
 	bool (*eval)(struct emul_pin *pin);
-	bool (*tell)(struct emul_pin *pin);
 };
 
 /* Access widths a device has, one bit each: the width in bytes. */
@@ -96,6 +90,14 @@ struct emul_ops {
 	 */
 	struct emul_line *(*line)(struct emul_dev *dev, struct emul_dev *of);
 	struct emul_pin *(*pin)(struct emul_dev *dev, struct vcpu *v);
+
+	/*
+	 * The same: goes on with what more vCPUs are to be told than one exit
+	 * may, after guest_tell_rest; true if there is more of it. Some 10,000
+	 * instructions at most. In a step of the guest's task, as reset is, so
+	 * never at the same time. Absent: there is never any.
+	 */
+	bool (*tell_rest)(struct emul_dev *dev);
 
 	/*
 	 * Consoles only: the host has input. Takes as many of `len` bytes as
@@ -231,6 +233,10 @@ void emul_destroy(struct guest *g);
  * raised it keeps what is high still. No vCPU runs. */
 void emul_reset(struct guest *g);
 
+/* Some of what the controller has yet to tell (tell_rest in emul_ops); true if
+ * there is more. In a step of the guest's task. */
+bool emul_tell_rest(struct guest *g);
+
 /* Is there a device of that name to put into a guest? Any CPU. */
 bool emul_exists(const char *name);
 
@@ -262,12 +268,6 @@ emul_irq_set(struct emul_dev *dev, bool level)
 static inline bool emul_eval(struct vcpu *v)
 {
 	return v->pin->eval(v->pin);
-}
-
-/* VIRQ_TELL: true if it is to be called again. */
-static inline bool emul_tell(struct vcpu *v)
-{
-	return v->pin->tell(v->pin);
 }
 
 #endif

@@ -125,6 +125,11 @@ static struct emul_pin *plic_pin(struct emul_dev *dev, struct vcpu *v)
 	return plic_core_pin(dev->state, v);
 }
 
+static bool plic_tell_rest(struct emul_dev *dev)
+{
+	return plic_core_tell(dev->state);
+}
+
 static int plic_init(struct emul_dev *dev)
 {
 	u32 vcpus = dev->guest->cfg.vcpus;
@@ -172,6 +177,7 @@ static const struct emul_ops plic_ops = {
 	.write = plic_write,
 	.line = plic_line,
 	.pin = plic_pin,
+	.tell_rest = plic_tell_rest,
 	.describe = plic_describe,
 };
 

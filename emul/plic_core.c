@@ -177,29 +177,28 @@ static inline bool concerned(struct plic_context *c, struct plic_source *s,
 	       ck_pr_load_64(&s->priority) > ck_pr_load_64(&c->threshold);
 }
 
-/* Kicks those of word w's targets whom it concerns, at most `most` of them.
- * Returns how many; *next: who is the next one then, or NULL. */
+/*
+ * Kicks those of word w's targets whom it concerns; a word has 64 at most. If
+ * `most` is less: so many of them, and none that is OFF, which looks when it
+ * starts. Returns how many that were, or one more if there are more.
+ */
 static inline __attribute__((always_inline)) u32
-notify_word(struct plic *p, u64 src, u32 w, bool up, u32 most,
-	    struct plic_context **next)
+notify_word(struct plic *p, u64 src, u32 w, bool up, u32 most)
 {
 	u64 set = ck_pr_load_64(&p->targets[src * p->target_words + w]);
+	bool few = most < 64;
 	u32 kicked = 0;
 
-	*next = NULL;
 	for (; set; set &= set - 1) {
 		u64 id = w * 64 + bit_lowest(set);
 		struct plic_context *c = &p->context[2 * id + 1];
 
-		if (!concerned(c, &p->source[src], up))
+		if (!concerned(c, &p->source[src], up) ||
+		    (few && plic_context_off(c)))
 			continue;
-		/* A word has no more than that. */
-		if (most < 64 && kicked == most) {
-			*next = c;
+		if (few && ++kicked > most)
 			break;
-		}
 		virq_raise(c->vcpu, VIRQ_EXTERNAL);
-		kicked += most < 64;
 	}
 	return kicked;
 }
@@ -209,15 +208,16 @@ notify_word(struct plic *p, u64 src, u32 w, bool up, u32 most,
 static __attribute__((noinline)) void notify_wide(struct plic *p, u64 src,
 						  bool up)
 {
-	struct plic_context *next;
 	u32 most = WIDE_MOST;
 
 	for (u32 w = 1; w < p->target_words; w++) {
-		most -= notify_word(p, src, w, up, most, &next);
-		if (next) {
-			plic_core_tell_rest(p, next->vcpu);
+		u32 kicked = notify_word(p, src, w, up, most);
+
+		if (kicked > most) {
+			plic_core_tell_rest(p);
 			return;
 		}
+		most -= kicked;
 	}
 }
 
@@ -225,9 +225,7 @@ static __attribute__((noinline)) void notify_wide(struct plic *p, u64 src,
 static __attribute__((noinline)) void notify_many(struct plic *p, u64 src,
 						  bool up)
 {
-	struct plic_context *next;
-
-	notify_word(p, src, 0, up, 64, &next);
+	notify_word(p, src, 0, up, 64);
 	if (unlikely(p->target_words > 1))
 		notify_wide(p, src, up);
 }

@@ -14,10 +14,10 @@
 
 #include "emul/emul.h"
 #include "kernel/base.h"
+#include "kernel/vcpu.h"
 
 struct guest;
 struct plic;
-struct vcpu;
 
 #define PLIC_SOURCES 1024u /* source 0 does not exist */
 #define PLIC_GROUP_SOURCES 16u
@@ -97,6 +97,16 @@ struct plic {
 	ck_spinlock_t enable_lock;
 };
 
+/*
+ * Need the context's vCPU not be told, since it is OFF? After a change and (C).
+ * One that starts is not OFF before the fence (E) of its first eval: so that
+ * sees the change, or this that it starts.
+ */
+static inline bool plic_context_off(const struct plic_context *c)
+{
+	return ck_pr_load_32(&c->vcpu->state) == VCPU_OFF;
+}
+
 static inline u64 plic_group_pending(struct plic *p, u64 g)
 {
 	return ck_pr_load_64(&p->group[g]) >> PLIC_PENDING_SHIFT &
@@ -153,13 +163,12 @@ void plic_core_notify_up(struct plic *p, u64 src);
 void plic_core_notify_down(struct plic *p, u64 src);
 
 /*
- * The same for all contexts, in turns: that of `v`'s guest's vCPU that runs on
- * this CPU, else of `v`, or of any. After a change and (C).
+ * The same for all contexts, by the guest's task. After a change and (C).
  */
-void plic_core_tell_rest(struct plic *p, struct vcpu *v);
+void plic_core_tell_rest(struct plic *p);
 
-/* What pin->tell does: some of that. */
-bool plic_core_tell(struct emul_pin *pin);
+/* What the device's tell_rest does: some of that. */
+bool plic_core_tell(struct plic *p);
 
 /* An S-mode context's level as it is now. */
 bool plic_core_level(struct plic_context *c);

@@ -167,7 +167,6 @@ static void context_init(struct plic *p, u32 ctx)
 	struct plic_context *c = &p->context[ctx];
 
 	c->pin.eval = plic_core_eval;
-	c->pin.tell = plic_core_tell;
 	c->plic = p;
 	c->vcpu = p->guest->vcpu[ctx / 2];
 }

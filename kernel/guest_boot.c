@@ -209,5 +209,6 @@ enum task_result boot_go(struct guest_life *l)
 	say_start(l);
 	if (sched_vcpu_start(g->vcpu[0]))
 		return start_failed(l, "the scheduler has no room for it");
-	return TASK_WAIT;
+	/* Who had something to tell before the state said so woke nobody. */
+	return TASK_MORE;
 }

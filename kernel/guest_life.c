@@ -21,7 +21,6 @@
 #include "kernel/percpu/trace.h"
 #include "kernel/tracer.h"
 #include "kernel/vcpu.h"
-#include "kernel/virq.h"
 
 #define CRASH_RECORDS 8 /* of a trace, told when a guest can't go on */
 
@@ -169,15 +168,20 @@ int guest_resume(struct guest *g)
 
 void guest_vcpu_off(struct guest *g, struct vcpu *v)
 {
-	if (ck_pr_load_32(&g->state) == GUEST_STOPPING) {
+	(void)v;
+	if (ck_pr_load_32(&g->state) == GUEST_STOPPING)
 		task_wake(g->task);
-		return;
-	}
-	/* What it was to tell others, another does. Pairs with the fence in
-	 * virq_raise (virq_raise_one): OFF is seen there, or the bit here. */
+}
+
+void guest_tell_rest(struct guest *g)
+{
+	/* Pairs with life_tell_rest: RUNNING is seen here, or there what is to
+	 * be told. */
 	ck_pr_fence_memory();
-	if (ck_pr_load_32(&v->virq) & VIRQ_TELL)
-		virq_raise_one(v, VIRQ_TELL);
+	/* The task of one that is over must be left alone: it may be freed when
+	 * all CPUs have looked at their mail (guest_task.c). */
+	if (ck_pr_load_32(&g->state) == GUEST_RUNNING)
+		task_wake(g->task);
 }
 
 static void log_record(void *ctx, const char *text)

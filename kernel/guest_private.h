@@ -55,6 +55,7 @@ struct guest_life {
 	u64 tell_ticks; /* when the untold are told of at the latest */
 	u32 untold, untold_crashes; /* lives that were quiet, since the last
 				     * line: life_tell_untold */
+	u64 rest_ticks; /* not before may more vCPUs be told: tell_rest */
 	struct guest *reap_next;
 };
 

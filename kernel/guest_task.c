@@ -27,10 +27,15 @@
 
 #include <stdio.h>
 
+#include "emul/emul.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/shell/console.h"
+
+/* For tell_rest: a 64th of a CPU's time, of which 1 ms may be kept. */
+#define REST_PART 64
+#define REST_MOST_US 1000
 
 void life_unload(struct guest_life *l)
 {
@@ -214,9 +219,42 @@ static enum task_result life_ended(struct guest_life *l)
 
 /* ---- the task ---- */
 
+/*
+ * vCPUs are told what their interrupt controller could not tell them in an
+ * exit. No policy weighs that, and the guest can cause it without end: so it
+ * has a 64th of this CPU's time for it, and at once what it hasn't used for a
+ * while, up to as much as lets hundreds be told. No step counts for more than
+ * that, if the firmware or another machine below kept it for long. Returns when
+ * to go on: 0, at once; TIME_NEVER, when it is woken for it.
+ */
+static u64 tell_rest(struct guest_life *l)
+{
+	u64 begin = time_now_ticks(), until = life_step_end(), now;
+	u64 most = us_to_ticks(REST_MOST_US), unused = REST_PART * most;
+	bool more;
+
+	if (begin < l->rest_ticks)
+		return l->rest_ticks;
+	/* Pairs with guest_tell_rest: that sees RUNNING, or this what it has
+	 * to tell. */
+	ck_pr_fence_memory();
+	do {
+		more = emul_tell_rest(l->guest);
+		now = time_now_ticks();
+	} while (more && now < until);
+	l->rest_ticks = MAX(l->rest_ticks, begin - MIN(begin, unused)) +
+			REST_PART * MIN(now - begin, most);
+	if (!more)
+		return TIME_NEVER;
+	return l->rest_ticks > now ? l->rest_ticks : 0;
+}
+
 static enum task_result life_idle(struct guest_life *l)
 {
-	if (ck_pr_load_32(&l->guest->state) == GUEST_STARTING)
+	u32 state = ck_pr_load_32(&l->guest->state);
+	u64 again;
+
+	if (state == GUEST_STARTING)
 		return life_go_on(l, LIFE_QUIET);
 	/* One that was quiet goes on. */
 	if (l->untold && time_now_ticks() >= l->tell_ticks) {
@@ -224,6 +262,13 @@ static enum task_result life_idle(struct guest_life *l)
 		/* And so is how it ends. */
 		ck_pr_store_32(&l->guest->quiet, 0);
 	}
+	/* What stands still may be freed: its task has no more to do. */
+	if (state != GUEST_RUNNING)
+		return TASK_WAIT;
+	again = tell_rest(l);
+	if (!again)
+		return TASK_MORE;
+	task_wake_at(&l->task, l->untold ? MIN(again, l->tell_ticks) : again);
 	return TASK_WAIT;
 }
 

@@ -17,7 +17,6 @@ struct vcpu;
 #define VIRQ_FENCE (1u << 3)    /* address-translation fences are due */
 #define VIRQ_FENCED (1u << 4)   /* a fence this vCPU waits for was done */
 #define VIRQ_SSE (1u << 5)      /* a software event of its firmware */
-#define VIRQ_TELL (1u << 6)     /* others are to be told: emul_tell */
 
 /*
  * Raises `bits` at `v` and makes sure that its CPU sees them: wakes it if it
@@ -28,12 +27,5 @@ struct vcpu;
  * v->virq each time (kernel/percpu/doorbell.h, cpu_enter_guest).
  */
 void virq_raise(struct vcpu *v, u32 bits);
-
-/*
- * The same at one vCPU of `v`'s guest, whichever, that isn't OFF: the one that
- * runs on this CPU if one does, else `v`, else another; none may be there. If
- * it goes OFF with the bit, that is for guest_vcpu_off to pass on.
- */
-void virq_raise_one(struct vcpu *v, u32 bits);
 
 #endif

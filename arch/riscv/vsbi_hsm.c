@@ -147,9 +147,8 @@ static enum exit_next hart_start(struct riscv_vcpu *v)
 	ck_pr_fence_acquire();
 	t->resume_anew = false;
 	arch_vcpu_reset(&t->v, pc, reg_get(v, REG_A2));
-	/* Lines of the interrupt controller may have risen while it was off;
-	 * and the reset may have taken what its last life left to be told. */
-	ck_pr_or_32(&t->v.virq, VIRQ_EXTERNAL | VIRQ_TELL);
+	/* Lines of the interrupt controller may have risen while it was off. */
+	ck_pr_or_32(&t->v.virq, VIRQ_EXTERNAL);
 	/* The reset before the word: who sees it raises for this life. */
 	ck_pr_fence_release();
 	ck_pr_store_32(&t->hsm_state, next);

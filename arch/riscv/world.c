@@ -152,16 +152,6 @@ void arch_vcpu_save(struct vcpu *vc)
 	v->loaded = false;
 }
 
-/* If there is more to tell the turn ends at once: the policy is asked, and all
- * of it is this guest's time. */
-static void tell(struct riscv_vcpu *v)
-{
-	if (!emul_tell(&v->v))
-		return;
-	ck_pr_or_32(&v->v.virq, VIRQ_TELL);
-	doorbell_post(&here->c, &v->v.mail, 0);
-}
-
 static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
 {
 	/* The swap must be seen before what the bits tell of is looked at: else
@@ -169,8 +159,6 @@ static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
 	ck_pr_fence_acquire();
 	if (bits & VIRQ_FENCE)
 		vfence_before_entry(v);
-	if (bits & VIRQ_TELL)
-		tell(v);
 	/* Last: it may change where the guest goes on. */
 	if (bits & VIRQ_SSE)
 		vsse_deliver(v);
@@ -200,7 +188,7 @@ static inline __attribute__((always_inline)) u32 flush(struct riscv_vcpu *v)
 	}
 	if (bits & VIRQ_TIMER)
 		vtimer_expire(v);
-	if (unlikely(bits & (VIRQ_FENCE | VIRQ_TELL | VIRQ_SSE)))
+	if (unlikely(bits & (VIRQ_FENCE | VIRQ_SSE)))
 		flush_rare(v, bits);
 	return bits;
 }

@@ -101,27 +101,3 @@ void virq_raise(struct vcpu *v, u32 bits)
 	else
 		raise_as(v, bits, false);
 }
-
-/* OFF is published before the look at virq (guest_vcpu_off), this looks at the
- * state after the full fence in virq_raise: one of them sees the other. */
-static bool raise_unless_off(struct vcpu *v, u32 bits)
-{
-	if (ck_pr_load_32(&v->state) == VCPU_OFF)
-		return false;
-	virq_raise(v, bits);
-	return ck_pr_load_32(&v->state) != VCPU_OFF;
-}
-
-void virq_raise_one(struct vcpu *v, u32 bits)
-{
-	const struct guest *g = v->guest;
-	struct vcpu *here = cpu_this()->current;
-
-	if (here && here->guest == g && raise_unless_off(here, bits))
-		return;
-	if (raise_unless_off(v, bits))
-		return;
-	for (u32 i = 0; i < g->cfg.vcpus; i++)
-		if (raise_unless_off(g->vcpu[i], bits))
-			return;
-}

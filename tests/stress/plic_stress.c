@@ -6,9 +6,6 @@
  * A lost interrupt leaves work undone for ever; one that is served twice at
  * once is seen by the hart that has it; and each time when all work is done
  * every hart must fall asleep, which a level that is stale doesn't let it.
- *
- * The core is included here with its accesses to shared words wrapped, so that
- * threads lose the CPU between any two of them. So it links no other source.
  */
 /* sources: */
 #include <setjmp.h>
@@ -27,77 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "emul/emul.h"
-#include "emul/plic_core.h"
-#include "kernel/guest.h"
-#include "kernel/mem.h"
-#include "kernel/vcpu.h"
-#include "kernel/virq.h"
-
-static _Thread_local unsigned int jitter_seed;
-
-static void jitter(void)
-{
-	u32 r = (u32)rand_r(&jitter_seed) % 256;
-
-	if (r < 3)
-		sched_yield();
-	else if (r == 3)
-		usleep(20);
-}
-
-static u32 jitter_load_32(const u32 *at)
-{
-	jitter();
-	return ck_pr_load_32(at);
-}
-
-static u64 jitter_load_64(const u64 *at)
-{
-	jitter();
-	return ck_pr_load_64(at);
-}
-
-static void jitter_store_32(u32 *at, u32 val)
-{
-	jitter();
-	ck_pr_store_32(at, val);
-}
-
-static void jitter_or_32(u32 *at, u32 val)
-{
-	jitter();
-	ck_pr_or_32(at, val);
-}
-
-static void jitter_and_32(u32 *at, u32 val)
-{
-	jitter();
-	ck_pr_and_32(at, val);
-}
-
-static void jitter_fence(void)
-{
-	ck_pr_fence_memory();
-	jitter();
-}
-
-#undef ck_pr_load_32
-#undef ck_pr_load_64
-#undef ck_pr_store_32
-#undef ck_pr_or_32
-#undef ck_pr_and_32
-#undef ck_pr_fence_memory
-#define ck_pr_load_32(at) jitter_load_32(at)
-#define ck_pr_load_64(at) jitter_load_64(at)
-#define ck_pr_store_32(at, val) jitter_store_32(at, val)
-#define ck_pr_or_32(at, val) jitter_or_32(at, val)
-#define ck_pr_and_32(at, val) jitter_and_32(at, val)
-#define ck_pr_fence_memory() jitter_fence()
-
-#include "emul/plic_core.c"
-#include "emul/plic_setup.c"
-#include "emul/plic_tell.c"
+#include "tests/stress/plic_jitter.h"
 
 #define HARTS 4u
 #define DEVICES 3u
@@ -128,19 +55,6 @@ static _Atomic(const char *) failure;
 static _Atomic u32 phase;
 static u32 phases;
 
-void *obj_alloc(size_t bytes)
-{
-	void *obj = aligned_alloc(64, ALIGN_UP(bytes, 64));
-
-	memset(obj, 0, bytes);
-	return obj;
-}
-
-void obj_free(void *obj)
-{
-	free(obj);
-}
-
 /* Bits, then the doorbell if the hart may not see them of its own. */
 void virq_raise(struct vcpu *v, u32 bits)
 {
@@ -149,9 +63,11 @@ void virq_raise(struct vcpu *v, u32 bits)
 		sem_post(&doorbell[v->id]);
 }
 
-void virq_raise_one(struct vcpu *v, u32 bits)
+/* They are too few for that. */
+void guest_tell_rest(struct guest *g)
 {
-	virq_raise(v, bits);
+	(void)g;
+	abort();
 }
 
 static void fail_with(const char *what)

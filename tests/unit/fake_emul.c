@@ -25,6 +25,7 @@ void fake_start(u32 vcpus)
 		memset(fake.vcpu[i], 0, sizeof(struct vcpu));
 		fake.vcpu[i]->id = i;
 		fake.vcpu[i]->guest = &fake.guest;
+		fake.vcpu[i]->state = VCPU_BLOCKED;
 	}
 }
 
@@ -89,9 +90,10 @@ void virq_raise(struct vcpu *v, u32 bits)
 		fake.kicks[v->id]++;
 }
 
-void virq_raise_one(struct vcpu *v, u32 bits)
+void guest_tell_rest(struct guest *g)
 {
-	virq_raise(v, bits);
+	assert_ptr_equal(g, &fake.guest);
+	fake.rests++;
 }
 
 struct dev_timers *dev_timers_here(void)

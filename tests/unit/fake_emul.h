@@ -25,6 +25,7 @@ struct fake {
 	struct guest guest;
 	struct vcpu *vcpu[FAKE_VCPUS];
 	u32 kicks[FAKE_VCPUS]; /* virq_raise with VIRQ_EXTERNAL */
+	u32 rests;             /* calls of guest_tell_rest */
 
 	int allocs_left;       /* obj_alloc fails when it is 0; -1: never */
 	int live;              /* objects not freed */
@@ -46,7 +47,8 @@ struct fake {
 
 extern struct fake fake;
 
-/* A guest with RAM at 0x80000000, 64 MiB, and no devices; all counts at 0. */
+/* A guest with RAM at 0x80000000, 64 MiB, and no devices; its vCPUs are
+ * asleep, all counts at 0. */
 void fake_start(u32 vcpus);
 
 /* Frees the vCPUs; whether every object was freed is for the test to ask. */

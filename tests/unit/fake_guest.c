@@ -114,13 +114,25 @@ void task_wake_at(struct task *t, u64 when_ticks)
 	}
 	assert_true(i < ARRAY_LEN(asleep));
 	asleep[i] = t;
+	t->timer.node.key = when_ticks;
 	asleep_len = MAX(asleep_len, i + 1);
+}
+
+static void timers_fire_until(u64 ticks)
+{
+	for (u32 i = asleep_len; i-- > 0;) {
+		struct task *t = asleep[i];
+
+		if (t->timer.node.key > ticks)
+			continue;
+		asleep[i] = asleep[--asleep_len];
+		task_wake(t);
+	}
 }
 
 void timers_fire(void)
 {
-	while (asleep_len)
-		task_wake(asleep[--asleep_len]);
+	timers_fire_until(TIME_NEVER);
 }
 
 bool run_one(void)
@@ -139,11 +151,12 @@ bool run_one(void)
 	before = w.now;
 	if (t->step(t) == TASK_MORE)
 		task_wake(t);
-	assert_in_range(w.now - before, 0, us_to_ticks(STEP_MOST_US));
+	assert_in_range(w.now - before, 0,
+			us_to_ticks(STEP_MOST_US + w.late_us));
 	return true;
 }
 
-/* Until all wait; of those that look again now and then, if it helps. */
+/* Until all wait; of those that look again at once, if it helps. */
 void run_all(void)
 {
 	u32 limit = 100000;
@@ -152,7 +165,7 @@ void run_all(void)
 		while (run_one())
 			assert_true(limit-- > 0);
 		if (w.quiet)
-			timers_fire();
+			timers_fire_until(w.now + us_to_ticks(1000));
 	} while (ready_len);
 }
 
@@ -251,12 +264,6 @@ u32 sched_guest_kill(struct guest *g, u32 from)
 bool sched_guest_killed(const struct guest *g)
 {
 	return g->account->kills_due == 0;
-}
-
-void virq_raise_one(struct vcpu *v, u32 bits)
-{
-	w.told = v;
-	w.told_bits |= bits;
 }
 
 void sched_guest_params(struct guest *g, const struct sched_params *p)
@@ -404,6 +411,15 @@ void emul_reset(struct guest *g)
 {
 	assert_all_off(g);
 	w.emul_resets++;
+}
+
+bool emul_tell_rest(struct guest *g)
+{
+	assert_int_equal(g->state, GUEST_RUNNING);
+	if (!w.rest)
+		return false;
+	w.now += us_to_ticks(REST_US + w.late_us);
+	return --w.rest != 0;
 }
 
 int gcons_create(struct guest *g)

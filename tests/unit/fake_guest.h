@@ -42,6 +42,7 @@
 #define TREE_STEPS 2u
 #define KILLS_AT_ONCE 32u
 #define VCPU_US 5u       /* it takes so long to make one, clear it, free it */
+#define REST_US 9u       /* and to tell a batch of them something */
 #define STEP_MOST_US 100 /* no task's step may take longer */
 
 /* The world, and what was asked of it. */
@@ -64,8 +65,8 @@ struct fake_guests {
 	u32 pauses, resumes, moves;
 	bool end_first; /* before the first FOLLOW is posted */
 	struct guest *stopped_late; /* by someone, once, as its end is told */
-	struct vcpu *told; /* virq_raise_one */
-	u32 told_bits;
+	u64 late_us; /* what keeps a CPU for so long while they are told */
+	u32 rest; /* batches that an interrupt controller has yet to tell */
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;

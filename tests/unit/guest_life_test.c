@@ -694,24 +694,102 @@ static void a_guest_that_was_not_autostarted_ends_nothing(void **state)
 	end();
 }
 
-static void who_goes_off_passes_on_what_it_had_to_tell(void **state)
+/* As a controller does it: with nobody left before. */
+static void to_tell(struct guest *g, u32 batches)
+{
+	w.rest = batches;
+	guest_tell_rest(g);
+}
+
+static void what_is_left_to_be_told_is_the_tasks(void **state)
 {
 	struct guest *g;
 
 	begin(false);
+	g = create(config("one"));
+	/* Nobody is told of one that stands still: it may be freed. */
+	to_tell(g, 1);
+	assert_false(run_one());
+	/* What came before it ran is found all the same. */
+	start(g);
+	assert_int_equal(w.rest, 0);
+	/* For hundreds at once; run_one holds each step to its time. */
+	w.now += timebase_hz;
+	to_tell(g, 16);
+	run_all();
+	assert_int_equal(w.rest, 0);
+	assert_int_equal(guest_pause(g), 0);
+	to_tell(g, 16);
+	run_all();
+	assert_int_equal(w.rest, 0);
+	end();
+}
+
+static void an_end_in_any_step_of_the_telling_ends_it(void **state)
+{
+	for (u32 steps = 0; steps < 10; steps++) {
+		struct guest *g;
+
+		begin(false);
+		g = running("one");
+		to_tell(g, 1000);
+		for (u32 i = 0; i < steps; i++)
+			run_one();
+		/* emul_tell_rest asserts that it is RUNNING. */
+		assert_int_equal(guest_stop(g), 0);
+		run_all();
+		assert_int_equal(g->state, GUEST_STOPPED);
+		/* Nor does a wake that comes late. */
+		timers_fire();
+		assert_false(run_one());
+		task_wake(g->task);
+		assert_true(run_one());
+		assert_false(run_one());
+		/* The next life goes on with what its controller has then. */
+		w.rest = 3;
+		w.now += timebase_hz;
+		start(g);
+		assert_int_equal(w.rest, 0);
+		end();
+	}
+}
+
+/* How many batches are told in so long, if there are always more. */
+static u32 told_in(struct guest *g, u64 us)
+{
+	const u32 all = UINT32_MAX;
+	u64 until = w.now + us_to_ticks(us);
+
+	to_tell(g, all);
+	while (w.now < until) {
+		run_all();
+		w.now += us_to_ticks(100);
+	}
+	return all - w.rest;
+}
+
+static void
+who_has_ever_more_to_tell_gets_a_burst_and_then_its_pace(void **state)
+{
+	const u32 second = 1000000 / 64 / REST_US, burst = 1000 / REST_US;
+	struct guest *g;
+
+	begin(false);
 	g = running("one");
-	guest_vcpu_off(g, g->vcpu[0]);
-	assert_null(w.told);
-	g->vcpu[0]->virq = VIRQ_TELL | VIRQ_SOFT;
-	guest_vcpu_off(g, g->vcpu[0]);
-	assert_ptr_equal(w.told, g->vcpu[0]);
-	assert_int_equal(w.told_bits, VIRQ_TELL);
-	/* Not where all of them end. */
-	w.told = NULL;
-	assert_int_equal(guest_stop(g), 0);
-	guest_vcpu_off(g, g->vcpu[0]);
-	assert_null(w.told);
-	g->vcpu[0]->virq = 0;
+	w.now += timebase_hz;
+	assert_in_range(told_in(g, 1000000), second * 4 / 5 + burst,
+			second + 2 * burst);
+	assert_in_range(told_in(g, 1000000), second * 4 / 5, second + burst);
+	/* Whatever keeps the CPU in a step does not count for long. */
+	w.now += timebase_hz;
+	w.late_us = 1000000;
+	to_tell(g, 2);
+	assert_true(run_one());
+	assert_int_equal(w.rest, 1);
+	w.late_us = 0;
+	w.now += us_to_ticks(64 * 1000);
+	run_all();
+	assert_int_equal(w.rest, 0);
 	end();
 }
 
@@ -741,7 +819,9 @@ int main(void)
 		T(a_reset_while_it_starts_starts_again),
 		T(a_start_waits_until_no_cpu_has_its_second_stage),
 		T(wishes_that_the_state_does_not_allow_are_refused),
-		T(who_goes_off_passes_on_what_it_had_to_tell),
+		T(what_is_left_to_be_told_is_the_tasks),
+		T(an_end_in_any_step_of_the_telling_ends_it),
+		T(who_has_ever_more_to_tell_gets_a_burst_and_then_its_pace),
 		T(pausing_asks_every_vcpu),
 		T(a_pause_meant_for_one_life_does_not_reach_the_next),
 		T(requests_of_a_pause_that_come_in_the_next_life_do_nothing),

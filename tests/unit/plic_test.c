@@ -663,22 +663,18 @@ static u32 kicked(void)
 	return n;
 }
 
-/* The vCPU that has it to tell does so, in turns: which is it? */
-static u32 tells(u32 *turns)
+/* The guest's task, if it was woken: how many turns are there? */
+static u32 tells(void)
 {
-	u32 who = WIDE, before;
-	bool more;
+	u32 turns = 0, before;
+	bool more = fake.rests != 0;
 
-	for (u32 i = 0; i < WIDE; i++)
-		if (fake.vcpu[i]->virq & VIRQ_TELL)
-			who = i;
-	for (*turns = 0, more = who < WIDE; more; ++*turns) {
+	for (fake.rests = 0; more; turns++) {
 		before = kicked();
-		fake.vcpu[who]->virq &= ~VIRQ_TELL;
-		more = emul_tell(fake.vcpu[who]);
+		more = emul_tell_rest(&fake.guest);
 		assert_in_range(kicked() - before, 0, 32);
 	}
-	return who;
+	return turns;
 }
 
 static void assert_all(bool high)
@@ -689,14 +685,11 @@ static void assert_all(bool high)
 
 static void one_change_kicks_a_bounded_number_and_all_in_turns(void **state)
 {
-	u32 turns;
-
 	(void)state;
 	wide_start();
 	line(7, true);
 	assert_in_range(kicked(), 1, 100);
-	assert_true(tells(&turns) < WIDE);
-	assert_in_range(turns, 8, WIDE / 32);
+	assert_in_range(tells(), 8, WIDE / 32);
 	/* Who was told at once may be told again. */
 	assert_in_range(kicked(), WIDE, WIDE + 100);
 	assert_all(true);
@@ -704,56 +697,120 @@ static void one_change_kicks_a_bounded_number_and_all_in_turns(void **state)
 	/* So for a claim, a completion, and a priority that changes. */
 	assert_int_equal(claim(S(300)), 7);
 	assert_in_range(kicked(), 1, 100);
-	tells(&turns);
+	tells();
 	assert_all(false);
 	complete(S(3), 7);
-	tells(&turns);
+	tells();
 	assert_all(true);
 	priority(7, 0);
-	tells(&turns);
+	tells();
 	assert_all(false);
 	memset(fake.kicks, 0, sizeof(fake.kicks));
 	/* Nobody is told what he knows. */
 	priority(7, 1);
 	complete(S(3), 7);
-	tells(&turns);
+	tells();
 	assert_true(kicked() >= WIDE);
 	assert_all(true);
 	memset(fake.kicks, 0, sizeof(fake.kicks));
 	priority(7, 2);
-	tells(&turns);
+	tells();
 	assert_int_equal(kicked(), 0);
 	stop(NULL);
 }
 
+static bool tell_some(void)
+{
+	return emul_tell_rest(&fake.guest);
+}
+
 static void what_changes_while_it_is_told_is_told_to_all(void **state)
 {
-	u32 turns;
-
 	(void)state;
 	wide_start();
 	line(7, true);
+	assert_int_equal(fake.rests, 1);
 	/* Two batches, and the line's interrupt is claimed: who was told looks
 	 * again, and of the others nobody need be told at all. */
 	for (u32 i = 0; i < 2; i++)
-		assert_true(emul_tell(fake.vcpu[9]));
+		assert_true(tell_some());
 	for (u32 i = 0; i < WIDE; i += 3)
 		(void)asserted(i);
 	assert_int_equal(claim(S(0)), 7);
-	tells(&turns);
+	tells();
 	assert_all(false);
-	/* Up again, and down and up while two tell at once. */
+	/* Up again, and down and up while it tells. */
 	complete(S(0), 7);
-	assert_true(emul_tell(fake.vcpu[5]));
-	assert_true(emul_tell(fake.vcpu[6]));
+	assert_true(tell_some());
 	assert_int_equal(claim(S(0)), 7);
-	assert_true(emul_tell(fake.vcpu[5]));
+	assert_true(tell_some());
 	complete(S(0), 7);
-	assert_true(emul_tell(fake.vcpu[6]));
-	tells(&turns);
+	assert_true(tell_some());
+	/* It had yet to come to the end: nobody woke it again. */
+	assert_int_equal(fake.rests, 1);
+	tells();
 	assert_all(true);
-	/* There is nothing left. */
-	assert_false(emul_tell(fake.vcpu[5]));
+	/* There is nothing left, until the next change. */
+	assert_false(tell_some());
+	assert_int_equal(claim(S(0)), 7);
+	assert_int_equal(fake.rests, 1);
+	stop(NULL);
+}
+
+static void who_is_off_is_not_told_and_stands_in_nobodys_place(void **state)
+{
+	(void)state;
+	wide_start();
+	line(7, true);
+	tells();
+	assert_all(true);
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+	/* Of those that do not come first so many are on as are told at once,
+	 * scattered over all of them. */
+	for (u32 i = 64; i < WIDE; i++)
+		if (i % 28)
+			fake.vcpu[i]->state = VCPU_OFF;
+	assert_int_equal(claim(S(0)), 7);
+	for (u32 i = 64; i < WIDE; i++)
+		assert_int_equal(fake.kicks[i], i % 28 == 0);
+	assert_int_equal(fake.rests, 0);
+	/* With one more there is somebody left, and is told. */
+	complete(S(0), 7);
+	tells();
+	for (u32 i = 0; i < WIDE; i++)
+		(void)asserted(i);
+	memset(fake.kicks, 0, sizeof(fake.kicks));
+	fake.vcpu[WIDE - 1]->state = VCPU_BLOCKED;
+	assert_int_equal(claim(S(0)), 7);
+	assert_int_equal(fake.rests, 1);
+	tells();
+	for (u32 i = 64; i < WIDE; i++)
+		assert_int_equal(fake.kicks[i] != 0,
+				 i % 28 == 0 || i == WIDE - 1);
+	stop(NULL);
+}
+
+static void a_reset_leaves_nothing_to_tell(void **state)
+{
+	(void)state;
+	wide_start();
+	line(7, true);
+	assert_int_equal(fake.rests, 1);
+	assert_true(tell_some());
+	dev->ops->reset(dev);
+	assert_false(tell_some());
+	/* And the next that there is is told of. */
+	fake.rests = 0;
+	memset(level, 0, sizeof(level));
+	priority(7, 1);
+	for (u32 i = 0; i < WIDE; i++) {
+		enable(S(i), 7);
+		(void)asserted(i);
+	}
+	assert_int_equal(claim(S(0)), 7);
+	assert_int_equal(fake.rests, 1);
+	tells();
+	assert_all(false);
 	stop(NULL);
 }
 
@@ -970,6 +1027,9 @@ int main(void)
 		cmocka_unit_test(
 			one_change_kicks_a_bounded_number_and_all_in_turns),
 		cmocka_unit_test(what_changes_while_it_is_told_is_told_to_all),
+		cmocka_unit_test(
+			who_is_off_is_not_told_and_stands_in_nobodys_place),
+		cmocka_unit_test(a_reset_leaves_nothing_to_tell),
 		cmocka_unit_test(more_vcpus_than_contexts_are_refused),
 		T(no_memory_leaves_nothing_behind),
 		T(its_node_says_what_drivers_need),

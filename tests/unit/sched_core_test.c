@@ -882,47 +882,6 @@ static int long_way(void **state)
 	return 0;
 }
 
-/* ---- One of a guest's vCPUs ---- */
-
-static void one_vcpu_is_told_that_is_not_off(void **state)
-{
-	struct fake_guest *a, *b;
-
-	(void)state;
-	fake_boot(1, "rr");
-	a = fake_guest_make(3, NULL, 0);
-	b = fake_guest_make(1, NULL, 0);
-	/* Nobody is there. */
-	virq_raise_one(a->g.vcpu[1], VIRQ_TELL);
-	for (u32 i = 0; i < 3; i++)
-		assert_int_equal(a->g.vcpu[i]->virq, 0);
-	for (u32 i = 0; i < 3; i++)
-		fake_waits(fake_vcpu_of(a, i), 10);
-	fake_guest_start(a);
-	fake_run_for(FAKE_MS);
-	virq_raise_one(a->g.vcpu[1], VIRQ_TELL);
-	assert_int_equal(a->g.vcpu[1]->virq, VIRQ_TELL);
-	assert_int_equal(a->g.vcpu[1]->state, VCPU_WAKING);
-	fake_run_for(FAKE_MS);
-	/* That one is off: another. */
-	sched_vcpu_request(a->g.vcpu[1], VCPU_REQ_KILL);
-	fake_run_for(FAKE_MS);
-	virq_raise_one(a->g.vcpu[1], VIRQ_TELL);
-	assert_int_equal(a->g.vcpu[0]->virq | a->g.vcpu[2]->virq, VIRQ_TELL);
-	fake_run_for(FAKE_MS);
-	/* The one whose turn it is here, if it is the guest's. */
-	fake_guest_start(b);
-	fake_run_for(FAKE_MS);
-	assert_ptr_equal(fake_cpus[0]->c.current, b->g.vcpu[0]);
-	virq_raise_one(a->g.vcpu[2], VIRQ_TELL);
-	assert_int_equal(a->g.vcpu[2]->virq, VIRQ_TELL);
-	virq_raise_one(b->g.vcpu[0], VIRQ_TELL);
-	assert_int_equal(b->g.vcpu[0]->virq, VIRQ_TELL);
-	fake_guest_free(a);
-	fake_guest_free(b);
-	fake_halt();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -931,7 +890,6 @@ int main(void)
 			a_vcpu_is_off_until_started_and_after_it_is_killed),
 		cmocka_unit_test(giving_way_leaves_a_timer_that_is_earlier),
 		cmocka_unit_test(a_vcpu_that_asked_is_told_that_it_waits),
-		cmocka_unit_test(one_vcpu_is_told_that_is_not_off),
 		cmocka_unit_test(a_vcpu_that_is_alone_is_not_told_of_waits),
 		cmocka_unit_test(time_of_a_turn_that_is_on_is_in_the_listings),
 		cmocka_unit_test(

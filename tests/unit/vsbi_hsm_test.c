@@ -61,8 +61,7 @@ static void a_started_hart_looks_at_its_interrupt_controller(void **state)
 {
 	(void)state;
 	assert_int_equal(start(2, PC), VSBI_OK);
-	/* It looks at its interrupts, and at what there is to tell. */
-	assert_int_equal(fake_vcpu(2)->v.virq, VIRQ_EXTERNAL | VIRQ_TELL);
+	assert_int_equal(fake_vcpu(2)->v.virq, VIRQ_EXTERNAL);
 }
 
 static s64 sent_status;
