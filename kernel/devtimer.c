@@ -19,8 +19,9 @@
  *
  * Invariants. fn runs without the lock, so that it may set timers and take its
  * device's lock, which is held around dev_timer_set elsewhere. One lock of the
- * service is held at a time. `queue` changes under the lock of the queue that
- * it names, so who has that lock and finds it there still has the timer.
+ * service is held at a time. Who sets a timer, one at a time, changes `queue`
+ * under the lock of the queue that it named until then. So who has the lock of
+ * the queue that it names has the timer: it is in that queue, or in none.
  *
  * The locks are not fair. Those who meet at one are the CPU that it belongs to
  * and such as move a timer of one guest from there: each for a few of the

@@ -32,10 +32,12 @@ struct dev_timer {
 	void (*fn)(struct dev_timer *t);
 	const struct guest *guest; /* whose it is */
 
-	/* The service's. `queue` and what is below it: under its lock. */
+	/* The service's. */
 	u32 begun, ended;	  /* calls of fn; atomic */
-	struct dev_timers *queue; /* where it was set last, or NULL */
-	struct timer timer;	  /* that never fires by itself */
+	struct dev_timers *queue; /* where it was set last, or NULL; atomic:
+				   * under the lock of the one before */
+	struct timer timer;	  /* that never fires by itself; under the lock
+				   * of `queue` */
 };
 
 /* Of one CPU, before anything is set there. */
