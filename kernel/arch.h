@@ -44,7 +44,8 @@ void arch_doorbell_ack(void);
  * Waits until a doorbell, the timer or a device of the host is pending for
  * this CPU. May return early. No vCPU is loaded. Acknowledges nothing before
  * the wait; behind it, the doorbell (as arch_doorbell_ack) and the host's
- * devices (as arch_host_irq).
+ * devices (as arch_host_irq). The timer stays as it was set: if it pends, and
+ * maybe too early, until it is set anew or a turn has ended with RUN_TIMER.
  */
 void arch_wait(void);
 

@@ -87,7 +87,7 @@ void arch_timer_set(u64 deadline_ticks)
 static __attribute__((noinline)) void irqs_take(u64 pending)
 {
 	if (pending & IRQ_BIT(IRQ_STI))
-		oneshot_fired(&riscv_this()->timer);
+		oneshot_pends(&riscv_this()->timer);
 	if (pending & IRQ_BIT(IRQ_SEI))
 		host_irq_take();
 }

@@ -10,6 +10,16 @@
  * interrupt pends until the next write. Silencing what pends therefore always
  * writes: left out because the timer is at TIME_NEVER by memory, it pends for
  * ever, and the guest that it interrupts never executes another instruction.
+ *
+ * A wait that it ends leaves it alone. The core remembers as well what it has
+ * set (sched_core.armed), and sets nothing that is set already. Suppose that
+ * what pends is of an earlier deadline, which the core has since changed, and
+ * that the wait put the timer to TIME_NEVER: then the turn of a vCPU that was
+ * woken in the same moment would begin without any timer, and what was due
+ * would wait for as long as that guest likes. As it is, the core either sets
+ * it, which silences it, or that turn ends at once, as by a timer, which the
+ * core is told of (RUN_TIMER). If it fired in time the core sets another moment
+ * anyway.
  */
 #include "arch/riscv/oneshot.h"
 

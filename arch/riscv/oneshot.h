@@ -8,7 +8,8 @@
 #include "kernel/base.h"
 
 struct oneshot {
-	u64 ticks; /* when it fires, host ticks; TIME_NEVER: it doesn't */
+	u64 ticks; /* when it fires, host ticks; TIME_NEVER: it doesn't; 0: it
+		    * pends */
 };
 
 /* Sets it, whatever it was. The CPU's own, as all here. */
@@ -25,9 +26,18 @@ static inline void oneshot_set(struct oneshot *t, u64 deadline_ticks)
 }
 
 /*
- * Its interrupt pends: silences it, whether or not it was set at all. From here
- * it is at TIME_NEVER.
+ * Its interrupt has ended a turn: silences it, whether or not it was set at
+ * all. From here it is at TIME_NEVER.
  */
 void oneshot_fired(struct oneshot *t);
+
+/*
+ * Its interrupt has ended a wait: it is left as it is, and pends until it is
+ * set, which is not left out, or has ended a turn.
+ */
+static inline void oneshot_pends(struct oneshot *t)
+{
+	t->ticks = 0;
+}
 
 #endif

@@ -71,7 +71,8 @@ struct sched_core {
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */
 	struct idle_bit idle_bit; /* of IDLE_SLEEPS; constant */
 	struct idle_bit rest_bit; /* of IDLE_RESTS; `others`: but the barred */
-	u64 armed;                /* what the host's timer is set to */
+	u64 armed;                /* what the host's timer is set to; 0: it is
+				   * to be set anew */
 	u64 balance_at;           /* when virtual times are compared next */
 	u64 look_ticks;           /* from one such moment to the next; 0: it
 				   * rests, or nothing is ever compared */

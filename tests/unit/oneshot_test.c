@@ -67,6 +67,36 @@ static void one_that_fired_is_silenced_and_can_be_set_again(void **state)
 	assert_int_equal(hw.ticks, 100);
 }
 
+/* What pends is of another deadline, which has been moved: the core, which has
+ * set it and sets nothing twice, is interrupted for it. */
+static void one_that_ends_a_wait_too_early_is_not_lost(void **state)
+{
+	(void)state;
+	oneshot_set(&t, 50);
+	oneshot_set(&t, 100);
+	hw.pends = true;
+	oneshot_pends(&t);
+	assert_int_equal(hw.ticks, 100);
+	assert_true(hw.pends);
+	/* The turn has ended. */
+	oneshot_fired(&t);
+	assert_false(hw.pends);
+	oneshot_set(&t, 100);
+	assert_int_equal(hw.ticks, 100);
+}
+
+/* Or the CPU would wait no longer than that, again and again. */
+static void one_that_has_ended_a_wait_is_silenced_by_the_same(void **state)
+{
+	(void)state;
+	oneshot_set(&t, 100);
+	hw.pends = true;
+	oneshot_pends(&t);
+	oneshot_set(&t, 100);
+	assert_int_equal(hw.ticks, 100);
+	assert_false(hw.pends);
+}
+
 /* It expired while it was being set to TIME_NEVER: what pends then must go,
  * or the guest that it interrupts never runs again. */
 static void one_that_fires_unset_is_silenced_too(void **state)
@@ -90,6 +120,11 @@ int main(void)
 			set_up),
 		cmocka_unit_test_setup(one_that_fires_unset_is_silenced_too,
 				       set_up),
+		cmocka_unit_test_setup(
+			one_that_ends_a_wait_too_early_is_not_lost, set_up),
+		cmocka_unit_test_setup(
+			one_that_has_ended_a_wait_is_silenced_by_the_same,
+			set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
