@@ -10,6 +10,7 @@
  */
 #include <libfdt.h>
 
+#include "arch/riscv/cbo.h"
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/doorbell.h"
 #include "arch/riscv/gstage.h"
@@ -189,6 +190,10 @@ static void isa_adjust(void)
 	if (!isa_has(ISA_H))
 		refuse("the harts have no H extension; Rouse needs it "
 		       "(QEMU: -cpu rv64,h=true)");
+}
+
+static void guest_isa_init(void)
+{
 	guest_isa.isa = isa_guest_string();
 	guest_isa.extensions = isa_guest_extensions(&guest_isa.count);
 	guest_isa.mmu_type = isa_mmu_type();
@@ -225,6 +230,8 @@ static void boot_rest(void *arg)
 	sse_init();
 	harts_start(); /* tells this CPU its place in the controllers, too */
 	hart_local_init(&boot_cpu);
+	cbo_finish();
+	guest_isa_init();
 	for (u32 i = 0; i < cpu_count(); i++) {
 		struct riscv_cpu *c = riscv_cpu(cpu_by_index(i));
 

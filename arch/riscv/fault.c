@@ -1,8 +1,9 @@
 /*
  * Traps in the hypervisor itself, and what a panic asks of this architecture.
  *
- * hlv.c's loads may fault; each has a row in the table of fixups, and goes on
- * behind it. Any other trap is a bug in Rouse, and ends it. The registers were
+ * hlv.c's loads may fault, and so may what is tried when a hart comes up; each
+ * has a row in the table of fixups (fixup.h), and goes on behind it. Any other
+ * trap is a bug in Rouse, and ends it. The registers were
  * stored by trap.S on a stack of their own, so that a stack that ran into its
  * guard page can still be told of.
  */

@@ -25,6 +25,7 @@
 
 #include <ck_pr.h>
 
+#include "arch/riscv/cbo.h"
 #include "arch/riscv/clock.h"
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
@@ -72,6 +73,7 @@ void hart_local_init(struct riscv_cpu *c)
 	/* Traps may come from here on: FP and vector are off in HS-mode. */
 	csr_clear(CSR_SSTATUS, SSTATUS_FS | SSTATUS_VS | SSTATUS_SIE |
 				       SSTATUS_SUM | SSTATUS_MXR);
+	cbo_probe();
 	world_cpu_init(c);
 	clock_cpu_init();
 	gstage_modes_probe();

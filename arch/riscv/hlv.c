@@ -13,6 +13,7 @@
 #include "arch/riscv/hlv.h"
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/fixup.h"
 #include "arch/riscv/vcpu.h"
 #include "kernel/gmem.h"
 
@@ -47,11 +48,7 @@ static inline void exit_csrs_put(const struct exit_csrs *e)
 	__asm__ volatile("	li	%1, 1\n"                        \
 			 "1:	" insn "	%0, (%2)\n"             \
 			 "	li	%1, 0\n"                        \
-			 "2:\n"                                         \
-			 "	.pushsection rouse_fixup, \"a\"\n"     \
-			 "	.balign 8\n"                            \
-			 "	.quad	1b, 2b\n"                       \
-			 "	.popsection\n"                          \
+			 "2:\n" FIXUP("1b", "2b")                       \
 			 : "=&r"(val), "=&r"(failed)                    \
 			 : "r"(gva)                                     \
 			 : "memory")

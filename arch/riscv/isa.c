@@ -220,11 +220,18 @@ static void guest_string_add(const char *name)
 	strcat(guest_string, name);
 }
 
+/* A block size nobody stated can't be told to a guest either. */
+static void blocks_finish(enum isa_ext ext, u32 *bytes)
+{
+	isa_have[ext] = isa_have[ext] && is_block(*bytes);
+	if (!isa_have[ext])
+		*bytes = 0;
+}
+
 void isa_finish(void)
 {
-	/* A block size nobody stated can't be told to a guest either. */
-	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && is_block(isa_cbom_bytes);
-	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && is_block(isa_cboz_bytes);
+	blocks_finish(ISA_ZICBOM, &isa_cbom_bytes);
+	blocks_finish(ISA_ZICBOZ, &isa_cboz_bytes);
 	/* vsiselect is there with either. */
 	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
 	/* fp.S moves registers of D; with F alone, FP stays off for all. */

@@ -44,7 +44,7 @@ int isa_add_hart(const void *fdt, int node) __must_check;
 /* After the last hart: derive what depends on the whole set. */
 void isa_finish(void);
 
-/* A switch of the command line: pretend that the harts lack Sstc. */
+/* The harts do without it; isa_finish is to follow. */
 void isa_drop(enum isa_ext ext);
 
 /*
@@ -60,7 +60,7 @@ u64 isa_guest_henvcfg(void);
 /* Bytes of a vector register, 0 without V. Harts must agree. */
 extern u64 isa_vlenb;
 
-/* Cache block sizes from the harts' nodes, 0 if unknown. */
+/* Cache block sizes from the harts' nodes; 0: no Zicbom, no Zicboz. */
 extern u32 isa_cbom_bytes, isa_cboz_bytes;
 
 /* The widest address translation of all harts: "riscv,sv39" and so on. */

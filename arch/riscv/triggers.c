@@ -21,6 +21,7 @@
 
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
+#include "arch/riscv/fixup.h"
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/vdbtr.h"
 #include "kernel/mem.h"
@@ -75,11 +76,7 @@ int triggers_set(const struct trigger *list, u32 count)
 	__asm__ volatile("	li	%0, 1\n" \
 			 "1:	" insn "	t0, (%1)\n" \
 			 "	li	%0, 0\n" \
-			 "2:\n" \
-			 "	.pushsection rouse_fixup, \"a\"\n" \
-			 "	.balign 8\n" \
-			 "	.quad	1b, 2b\n" \
-			 "	.popsection\n" \
+			 "2:\n" FIXUP("1b", "2b") \
 			 : "=&r"(trapped) \
 			 : "r"(at) \
 			 : "t0", "memory")

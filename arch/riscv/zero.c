@@ -1,6 +1,6 @@
 /*
- * RAM full of zeroes: with Zicboz a cache block at a time, which isn't read
- * before it is written.
+ * RAM full of zeroes: with Zicboz, where the firmware lets it be used (cbo.c),
+ * a cache block at a time, which isn't read before it is written.
  */
 #include "kernel/arch.h"
 #include "arch/riscv/isa.h"

@@ -5,6 +5,8 @@
  *
  *	-DNO_TIME, -DNO_IPI, -DNO_HSM, -DNO_SRST: there is no such extension
  *	-DBAD_IPI, -DBAD_HSM, -DBAD_SRST: there is, and each call is denied
+ *	-DNO_CBZE=harts, -DNO_CBCFE=harts, -DNO_CBIE=harts: a mask of those that
+ *	may not execute cbo.zero; cbo.clean and cbo.flush; cbo.inval
  *
  * M-mode, loaded at the beginning of RAM, no memory protection at all. Harts
  * have their state in `harts`, indexed by hart id.
@@ -73,6 +75,16 @@ typedef unsigned int u32;
 #define SRST_ERROR DENIED
 #else
 #define SRST_ERROR SUCCESS
+#endif
+
+#ifndef NO_CBZE
+#define NO_CBZE 0
+#endif
+#ifndef NO_CBCFE
+#define NO_CBCFE 0
+#endif
+#ifndef NO_CBIE
+#define NO_CBIE 0
 #endif
 
 /* What a trap has stored: x0 to x31, and the pc. */
@@ -165,16 +177,24 @@ static void ram_shorten(u32 *fdt)
 	}
 }
 
+/* menvcfg: which instructions on cache blocks the hart may execute. */
+static u64 cache_blocks(u64 hartid)
+{
+	return (NO_CBZE >> hartid & 1 ? 0 : 1 << 7) |
+	       (NO_CBCFE >> hartid & 1 ? 0 : 1 << 6) |
+	       (NO_CBIE >> hartid & 1 ? 0 : 3 << 4);
+}
+
 _Noreturn void boot(u64 hartid, u64 fdt)
 {
 	csr_write(pmpaddr0, ~0ul);
 	csr_write(pmpcfg0, 0x1ful);
 	/* All that S-mode can take itself; not its own calls. */
-	csr_write(medeleg, 0xf4b509ul);
+	csr_write(medeleg, 0xf4b50dul);
 	csr_write(mideleg, 0x222ul);
 	csr_write(mcounteren, ~0ul);
 	/* STCE, PBMTE, ADUE, and cache block operations. */
-	csr_write(0x30a, 7ul << 61 | 0xf0ul);
+	csr_write(0x30a, 7ul << 61 | cache_blocks(hartid));
 	if (hartid == 0) {
 		ram_shorten((u32 *)fdt);
 		leave(KERNEL, fdt);

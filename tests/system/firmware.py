@@ -101,11 +101,36 @@ def no_end(t):
              r"off; it is halted\n")
 
 
+def no_cache_blocks(t):
+    """An instruction that the tree promises and one hart's firmware denies:
+    guests aren't told of it, and Rouse zeroes their RAM without."""
+    m = t.boot(lab=lab(guest("toucher", "toucher", vcpus=2),
+                       guest("isa", "archtest",
+                             bootargs="only=instructions_are_there"),
+                       poweroff=True),
+               mem="256M", smp=2, bios=firmware(t, *t.args["words"]))
+    m.expect(rf"isa: the firmware denies {t.args['ext']} to a hart; "
+             r"done without\n")
+    m.expect_all([said("toucher", r"toucher: ok\n"),
+                  said("isa", r"1 passed, 0 failed\n")])
+    t.equal(m.wait(), 0, "QEMU's status")
+    told = m.text.partition("isa: guests see")[2]
+    t.equal(["zicboz" in told, "zicbom" in told],
+            [t.args["ext"] != "zicboz", t.args["ext"] != "zicbom"],
+            "whether guests are told of Zicboz and Zicbom")
+
+
 REFUSED = [
     ("hsm", ("NO_HSM",), "rv64", r"^the firmware has no SBI HSM extension, "),
     ("ipi", ("NO_IPI",), "rv64", r"^this machine has no doorbell: "),
     ("time", ("NO_TIME",), "rv64,sstc=off", r"^this machine has no timer: "),
 ]
+
+
+# What is denied to which harts: the one that boots, the other, both.
+CACHE_BLOCKS = [("NO_CBZE=1", "zicboz"), ("NO_CBZE=2", "zicboz"),
+                ("NO_CBIE=2", "zicbom"), ("NO_CBZE=3", "zicboz"),
+                ("NO_CBCFE=2", "zicbom")]
 
 
 def tests(full):
@@ -121,5 +146,8 @@ def tests(full):
     cases += [Case(f"a_reboot_that_can_not_be_is_said,{'_'.join(words)}",
                    no_reboot, timeout=30, words=words)
               for words in (("BAD_SRST",), ("NO_SRST",))]
+    cases += [Case(f"cache_blocks_that_the_firmware_denies_are_not_used,{word}",
+                   no_cache_blocks, timeout=60, words=(word,), ext=ext)
+              for word, ext in CACHE_BLOCKS[:None if full else 3]]
     return cases + [Case("a_machine_that_nobody_can_end_says_so", no_end,
                          timeout=60)]
