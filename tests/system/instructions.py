@@ -47,6 +47,7 @@ def accepted(t):
     if times > 1:
         print(f"      accepted were another compiler's, so {times} times as "
               f"many will do")
+        return
     for name, (was, now) in guard.better(found, limits).items():
         print(f"      {name} takes {now} instructions, {was} are accepted: "
               f"make meter-accept keeps it")
