@@ -7,7 +7,7 @@
  * is an illegal instruction: in a guest that was told of them, and in Rouse,
  * which zeroes RAM by cbo.zero (zero.c).
  *
- * So each hart tries them once, on a page that nobody uses. The instructions
+ * So each hart tries them once, on a page of its own. The instructions
  * have rows in the table of fixups. What traps on any hart is dropped for all:
  * a vCPU may run on each of them.
  */
@@ -19,8 +19,9 @@
 #include "arch/riscv/isa.h"
 #include "kernel/base.h"
 #include "kernel/log.h"
+#include "kernel/mem.h"
 
-#define TRAPS(insn)                                                      \
+#define TRAPS(insn, at)                                                  \
 	({                                                               \
 		u64 trapped_;                                            \
 		__asm__ volatile("	li	%0, 1\n"                  \
@@ -31,28 +32,33 @@
 				 "	li	%0, 0\n"                  \
 				 "2:\n" FIXUP("1b", "2b")                \
 				 : "=&r"(trapped_)                       \
-				 : "r"(page)                             \
+				 : "r"(at)                               \
 				 : "memory");                            \
 		trapped_ != 0;                                           \
 	})
-
-static u8 page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 
 /* Any hart sets them, atomic. */
 static u32 zicbom_denied, zicboz_denied;
 
 void cbo_probe(void)
 {
-	if (isa_has(ISA_ZICBOZ) && TRAPS("cbo.zero"))
+	struct hpa pa = page_alloc(0);
+	bool none = hpa_is_none(pa); /* then it is not known */
+	void *page = none ? NULL : hpa_ptr(pa);
+
+	if (isa_has(ISA_ZICBOZ) && (none || TRAPS("cbo.zero", page)))
 		ck_pr_store_32(&zicboz_denied, 1);
-	if (isa_has(ISA_ZICBOM) && (TRAPS("cbo.flush") || TRAPS("cbo.inval")))
+	if (isa_has(ISA_ZICBOM) &&
+	    (none || TRAPS("cbo.flush", page) || TRAPS("cbo.inval", page)))
 		ck_pr_store_32(&zicbom_denied, 1);
+	if (!none)
+		page_free(pa, 0);
 }
 
 static void drop(enum isa_ext ext, const char *name)
 {
 	isa_drop(ext);
-	log_info("isa: the firmware denies %s to a hart; done without", name);
+	log_info("isa: not every hart may execute %s; done without", name);
 }
 
 void cbo_finish(void)
