@@ -20,6 +20,7 @@
 struct guest;
 struct lab_error;
 struct emul_dev;
+struct tree_writer;
 
 /*
  * A line of the interrupt controller, as the device at its other end has it;
@@ -116,9 +117,8 @@ struct emul_ops {
 	 *       interrupt-parent = <irqchip's phandle>;)
 	 *       phandle = <dev->phandle>;       (it hands out phandles)
 	 *
-	 * and calls describe, which adds properties with fdt_property*, no
-	 * node, and returns 0 or the negative libfdt error. Absent: nothing to
-	 * add.
+	 * and calls describe, which adds properties (kernel/tree_write.h), no
+	 * node. Absent: nothing to add.
 	 *
 	 * What names other nodes stays with the writer:
 	 *  - of the irqchip, all that makes it one, with interrupts-extended:
@@ -130,7 +130,7 @@ struct emul_ops {
 	 *    the device that is a "syscon": regmap = <its phandle>,
 	 *    offset = <0>, value = <FINISHER_PASS> or <FINISHER_RESET>.
 	 */
-	int (*describe)(struct emul_dev *dev, void *fdt);
+	void (*describe)(struct emul_dev *dev, struct tree_writer *t);
 };
 
 /* What a guest writes to the finisher's register at offset 0. */
