@@ -444,7 +444,7 @@ static int merge(void *to, const void *from)
 	int ret;
 
 	args.dtb = from;
-	args.dtb_bytes = fdt_totalsize(from);
+	args.dtb_bytes = from ? fdt_totalsize(from) : 0;
 	guest_fdt_begin(&job, to,
 			guest_fdt_room(&guest.cfg, args.isa, args.dtb_bytes),
 			&args);
@@ -476,6 +476,51 @@ static void a_copy_with_ours_in_it_is_the_tree_edited(void **st)
 		taken++;
 	}
 	assert_true(taken > 1000);
+}
+
+static void what_was_in_the_buffer_is_not_in_the_tree(void **st)
+{
+	for (u32 i = 0; i < 100; i++) {
+		state = i;
+		args_any();
+		tree_any(own);
+		for (u32 own_one = 0; own_one < 2; own_one++) {
+			const void *from = own_one ? own : NULL;
+			int e;
+
+			memset(want, 0, sizeof(want));
+			memset(got, 0xa5, sizeof(got));
+			e = merge(want, from);
+			assert_int_equal(merge(got, from), e);
+			if (!e)
+				assert_memory_equal(got, want,
+						    fdt_totalsize(want));
+		}
+	}
+}
+
+static void a_property_that_ends_nowhere_is_refused(void **st)
+{
+	/* Behind the tree; behind the address space; at its own beginning. */
+	static const u32 bytes[] = { TREE_BYTES, 0x7fffffff, 0xffffffff,
+				     (u32)-sizeof(struct fdt_property) };
+	int node = -1, prop;
+
+	state = 7;
+	args_any();
+	tree_any(own);
+	while ((node = fdt_next_node(own, node, NULL)) >= 0)
+		fdt_for_each_property_offset(prop, own, node)
+		{
+			fdt32_t *len = (fdt32_t *)((char *)own +
+				fdt_off_dt_struct(own) + prop) + 1, was = *len;
+
+			for (u32 i = 0; i < ARRAY_LEN(bytes); i++) {
+				*len = cpu_to_fdt32(bytes[i]);
+				assert_int_equal(merge(got, own), -EINVAL);
+			}
+			*len = was;
+		}
 }
 
 static void a_node_is_made_in_as_many_steps_as_it_has_parts(void **st)
@@ -534,6 +579,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_copy_with_ours_in_it_is_the_tree_edited),
+		cmocka_unit_test(what_was_in_the_buffer_is_not_in_the_tree),
+		cmocka_unit_test(a_property_that_ends_nowhere_is_refused),
 		cmocka_unit_test(
 			a_node_is_made_in_as_many_steps_as_it_has_parts),
 		cmocka_unit_test(what_the_specification_rules_out_is_not_sound),

@@ -540,6 +540,10 @@ static void no_changed_byte_of_its_own_tree_does_harm(void **state)
 	for (size_t n = 0; n < dtb_bytes; n += 3)
 		assert_int_equal(fix(fdt, bytes, dtb, n),
 				 -EINVAL);
+	/* The end of the last name. */
+	dtb[dtb_bytes - 1] = 'x';
+	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes), -EINVAL);
+	dtb[dtb_bytes - 1] = 0;
 	assert_int_equal(fix(fdt, 40, dtb, dtb_bytes),
 			 -ENOSPC);
 	assert_int_equal(fix(fdt, dtb_bytes, dtb, dtb_bytes),
