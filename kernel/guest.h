@@ -77,6 +77,7 @@ struct guest {
 	u32 quiet;         /* of this life, unless it is the last, nothing is
 			    * told: there were too many */
 
+	u32 coming;        /* it is to start by itself, and hasn't yet */
 	u32 paused;        /* by the console: its lives so far << 1 | paused */
 	u32 refs;          /* guest_get, guest_put */
 

@@ -101,6 +101,7 @@ int guest_create_begin(const struct guest_config *cfg, struct guest **out,
 			;
 		return ret;
 	}
+	guest_coming(g);
 	*out = g;
 	return 0;
 }
@@ -176,6 +177,7 @@ static int finish(struct guest *g, struct lab_error *err)
 void guest_create_cancel(struct guest *g)
 {
 	g->state = GUEST_DYING;
+	guest_came(g);
 	reaper_take(g);
 }
 
