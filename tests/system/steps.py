@@ -17,8 +17,7 @@ BIG = 512
 INSTRUCTIONS = 100_000
 TICK = 100  # of instructions: 10 MHz
 
-CREATE = (f"guest create big vcpus={BIG} memory=8M "
-          "kernel=baremetal/rebooter.elf")
+CREATE = f"guest create big vcpus={BIG} kernel=baremetal/rebooter.elf"
 # A tree of the guest's own: of every second CPU, so that as many are kept as
 # are added, and others that it hasn't got; and a property of 200 KB.
 TREE = """/dts-v1/;
@@ -64,9 +63,11 @@ def steps(t):
     own = own_tree(t) if t.args.get("own") else None
     run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M",
                         dtb=own)],
-              ["trace on size=65536", CREATE + (f" dtb={own}" if own else ""),
+              ["trace on size=65536", f"{CREATE} memory={t.args['memory']}"
+               + (f" dtb={own}" if own else ""),
                "guest start big", "sleep 0.3", "guest stop big",
-               "guest destroy big", "sleep 0.05", "trace off"], smp=1)
+               "guest destroy big", "sleep 0.05", "trace off"], smp=1,
+              mem=t.args.get("mem", "1G"))
     most = worst(complete(t, run.trace))
     t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
     t.check("big: starts at" in run.m.text, "big has not started")
@@ -77,6 +78,10 @@ def steps(t):
 
 def tests(full):
     name = f"no_step_for_a_guest_of_{BIG}_vcpus"
-    return [Case(f"{name}_is_long", steps, timeout=300, shift=0),
-            Case(f"{name}_and_a_tree_of_its_own_is_long", steps, timeout=300,
-                 shift=0, own=True)]
+    return [
+        Case(f"{name}_is_long", steps, timeout=300, shift=0, memory="8M"),
+        Case(f"{name}_and_a_tree_of_its_own_is_long", steps, timeout=300,
+             shift=0, memory="8M", own=True),
+        # In pieces of 2 MiB.
+        Case(f"{name}_and_much_memory_is_long", steps, timeout=300, shift=0,
+             memory="1000M", mem="2G")]
