@@ -241,17 +241,25 @@ struct emul_dev *emul_find(struct guest *g, const char *name);
 extern struct emul_line emul_no_line;
 extern struct emul_pin emul_no_pin;
 
-/* Writes VIRQ_LINE: for emul_irq_set, or who does the same. */
+/* Writes VIRQ_LINE: for emul_line_set. */
 void emul_irq_record(const struct emul_dev *dev, bool level)
 	__attribute__((cold, noinline));
 
-/* A device changes the level of its own line. Any CPU; a leaf. */
+/* A device changes the level of its own line. Any CPU; a leaf. Who has both at
+ * hand says where: nothing of them is kept while a record is written. */
+static inline __attribute__((always_inline)) void
+emul_line_set(struct emul_dev *const *dev, struct emul_line *const *line,
+	      bool level)
+{
+	if (trace_on(TRACE_VIRQ))
+		emul_irq_record(*dev, level);
+	(*line)->set(*line, level);
+}
+
 static inline __attribute__((always_inline)) void
 emul_irq_set(struct emul_dev *dev, bool level)
 {
-	if (trace_on(TRACE_VIRQ))
-		emul_irq_record(dev, level);
-	dev->line->set(dev->line, level);
+	emul_line_set(&dev, &dev->line, level);
 }
 
 /*
