@@ -65,6 +65,7 @@ int guest_start(struct guest *g)
 {
 	if (!guest_state_change(g, GUEST_STOPPED, GUEST_STARTING))
 		return -EBUSY;
+	guest_came(g);
 	task_wake(g->task);
 	return 0;
 }
@@ -121,6 +122,7 @@ int guest_destroy(struct guest *g)
 {
 	if (!guest_state_change(g, GUEST_STOPPED, GUEST_DYING))
 		return -EBUSY;
+	guest_came(g);
 	reaper_take(g);
 	return 0;
 }
