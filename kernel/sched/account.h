@@ -132,12 +132,18 @@ static inline void charge_cpu(struct sched_core *core, u64 now)
 		c->stats.guest_ticks += now - since;
 }
 
+/* It owes something: as if its turn had begun so much earlier. */
+void unit_pay(struct sched_core *core, struct sched_unit *u);
+
 /* The current has run up to `now`. */
 static inline void charge_current(struct sched_core *core, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
-	struct charge c = charge_due(u, now);
+	struct charge c;
 
+	if (unlikely(u->owed_ticks))
+		unit_pay(core, u);
+	c = charge_due(u, now);
 	if (core->sc.cpu->turn_since)
 		charge_cpu(core, now);
 	else

@@ -360,6 +360,11 @@ void current_block(struct sched_core *core, u64 now)
 		core->ops->leave(&core->sc, u, now);
 	unit_uncount(core, u, now);
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
+	/* And so is what that took, if anyone waits. */
+	if (core->load) {
+		u->owed_ticks = arch_ticks() - now;
+		core->sc.cpu->stats.guest_ticks += u->owed_ticks;
+	}
 }
 
 void current_dead(struct sched_core *core, u64 now)

@@ -116,6 +116,15 @@ static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	return rc->deadline;
 }
 
+static void rr_prolong(struct sched_cpu *sc, u64 ticks)
+{
+	struct rr_cpu *rc = sc->part;
+
+	rc->deadline += ticks;
+	if (sc->deadline_ticks != TIME_NEVER)
+		sc->deadline_ticks += ticks;
+}
+
 static struct sched_unit *rr_give(struct sched_cpu *sc,
 				  const struct sched_ask *ask, u64 now)
 {
@@ -157,6 +166,7 @@ static const struct sched_ops rr_ops = {
 	.resume = rr_resume,
 	.yield = rr_yield,
 	.preempt_at = rr_preempt_at,
+	.prolong = rr_prolong,
 	.give = rr_give,
 	.show = rr_show,
 	.knobs = rr_knobs,
