@@ -520,6 +520,29 @@ static void tell_for_long(struct vcpu *v, bool waits)
 	}
 }
 
+/* Of turns of one length. */
+static void a_turn_that_ended_late_is_made_up_for(void **state)
+{
+	struct sched_params params = SCHED_PARAMS_DEFAULT;
+	struct fake_guest *g[2];
+
+	(void)state;
+	params.slice_us = 1000;
+	fake_boot(1, "rr");
+	for (u32 i = 0; i < 2; i++)
+		g[i] = fake_guest_make(1, &params, 0);
+	tells = 0;
+	fake_vcpu_of(g[0], 0)->v.waits = tell_for_long;
+	fake_guest_start(g[0]);
+	fake_guest_start(g[1]);
+	fake_run_for(200 * FAKE_MS);
+	assert_true(tells > 90);
+	assert_in_range(fake_guest_ran(g[1]), 98 * FAKE_MS, 102 * FAKE_MS);
+	fake_guest_free(g[0]);
+	fake_guest_free(g[1]);
+	fake_halt();
+}
+
 static void yields(struct fake_vcpu *f)
 {
 	f->left = f->arg[0] = 100 * FAKE_US;
@@ -581,6 +604,7 @@ int main(void)
 		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
 		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),
 		cmocka_unit_test(a_turn_is_as_long_as_without_others_wake_ups),
+		cmocka_unit_test(a_turn_that_ended_late_is_made_up_for),
 		cmocka_unit_test(
 			what_is_done_as_it_begins_to_wait_is_its_own_time),
 		cmocka_unit_test(
