@@ -81,10 +81,6 @@ WAKES = ("wake-at-once", "wake-in-a-row", "wake-by-ipi")
 SLEEPERS = {"vcpus": 32, "weight": 128}
 NOBODYS = 0.01
 
-# The attacker's start is a task, which may have half of a hart that is another
-# guest's alone.
-STARTS = ("touch-and-reboot", "reboot", "reboot-all")
-
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 
 # What a guest looks like that can't go on but holds on to its memory, and one
@@ -541,11 +537,10 @@ def on_harts(t):
         if attack == "end":
             continue
         got = Between(*readings(text)).parts()
-        mine = 1 / 2 if room and attack in STARTS else due
         for i in range(bound):
-            t.check(got[f"hog{i}"] >= mine * (1 - near),
+            t.check(got[f"hog{i}"] >= due * (1 - near),
                     f"{attack}: hog{i} had {got[f'hog{i}']:.3f} of a hart, "
-                    f"due are {mine:.3f}")
+                    f"due are {due:.3f}")
 
 
 def crowd(t):
