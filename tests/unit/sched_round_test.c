@@ -369,50 +369,66 @@ static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
 
 #define BELL_TICKS (50 * FAKE_US)
 
-/* Something that wakes a vCPU, or is only for it, each `every` ticks. */
+/* Something that wakes a vCPU, starts it, or is only for it, each `every`
+ * ticks. */
+enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS };
+
 static struct bell {
 	struct timer timer;
 	struct vcpu *to;
-	bool wakes;
+	enum bell_for what;
 	u64 every, count;
 } bell;
+
+static enum run_end act_off(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = f->arg[0];
+	return RUN_OFF;
+}
 
 static void bell_rings(struct timer *t, u64 now)
 {
 	fake_cpus[0]->now += BELL_TICKS;
 	bell.count++;
-	if (bell.wakes)
+	if (bell.what == BELL_WAKES)
 		virq_raise(bell.to, VIRQ_SOFT);
+	else if (bell.what == BELL_STARTS)
+		assert_int_equal(sched_vcpu_start(bell.to), 0);
 	else
 		sched_pay(bell.to->guest, now);
 	sched_timer_set(t, now + bell.every);
 }
 
-static void bell_begin(struct fake_vcpu *f, bool wakes, u64 every)
+static void bell_begin(struct fake_vcpu *f, enum bell_for what, u64 every)
 {
-	bell = (struct bell){.to = &f->v, .wakes = wakes, .every = every};
+	bell = (struct bell){.to = &f->v, .what = what, .every = every};
 	timer_init(&bell.timer, bell_rings);
 	fake_this_cpu = &fake_cpus[0]->c;
 	sched_timer_set(&bell.timer, fake_now() + every);
 }
 
 /* One CPU: a guest of `hogs`, and one of which the bell is for a vCPU, which
- * works, or sleeps and is woken. */
-static void bell_boot(const char *policy, u32 hogs, bool wakes, u64 every,
-		      struct fake_guest *g[2])
+ * works, or sleeps, or stops. */
+static void bell_boot(const char *policy, u32 hogs, enum bell_for what,
+		      u64 every, struct fake_guest *g[2])
 {
+	struct fake_vcpu *f;
 	struct sched_params params = SCHED_PARAMS_DEFAULT;
 
 	params.slice_us = 1000;
 	fake_boot(1, policy);
 	g[0] = fake_guest_make(hogs, &params, 0);
 	g[1] = fake_guest_make(1, &params, 0);
-	if (wakes)
-		fake_waits(fake_vcpu_of(g[1], 0), 100 * FAKE_US);
+	f = fake_vcpu_of(g[1], 0);
+	if (what != BELL_ALARMS)
+		fake_waits(f, 100 * FAKE_US);
+	if (what == BELL_STARTS)
+		f->act = act_off;
 	fake_guest_start(g[0]);
 	fake_guest_start(g[1]);
 	fake_run_for(5 * FAKE_MS);
-	bell_begin(fake_vcpu_of(g[1], 0), wakes, every);
+	bell_begin(f, what, every);
 }
 
 static void bell_halt(struct fake_guest *g[2])
@@ -432,13 +448,13 @@ static u64 charged_beyond(struct fake_guest *g)
 	return info.guest_ticks - fake_guest_ran(g);
 }
 
-static void bell_is_paid_for(const char *policy, bool wakes, u64 every)
+static void bell_is_paid_for(const char *policy, enum bell_for what, u64 every)
 {
 	struct fake_guest *g[2];
 	struct cpu_stats s;
 	u64 paid;
 
-	bell_boot(policy, 1, wakes, every, g);
+	bell_boot(policy, 1, what, every, g);
 	fake_run_for(200 * FAKE_MS);
 	paid = bell.count * BELL_TICKS;
 	assert_true(bell.count > 50);
@@ -455,7 +471,15 @@ static void who_is_woken_in_anothers_turn_pays_for_that(void **state)
 	(void)state;
 	for_each_policy(name)
 		if (!sched_policy_room(name))
-			bell_is_paid_for(name, true, 3 * FAKE_MS);
+			bell_is_paid_for(name, BELL_WAKES, 3 * FAKE_MS);
+}
+
+static void who_is_started_in_anothers_turn_pays_for_that(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_STARTS, 3 * FAKE_MS);
 }
 
 static void who_has_alarms_in_anothers_turn_pays_for_them(void **state)
@@ -463,7 +487,7 @@ static void who_has_alarms_in_anothers_turn_pays_for_them(void **state)
 	(void)state;
 	for_each_policy(name)
 		if (!sched_policy_room(name))
-			bell_is_paid_for(name, false, 700 * FAKE_US);
+			bell_is_paid_for(name, BELL_ALARMS, 700 * FAKE_US);
 }
 
 static void shares_are_as_if_nothing_came_in_ones_turn(void **state)
@@ -472,7 +496,7 @@ static void shares_are_as_if_nothing_came_in_ones_turn(void **state)
 	u64 ran, all;
 
 	(void)state;
-	bell_boot("credit", 1, false, 400 * FAKE_US, g);
+	bell_boot("credit", 1, BELL_ALARMS, 400 * FAKE_US, g);
 	ran = fake_guest_ran(g[0]);
 	fake_run_for(400 * FAKE_MS);
 	ran = fake_guest_ran(g[0]) - ran;
@@ -495,7 +519,7 @@ static void a_turn_is_as_long_as_without_others_wake_ups(void **state)
 		if (!policy_find(name)->prolong)
 			continue;
 		prolonged++;
-		bell_boot(name, 2, true, 3300 * FAKE_US, g);
+		bell_boot(name, 2, BELL_WAKES, 3300 * FAKE_US, g);
 		ran = fake_guest_ran(g[0]);
 		turns = g[0]->g.vcpu[0]->turns + g[0]->g.vcpu[1]->turns;
 		fake_run_for(800 * FAKE_MS);
@@ -601,6 +625,7 @@ int main(void)
 		cmocka_unit_test(
 			a_guest_pays_for_its_devices_timers_and_for_no_others),
 		cmocka_unit_test(who_is_woken_in_anothers_turn_pays_for_that),
+		cmocka_unit_test(who_is_started_in_anothers_turn_pays_for_that),
 		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
 		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),
 		cmocka_unit_test(a_turn_is_as_long_as_without_others_wake_ups),
