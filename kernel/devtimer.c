@@ -95,6 +95,7 @@ void dev_timer_set(struct dev_timer *t, u64 deadline_ticks)
 	if (deadline_ticks >= q->armed)
 		return;
 	q->armed = deadline_ticks;
+	q->armed_for = t->guest;
 	dev_timers_arm(deadline_ticks);
 }
 
@@ -123,14 +124,25 @@ void dev_timer_fini(struct dev_timer *t)
 	} while (begun != ended || ck_pr_load_32(&t->begun) != begun);
 }
 
-u64 dev_timers_next_ticks(struct dev_timers *q)
+/* When the first of them is due, and whose it is. */
+static u64 next_of(struct dev_timers *q, const struct guest **whose)
 {
 	u64 next;
 
 	ck_spinlock_lock(&q->lock);
 	next = timer_next_ticks(&q->queue);
+	if (next != TIME_NEVER)
+		*whose = container_of(q->queue.heap.root, struct dev_timer,
+				      timer.node)->guest;
 	ck_spinlock_unlock(&q->lock);
 	return next;
+}
+
+u64 dev_timers_next_ticks(struct dev_timers *q)
+{
+	const struct guest *whose;
+
+	return next_of(q, &whose);
 }
 
 /* Takes the first timer out if it is due, and calls it. */
@@ -158,11 +170,16 @@ static bool run_one(struct dev_timers *q, u64 now)
 
 void dev_timers_run(struct dev_timers *q, u64 now)
 {
+	const struct guest *for_nothing = q->armed_for;
 	u64 next;
+	u32 i = 0;
 
-	for (u32 i = 0; i < RUN_BATCH && run_one(q, now); i++)
-		;
-	next = dev_timers_next_ticks(q);
+	while (i < RUN_BATCH && run_one(q, now))
+		i++;
+	/* What it was armed for has been cancelled, or set to later. */
+	if (!i && for_nothing)
+		dev_timers_pay(for_nothing, now);
+	next = next_of(q, &q->armed_for);
 	/* What is due still is for another call, not for this round. */
 	q->armed = MAX(next, now + 1);
 	if (next != TIME_NEVER)

@@ -20,6 +20,7 @@ struct dev_timers {
 	ck_spinlock_t lock;
 	struct timer_queue queue; /* under the lock; who has it is the owner */
 	u64 armed; /* the owner's: when it will look next, or TIME_NEVER */
+	const struct guest *armed_for; /* whose it was; may be gone */
 };
 
 struct dev_timer {
@@ -89,8 +90,8 @@ void dev_timers_run(struct dev_timers *q, u64 now);
 struct dev_timers *dev_timers_here(void);
 void dev_timers_arm(u64 at_ticks);
 
-/* Likewise: what this CPU does in this round, of time `now`, is for that
- * guest. */
+/* Likewise: what this CPU has done so far in this round, of time `now`, was for
+ * that guest, which may be gone. */
 void dev_timers_pay(const struct guest *g, u64 now);
 
 #endif

@@ -249,16 +249,20 @@ static u64 tell_rest(struct guest_life *l)
 
 static enum task_result life_idle(struct guest_life *l)
 {
-	u32 state = ck_pr_load_32(&l->guest->state);
+	struct guest *g = l->guest;
+	u32 state = ck_pr_load_32(&g->state);
 	u64 again;
 
-	if (state == GUEST_STARTING)
+	if (state == GUEST_STARTING) {
+		/* Where its first vCPU is: that is no neighbour's own. */
+		task_move(&l->task, vcpu_cpu(g->vcpu[0])->index);
 		return life_go_on(l, LIFE_QUIET);
+	}
 	/* One that was quiet goes on. */
 	if (l->untold && time_now_ticks() >= l->tell_ticks) {
 		life_tell_untold(l);
 		/* And so is how it ends. */
-		ck_pr_store_32(&l->guest->quiet, 0);
+		ck_pr_store_32(&g->quiet, 0);
 	}
 	/* What stands still may be freed: its task has no more to do. */
 	if (state != GUEST_RUNNING)

@@ -87,6 +87,7 @@ static const struct list {
 	{device_attacks, &device_attack_count},
 	{firmware_attacks, &firmware_attack_count},
 	{wild_attacks, &wild_attack_count},
+	{wake_attacks, &wake_attack_count},
 };
 
 static const struct attack *find(const char *name)

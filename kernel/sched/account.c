@@ -18,9 +18,21 @@
  * others may read: the moment, which never comes twice and is 0 while the rest
  * changes, lets a reader find out that it read a mixture and try again.
  *
+ * What a CPU does for a vCPU while another has it is the time of the one that
+ * it does it for: else who has many that sleep and wake has part of its
+ * neighbours' turns for nothing. A round of the loop is measured from one such
+ * vCPU to the next: from the moment up to which the current has been charged to
+ * the moment when the first is queued, from there to the second, and so on; so
+ * nothing is lost, and nothing counted twice. The woken one owes it
+ * (`owed_ticks`), and is charged with its next turn. The same holds for what is
+ * left to do when one has fallen asleep and others wait. Where nobody else has
+ * the CPU or waits for it, nothing is measured.
+ *
  * Rejected: sampling n at the ends of a turn (a guest that wakes a second vCPU
  * only in between pays for less than it has), a lock in the account (each wake
- * on each CPU would take it).
+ * on each CPU would take it), a fixed price of a wake-up (it differs by policy
+ * and by how many wait), charging it at once (the policy is about to say what a
+ * woken one may claim, whatever it has used).
  */
 #include "kernel/sched/account.h"
 
@@ -34,6 +46,48 @@ void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
 	core->load--;
 	load_publish(core);
 	active_change(u->account, false, now);
+}
+
+/*
+ * It pays when a turn of its own ends, and can't sleep before that, so it never
+ * owes more than a wake-up or two, and the ways into a turn ask nothing. For
+ * the CPU it is guests' time at once.
+ */
+void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	const struct sched_unit *current = core->sc.current;
+	u64 from = core->owed_at, until = arch_ticks();
+	s64 ticks;
+
+	/* Its turn may have been ended for this. */
+	if (current)
+		now = current->charged_ticks;
+	if ((s64)(now - from) > 0)
+		from = now;
+	ticks = (s64)(until - from);
+	/* Whoever polls is charged for all that comes meanwhile. */
+	if (ticks <= 0 || core->polling)
+		return;
+	core->owed_at = until;
+	core->owes = u;
+	u->owed_ticks += (u64)ticks;
+	core->sc.cpu->stats.guest_ticks += (u64)ticks;
+	if (current && current != u && core->ops->prolong)
+		core->ops->prolong(&core->sc, (u64)ticks);
+}
+
+void unit_pay(struct sched_core *core, struct sched_unit *u)
+{
+	u64 ticks = u->owed_ticks;
+	u32 n = account_runnable(u->account);
+
+	u->owed_ticks = 0;
+	ck_pr_store_64(&u->charged_ticks, u->charged_ticks - ticks);
+	ck_pr_store_64(&u->charged_active,
+		       u->charged_active - ticks * MAX(n, 1u));
+	/* The CPU has counted them, and is about to count from that moment. */
+	if (!core->sc.cpu->turn_since)
+		core->sc.cpu->stats.guest_ticks -= ticks;
 }
 
 void sched_units_park(struct sched_cpu *sc, u32 n)

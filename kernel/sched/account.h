@@ -132,12 +132,29 @@ static inline void charge_cpu(struct sched_core *core, u64 now)
 		c->stats.guest_ticks += now - since;
 }
 
+/* It was charged up to `now` and has left the CPU since: what that took is its
+ * time as well, if anyone waits. */
+static inline void unit_owe_rest(struct sched_core *core, struct sched_unit *u,
+				 u64 now)
+{
+	if (!core->load)
+		return;
+	u->owed_ticks = arch_ticks() - now;
+	core->sc.cpu->stats.guest_ticks += u->owed_ticks;
+}
+
+/* It owes something: as if its turn had begun so much earlier. */
+void unit_pay(struct sched_core *core, struct sched_unit *u);
+
 /* The current has run up to `now`. */
 static inline void charge_current(struct sched_core *core, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
-	struct charge c = charge_due(u, now);
+	struct charge c;
 
+	if (unlikely(u->owed_ticks))
+		unit_pay(core, u);
+	c = charge_due(u, now);
 	if (core->sc.cpu->turn_since)
 		charge_cpu(core, now);
 	else

@@ -17,9 +17,10 @@
  * with what its end asks for: a guest that does nothing but go to sleep would
  * have a third of the CPU for nothing else. So would one that ends its turns
  * all the time and keeps the CPU; what lies between two turns of one vCPU is
- * its own as well, and so are mail for vCPUs of its guest's and the timers of
- * its devices. Only other mail and timers that came in between are the host's
- * time.
+ * its own as well, and so is mail for vCPUs of its guest's. Whoever else is
+ * woken in between, or has a device's timer due, owes what that took
+ * (account.c): it is neither the current's time nor nobody's. Only mail and
+ * timers that are for no vCPU, or wake none, are the host's time.
  * Every tick of a CPU is its guests', its tasks', idle, or the host's: the
  * first three are measured and never overlap, and what is left is the host's
  * (sched_cpu_stats).
@@ -29,6 +30,8 @@
 #include "kernel/sched/private.h"
 #include "kernel/sched/resume.h"
 #include "kernel/sched/trace.h"
+
+#define PAYERS_MOST 64 /* units that are looked at for who is to pay */
 
 void core_init(struct sched_core *core, struct cpu *c)
 {
@@ -57,22 +60,25 @@ static bool mail_is_own(const struct sched_core *core, struct mbox_node *n)
 		       unit_vcpu(u)->guest;
 }
 
-/* Looks at mail that was taken, `n` (or NULL) and what follows it. True: at
- * some that the current is not to pay for. */
-static bool mail_look(struct sched_core *core, struct mbox_node *n, u64 now)
+/* Looks at mail that was taken, `n` and what follows it. True: at some that the
+ * current is not to pay for, which is so if the CPU was `busy` for others. */
+static bool mail_look(struct sched_core *core, struct mbox_node *n, bool busy,
+		      u64 now)
 {
 	struct cpu *c = core->sc.cpu;
 	struct mbox_node *next;
-	bool others = false;
 
-	for (; n; n = next) {
+	do {
 		next = mbox_next(n);
-		others |= !mail_is_own(core, n);
+		core->own = !busy && mail_is_own(core, n);
+		busy = !core->own;
 		c->stats.mails++;
 		c->stats.switches--;
 		n->look(c, n, mbox_take(n), now);
-	}
-	return others;
+		n = next;
+	} while (n);
+	core->own = false;
+	return busy;
 }
 
 static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -110,7 +116,7 @@ static __attribute__((noinline)) u64 wait_tell(struct sched_core *core,
 	struct sched_unit *u = core->sc.current;
 
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	if (busy && core->own_at != now && !core->polling)
+	if (busy && !core->polling)
 		charge_begin(u, arch_ticks());
 	unit_vcpu(u)->waits(unit_vcpu(u), true);
 	now = arch_ticks();
@@ -261,20 +267,50 @@ void sched_timer_set(struct timer *t, u64 when_ticks)
 	arch_timer_no_later(when_ticks);
 }
 
-void sched_pay(const struct guest *g, u64 now)
+/* One of the guest's that could run here, the current above all; it is not
+ * looked for for long. */
+static struct sched_unit *unit_of_guest(struct sched_core *core,
+					const struct guest *g)
 {
-	struct sched_core *core = core_of(cpu_this());
 	struct sched_unit *u = core->sc.current;
 
 	if (u && unit_vcpu(u)->guest == g)
-		core->own_at = now;
+		return u;
+	u = core->units;
+	for (u32 i = 0; u && i < PAYERS_MOST; i++, u = u->next)
+		if (u->counted && unit_vcpu(u)->guest == g)
+			return u;
+	return NULL;
+}
+
+void sched_pay(const struct guest *g, u64 now)
+{
+	struct sched_core *core = core_of(cpu_this());
+	struct sched_unit *u = unit_of_guest(core, g);
+
+	if (u)
+		unit_owe(core, u, now);
+}
+
+/* What was done for others is over, and the current goes on: what is left of
+ * the round is of who was woken last, if anyone was. Returns the time. */
+static __attribute__((noinline)) u64 others_end(struct sched_core *core,
+						u64 now)
+{
+	struct sched_unit *u = core->owes;
+
+	if (now == core->owed_at && u) {
+		unit_owe(core, u, now);
+		return core->owed_at;
+	}
+	return arch_ticks();
 }
 
 /*
- * The long way round; false if there is nothing to run. `taken`: the mail was
- * taken already, and is `mail`.
+ * The long way round. Returns 0, or the time if there is nothing to run.
+ * `taken`: the mail was taken already, and is `mail`.
  */
-static __attribute__((noinline)) bool
+static __attribute__((noinline)) u64
 look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 {
 	const struct sched_unit *before = core->sc.current;
@@ -300,17 +336,21 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	}
 	if (!taken)
 		mail = mbox_take_all(&c->mbox);
-	busy |= mail_look(core, mail, now);
+	if (mail)
+		busy = mail_look(core, mail, busy, now);
+	/* What others owe is nobody else's time. */
+	if (busy && (s64)(core->owed_at - now) > 0)
+		now = core->owed_at;
 	if (unlikely(core->polling)) {
 		if (poll_step(core, now))
-			return true;
+			return 0;
 	} else if (core->sc.current && now >= core->sc.deadline_ticks &&
 		   !core->resched) {
 		core->resched = true;
 		core->why = WHY_EXPIRED;
 	}
 	if (unlikely(tasks_wait(core)) && tasks_turn(core, busy, now))
-		return true;
+		return 0;
 	if (core->resched ||
 	    (!core->sc.current && now >= core->sc.deadline_ticks)) {
 		given = core->why == WHY_YIELD;
@@ -321,15 +361,15 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	balance(core, now);
 	if (!core->sc.current) {
 		idle_step(core, now);
-		return false;
+		return now;
 	}
 	/* Whoever has the CPU already doesn't pay for others' mail. */
 	if (core->sc.current != before)
 		charge_begin(core->sc.current, now);
-	else if (busy && core->own_at != now)
-		charge_begin(core->sc.current, arch_ticks());
+	else if (busy)
+		charge_begin(core->sc.current, others_end(core, now));
 	turn(core, given, now);
-	return true;
+	return 0;
 }
 
 /* Waits, unless there is mail. */
@@ -361,7 +401,8 @@ step(struct sched_core *core, u64 now)
 		turn_end(core, arch_vcpu_load_run(core->loaded));
 		return true;
 	}
-	if (look_round(core, mail, r == RESUME_MAIL, now))
+	now = look_round(core, mail, r == RESUME_MAIL, now);
+	if (!now)
 		return true;
 	wait(core, now);
 	return false;

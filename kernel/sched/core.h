@@ -96,8 +96,9 @@ struct sched_core {
 	u64 idle_since;           /* when it began to wait; 0: it doesn't */
 	u64 task_since;           /* when a task's step began; 0: none is on */
 	bool asking;              /* an ask is out, unanswered */
-	u64 own_at;               /* the round, by its time, in which timers
-				   * were the current's own: sched_pay */
+	u64 owed_at;              /* up to here a round's work is owed, */
+	struct sched_unit *owes;  /* the last of it by this one of ours */
+	bool own;                 /* but not now: the current pays at once */
 	u64 poll_until;
 	struct cpuset asked;      /* since this CPU had nothing to run */
 

@@ -206,6 +206,15 @@ static u64 fp_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	return fc->slice_end;
 }
 
+static void fp_prolong(struct sched_cpu *sc, u64 ticks)
+{
+	struct fp_cpu *fc = sc->part;
+
+	fc->slice_end += ticks;
+	if (sc->deadline_ticks != TIME_NEVER)
+		sc->deadline_ticks += ticks;
+}
+
 /* The level of the running unit gets stale when its knob changes; it was put
  * back into the queue for that, so `pick` publishes it anew. */
 static u32 fp_place(struct sched_cpu *sc, struct sched_unit *u,
@@ -274,6 +283,7 @@ static const struct sched_ops fp_ops = {
 	.resume = fp_resume,
 	.yield = fp_yield,
 	.preempt_at = fp_preempt_at,
+	.prolong = fp_prolong,
 	.place = fp_place,
 	.give = fp_give,
 	.show = fp_show,

@@ -103,7 +103,11 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 		return true;
 	}
 	unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	return unit_route(core, u, WHY_NEW, now);
+	if (!unit_route(core, u, WHY_NEW, now))
+		return false;
+	if (!core->own)
+		unit_owe(core, u, now);
+	return true;
 }
 
 static void unit_pause(struct sched_core *core, struct vcpu *v, u64 now)
@@ -360,6 +364,7 @@ void current_block(struct sched_core *core, u64 now)
 		core->ops->leave(&core->sc, u, now);
 	unit_uncount(core, u, now);
 	unit_runstate(u, RUNSTATE_BLOCKED, now);
+	unit_owe_rest(core, u, now);
 }
 
 void current_dead(struct sched_core *core, u64 now)
@@ -385,6 +390,7 @@ void current_off(struct sched_core *core, u64 now)
 	charge_current(core, now);
 	unit_off(core, v, now);
 	guest_vcpu_off(v->guest, v);
+	unit_owe_rest(core, u, now);
 	/* It was started again before it was quite off. */
 	if (u->start)
 		unit_on(core, v, now);

@@ -67,6 +67,8 @@ void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	if (core->last == unit_vcpu(u))
 		core->last = NULL;
+	if (core->owes == u)
+		core->owes = NULL;
 	if (core->ops->unit_remove)
 		core->ops->unit_remove(&core->sc, u, now);
 	if (u->prev)
@@ -241,13 +243,24 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 	return true;
 }
 
+/* It is woken where others run or wait: what that took is not theirs. */
+static __attribute__((noinline)) bool
+route_beside(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (!unit_route(core, u, WHY_WOKEN, now))
+		return false;
+	unit_owe(core, u, now);
+	return true;
+}
+
 /* The way of most wakes, kept short: an empty CPU that had it before. */
 bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	if (unlikely(core->load || core->sc.current || u->paused ||
 		     u->refused || u->admitted != core->epoch ||
 		     !unit_may_run(u, core->sc.cpu->index)))
-		return unit_route(core, u, WHY_WOKEN, now);
+		return core->own ? unit_route(core, u, WHY_WOKEN, now)
+				 : route_beside(core, u, now);
 	unit_count(core, u, now);
 	idle_stop(core);
 	u->queued = true;

@@ -178,6 +178,13 @@ struct sched_ops {
 			  u64 now);
 
 	/*
+	 * The current's turn was interrupted for so many ticks, in which the
+	 * CPU worked for others, who pay. Owner's CPU; may put off
+	 * sc->deadline_ticks. Absent: the turn ends when it would have.
+	 */
+	void (*prolong)(struct sched_cpu *sc, u64 ticks);
+
+	/*
 	 * The guest's knobs changed; the unit is in no queue and charged up
 	 * to `now`. Owner's CPU. Absent: nothing is kept of them.
 	 */

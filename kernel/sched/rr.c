@@ -6,6 +6,10 @@
  * waiting there is no deadline, and no timer is set. A wake goes to an idle CPU
  * if its own is busy: the core's way.
  *
+ * A turn may end late: an exit takes its time, and so does what the current has
+ * to put back before another runs. That much is taken from its next slice, up
+ * to half of it, so that who has long exits has no more than the others.
+ *
  * A vCPU that blocks or yields before its slice is over starts a whole one
  * next time: equal slices, not equal shares. Who wants shares takes credit.
  */
@@ -24,6 +28,7 @@ struct rr_cpu {
 struct rr_unit {
 	struct queue_link link;
 	struct sched_unit *unit;
+	u64 over_ticks; /* its last slice was over so long before its turn */
 };
 
 static struct sched_unit *unit_of(struct queue_link *l)
@@ -51,6 +56,10 @@ static void rr_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct rr_cpu *rc = sc->part;
 	struct rr_unit *ru = u->part;
 
+	if (why == WHY_EXPIRED && now > rc->deadline)
+		ru->over_ticks = MIN(now - rc->deadline,
+				     ck_pr_load_64(&u->account->slice_ticks) /
+					     2);
 	queue_push_last(&rc->queue, &ru->link);
 }
 
@@ -59,6 +68,16 @@ static void rr_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct rr_unit *ru = u->part;
 
 	queue_remove(&ru->link);
+}
+
+/* Of the turn that begins, of the one that was first. */
+static inline u64 slice_end(struct queue_link *first, u64 now)
+{
+	struct rr_unit *ru = container_of(first, struct rr_unit, link);
+	u64 over = ru->over_ticks;
+
+	ru->over_ticks = 0;
+	return unit_slice_end(ru->unit, now) - over;
 }
 
 static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
@@ -70,7 +89,7 @@ static struct sched_pick rr_pick(struct sched_cpu *sc, u64 now)
 	if (!first)
 		return (struct sched_pick){ NULL, TIME_NEVER };
 	u = unit_of(first);
-	rc->deadline = unit_slice_end(u, now);
+	rc->deadline = slice_end(first, now);
 	if (queue_empty(&rc->queue))
 		return (struct sched_pick){ u, TIME_NEVER };
 	return (struct sched_pick){ u, rc->deadline };
@@ -99,7 +118,7 @@ static struct sched_unit *rr_yield(struct sched_cpu *sc, struct sched_unit *u,
 	}
 	queue_push_last(&rc->queue, &ru->link);
 	u = unit_of(first);
-	end = unit_slice_end(u, now);
+	end = slice_end(first, now);
 	rc->deadline = end;
 	sc->deadline_ticks = end;
 	return u;
@@ -114,6 +133,15 @@ static u64 rr_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 	if (rc->deadline <= now)
 		rc->deadline = unit_slice_end(sc->current, now);
 	return rc->deadline;
+}
+
+static void rr_prolong(struct sched_cpu *sc, u64 ticks)
+{
+	struct rr_cpu *rc = sc->part;
+
+	rc->deadline += ticks;
+	if (sc->deadline_ticks != TIME_NEVER)
+		sc->deadline_ticks += ticks;
 }
 
 static struct sched_unit *rr_give(struct sched_cpu *sc,
@@ -157,6 +185,7 @@ static const struct sched_ops rr_ops = {
 	.resume = rr_resume,
 	.yield = rr_yield,
 	.preempt_at = rr_preempt_at,
+	.prolong = rr_prolong,
 	.give = rr_give,
 	.show = rr_show,
 	.knobs = rr_knobs,

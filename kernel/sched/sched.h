@@ -118,8 +118,9 @@ bool sched_wfi_native(struct vcpu *v);
  */
 void sched_timer_set(struct timer *t, u64 when_ticks);
 
-/* Where a timer fires, at `now`: that is for `g`, and is its time if this CPU
- * runs one of its vCPUs. */
+/* Where a timer fires, at `now`: what this round has done so far is for `g`,
+ * and is its time if one of its vCPUs runs on this CPU or waits for it. `g` may
+ * be gone. */
 void sched_pay(const struct guest *g, u64 now);
 
 /* ---- Traces and statistics ---- */

@@ -9,6 +9,10 @@
  * A guest's task beside many vCPUs gets as much as one of them: a guest that is
  * loaded takes no more from each than if it ran.
  *
+ * A task that moves is let go of after its step: from the store of its new CPU
+ * on the old one touches nothing but the mail node, which takes it there. Mail
+ * that still goes to the old one is sent on, as it is for vCPUs (place.c).
+ *
  * A wake is always mail, even from the task's own step: so it can't fall
  * between the step's last look and its TASK_WAIT.
  *
@@ -34,7 +38,28 @@ static void task_enqueue(struct sched_core *core, struct task *t)
 
 static void task_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
-	task_enqueue(core_of(c), container_of(n, struct task, mail));
+	struct task *t = container_of(n, struct task, mail);
+	u32 cpu = ck_pr_load_32(&t->cpu);
+
+	if (unlikely(cpu != c->index)) {
+		doorbell_post(cpu_by_index(cpu), n, 0);
+		return;
+	}
+	/* Pairs with task_leave: who names us has finished with the task. */
+	ck_pr_fence_acquire();
+	task_enqueue(core_of(c), t);
+}
+
+/* It goes where it asked to, and is that CPU's from the store on. */
+static void task_leave(struct sched_core *core, struct task *t)
+{
+	u32 to = t->to;
+
+	timer_clear(&core->timers, &t->timer);
+	/* All of this step before the next. */
+	ck_pr_fence_release();
+	ck_pr_store_32(&t->cpu, to);
+	doorbell_post(cpu_by_index(to), &t->mail, 0);
 }
 
 static void task_timer_fire(struct timer *tm, u64 now)
@@ -50,6 +75,7 @@ void task_init(struct task *t, const char *name,
 	*t = (struct task){ .name = name,
 			    .step = step,
 			    .cpu = cpu,
+			    .to = cpu,
 			    .name_chars = trace_chars(name) };
 	mbox_node_init(&t->mail, task_look);
 	timer_init(&t->timer, task_timer_fire);
@@ -62,7 +88,12 @@ void task_charge_to(struct task *t, struct guest *payer)
 
 void task_wake(struct task *t)
 {
-	doorbell_post(cpu_by_index(t->cpu), &t->mail, 0);
+	doorbell_post(cpu_by_index(ck_pr_load_32(&t->cpu)), &t->mail, 0);
+}
+
+void task_move(struct task *t, u32 cpu)
+{
+	t->to = cpu;
 }
 
 void task_wake_at(struct task *t, u64 when_ticks)
@@ -100,7 +131,9 @@ void task_run_step(struct sched_core *core, u64 now)
 	task_account(core, t, ticks, payer);
 	core->task_since = 0;
 	TRACE(TASK, TRACE_NOBODY, ticks, t->name_chars);
-	if (r == TASK_MORE)
+	if (unlikely(t->to != t->cpu))
+		task_leave(core, t);
+	else if (r == TASK_MORE)
 		task_enqueue(core, t);
 	core->guests_until =
 		now + ticks +

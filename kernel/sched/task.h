@@ -25,17 +25,19 @@ struct task {
 	/* Constant after task_init. */
 	const char *name;
 	enum task_result (*step)(struct task *t);
-	u32 cpu;
 	u64 name_chars; /* the name as a trace has it */
 
-	/* Any CPU, atomic: whose guest pays for the time, or NULL: the host */
+	/* Any CPU, atomic: whose guest pays for the time, or NULL: the host;
+	 * and whose the task is, written by that CPU alone. */
 	struct guest *payer;
+	u32 cpu;
 	struct mbox_node mail;
 
 	/* The owner only. */
 	struct timer timer;
 	struct task *next;
 	bool queued;
+	u32 to; /* where its next step is to be */
 	u64 steps, ticks, worst_step_ticks;
 };
 
@@ -57,6 +59,12 @@ void task_charge_to(struct task *t, struct guest *payer);
  * TASK_WAIT leads to another step.
  */
 void task_wake(struct task *t);
+
+/*
+ * The next step is on that CPU, and comes whatever this one returns; a
+ * task_wake_at is forgotten. In the task's step only.
+ */
+void task_move(struct task *t, u32 cpu);
 
 /* Wakes the task at `when_ticks` (absolute; TIME_NEVER: not any more). The
  * last call counts. The task's own CPU only, as in its step. */

@@ -47,6 +47,7 @@ struct sched_unit {
 	bool start;   /* start again as soon as it is OFF */
 	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */
 	u64 blocked_at_ticks;
+	u64 owed_ticks; /* worked for it in others' turns, not charged yet */
 
 	/* The owner; while the vCPU is OFF whoever has sched_pool.promises. */
 	u32 admitted; /* epoch of the policy that has room for it; 0: none */

@@ -122,12 +122,28 @@ static void a_timer_fires_once_at_its_time(void **state)
 	assert_int_equal(next(), 100);
 	run(99);
 	assert_int_equal(fired, 0);
-	assert_null(paid);
+	paid = NULL;
 	run(100);
 	assert_int_equal(thing[0].fired, 1);
 	assert_ptr_equal(paid, owner);
 	run(1000);
 	assert_int_equal(fired, 1);
+}
+
+static void who_has_armed_in_vain_pays(void **state)
+{
+	(void)state;
+	set(&thing[0], 100);
+	set(&thing[0], 200);
+	paid = NULL;
+	run(100);
+	assert_int_equal(fired, 0);
+	assert_ptr_equal(paid, owner);
+	assert_int_equal(armed[0], 200);
+	cancel(&thing[0]);
+	paid = NULL;
+	run(200);
+	assert_ptr_equal(paid, owner);
 }
 
 static void only_an_earlier_deadline_arms(void **state)
@@ -317,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_armed_is_never_due),
 		T(a_timer_fires_once_at_its_time),
+		T(who_has_armed_in_vain_pays),
 		T(only_an_earlier_deadline_arms),
 		T(a_timer_set_and_cancelled_all_the_time_arms_once),
 		T(who_sets_it_serves_it),

@@ -83,6 +83,12 @@ void task_init(struct task *t, const char *name,
 	t->step = step;
 }
 
+void task_move(struct task *t, u32 cpu)
+{
+	assert_true(cpu < CPUS);
+	t->cpu = cpu;
+}
+
 void task_charge_to(struct task *t, struct guest *payer)
 {
 	t->payer = payer;
@@ -204,8 +210,12 @@ void sched_guest_remove(struct guest *g)
 	g->account = NULL;
 }
 
+static struct cpu homes[CPUS];
+
 int sched_vcpu_add(struct vcpu *v)
 {
+	v->cpu = &homes[(v->id + 1) % CPUS];
+	v->cpu->index = (v->id + 1) % CPUS;
 	v->sched.part = obj_alloc(100);
 	return v->sched.part ? 0 : -ENOMEM;
 }

@@ -23,6 +23,21 @@ static void hart_0_starts_where_the_plan_says(void **state)
 	end();
 }
 
+static void work_for_a_guest_is_done_where_its_first_vcpu_is(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = create(config("one"));
+	assert_int_not_equal(g->task->cpu, vcpu_cpu(g->vcpu[0])->index);
+	assert_int_equal(guest_start(g), 0);
+	run_one();
+	assert_int_equal(g->task->cpu, vcpu_cpu(g->vcpu[0])->index);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	end();
+}
+
 static void the_tree_is_written_once_for_all_lives_in_a_row(void **state)
 {
 	struct guest *g;
@@ -855,6 +870,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(hart_0_starts_where_the_plan_says),
+		T(work_for_a_guest_is_done_where_its_first_vcpu_is),
 		T(the_tree_is_written_once_for_all_lives_in_a_row),
 		T(a_first_start_can_be_stopped_in_each_step),
 		T(a_tree_that_can_not_be_made_ends_the_start),

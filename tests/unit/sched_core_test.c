@@ -672,6 +672,45 @@ static void a_wake_during_the_step_is_not_lost(void **state)
 	fake_halt();
 }
 
+/* Each second step goes to another CPU. */
+static enum task_result move_step(struct task *t)
+{
+	struct fake_work *w = container_of(t, struct fake_work, task);
+
+	assert_int_equal(cpu_this()->index, w->steps / 2 % 3);
+	assert_int_equal(t->cpu, cpu_this()->index);
+	w->steps++;
+	/* Half of the times its mail is in this CPU's box as it goes. */
+	if (w->steps % 4 == 0)
+		task_wake(t);
+	if (w->steps % 2 == 0)
+		task_move(t, w->steps / 2 % 3);
+	/* To be forgotten, or not to come before the wake. */
+	task_wake_at(t, time_now_ticks() + FAKE_MS);
+	return w->steps % 4 == 1 ? TASK_MORE : TASK_WAIT;
+}
+
+static void a_task_that_moves_goes_on_elsewhere(void **state)
+{
+	struct fake_work w = { .steps = 0 };
+
+	(void)state;
+	fake_boot(3, "rr");
+	task_init(&w.task, "work", move_step, 0);
+	task_wake(&w.task);
+	for (u32 i = 1; i <= 300; i++) {
+		u32 steps = w.steps;
+
+		fake_this_cpu = &fake_cpus[i % 3]->c;
+		task_wake(&w.task);
+		fake_run_for(i % 7 * FAKE_US);
+		task_wake(&w.task);
+		fake_run_for(3 * FAKE_MS);
+		assert_true(w.steps >= steps + 2);
+	}
+	fake_halt();
+}
+
 static void quiescence_comes_after_every_cpu_has_drained_twice(void **state)
 {
 	struct fake_work w = { .steps_left = 1 };
@@ -915,6 +954,7 @@ int main(void)
 			a_task_gets_on_under_every_policy_and_so_do_guests),
 		cmocka_unit_test(
 			a_guest_s_task_takes_no_more_than_a_vcpu_there),
+		cmocka_unit_test(a_task_that_moves_goes_on_elsewhere),
 		cmocka_unit_test(a_wake_during_the_step_is_not_lost),
 		cmocka_unit_test(
 			quiescence_comes_after_every_cpu_has_drained_twice),

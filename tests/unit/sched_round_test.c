@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "kernel/sched/policy.h"
+#include "kernel/sched/private.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 #include "tests/unit/policies.h"
 
@@ -364,6 +365,174 @@ static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
 	fake_halt();
 }
 
+/* ---- Who pays for work that comes in another's turn ---- */
+
+#define BELL_TICKS (50 * FAKE_US)
+
+/* Something that wakes a vCPU, starts it, or is only for it, each `every`
+ * ticks. */
+enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS };
+
+static struct bell {
+	struct timer timer;
+	struct vcpu *to;
+	enum bell_for what;
+	u64 every, count;
+} bell;
+
+static enum run_end act_off(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = f->arg[0];
+	return RUN_OFF;
+}
+
+static void bell_rings(struct timer *t, u64 now)
+{
+	fake_cpus[0]->now += BELL_TICKS;
+	bell.count++;
+	if (bell.what == BELL_WAKES)
+		virq_raise(bell.to, VIRQ_SOFT);
+	else if (bell.what == BELL_STARTS)
+		assert_int_equal(sched_vcpu_start(bell.to), 0);
+	else
+		sched_pay(bell.to->guest, now);
+	sched_timer_set(t, now + bell.every);
+}
+
+static void bell_begin(struct fake_vcpu *f, enum bell_for what, u64 every)
+{
+	bell = (struct bell){.to = &f->v, .what = what, .every = every};
+	timer_init(&bell.timer, bell_rings);
+	fake_this_cpu = &fake_cpus[0]->c;
+	sched_timer_set(&bell.timer, fake_now() + every);
+}
+
+/* One CPU: a guest of `hogs`, and one of which the bell is for a vCPU, which
+ * works, or sleeps, or stops. */
+static void bell_boot(const char *policy, u32 hogs, enum bell_for what,
+		      u64 every, struct fake_guest *g[2])
+{
+	struct fake_vcpu *f;
+	struct sched_params params = SCHED_PARAMS_DEFAULT;
+
+	params.slice_us = 1000;
+	fake_boot(1, policy);
+	g[0] = fake_guest_make(hogs, &params, 0);
+	g[1] = fake_guest_make(1, &params, 0);
+	f = fake_vcpu_of(g[1], 0);
+	if (what != BELL_ALARMS)
+		fake_waits(f, 100 * FAKE_US);
+	if (what == BELL_STARTS)
+		f->act = act_off;
+	fake_guest_start(g[0]);
+	fake_guest_start(g[1]);
+	fake_run_for(5 * FAKE_MS);
+	bell_begin(f, what, every);
+}
+
+static void bell_halt(struct fake_guest *g[2])
+{
+	timer_clear(&core_of(&fake_cpus[0]->c)->timers, &bell.timer);
+	fake_guest_free(g[0]);
+	fake_guest_free(g[1]);
+	fake_halt();
+}
+
+/* What the guest was charged beyond what it ran. */
+static u64 charged_beyond(struct fake_guest *g)
+{
+	struct sched_guest_info info;
+
+	sched_guest_info(&g->g, &info);
+	return info.guest_ticks - fake_guest_ran(g);
+}
+
+static void bell_is_paid_for(const char *policy, enum bell_for what, u64 every)
+{
+	struct fake_guest *g[2];
+	struct cpu_stats s;
+	u64 paid;
+
+	bell_boot(policy, 1, what, every, g);
+	fake_run_for(200 * FAKE_MS);
+	paid = bell.count * BELL_TICKS;
+	assert_true(bell.count > 50);
+	assert_in_range(charged_beyond(g[1]), paid - FAKE_MS, paid + FAKE_MS);
+	assert_in_range(charged_beyond(g[0]), 0, FAKE_MS);
+	fake_this_cpu = &fake_cpus[0]->c;
+	sched_cpu_stats(0, &s);
+	assert_true(s.host_ticks < FAKE_MS);
+	bell_halt(g);
+}
+
+static void who_is_woken_in_anothers_turn_pays_for_that(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_WAKES, 3 * FAKE_MS);
+}
+
+static void who_is_started_in_anothers_turn_pays_for_that(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_STARTS, 3 * FAKE_MS);
+}
+
+static void who_has_alarms_in_anothers_turn_pays_for_them(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_ALARMS, 700 * FAKE_US);
+}
+
+static void shares_are_as_if_nothing_came_in_ones_turn(void **state)
+{
+	struct fake_guest *g[2];
+	u64 ran, all;
+
+	(void)state;
+	bell_boot("credit", 1, BELL_ALARMS, 400 * FAKE_US, g);
+	ran = fake_guest_ran(g[0]);
+	fake_run_for(400 * FAKE_MS);
+	ran = fake_guest_ran(g[0]) - ran;
+	all = 400 * FAKE_MS;
+	assert_true(bell.count > 800);
+	assert_in_range(ran, all / 2 - 2 * FAKE_MS, all / 2 + 2 * FAKE_MS);
+	bell_halt(g);
+}
+
+/* Where a turn has a length, others' wake-ups make it no shorter. */
+static void a_turn_is_as_long_as_without_others_wake_ups(void **state)
+{
+	u32 prolonged = 0;
+
+	(void)state;
+	for_each_policy(name) {
+		struct fake_guest *g[2];
+		u64 ran, turns;
+
+		if (!policy_find(name)->prolong)
+			continue;
+		prolonged++;
+		bell_boot(name, 2, BELL_WAKES, 3300 * FAKE_US, g);
+		ran = fake_guest_ran(g[0]);
+		turns = g[0]->g.vcpu[0]->turns + g[0]->g.vcpu[1]->turns;
+		fake_run_for(800 * FAKE_MS);
+		ran = fake_guest_ran(g[0]) - ran;
+		turns = g[0]->g.vcpu[0]->turns + g[0]->g.vcpu[1]->turns - turns;
+		assert_true(bell.count > 150);
+		assert_in_range(ran / turns, FAKE_MS - 5 * FAKE_US,
+				FAKE_MS + 5 * FAKE_US);
+		bell_halt(g);
+	}
+	assert_true(prolonged > 0);
+}
+
 static u64 tells;
 
 /* It begins to wait, and what is to be done then takes a quarter of a slice. */
@@ -373,6 +542,29 @@ static void tell_for_long(struct vcpu *v, bool waits)
 		tells++;
 		fake_cpus[v->cpu->index]->now += 250 * FAKE_US;
 	}
+}
+
+/* Of turns of one length. */
+static void a_turn_that_ended_late_is_made_up_for(void **state)
+{
+	struct sched_params params = SCHED_PARAMS_DEFAULT;
+	struct fake_guest *g[2];
+
+	(void)state;
+	params.slice_us = 1000;
+	fake_boot(1, "rr");
+	for (u32 i = 0; i < 2; i++)
+		g[i] = fake_guest_make(1, &params, 0);
+	tells = 0;
+	fake_vcpu_of(g[0], 0)->v.waits = tell_for_long;
+	fake_guest_start(g[0]);
+	fake_guest_start(g[1]);
+	fake_run_for(200 * FAKE_MS);
+	assert_true(tells > 90);
+	assert_in_range(fake_guest_ran(g[1]), 98 * FAKE_MS, 102 * FAKE_MS);
+	fake_guest_free(g[0]);
+	fake_guest_free(g[1]);
+	fake_halt();
 }
 
 static void yields(struct fake_vcpu *f)
@@ -432,6 +624,12 @@ int main(void)
 		cmocka_unit_test(a_guest_pays_for_what_lies_between_its_turns),
 		cmocka_unit_test(
 			a_guest_pays_for_its_devices_timers_and_for_no_others),
+		cmocka_unit_test(who_is_woken_in_anothers_turn_pays_for_that),
+		cmocka_unit_test(who_is_started_in_anothers_turn_pays_for_that),
+		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
+		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),
+		cmocka_unit_test(a_turn_is_as_long_as_without_others_wake_ups),
+		cmocka_unit_test(a_turn_that_ended_late_is_made_up_for),
 		cmocka_unit_test(
 			what_is_done_as_it_begins_to_wait_is_its_own_time),
 		cmocka_unit_test(

@@ -20,10 +20,10 @@ struct attack {
 
 extern const struct attack irq_attacks[], call_attacks[], memory_attacks[],
 	trap_attacks[], life_attacks[], wild_attacks[], device_attacks[],
-	firmware_attacks[];
+	firmware_attacks[], wake_attacks[];
 extern const size_t irq_attack_count, call_attack_count, memory_attack_count,
 	trap_attack_count, life_attack_count, wild_attack_count,
-	device_attack_count, firmware_attack_count;
+	device_attack_count, firmware_attack_count, wake_attack_count;
 
 #define ATTACK_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
