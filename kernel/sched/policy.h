@@ -60,6 +60,8 @@ enum sched_why {
 	WHY_YIELD,     /* gave the rest of its slice away */
 	WHY_MOVED,     /* comes from another CPU's queue */
 	WHY_CHANGED,   /* its knobs changed, or the policy did */
+	WHY_ARRIVED,   /* started or resumed on another CPU, where it was in no
+			* queue */
 };
 
 /* Whose turn it is, and until when; TIME_NEVER: until something happens. With

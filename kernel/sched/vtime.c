@@ -168,13 +168,14 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now)
 {
-	if (why == WHY_WOKEN || why == WHY_NEW) {
+	if (why == WHY_WOKEN || why == WHY_NEW ||
+	    unlikely(why == WHY_ARRIVED)) {
 		if (empty) {
 			vtime_follow(vc, vu->at);
 			rejoin(sc, vc, u, vg, now);
 		}
 		bound(vc, vu, u, 0);
-		if (why == WHY_NEW)
+		if (unlikely(why != WHY_WOKEN))
 			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
 	} else if (why == WHY_MOVED) {
