@@ -213,6 +213,13 @@ struct sched_ops {
 	u32 period_us, lag_us;
 
 	/*
+	 * Such looks begin again: since `since` this CPU has made none, since
+	 * nobody waited elsewhere. Owner's CPU; its current, if it has one, is
+	 * charged up to `now`. Absent: nothing to do.
+	 */
+	void (*rested)(struct sched_cpu *sc, u64 since, u64 now);
+
+	/*
 	 * Knobs of struct sched_params that this policy looks at, by name,
 	 * ended by NULL: for `sched params` and for saying what is ignored.
 	 */
