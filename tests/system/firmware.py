@@ -109,17 +109,17 @@ REFUSED = [
 
 
 def tests(full):
-    cases = [Case(f"a_firmware_without_{name}_is_refused", refused, timeout=30,
+    cases = [Case(f"a_firmware_without_{name}_is_refused", refused,
                   words=words, cpu=cpu, why=why)
              for name, words, cpu, why in REFUSED]
     cases += [Case(f"the_least_that_a_firmware_has_is_enough,{cpu}", good,
-                   timeout=30, cpu=cpu) for cpu in ("rv64", "rv64,sstc=off")]
+                   cpu=cpu) for cpu in ("rv64", "rv64,sstc=off")]
     cases += [Case("harts_that_the_firmware_denies_are_left_out",
                    no_hart_starts, timeout=60),
               Case("a_doorbell_that_the_firmware_denies_is_said",
                    nobody_is_rung, timeout=240)]
     cases += [Case(f"a_reboot_that_can_not_be_is_said,{'_'.join(words)}",
-                   no_reboot, timeout=30, words=words)
+                   no_reboot, words=words)
               for words in (("BAD_SRST",), ("NO_SRST",))]
     return cases + [Case("a_machine_that_nobody_can_end_says_so", no_end,
                          timeout=60)]
