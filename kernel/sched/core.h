@@ -104,6 +104,8 @@ struct sched_core {
 
 	struct task *task_first, **task_last;
 	u64 guests_until;         /* a step was run: guests' turn till then */
+	u64 rest_since;           /* virtual times are not compared since; 0:
+				   * they are, or never */
 
 	/* The owner writes, anyone reads: CPUs on which no unit that is on here
 	 * may run. They neither ask nor are told, until one may. */

@@ -335,6 +335,24 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 	return u;
 }
 
+/* What a CPU was ahead or behind where nobody waited is nobody's debt. */
+static void credit_rested(struct sched_cpu *sc, u64 since, u64 now)
+{
+	struct credit_unit *cur = sc->current ? sc->current->part : NULL;
+	struct credit_cpu *cc = sc->part;
+	u64 by;
+
+	if (now - since < cc->vtime.claim_ticks)
+		return;
+	by = vtime_catch_up(sc, &cc->vtime, now);
+	if (!by)
+		return;
+	if (cur)
+		vtime_shift(&cur->vtime, by);
+	vqueue_shift(&cc->queue, by);
+	publish(sc, cur);
+}
+
 static void credit_show(const struct sched_cpu *sc, const struct sched_unit *u,
 			u64 now, char *buf, size_t len)
 {
@@ -376,6 +394,7 @@ static const struct sched_ops credit_ops = {
 	.preempt_at = credit_preempt_at,
 	.give = credit_give,
 	.show = credit_show,
+	.rested = credit_rested,
 	.period_us = LOOK_US,
 	.lag_us = LAG_US,
 	.knobs = credit_knobs,

@@ -19,7 +19,8 @@
  * lets a vCPU wait has raised its load and fenced (place.c), and tells those
  * whose bits it finds. While it rests its virtual time is as old as its turn
  * (vtime.c); it looks now and then all the same, so that a turn that is charged
- * has a bound.
+ * has a bound. When it is compared again its policy is told how long it has
+ * rested.
  *
  * Nor is a CPU to be interrupted again and again by one that it can't help: who
  * is asked, and has no unit that may run there, queued or not, bars that CPU.
@@ -202,6 +203,7 @@ static void balance_roll(struct sched_core *core)
 
 void balance_start(struct sched_core *core, u64 now)
 {
+	core->rest_since = 0;
 	core->look_ticks = 0;
 	core->balance_at = TIME_NEVER;
 	if (core->ops->period_us && cpu_count() > 1) {
@@ -233,13 +235,29 @@ static void rest_begin(struct sched_core *core, u64 now)
 		return;
 	}
 	core->look_ticks = 0;
+	if (!core->rest_since)
+		core->rest_since = now;
 	core->balance_at = now + us_to_ticks(REST_US);
+}
+
+/* From now on it is compared with others again. */
+static void rest_over(struct sched_core *core, u64 now)
+{
+	u64 since = core->rest_since;
+
+	core->rest_since = 0;
+	if (since && core->ops->rested)
+		core->ops->rested(&core->sc, since, now);
 }
 
 void rest_end(struct sched_core *core)
 {
 	u32 self = core->sc.cpu->index;
 
+	/* One that gives way is not to be overlooked: neither current, nor in
+	 * the queue. */
+	if (core->sc.current)
+		rest_over(core, time_now_ticks());
 	for (u32 i = idle_next(IDLE_RESTS, 0); i != CPU_NONE;
 	     i = idle_next(IDLE_RESTS, i + 1)) {
 		if (i == self || cpuset_has(&core->barred, i) ||
@@ -255,6 +273,7 @@ void rest_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct sched_core *core = container_of(n, struct sched_core, look_mail);
 
+	rest_over(core, now);
 	if (!core->look_ticks)
 		balance_start(core, now);
 }
@@ -275,6 +294,7 @@ void balance_look(struct sched_core *core, u64 now)
 		rest_begin(core, now);
 		return;
 	}
+	rest_over(core, now);
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u64 wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
 		s64 behind = (s64)(c->vtime - wait);

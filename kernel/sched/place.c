@@ -236,6 +236,7 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 		return true;
 	}
 	if (to != self) {
+		u->fresh = why == WHY_NEW || why == WHY_ARRIVED;
 		unit_handover(core, u, to, now);
 		return false;
 	}
@@ -306,7 +307,9 @@ bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 state = ck_pr_load_32(&v->state);
+	enum sched_why why = u->fresh ? WHY_ARRIVED : WHY_MOVED;
 
+	u->fresh = false;
 	if (u->counted) {
 		core->load++;
 		load_publish(core);
@@ -320,7 +323,7 @@ bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 	if (state == VCPU_QUEUED) {
 		/* Things may have changed while it was on its way: this CPU
 		 * found work of its own, another one became idle. */
-		return unit_route(core, u, WHY_MOVED, now);
+		return unit_route(core, u, why, now);
 	}
 	if (state == VCPU_BLOCKED)
 		timer_set(&core->timers, &u->timer,

@@ -60,6 +60,8 @@ enum sched_why {
 	WHY_YIELD,     /* gave the rest of its slice away */
 	WHY_MOVED,     /* comes from another CPU's queue */
 	WHY_CHANGED,   /* its knobs changed, or the policy did */
+	WHY_ARRIVED,   /* started or resumed on another CPU, where it was in no
+			* queue */
 };
 
 /* Whose turn it is, and until when; TIME_NEVER: until something happens. With
@@ -216,6 +218,13 @@ struct sched_ops {
 	 * no unit waits on any other CPU (for policies without `place`).
 	 */
 	u32 period_us, lag_us;
+
+	/*
+	 * Such looks begin again: since `since` this CPU has made none, since
+	 * nobody waited elsewhere. Owner's CPU; its current, if it has one, is
+	 * charged up to `now`. Absent: nothing to do.
+	 */
+	void (*rested)(struct sched_cpu *sc, u64 since, u64 now);
 
 	/*
 	 * Knobs of struct sched_params that this policy looks at, by name,

@@ -45,6 +45,7 @@ struct sched_unit {
 	bool dead;    /* its guest has ended: paused until it is killed */
 	bool refused; /* the policy has no room for it */
 	bool start;   /* start again as soon as it is OFF */
+	bool fresh;   /* while it is handed over: no CPU has queued it yet */
 	u64 poll_ticks;      /* how long it is worth to poll (wfi = "poll") */
 	u64 blocked_at_ticks;
 	u64 owed_ticks; /* worked for it in others' turns, not charged yet */

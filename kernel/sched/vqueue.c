@@ -185,3 +185,26 @@ struct vqueue_unit *vqueue_walk(const struct vqueue *q, struct vqueue_unit *u)
 		return NULL;
 	return unit_at(at->units ? at->units->root : &at->node);
 }
+
+static void group_shift(struct vqueue_group *g, u64 by)
+{
+	g->floor += by;
+	for (struct heap_node *n = g->units.root; n;
+	     n = heap_walk(&g->units, n))
+		n->key += by;
+}
+
+void vqueue_shift(struct vqueue *q, u64 by)
+{
+	struct vqueue_node *at = q->first;
+	struct heap_node *n = q->ready.root;
+
+	while (at) {
+		at->node.key += by;
+		if (at->units)
+			group_shift(container_of(at, struct vqueue_group, at),
+				    by);
+		at = n ? node_at(n) : NULL;
+		n = n ? heap_walk(&q->ready, n) : NULL;
+	}
+}

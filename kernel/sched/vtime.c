@@ -28,6 +28,14 @@
  * owed that much: so the bound is the claim and both CPUs' largest steps, less
  * what has run there since. Without the steps heavy guests lose a hundredth.
  *
+ * While nobody waits where another CPU could help, times drift apart as well,
+ * by who happens to be where: a CPU that a task has half of for a second is
+ * behind by that, and a unit that comes would leave that CPU alone for as long.
+ * Nobody has waited for what others had, so nothing is owed: when CPUs are
+ * compared again, after such a rest, each goes on from the latest time that
+ * there is (vtime_catch_up), its units along with it. A drift that grew while
+ * somebody waited who might have moved stays.
+ *
  * One that was woken where somebody runs, and is handed over to an idle CPU
  * without having waited, is owed no more than if it had stayed: else whoever
  * slept for long would put that CPU as far behind as it slept, and nobody asks
@@ -99,47 +107,74 @@ static void bound_by_guest(const struct vtime_cpu *vc, struct vtime_unit *vu,
 	vu->at = vtime_later(vu->at, used);
 }
 
-/* How far that CPU is. It says so when it charges, and one whose vCPU is alone
- * may not have done so for minutes; if that is of the guest of `u`, its guest
- * learns of it, too. */
-static u64 time_of(u32 cpu, const struct sched_unit *u, struct vtime_guest *vg,
-		   u64 now)
+/* How far that CPU is, and whose turn it is. It says so when it charges, and
+ * one whose vCPU is alone may not have done so for minutes: `ran` is how far
+ * that is. */
+static u64 time_of(u32 cpu, struct sched_turn *turn, u64 *ran, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
 	u64 vtime = ck_pr_load_64(&c->vtime);
 	u64 wait = ck_pr_load_64(&c->wait_vtime);
-	struct sched_turn turn = sched_turn_of(cpu, now);
 
-	if (vtime == TIME_NEVER || !turn.account)
+	*turn = sched_turn_of(cpu, now);
+	*ran = vtime;
+	if (vtime == TIME_NEVER || !turn->account)
 		return vtime;
-	vtime += vtime_for(turn.account, turn.active);
-	if (turn.account == u->account)
-		vtime_reach(vg, vtime);
-	return wait == TIME_NEVER ? vtime : vtime_earlier(vtime, wait);
+	*ran += vtime_for(turn->account, turn->active);
+	return wait == TIME_NEVER ? *ran : vtime_earlier(*ran, wait);
+}
+
+/* The least of the others' times; TIME_NEVER: none runs anything. */
+static __attribute__((noinline)) u64 least_of_others(u32 self,
+						     const struct sched_unit *u,
+						     struct vtime_guest *vg,
+						     u64 now)
+{
+	u64 least = TIME_NEVER, vtime, ran;
+	struct sched_turn turn;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (i == self)
+			continue;
+		vtime = time_of(i, &turn, &ran, now);
+		if (vtime == TIME_NEVER)
+			continue;
+		/* Its guest learns of it, too. */
+		if (turn.account == u->account)
+			vtime_reach(vg, ran);
+		least = least == TIME_NEVER ? vtime :
+					      vtime_earlier(least, vtime);
+	}
+	return least;
 }
 
 /* Nobody has been here for long: whose time should count here now? */
 static void rejoin(struct sched_cpu *sc, struct vtime_cpu *vc,
 		   const struct sched_unit *u, struct vtime_guest *vg, u64 now)
 {
-	u64 least = TIME_NEVER;
+	u64 least;
 
 	if (!vc->empty_since ||
 	    now - vc->empty_since < vc->claim_ticks)
 		return;
-	for (u32 i = 0; i < cpu_count(); i++) {
-		u64 vtime;
-
-		if (i == sc->cpu->index)
-			continue;
-		vtime = time_of(i, u, vg, now);
-		if (vtime == TIME_NEVER)
-			continue;
-		least = least == TIME_NEVER ? vtime :
-					      vtime_earlier(least, vtime);
-	}
+	least = least_of_others(sc->cpu->index, u, vg, now);
 	if (least != TIME_NEVER)
 		vc->now = least;
+}
+
+u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
+{
+	u64 before = vc->now, vtime, ran;
+	struct sched_turn turn;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (i == sc->cpu->index)
+			continue;
+		vtime = time_of(i, &turn, &ran, now);
+		if (vtime != TIME_NEVER)
+			vtime_follow(vc, vtime);
+	}
+	return vc->now - before;
 }
 
 static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
@@ -168,13 +203,14 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now)
 {
-	if (why == WHY_WOKEN || why == WHY_NEW) {
+	if (why == WHY_WOKEN || why == WHY_NEW ||
+	    unlikely(why == WHY_ARRIVED)) {
 		if (empty) {
 			vtime_follow(vc, vu->at);
 			rejoin(sc, vc, u, vg, now);
 		}
 		bound(vc, vu, u, 0);
-		if (why == WHY_NEW)
+		if (unlikely(why != WHY_WOKEN))
 			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
 	} else if (why == WHY_MOVED) {

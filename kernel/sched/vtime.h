@@ -171,6 +171,16 @@ static inline void vtime_share(const struct vtime_here *h,
 		vu->at += (u64)lead / h->count;
 }
 
+/* Moves a CPU's time on to the latest that any CPU is at. By how much: as far
+ * as its units are to be moved, too, with vtime_shift if they aren't queued. */
+u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now);
+
+static inline void vtime_shift(struct vtime_unit *vu, u64 by)
+{
+	vu->at += by;
+	vu->began += by;
+}
+
 /* The unit is no longer this CPU's. */
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);
 

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 
 from faults import board_blob, pack
-from harness import CPU, Case, TOP
+from harness import CPU, HANGS_S, SLOW, TOP, Case
 from matrix import HOSTS
 from labs import guest, lab, said
 
@@ -147,7 +147,7 @@ def judged(t):
     name = t.args["guest"]
     m = t.boot(lab=lab(guest(name, name, vcpus=4), poweroff=True),
                mem="256M", append=t.args["append"])
-    m.expect(said(name, r"[1-9]\d* passed, 0 failed\n"), 120)
+    m.expect(said(name, r"[1-9]\d* passed, 0 failed\n"), HANGS_S)
     t.equal(m.wait(), 0, "QEMU's status")
 
 
@@ -155,7 +155,8 @@ def readme(t):
     """The README's lab, started by the README's command, in real life."""
     text = (TOP / "README.md").read_text()
     source = re.search(r"^(/dts-v1/;\n.*?\n)```$", text, re.M | re.S).group(1)
-    (t.folder / "my.dts").write_text(source.replace("ms=3000", "ms=300"))
+    t.check("ms=20000" in source, "the lab works for some other time")
+    (t.folder / "my.dts").write_text(source.replace("ms=20000", "ms=300"))
     packed = t.folder / "packed.cpio"
     subprocess.run([TOP / "tools" / "lab", t.folder / "my.dts", packed],
                    check=True, stdout=subprocess.DEVNULL)
@@ -165,7 +166,7 @@ def readme(t):
     words = [str(packed) if word == "lab.cpio" else word for word in words]
     done = subprocess.run(words, cwd=TOP, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=100)
+                          timeout=HANGS_S * SLOW)
     (t.folder / "console.log").write_text(done.stdout)
     for name in ("heavy", "light"):
         t.check(re.search(rf"\[{name}\] shares: mode hog done", done.stdout),
@@ -223,18 +224,18 @@ def tests(full):
                    timeout=120, append=append, machine=machine, want=want)
               for append, machine, want in FORCED]
     cases += [Case(f"guests_are_kept_apart_with_{bits}_vmid_bits_on_"
-                   f"{harts}_harts", vmid_bits, timeout=180, bits=bits,
+                   f"{harts}_harts", vmid_bits, bits=bits,
                    smp=harts)
               for bits in (range(15) if full else (0, 1, 14))
               for harts in ((1, 2, 4) if full else (2,))]
     cases += [Case(f"{name}_is_content_with_quick_{word}", judged,
-                   timeout=180, guest=name, append=append)
+                   guest=name, append=append)
               for name in ("sbitest", "devtest", "archtest")
               for word, append in ((("on", ""), ("off", "quick=off")) if full
                                    else (("off", "quick=off"),))]
-    cases += [Case(f"{name}_is_content_without_htinst", judged, timeout=180,
-                   guest=name, append="htinst=off")
+    cases += [Case(f"{name}_is_content_without_htinst", judged, guest=name,
+                   append="htinst=off")
               for name in ("archtest", "devtest")]
-    cases += [Case("the_readme's_lab_and_command_work", readme, timeout=120),
+    cases += [Case("the_readme's_lab_and_command_work", readme),
               Case("reboot_starts_the_machine_anew", starts_anew, timeout=120)]
     return cases

@@ -134,17 +134,17 @@ CACHE_BLOCKS = [("NO_CBZE=1", "zicboz"), ("NO_CBZE=2", "zicboz"),
 
 
 def tests(full):
-    cases = [Case(f"a_firmware_without_{name}_is_refused", refused, timeout=30,
+    cases = [Case(f"a_firmware_without_{name}_is_refused", refused,
                   words=words, cpu=cpu, why=why)
              for name, words, cpu, why in REFUSED]
     cases += [Case(f"the_least_that_a_firmware_has_is_enough,{cpu}", good,
-                   timeout=30, cpu=cpu) for cpu in ("rv64", "rv64,sstc=off")]
+                   cpu=cpu) for cpu in ("rv64", "rv64,sstc=off")]
     cases += [Case("harts_that_the_firmware_denies_are_left_out",
                    no_hart_starts, timeout=60),
               Case("a_doorbell_that_the_firmware_denies_is_said",
                    nobody_is_rung, timeout=240)]
     cases += [Case(f"a_reboot_that_can_not_be_is_said,{'_'.join(words)}",
-                   no_reboot, timeout=30, words=words)
+                   no_reboot, words=words)
               for words in (("BAD_SRST",), ("NO_SRST",))]
     cases += [Case(f"cache_blocks_that_the_firmware_denies_are_not_used,{word}",
                    no_cache_blocks, timeout=60, words=(word,), ext=ext)

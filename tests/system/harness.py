@@ -45,6 +45,10 @@ CPU = "rv64,v=on"
 # stretch them.
 SLOW = float(os.environ.get("ROUSE_TEST_SLOW", "1"))
 
+# How long what takes seconds may take on a machine with much else to do, before
+# it is said to hang: a test, and anything that it waits for.
+HANGS_S, WAIT_HANGS_S = 600, 180
+
 # What no console may ever show, unless a test says otherwise (allow=).
 FORBIDDEN = r"(?m)^\W*(panic:|Kernel panic|BUG:|Oops)|rcu:.*stall|soft lockup"
 
@@ -75,7 +79,7 @@ class Case:
     """One test. timeout: seconds until it's stopped as hanging. alone: no
     other test runs meanwhile (for what depends on real time)."""
 
-    def __init__(self, name, run, timeout=180, alone=False, **args):
+    def __init__(self, name, run, timeout=HANGS_S, alone=False, **args):
         self.name = name
         self.run = run
         self.timeout = timeout * SLOW
@@ -222,7 +226,7 @@ class Machine:
     def _limit(self, timeout):
         return min(time.monotonic() + timeout * SLOW, self.test.deadline)
 
-    def expect(self, pattern, timeout=60):
+    def expect(self, pattern, timeout=WAIT_HANGS_S):
         """Waits for text after what was expected last; returns the match.
         `pattern` is a regular expression, in which ^ and $ are line ends.
         Output comes in pieces: end a pattern with \\n to get a whole line."""
@@ -249,7 +253,7 @@ class Machine:
         self.dump()
         raise Failure(f"no {pattern!r} within its time\n{self._tail()}")
 
-    def expect_all(self, patterns, timeout=60):
+    def expect_all(self, patterns, timeout=WAIT_HANGS_S):
         """Waits for all of several texts, in any order, after what was
         expected last. Returns the matches in the order of the patterns."""
         start = self.seen
@@ -288,7 +292,7 @@ class Machine:
         """Types a line and Enter."""
         self.send(text + "\r")
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=WAIT_HANGS_S):
         """Waits until QEMU ends; returns its exit status."""
         limit = self._limit(timeout)
         try:

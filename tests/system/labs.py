@@ -8,7 +8,7 @@ Guests start with Rouse unless autostart=False is said.
 import json
 import re
 
-from harness import SLOW, Failure
+from harness import SLOW, WAIT_HANGS_S, Failure
 
 LINUX = {"kernel": "linux/Image", "initrd": "linux/initrd-small.gz",
          "memory": "128M", "vcpus": 2}
@@ -93,7 +93,7 @@ class Shell:
         self.m = machine
         self.count = 0
 
-    def run(self, command, timeout=60):
+    def run(self, command, timeout=WAIT_HANGS_S):
         """The output's lines, without those of guests and of the log."""
         if not self.count:
             self.m.line("screen 1000")  # no echo is broken into lines
@@ -109,7 +109,7 @@ class Shell:
         return [line for line in lines if line.strip()
                 and not re.match(r"rouse> |\[[\w.-]+\] |\[ *\d+\.\d+\] ", line)]
 
-    def json(self, command, timeout=60):
+    def json(self, command, timeout=WAIT_HANGS_S):
         """The objects that a command prints with -j."""
         found = []
         for line in self.run(f"{command} -j", timeout):
@@ -124,7 +124,7 @@ class Shell:
         """Shows no lines of guests from now on."""
         self.run("watch off")
 
-    def use_up_names(self, timeout=60):
+    def use_up_names(self, timeout=WAIT_HANGS_S):
         """So many names of vCPUs that are gone does the tracer keep, and no
         more: from now on a guest that goes leaves nothing there. The lab has
         hello.elf."""

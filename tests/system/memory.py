@@ -349,7 +349,7 @@ def tests(full):
               for name, guests, wanted, more in STATUSES]
     cases += [Case("restarted_guests_begin_anew", restarts, timeout=120)]
     cases += [Case("a_running_guest_that_crashes_ends_as_on-crash_says",
-                   crashes, timeout=180)]
+                   crashes)]
     cases += [Case(f"poweroff_{n}_is_status_{wanted}", poweroff_status,
                    timeout=60, status=n, wanted=wanted)
               for n, wanted in ((0, 0), (77, 77), (512, 255))]

@@ -267,7 +267,7 @@ def counted(t):
     run = Run(t, [guest("sbi", "sbitest", vcpus=2, autostart=False)],
               ["watch all", "guest start sbi", *["trace on size=64", "sleep 0.2",
                                     "trace off", "sleep 0.1"] * 3,
-               "trace on size=64", "guest wait sbi"])
+               "trace on size=64", "guest wait sbi"], limit=800)
     t.check(re.search(r"[1-9]\d* passed, 0 failed", heard("sbi", run.m.text)),
             "sbitest was not content")
     t.check(rows(run.trace, "CALL"), "nothing was traced at its end")
@@ -476,7 +476,8 @@ def tests(full):
                policy=policy, knobs=knobs, smp=1, in_order=True, **long)
           for policy, knobs in IN_ORDER.items()],
         Case("the_console_gives_what_the_memory_holds", console),
-        Case("a_guest_that_counts_is_content_while_traced", counted),
+        Case("a_guest_that_counts_is_content_while_traced", counted,
+             timeout=900),
         Case("a_recording_ends_at_its_event", stopped),
         Case("a_long_wait_ends_a_recording", late),
         Case("a_ring_that_keeps_the_first_counts_the_rest", fills),

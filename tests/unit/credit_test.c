@@ -530,6 +530,65 @@ static void a_cpu_that_idled_for_long_shares_at_once(void **state)
 	end();
 }
 
+/* Two heavy guests have made a CPU's time slow; what they leave behind when one
+ * ends is nothing that others, who come much later, have to wait for. */
+static void what_a_cpu_was_behind_while_nobody_waited_is_no_debt(void **state)
+{
+	struct fake_vcpu *f;
+	u64 was[5];
+
+	(void)state;
+	boot(2);
+	make(1, 256, 0, 1);
+	make(1, 256, 0, 2);
+	for (u32 i = 0; i < 3; i++)
+		make(1, 256, 0, 0);
+	make(1, 768, 0, 1);
+	f = fake_vcpu_of(guests[5], 0);
+	f->left = 5000 * FAKE_MS;
+	f->arg[1] = 1000000 * FAKE_MS;
+	f->act = fake_act_block;
+	fake_guest_start(guests[0]);
+	fake_guest_start(guests[1]);
+	fake_guest_start(guests[5]);
+	fake_run_for(8000 * FAKE_MS);
+	for (u32 i = 2; i < 5; i++)
+		fake_guest_start(guests[i]);
+	fake_run_for(200 * FAKE_MS);
+	for (u32 i = 0; i < 5; i++)
+		was[i] = fake_guest_ran(guests[i]);
+	fake_run_for(2000 * FAKE_MS);
+	for (u32 i = 0; i < 5; i++)
+		expect("five on two", i, fake_guest_ran(guests[i]) - was[i],
+		       2000 * FAKE_MS, 400, 15);
+	end();
+}
+
+/* Its first queue is another CPU's, which is far ahead of the one where it was
+ * started: it takes turns there from the beginning. */
+static void who_starts_elsewhere_is_owed_nothing(void **state)
+{
+	u64 was;
+
+	(void)state;
+	boot(2);
+	for (u32 i = 0; i < 3; i++)
+		make(1, 1024, 0, 1);
+	make(1, 256, 0, 2);
+	for (u32 i = 0; i < 4; i++)
+		fake_guest_start(guests[i]);
+	fake_run_for(2000 * FAKE_MS);
+	make(1, 256, 0, 0);
+	guests[4]->g.vcpu[0]->cpu = cpu_by_index(0);
+	was = fake_guest_ran(guests[3]);
+	fake_guest_start(guests[4]);
+	fake_run_for(40 * FAKE_MS);
+	assert_ptr_equal(guests[4]->g.vcpu[0]->cpu, cpu_by_index(1));
+	expect("the one that was there", 3, fake_guest_ran(guests[3]) - was,
+	       40 * FAKE_MS, 500, 255);
+	end();
+}
+
 /* The host's timer is set for turns that end, and for looks at other CPUs. */
 static u64 timer_sets(u64 ticks)
 {
@@ -693,6 +752,9 @@ int main(void)
 		cmocka_unit_test(one_woken_on_an_empty_cpu_has_no_head_start),
 		cmocka_unit_test(shares_hold_when_guests_come_and_go),
 		cmocka_unit_test(a_cpu_that_idled_for_long_shares_at_once),
+		cmocka_unit_test(
+			what_a_cpu_was_behind_while_nobody_waited_is_no_debt),
+		cmocka_unit_test(who_starts_elsewhere_is_owed_nothing),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(
 			vcpus_that_wake_each_other_have_one_guests_share),

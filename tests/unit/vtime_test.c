@@ -124,6 +124,7 @@ static void a_sleeper_claims_and_owes_at_most_the_claim(void **state)
 	expect(joined(WHY_WOKEN, 1000 * MS, 0), 1000 * MS - CLAIM);
 	/* Who was off wanted nothing. */
 	expect(joined(WHY_NEW, 1000 * MS, 0), 1000 * MS);
+	expect(joined(WHY_ARRIVED, 1000 * MS, 0), 1000 * MS);
 	expect(joined(WHY_NEW, 1000 * MS, 1010 * MS), 1010 * MS);
 	expect(joined(WHY_NEW, 1000 * MS, 1ULL << 62), 1000 * MS + CLAIM);
 	expect(joined(WHY_WOKEN, 1000 * MS, 1ULL << 62), 1000 * MS + CLAIM);
