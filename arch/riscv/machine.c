@@ -7,7 +7,8 @@
  * hart ids and any order of nodes work. Addresses pass through `ranges`.
  *
  * RAM and reservations are needed before there is an allocator, hence the
- * call-backs; the rest is kept in `machine`.
+ * call-backs; the rest is kept in `machine`. A tree may name a piece of RAM twice
+ * or more; given out as often it would be two owners' at a time.
  */
 #include "arch/riscv/machine.h"
 
@@ -105,9 +106,11 @@ static bool node_usable(const void *fdt, int node)
 	return !s || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
 
-int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
+/* Range n of the tree's RAM, in its order. */
+static bool ram_nth(const void *fdt, u32 n, struct range *out)
 {
-	int node, found = -EINVAL;
+	int node, len, cells_each = fdt_address_cells(fdt, 0) +
+				    fdt_size_cells(fdt, 0);
 
 	fdt_for_each_subnode(node, fdt, 0) {
 		const char *type = prop_string(fdt, node, "device_type");
@@ -115,16 +118,50 @@ int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
 
 		if (!type || strcmp(type, "memory") != 0)
 			continue;
-		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++) {
-			if (m.bytes)
-				fn(m.base, m.bytes);
-			found = 0;
+		if (machine_reg(fdt, node, n, &m) == 0) {
+			*out = range_within(m.base, m.bytes);
+			return true;
 		}
+		if (cells_each > 0 && fdt_getprop(fdt, node, "reg", &len))
+			n -= (u32)(len / (cells_each * 4));
 	}
-	return found;
+	return false;
 }
 
-void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes))
+/* The first `count` ranges of its RAM. */
+struct ram {
+	const void *fdt;
+	u32 count;
+};
+
+static void ram_ranges(const void *ctx, struct range_search *s)
+{
+	const struct ram *ram = ctx;
+	struct range r;
+
+	for (u32 n = 0; n < ram->count && ram_nth(ram->fdt, n, &r); n++)
+		range_consider(s, r);
+}
+
+int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
+{
+	struct ram before = {fdt, 0};
+	struct range r;
+
+	/* What two ranges have in common is the first one's. */
+	for (; ram_nth(fdt, before.count, &r); before.count++)
+		range_without(r, ram_ranges, &before, fn);
+	return before.count ? 0 : -EINVAL;
+}
+
+bool machine_is_ram(const void *fdt, struct range r)
+{
+	const struct ram all = {fdt, UINT32_MAX};
+
+	return range_covered(r, ram_ranges, &all);
+}
+
+void machine_reserved(const void *fdt, struct range_search *s)
 {
 	int node, top = fdt_path_offset(fdt, "/reserved-memory");
 	struct mmio m;
@@ -133,11 +170,11 @@ void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes))
 		uint64_t base, bytes;
 
 		if (fdt_get_mem_rsv(fdt, i, &base, &bytes) == 0)
-			fn(base, bytes);
+			range_consider(s, range_around(base, bytes));
 	}
 	fdt_for_each_subnode(node, fdt, top)
 		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++)
-			fn(m.base, m.bytes);
+			range_consider(s, range_around(m.base, m.bytes));
 }
 
 int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq)

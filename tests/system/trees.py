@@ -1,0 +1,94 @@
+"""Device trees that say what can't be, or say it twice: what is sound of them is
+used, and where nothing can be done without the rest one line says so."""
+
+import re
+import subprocess
+
+from faults import board, pack
+from harness import Case
+from labs import guest, said
+
+
+def changed(t, packed, *changes):
+    """The machine's tree with regular expressions replaced, each of which must
+    be there once."""
+    text = board(t, packed, "virt", 2)
+    for old, new in changes:
+        text, n = re.subn(old, new, text, flags=re.S)
+        t.equal(n, 1, f"places of {old!r} in the tree")
+    tree = t.folder / "board.dtb"
+    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree],
+                   input=text, check=True, text=True)
+    return ["-dtb", str(tree)]
+
+
+def ram(*nodes):
+    """What makes these the tree's nodes of memory."""
+    return (r"\tmemory@80000000 \{.*?\n\t\};\n",
+            "".join(f'\tmemory@{i} {{ device_type = "memory"; '
+                    f"reg = <{reg}>; }};\n" for i, reg in enumerate(nodes)))
+
+
+def memory(t):
+    """Guests write to nearly all of it, and nobody finds another one's."""
+    names = ("one", "two")
+    packed = pack(t, *[guest(n, "toucher", memory="96M", populate="eager",
+                             bootargs=f"seed={i}")
+                       for i, n in enumerate(names)])
+    m = t.boot(initrd=packed, mem="256M",
+               options=changed(t, packed, ram(*t.args["nodes"])))
+    total = int(m.expect(r"memory: \d+ MiB free of (\d+)\n").group(1))
+    t.check(240 <= total <= 256, f"{total} MiB are counted, of 256")
+    m.expect_all([said(n, r"toucher: ok\n") for n in names], 120)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def refused(t):
+    packed = pack(t, guest("hello", "hello"))
+    # QEMU would put its own initrd into the tree.
+    m = t.boot(mem="256M", options=changed(t, packed, *t.args["changes"]))
+    m.expect(rf"^rouse: {t.args['why']}\n")
+    m.wait()
+    t.equal(m.text.count("panic on CPU"), 0, "panics")
+
+
+ALL = "0 0x80000000 0 0x10000000"
+# A quick run has every other one.
+MEMORY = [
+    ("twice", (ALL, ALL)),
+    ("the_part_first", ("0 0x88001000 0 0x1001000", ALL)),
+    ("a_part_of_it_again", (ALL, "0 0x88000800 0 0x1001000")),
+    ("in_pieces_that_overlap",
+     ("0 0x80000000 0 0xc000000 0 0x88000000 0 0x8000000",)),
+    ("in_pieces_that_meet_in_our_image",
+     ("0 0x80000000 0 0x20f000", "0 0x8020f000 0 0xfdf1000")),
+    ("and_some_of_no_size", (ALL, "0 0x90000000 0 0", "0 0x700 0 0x10")),
+    ("and_some_without_end", (ALL, "0xffffffff 0xfffff000 0 0x2000")),
+]
+
+
+def initrd(start, end):
+    return [(rf"linux,initrd-{word} = <.*?>;",
+             f"linux,initrd-{word} = <{at}>;")
+            for word, at in (("start", start), ("end", end))]
+
+
+NO_INITRD = r"the initrd, from 0x[0-9a-f]+ to 0x[0-9a-f]+, is not in memory"
+REFUSED = [
+    ("an_initrd_that_ends_before_it_begins",
+     initrd("0x88000000", "0x87000000"), NO_INITRD),
+    ("an_initrd_below_memory", initrd("0x30000000", "0x30010000"), NO_INITRD),
+    ("an_initrd_that_reaches_beyond_memory",
+     initrd("0x8fff0000", "0x90010000"), NO_INITRD),
+    ("an_initrd_beyond_all_addresses",
+     initrd("0xff 0x88000000", "0xff 0x88010000"), NO_INITRD),
+    ("a_tree_outside_of_memory", [ram("0 0x80000000 0 0x2000000")],
+     r"the device tree, at 0x[0-9a-f]+, is not in the memory that it tells of"),
+]
+
+
+def tests(full):
+    return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes)
+             for name, nodes in MEMORY[::1 if full else 2]] +
+            [Case(f"{name}_is_refused", refused, timeout=60, changes=changes,
+                  why=why) for name, changes, why in REFUSED])
