@@ -7,8 +7,8 @@
  * hart ids and any order of nodes work. Addresses pass through `ranges`.
  *
  * RAM and reservations are needed before there is an allocator, hence the
- * call-backs; the rest is kept in `machine`. A tree may name a piece of RAM twice
- * or more; given out as often it would be two owners' at a time.
+ * call-backs; the rest is kept in `machine`. A tree may name a piece of RAM
+ * more than once: given out twice, it would have two owners.
  */
 #include "arch/riscv/machine.h"
 

@@ -13,11 +13,11 @@ from trace import Run, complete, rows
 from tracelib import form
 
 BIG = 512
+LARGE_GIB = 3
 INSTRUCTIONS = 100_000
 TICK = 100  # of instructions: 10 MHz
 
-CREATE = (f"guest create big vcpus={BIG} memory=8M "
-          "kernel=baremetal/rebooter.elf")
+CREATE = "guest create big {} kernel=baremetal/rebooter.elf"
 
 
 def worst(trace):
@@ -32,9 +32,10 @@ def worst(trace):
 
 def steps(t):
     run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M")],
-              ["trace on size=65536", CREATE, "guest start big", "sleep 0.3",
-               "guest stop big", "guest destroy big", "sleep 0.05",
-               "trace off"], smp=1)
+              ["trace on size=65536", CREATE.format(t.args["big"]),
+               "guest start big", "sleep 0.3", "guest stop big",
+               "guest destroy big", "sleep 0.05", "trace off"], smp=1,
+              mem=f"{LARGE_GIB + 1}G")
     most = worst(complete(t, run.trace))
     t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
     for name, instructions in most.items():
@@ -43,5 +44,7 @@ def steps(t):
 
 
 def tests(full):
-    return [Case(f"no_step_for_a_guest_of_{BIG}_vcpus_is_long", steps,
-                 timeout=300, shift=0)]
+    return [Case(f"no_step_for_a_guest_of_{name}_is_long", steps, timeout=300,
+                 shift=0, big=big)
+            for name, big in ((f"{BIG}_vcpus", f"vcpus={BIG} memory=8M"),
+                              (f"{LARGE_GIB}_GiB", f"memory={LARGE_GIB}G"))]
