@@ -88,6 +88,10 @@ void arch_vcpu_save(struct vcpu *v);
  */
 void arch_vcpu_trace(struct vcpu *v, bool on);
 
+/* Its guest's knobs may have changed, `wfi` among them. The CPU that owns `v`,
+ * which is not in its guest. */
+void arch_vcpu_knobs(struct vcpu *v);
+
 /*
  * Would WFI return at once: is an interrupt pending and enabled for the guest
  * (v->virq counts as pending), or has its timer passed? `v` is loaded or saved
