@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from faults import board, pack
+from firmware import firmware
 from harness import Case
 from labs import guest, said
 
@@ -46,7 +47,8 @@ def memory(t):
 def refused(t):
     packed = pack(t, guest("hello", "hello"))
     # QEMU would put its own initrd into the tree.
-    m = t.boot(mem="256M", options=changed(t, packed, *t.args["changes"]))
+    m = t.boot(mem="256M", options=changed(t, packed, *t.args["changes"]),
+               bios=firmware(t) if t.args["own_firmware"] else None)
     m.expect(rf"^rouse: {t.args['why']}\n")
     m.wait()
     t.equal(m.text.count("panic on CPU"), 0, "panics")
@@ -84,11 +86,17 @@ REFUSED = [
      initrd("0xff 0x88000000", "0xff 0x88010000"), NO_INITRD),
     ("a_tree_outside_of_memory", [ram("0 0x80000000 0 0x2000000")],
      r"the device tree, at 0x[0-9a-f]+, is not in the memory that it tells of"),
+    ("a_boot_hart_that_is_no_cpu",
+     [(r'(cpu@0 \{.*?)device_type = "cpu";', r'\1device_type = "gpu";')],
+     "the device tree has no usable node for hart 0, on which this runs"),
 ]
+# OpenSBI would choose another hart, or stop.
+OWN_FIRMWARE = {"a_boot_hart_that_is_no_cpu"}
 
 
 def tests(full):
     return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes)
              for name, nodes in MEMORY[::1 if full else 2]] +
             [Case(f"{name}_is_refused", refused, timeout=60, changes=changes,
-                  why=why) for name, changes, why in REFUSED])
+                  why=why, own_firmware=name in OWN_FIRMWARE)
+             for name, changes, why in REFUSED])
