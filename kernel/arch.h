@@ -15,7 +15,8 @@
 /* cpu_this(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
  * time_now_ticks; arch_irq_pends(): may the doorbell or a device of the host
  * pend for this CPU? Inline, an instruction or two each.
- * arch_zero(p, bytes): zeroes into RAM, both whole pages. Any context. */
+ * arch_zero(p, bytes): zeroes into RAM, both whole pages. arch_clean(p, bytes):
+ * who passes by the caches, if guests can, finds what is there. Any context. */
 #include "arch_inline.h"
 
 struct cpu;

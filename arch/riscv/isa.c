@@ -225,6 +225,9 @@ void isa_finish(void)
 	/* A block size nobody stated can't be told to a guest either. */
 	isa_have[ISA_ZICBOM] = isa_have[ISA_ZICBOM] && is_block(isa_cbom_bytes);
 	isa_have[ISA_ZICBOZ] = isa_have[ISA_ZICBOZ] && is_block(isa_cboz_bytes);
+	/* Who can pass by the caches must find zeroes in memory: clean.c. */
+	if (!isa_have[ISA_ZICBOM])
+		isa_have[ISA_SVPBMT] = false;
 	/* vsiselect is there with either. */
 	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
 	/* fp.S moves registers of D; with F alone, FP stays off for all. */
