@@ -26,6 +26,12 @@
 #define S_EXTERNAL 9
 #define S_SOFT 1
 
+/* Both kinds of controller have 1023 sources at most, and up to here what is
+ * set for all contexts (PLIC 1.0, chapter 3; AIA 4.5). */
+#define SOURCES_MOST 1023u
+#define PLIC_LEAST   0x200000
+#define APLIC_LEAST  0x4000
+
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
 
@@ -96,6 +102,21 @@ int machine_reg(const void *fdt, int node, u32 n, struct mmio *out)
 	out->bytes = cells(p + ac, sc);
 	for (; bus > 0; bus = fdt_parent_offset(fdt, bus))
 		out->base = translate_up(fdt, bus, out->base);
+	return 0;
+}
+
+int machine_regs(const void *fdt, int node, u64 least, struct mmio *out)
+{
+	struct mmio m;
+
+	if (machine_reg(fdt, node, 0, &m))
+		return -ENOENT;
+	if (m.bytes < least) {
+		log_warn("%.32s: has registers of %lu bytes, not %lu: left out",
+			 fdt_get_name(fdt, node, NULL), m.bytes, least);
+		return -ENOENT;
+	}
+	*out = m;
 	return 0;
 }
 
@@ -343,10 +364,11 @@ static void read_plic(const void *fdt)
 
 	if (node < 0)
 		node = find(fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0 || machine_reg(fdt, node, 0, &machine.plic))
+	if (node < 0 || machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
 		return;
 	machine.plic_node = node;
-	machine.plic_ndev = prop_u32(fdt, node, "riscv,ndev", 0);
+	machine.plic_ndev = MIN(prop_u32(fdt, node, "riscv,ndev", 0),
+				SOURCES_MOST);
 }
 
 /* The S-level APLIC: the one that sends its messages to the S-level IMSIC, or,
@@ -374,11 +396,12 @@ static void read_aia(const void *fdt)
 	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
-		    machine_reg(fdt, node, 0, &machine.aplic))
+		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))
 			continue;
 		machine.aplic_node = node;
 		machine.aplic_sources =
-			prop_u32(fdt, node, "riscv,num-sources", 0);
+			MIN(prop_u32(fdt, node, "riscv,num-sources", 0),
+			    SOURCES_MOST);
 	}
 }
 
@@ -387,7 +410,7 @@ static void read_sswi(const void *fdt)
 	int node = find(fdt, -1, "riscv,aclint-sswi");
 
 	if (node >= 0 && ext_has(fdt, node, S_SOFT) &&
-	    machine_reg(fdt, node, 0, &machine.sswi) == 0)
+	    machine_regs(fdt, node, 4, &machine.sswi) == 0)
 		machine.sswi_node = node;
 }
 

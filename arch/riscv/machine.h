@@ -76,6 +76,11 @@ int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq);
 /* The n-th `reg` of a node in the address space of the root. 0 or -ENOENT. */
 int machine_reg(const void *fdt, int node, u32 n, struct mmio *out);
 
+/* The first one, if it has the `least` bytes that are needed of it; says so if
+ * it hasn't. 0 or -ENOENT. */
+int machine_regs(const void *fdt, int node, u64 least, struct mmio *out)
+	__must_check;
+
 /* Where the initrd lies, from /chosen; 0 to 0 if there is none. It is the
  * tree's word: the end may come before the beginning. */
 struct range machine_initrd(const void *fdt);

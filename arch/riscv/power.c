@@ -31,7 +31,7 @@ void power_init(void)
 						 "sifive,test1");
 	struct mmio m;
 
-	if (node >= 0 && machine_reg(machine.fdt, node, 0, &m) == 0)
+	if (node >= 0 && machine_regs(machine.fdt, node, 4, &m) == 0)
 		finisher = mm_map_device(m.base, m.bytes);
 }
 

@@ -7,13 +7,17 @@ import subprocess
 from faults import board, pack
 from firmware import firmware
 from harness import Case
+from matrix import HOSTS
 from labs import guest, said
 
 
-def changed(t, packed, *changes):
+PLIC, ACLINT = (HOSTS[h][0] for h in ("plic", "aclint"))
+
+
+def changed(t, packed, *changes, machine="virt"):
     """The machine's tree with regular expressions replaced, each of which must
     be there once."""
-    text = board(t, packed, "virt", 2)
+    text = board(t, packed, machine, 2)
     for old, new in changes:
         text, n = re.subn(old, new, text, flags=re.S)
         t.equal(n, 1, f"places of {old!r} in the tree")
@@ -44,6 +48,19 @@ def memory(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def device(t):
+    """One whose registers are not where they should be is not used."""
+    machine = t.args["machine"]
+    packed = pack(t, guest("hello", "hello", vcpus=t.args["harts"],
+                           pin=list(range(t.args["harts"]))))
+    m = t.boot(initrd=packed, mem="256M", machine=machine, bios=firmware(t),
+               options=changed(t, packed, *t.args["changes"],
+                               machine=machine))
+    m.expect(t.args["says"])
+    m.expect(said("hello", "hello: bye"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def refused(t):
     packed = pack(t, guest("hello", "hello"))
     # QEMU would put its own initrd into the tree.
@@ -66,6 +83,31 @@ MEMORY = [
      ("0 0x80000000 0 0x20f000", "0 0x8020f000 0 0xfdf1000")),
     ("and_some_of_no_size", (ALL, "0 0x90000000 0 0", "0 0x700 0 0x10")),
     ("and_some_without_end", (ALL, "0xffffffff 0xfffff000 0 0x2000")),
+]
+
+
+def short(node, size):
+    """What makes the node's registers so few bytes."""
+    return [(rf"(\t{node}@[0-9a-f]+ \{{[^}}]*?"
+             r"reg = <0x[0-9a-f]+ 0x[0-9a-f]+ 0x0+) 0x[0-9a-f]+>",
+             rf"\g<1> {size:#x}>")]
+
+
+# What is short, where, the harts that are left, what is said.
+DEVICES = [
+    ("a_plic_without_contexts", PLIC, 2, short("plic", 0x1000),
+     "host: .*, interrupts none"),
+    ("a_plic_with_one_context", PLIC, 2, short("plic", 0x201000), "cpus: 2"),
+    ("more_sources_than_there_can_be", PLIC, 2,
+     [("interrupts = <0x0a>", "interrupts = <0x7fffffff>"),
+      ("riscv,ndev = <0x[0-9a-f]+>", "riscv,ndev = <0xffffffff>")],
+     "cpus: 2"),
+    ("a_clock_without_registers", PLIC, 2, short("rtc", 0),
+     "warning: rtc@101000: has registers of 0 bytes, not 8: left out"),
+    ("a_way_to_end_without_registers", PLIC, 2, short("test", 0),
+     "warning: test@100000: has registers of 0 bytes, not 4: left out"),
+    ("a_doorbell_for_one_hart", ACLINT, 1, short("sswi", 4),
+     r"error: hart 1 is not wired to the ACLINT SSWI.*; left out"),
 ]
 
 
@@ -97,6 +139,9 @@ OWN_FIRMWARE = {"a_boot_hart_that_is_no_cpu"}
 def tests(full):
     return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes)
              for name, nodes in MEMORY[::1 if full else 2]] +
+            [Case(f"{name}_is_no_panic", device, timeout=60, machine=machine,
+                  harts=harts, changes=changes, says=says)
+             for name, machine, harts, changes, says in DEVICES] +
             [Case(f"{name}_is_refused", refused, timeout=60, changes=changes,
                   why=why, own_firmware=name in OWN_FIRMWARE)
              for name, changes, why in REFUSED])
