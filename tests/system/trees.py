@@ -61,6 +61,19 @@ def device(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def end(t):
+    """The device that ends the machine is not where it should be: to find that
+    out is a panic, and that asks the firmware, which has the same tree."""
+    packed = pack(t, guest("hello", "hello"))
+    m = t.boot(initrd=packed, mem="256M", allow="panic:",
+               options=changed(t, packed,
+                               (r"(test@100000 \{[^}]*?reg = <0x0+) 0x100000",
+                                r"\g<1> 0x50000")))
+    m.expect("^panic on CPU 0:\n  store access fault in the hypervisor")
+    m.expect("^sbi_trap_error")
+    t.equal(m.text.count("another one"), 0, "panics in the panic")
+
+
 def refused(t):
     packed = pack(t, guest("hello", "hello"))
     # QEMU would put its own initrd into the tree.
@@ -142,6 +155,8 @@ def tests(full):
             [Case(f"{name}_is_no_panic", device, timeout=60, machine=machine,
                   harts=harts, changes=changes, says=says)
              for name, machine, harts, changes, says in DEVICES] +
+            [Case("a_way_to_end_that_is_not_there_is_tried_once", end,
+                  timeout=60)] +
             [Case(f"{name}_is_refused", refused, timeout=60, changes=changes,
                   why=why, own_firmware=name in OWN_FIRMWARE)
              for name, changes, why in REFUSED])
