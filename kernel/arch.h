@@ -15,7 +15,8 @@
 /* cpu_this(): the struct cpu of the CPU that asks; arch_ticks(): the time, as
  * time_now_ticks; arch_irq_pends(): may the doorbell or a device of the host
  * pend for this CPU? Inline, an instruction or two each.
- * arch_zero(p, bytes): zeroes into RAM, both whole pages. Any context. */
+ * arch_zero(p, bytes): zeroes into RAM, both whole pages. arch_clean(p, bytes):
+ * who passes by the caches, if guests can, finds what is there. Any context. */
 #include "arch_inline.h"
 
 struct cpu;
@@ -88,6 +89,10 @@ void arch_vcpu_save(struct vcpu *v);
  * at every change; `v` is not in its guest.
  */
 void arch_vcpu_trace(struct vcpu *v, bool on);
+
+/* Its guest's knobs may have changed, `wfi` among them. The CPU that owns `v`,
+ * which is not in its guest. */
+void arch_vcpu_knobs(struct vcpu *v);
 
 /*
  * Would WFI return at once: is an interrupt pending and enabled for the guest

@@ -34,13 +34,14 @@
 
 u32 block_outside(const struct gmem *m, u64 n)
 {
-	u64 at = block_gpa(m, n);
-	u32 bits = 0;
+	u64 at = block_gpa(m, n), end = m->base + m->bytes;
+	u32 first = 0, left = 0; /* granules before RAM, and behind it */
 
-	for (u32 i = 0; i < GRANULES; i++, at += GRANULE_BYTES)
-		if (at >= m->base + m->bytes || at + GRANULE_BYTES <= m->base)
-			bits |= 1u << i;
-	return bits;
+	if (m->base > at)
+		first = (u32)((m->base - at) / GRANULE_BYTES);
+	if (end < at + BLOCK_BYTES)
+		left = (u32)((at + BLOCK_BYTES - end) / GRANULE_BYTES);
+	return ~(GRANULES_ALL << first & GRANULES_ALL >> left);
 }
 
 static bool page_inside(const struct gmem *m, u64 at)

@@ -36,13 +36,19 @@
 
 #define GRANULE_PAGES ((u32)(GRANULE_BYTES / PAGE_BYTES))
 
+static void frames_zero(struct hpa first, u64 bytes)
+{
+	arch_zero(hpa_ptr(first), bytes);
+	arch_clean(hpa_ptr(first), bytes);
+}
+
 u64 granule_zero(struct gmem_block *b, u32 granule)
 {
 	u32 page = granule * GRANULE_PAGES;
 	u64 bytes = 0;
 
 	if (block_kind(b) != BLOCK_PAGES_TABLE) {
-		arch_zero(hpa_ptr(block_page(b, page)), GRANULE_BYTES);
+		frames_zero(block_page(b, page), GRANULE_BYTES);
 		return GRANULE_BYTES;
 	}
 	for (u32 end = page + GRANULE_PAGES; page < end; page++) {
@@ -50,7 +56,7 @@ u64 granule_zero(struct gmem_block *b, u32 granule)
 
 		if (hpa_is_none(pa))
 			continue;
-		arch_zero(hpa_ptr(pa), PAGE_BYTES);
+		frames_zero(pa, PAGE_BYTES);
 		bytes += PAGE_BYTES;
 	}
 	return bytes;

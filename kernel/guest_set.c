@@ -100,7 +100,8 @@ static void apply_words(struct guest_config *cfg,
 static int apply(struct guest *g, struct guest_config *now, bool stopped,
 		 struct lab_error *err)
 {
-	bool sched = memcmp(&g->cfg.sched, &now->sched, sizeof(now->sched));
+	bool told = memcmp(&g->cfg.sched, &now->sched, sizeof(now->sched)) ||
+		    g->cfg.wfi != now->wfi;
 	int ret = apply_places(g, now, err);
 
 	if (ret)
@@ -123,7 +124,7 @@ static int apply(struct guest *g, struct guest_config *now, bool stopped,
 		now->pin = pin;
 		now->pin_count = count;
 	}
-	if (sched)
+	if (told)
 		sched_guest_params(g, &g->cfg.sched);
 	return 0;
 }

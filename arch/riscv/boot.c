@@ -4,9 +4,6 @@
  * The boot hart alone finds memory, reads the tree, maps itself, and then has
  * all other harts started (harts.c). Only then is it known what all harts
  * offer, and guests can be made.
- *
- * RAM minus what is taken is found without storing either list: the next hole
- * behind an address is looked for anew each time, so their number has no limit.
  */
 #include <libfdt.h>
 
@@ -50,60 +47,39 @@ static struct guest_fdt_isa guest_isa;
 static struct {
 	const void *fdt;
 	struct range image, tree, initrd;
-	u64 from;         /* looking for the first hole that ends behind this */
-	struct range hole;
-} scan;
+} taken;
 
-static void consider(u64 base, u64 bytes)
+static void taken_ranges(const void *ctx, struct range_search *s)
 {
-	u64 from = ALIGN_DOWN(base, PAGE_BYTES);
-	u64 to = ALIGN_UP(base + bytes, PAGE_BYTES);
-
-	if (to > scan.from && from < scan.hole.from)
-		scan.hole = (struct range){ from, to };
+	(void)ctx;
+	machine_reserved(taken.fdt, s);
+	range_consider(s, taken.image);
+	range_consider(s, taken.tree);
+	range_consider(s, taken.initrd);
 }
 
-static void consider_range(struct range r)
+static void frames_add(u64 base, u64 bytes)
 {
-	if (r.from < r.to)
-		consider(r.from, r.to - r.from);
-}
-
-static struct range next_hole(u64 from)
-{
-	scan.from = from;
-	scan.hole = (struct range){ UINT64_MAX, UINT64_MAX };
-	machine_reserved(scan.fdt, consider);
-	consider_range(scan.image);
-	consider_range(scan.tree);
-	consider_range(scan.initrd);
-	return scan.hole;
+	page_add((struct hpa){ base },
+		 (struct hpa){ MIN(base + bytes, mm_end()) });
 }
 
 static void add_ram(u64 base, u64 bytes)
 {
-	u64 from = ALIGN_UP(base, PAGE_BYTES);
-	u64 to = ALIGN_DOWN(base + bytes, PAGE_BYTES);
-
-	while (from < to) {
-		struct range hole = next_hole(from);
-		u64 end = MIN(hole.from, to);
-
-		if (from < end && mm_reaches(end - 1))
-			page_add((struct hpa){ from }, (struct hpa){ end });
-		if (hole.to >= to)
-			break;
-		from = hole.to;
-	}
+	range_without((struct range){ base, base + bytes }, taken_ranges, NULL,
+		      frames_add);
 }
 
 static void memory_init(const void *fdt, u64 fdt_pa, u64 image_pa)
 {
-	scan.fdt = fdt;
-	scan.image = (struct range){ image_pa,
-				     image_pa + (u64)(_image_end - _start) };
-	scan.tree = (struct range){ fdt_pa, fdt_pa + fdt_totalsize(fdt) };
-	scan.initrd = machine_initrd(fdt);
+	struct range initrd = machine_initrd(fdt);
+
+	taken.fdt = fdt;
+	taken.image = range_around(image_pa, (u64)(_image_end - _start));
+	taken.tree = range_around(fdt_pa, fdt_totalsize(fdt));
+	if (initrd.from < initrd.to)
+		taken.initrd = range_around(initrd.from,
+					    initrd.to - initrd.from);
 	machine_ram(fdt, add_ram);
 }
 
@@ -111,8 +87,15 @@ static void memory_init(const void *fdt, u64 fdt_pa, u64 image_pa)
 
 const void *arch_initrd(size_t *bytes)
 {
-	*bytes = machine.initrd.to - machine.initrd.from;
-	return *bytes ? hpa_ptr((struct hpa){ machine.initrd.from }) : NULL;
+	struct range r = machine.initrd;
+
+	*bytes = r.to - r.from;
+	if (!*bytes)
+		return NULL;
+	if (r.from > r.to || !mm_has(range_around(r.from, *bytes)))
+		refuse("the initrd, from 0x%lx to 0x%lx, is not in memory",
+		       r.from, r.to);
+	return hpa_ptr((struct hpa){ r.from });
 }
 
 const struct guest_fdt_isa *arch_guest_isa(void)

@@ -43,7 +43,7 @@ void clock_init(void)
 	struct mmio m;
 
 	boot_ticks = time_now_ticks();
-	if (node < 0 || machine_reg(machine.fdt, node, 0, &m))
+	if (node < 0 || machine_regs(machine.fdt, node, 8, &m))
 		return;
 	rtc = mm_map_device(m.base, m.bytes);
 	wall_at_boot_ns = rtc[RTC_TIME_LOW];

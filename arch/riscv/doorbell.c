@@ -79,7 +79,7 @@ const char *doorbell_cpu_init(struct riscv_cpu *c, u32 intc)
 		int i = machine_ext_index(machine.fdt, machine.sswi_node,
 					  intc, IRQ_SSI);
 
-		if (i < 0)
+		if (i < 0 || (u64)i * 4 >= machine.sswi.bytes)
 			return "is not wired to the ACLINT SSWI "
 			       "(doorbell=sbi needs none)";
 		c->sswi = sswi_regs + i;

@@ -190,6 +190,16 @@ static bool hart_await(struct riscv_cpu *c, u32 *looks)
 	return true;
 }
 
+/* Where we are must be known of: its place in the controllers, at least. */
+static void boot_hart_check(void)
+{
+	for (u32 i = 0; i < machine.hart_count; i++)
+		if (harts[i] == &boot_cpu)
+			return;
+	refuse("the device tree has no usable node for hart %lu, on which this "
+	       "runs", boot_cpu.hartid);
+}
+
 static void hart_number(struct riscv_cpu *c)
 {
 	c->c.index = cpu_count();
@@ -205,6 +215,7 @@ void harts_start(void)
 		refuse("not enough memory for %u harts", n);
 	for (u32 i = 0; i < n; i++)
 		harts[i] = cpu_create(&machine.harts[i]);
+	boot_hart_check();
 	boot_cpu.hart_state = HART_ONLINE;
 	hart_number(&boot_cpu);
 	ck_pr_fence_store();

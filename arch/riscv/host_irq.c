@@ -107,6 +107,13 @@ static int imsic_cpu_init(struct riscv_cpu *c, u32 intc)
 	return -ENOENT;
 }
 
+/* Are the controller's registers of context, or hart, k within its window? */
+static bool has_context(u64 k)
+{
+	return plic ? PLIC_CLAIM(k) < machine.plic.bytes :
+		      IDC_CLAIMI(k) < machine.aplic.bytes;
+}
+
 int host_irq_cpu_init(struct riscv_cpu *c, u32 intc)
 {
 	if (has_imsic())
@@ -115,7 +122,8 @@ int host_irq_cpu_init(struct riscv_cpu *c, u32 intc)
 		int node = plic ? machine.plic_node : machine.aplic_node;
 		int i = machine_ext_index(machine.fdt, node, intc, IRQ_SEI);
 
-		c->irq_context = i < 0 ? UINT32_MAX : (u32)i;
+		c->irq_context = i >= 0 && has_context((u64)i) ? (u32)i :
+								 UINT32_MAX;
 	}
 	return 0;
 }

@@ -232,6 +232,9 @@ void isa_finish(void)
 {
 	blocks_finish(ISA_ZICBOM, &isa_cbom_bytes);
 	blocks_finish(ISA_ZICBOZ, &isa_cboz_bytes);
+	/* Who can pass by the caches must find zeroes in memory: clean.c. */
+	if (!isa_have[ISA_ZICBOM])
+		isa_have[ISA_SVPBMT] = false;
 	/* vsiselect is there with either. */
 	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
 	/* fp.S moves registers of D; with F alone, FP stays off for all. */

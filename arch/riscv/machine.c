@@ -7,7 +7,8 @@
  * hart ids and any order of nodes work. Addresses pass through `ranges`.
  *
  * RAM and reservations are needed before there is an allocator, hence the
- * call-backs; the rest is kept in `machine`.
+ * call-backs; the rest is kept in `machine`. A tree may name a piece of RAM
+ * more than once: given out twice, it would have two owners.
  */
 #include "arch/riscv/machine.h"
 
@@ -24,6 +25,12 @@
 
 #define S_EXTERNAL 9
 #define S_SOFT 1
+
+/* Both kinds of controller have 1023 sources at most, and up to here what is
+ * set for all contexts (PLIC 1.0, chapter 3; AIA 4.5). */
+#define SOURCES_MOST 1023u
+#define PLIC_LEAST   0x200000
+#define APLIC_LEAST  0x4000
 
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
@@ -98,6 +105,21 @@ int machine_reg(const void *fdt, int node, u32 n, struct mmio *out)
 	return 0;
 }
 
+int machine_regs(const void *fdt, int node, u64 least, struct mmio *out)
+{
+	struct mmio m;
+
+	if (machine_reg(fdt, node, 0, &m))
+		return -ENOENT;
+	if (m.bytes < least) {
+		log_warn("%.32s: has registers of %lu bytes, not %lu: left out",
+			 fdt_get_name(fdt, node, NULL), m.bytes, least);
+		return -ENOENT;
+	}
+	*out = m;
+	return 0;
+}
+
 static bool node_usable(const void *fdt, int node)
 {
 	const char *s = prop_string(fdt, node, "status");
@@ -105,9 +127,11 @@ static bool node_usable(const void *fdt, int node)
 	return !s || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
 
-int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
+/* Range n of the tree's RAM, in its order. */
+static bool ram_nth(const void *fdt, u32 n, struct range *out)
 {
-	int node, found = -EINVAL;
+	int node, len, cells_each = fdt_address_cells(fdt, 0) +
+				    fdt_size_cells(fdt, 0);
 
 	fdt_for_each_subnode(node, fdt, 0) {
 		const char *type = prop_string(fdt, node, "device_type");
@@ -115,16 +139,50 @@ int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
 
 		if (!type || strcmp(type, "memory") != 0)
 			continue;
-		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++) {
-			if (m.bytes)
-				fn(m.base, m.bytes);
-			found = 0;
+		if (machine_reg(fdt, node, n, &m) == 0) {
+			*out = range_within(m.base, m.bytes);
+			return true;
 		}
+		if (cells_each > 0 && fdt_getprop(fdt, node, "reg", &len))
+			n -= (u32)(len / (cells_each * 4));
 	}
-	return found;
+	return false;
 }
 
-void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes))
+/* The first `count` ranges of its RAM. */
+struct ram {
+	const void *fdt;
+	u32 count;
+};
+
+static void ram_ranges(const void *ctx, struct range_search *s)
+{
+	const struct ram *ram = ctx;
+	struct range r;
+
+	for (u32 n = 0; n < ram->count && ram_nth(ram->fdt, n, &r); n++)
+		range_consider(s, r);
+}
+
+int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
+{
+	struct ram before = {fdt, 0};
+	struct range r;
+
+	/* What two ranges have in common is the first one's. */
+	for (; ram_nth(fdt, before.count, &r); before.count++)
+		range_without(r, ram_ranges, &before, fn);
+	return before.count ? 0 : -EINVAL;
+}
+
+bool machine_is_ram(const void *fdt, struct range r)
+{
+	const struct ram all = {fdt, UINT32_MAX};
+
+	return range_covered(r, ram_ranges, &all);
+}
+
+void machine_reserved(const void *fdt, struct range_search *s)
 {
 	int node, top = fdt_path_offset(fdt, "/reserved-memory");
 	struct mmio m;
@@ -133,11 +191,11 @@ void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes))
 		uint64_t base, bytes;
 
 		if (fdt_get_mem_rsv(fdt, i, &base, &bytes) == 0)
-			fn(base, bytes);
+			range_consider(s, range_around(base, bytes));
 	}
 	fdt_for_each_subnode(node, fdt, top)
 		for (u32 i = 0; machine_reg(fdt, node, i, &m) == 0; i++)
-			fn(m.base, m.bytes);
+			range_consider(s, range_around(m.base, m.bytes));
 }
 
 int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq)
@@ -306,10 +364,11 @@ static void read_plic(const void *fdt)
 
 	if (node < 0)
 		node = find(fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0 || machine_reg(fdt, node, 0, &machine.plic))
+	if (node < 0 || machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
 		return;
 	machine.plic_node = node;
-	machine.plic_ndev = prop_u32(fdt, node, "riscv,ndev", 0);
+	machine.plic_ndev = MIN(prop_u32(fdt, node, "riscv,ndev", 0),
+				SOURCES_MOST);
 }
 
 /* The S-level APLIC: the one that sends its messages to the S-level IMSIC, or,
@@ -337,11 +396,12 @@ static void read_aia(const void *fdt)
 	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
-		    machine_reg(fdt, node, 0, &machine.aplic))
+		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))
 			continue;
 		machine.aplic_node = node;
 		machine.aplic_sources =
-			prop_u32(fdt, node, "riscv,num-sources", 0);
+			MIN(prop_u32(fdt, node, "riscv,num-sources", 0),
+			    SOURCES_MOST);
 	}
 }
 
@@ -350,7 +410,7 @@ static void read_sswi(const void *fdt)
 	int node = find(fdt, -1, "riscv,aclint-sswi");
 
 	if (node >= 0 && ext_has(fdt, node, S_SOFT) &&
-	    machine_reg(fdt, node, 0, &machine.sswi) == 0)
+	    machine_regs(fdt, node, 4, &machine.sswi) == 0)
 		machine.sswi_node = node;
 }
 

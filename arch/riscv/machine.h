@@ -4,11 +4,8 @@
 #ifndef ROUSE_ARCH_RISCV_MACHINE_H
 #define ROUSE_ARCH_RISCV_MACHINE_H
 
+#include "arch/riscv/range.h"
 #include "kernel/base.h"
-
-struct range {
-	u64 from, to; /* host physical, `to` is the first byte behind */
-};
 
 struct hart {
 	u64 hartid;
@@ -53,9 +50,13 @@ int machine_check(const void *fdt) __must_check;
 
 /*
  * Finds RAM in the tree: the first step, with nothing but the tree at hand.
- * Calls `fn` for each range. 0, or -EINVAL without a memory node.
+ * Calls `fn` for ranges of whole pages, which don't overlap, whatever the tree
+ * says. 0, or -EINVAL without a memory node.
  */
 int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes));
+
+/* Is it all RAM? Of whole pages. */
+bool machine_is_ram(const void *fdt, struct range r);
 
 /*
  * Fills `machine`. Needs obj_alloc. Refuses a machine that can't be run,
@@ -63,8 +64,8 @@ int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes));
  */
 void machine_init(const void *fdt);
 
-/* Ranges of RAM the tree keeps for others: calls `fn` for each. */
-void machine_reserved(const void *fdt, void (*fn)(u64 base, u64 bytes));
+/* Considers the ranges of RAM that the tree keeps for others. */
+void machine_reserved(const void *fdt, struct range_search *s);
 
 /*
  * The n-th (phandle, irq) pair of a node's `interrupts-extended` whose irq is
@@ -75,7 +76,13 @@ int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq);
 /* The n-th `reg` of a node in the address space of the root. 0 or -ENOENT. */
 int machine_reg(const void *fdt, int node, u32 n, struct mmio *out);
 
-/* Where the initrd lies, from /chosen; empty if there is none. */
+/* The first one, if it has the `least` bytes that are needed of it; says so if
+ * it hasn't. 0 or -ENOENT. */
+int machine_regs(const void *fdt, int node, u64 least, struct mmio *out)
+	__must_check;
+
+/* Where the initrd lies, from /chosen; 0 to 0 if there is none. It is the
+ * tree's word: the end may come before the beginning. */
 struct range machine_initrd(const void *fdt);
 
 #endif

@@ -2,9 +2,9 @@
  * The hypervisor's page tables.
  *
  * One function maps a range with the largest pages that fit; everything else
- * says what goes where. RAM is mapped wholly but for what the tree reserves
- * with no-map, and the image's read-only pages are read-only there as well:
- * W^X would be a word only if the alias were writable.
+ * says what goes where, and maps nothing twice. RAM is mapped wholly (what the
+ * firmware keeps of it, PMP protects), and the image's read-only pages are
+ * read-only there as well: W^X would be a word only if the alias were writable.
  *
  * Rejected: an identity map (a board's RAM may lie where Sv39 has none, and
  * null pointers must fault), and Sv48 by default (a longer walk for each TLB
@@ -12,6 +12,7 @@
  */
 #include "arch/riscv/mm.h"
 
+#include <libfdt.h>
 #include <string.h>
 
 #include "arch/riscv/csr.h"
@@ -65,9 +66,14 @@ struct hpa mm_image_hpa(const void *ptr)
 	return ptr_hpa(ptr);
 }
 
-bool mm_reaches(u64 pa)
+u64 mm_end(void)
 {
-	return pa - dmap_from < DMAP_BYTES;
+	return dmap_from + DMAP_BYTES;
+}
+
+bool mm_has(struct range r)
+{
+	return r.to <= mm_end() && machine_is_ram(machine.fdt, r);
 }
 
 static u64 root_index(u64 va)
@@ -88,7 +94,7 @@ static void lowest_ram(u64 base, u64 bytes)
 
 static void early_map_ram(u64 base, u64 bytes)
 {
-	u64 end = MIN(base + bytes, dmap_from + DMAP_BYTES);
+	u64 end = MIN(base + bytes, mm_end());
 
 	for (u64 pa = ALIGN_DOWN(base, GIB); pa < end; pa += GIB)
 		boot_root[root_index(pa - dmap_from + DMAP_VA)] =
@@ -112,6 +118,10 @@ const void *mm_early_init(struct hpa image, struct hpa fdt)
 		       fdt.v);
 	machine_ram(tree, early_map_ram);
 	__asm__ volatile("sfence.vma" ::: "memory");
+	if (!machine_is_ram(tree, range_around(fdt.v, fdt_totalsize(tree))) ||
+	    fdt.v >= mm_end())
+		refuse("the device tree, at 0x%lx, is not in the memory that "
+		       "it tells of", fdt.v);
 	return hpa_ptr(fdt);
 }
 
@@ -174,24 +184,26 @@ static void map_dmap(u64 from, u64 to, u64 bits)
 		map(from - dmap_from + DMAP_VA, from, to - from, bits);
 }
 
-/* RAM but for the image's read-only part, which is read-only here too. */
-static void map_ram(u64 base, u64 bytes)
+static void map_writable(u64 base, u64 bytes)
 {
-	u64 from = ALIGN_UP(base, PAGE_BYTES);
-	u64 end = MIN(base + bytes, dmap_from + DMAP_BYTES);
-	u64 to = ALIGN_DOWN(end, PAGE_BYTES);
-	u64 ro_to = ptr_hpa(_rodata_end).v;
+	u64 end = MIN(base + bytes, mm_end());
 
 	if (end < base + bytes)
 		log_warn("memory above 0x%lx is left out: Sv39 has no room",
 			 end);
-	if (image_pa < from || image_pa >= to) {
-		map_dmap(from, to, PTE_RW);
-		return;
-	}
-	map_dmap(from, image_pa, PTE_RW);
-	map_dmap(image_pa, ro_to, PTE_RO);
-	map_dmap(ro_to, to, PTE_RW);
+	map_dmap(base, end, PTE_RW);
+}
+
+static void image_read_only(const void *ctx, struct range_search *s)
+{
+	(void)ctx;
+	range_consider(s, (struct range){ image_pa, ptr_hpa(_rodata_end).v });
+}
+
+static void map_ram(u64 base, u64 bytes)
+{
+	range_without((struct range){ base, base + bytes }, image_read_only,
+		      NULL, map_writable);
 }
 
 void mm_init(void)
@@ -199,6 +211,8 @@ void mm_init(void)
 	root = table_alloc();
 	map_image();
 	machine_ram(machine.fdt, map_ram);
+	if (image_pa >= dmap_from && image_pa < mm_end())
+		map_dmap(image_pa, ptr_hpa(_rodata_end).v, PTE_RO);
 	/* Devices and stacks are added later, below these entries. */
 	__asm__ volatile("sfence.vma" ::: "memory");
 	csr_write(CSR_SATP, mm_satp());

@@ -12,6 +12,7 @@
 #ifndef ROUSE_ARCH_RISCV_MM_H
 #define ROUSE_ARCH_RISCV_MM_H
 
+#include "arch/riscv/range.h"
 #include "kernel/base.h"
 
 #define STACK_BYTES (16 * KIB)
@@ -25,8 +26,10 @@ const void *mm_early_init(struct hpa image, struct hpa fdt);
 /* Second step: the final table, and this CPU moves to it. */
 void mm_init(void);
 
-/* Does hpa_ptr reach this address? Sv39's window may be too small. */
-bool mm_reaches(u64 pa);
+/* The first address that hpa_ptr doesn't reach: Sv39's window may be too small
+ * for all RAM. And is this all RAM, as the tree tells of it, and reached? */
+u64 mm_end(void);
+bool mm_has(struct range r);
 
 /* satp for the other harts. */
 u64 mm_satp(void);

@@ -31,7 +31,7 @@ void power_init(void)
 						 "sifive,test1");
 	struct mmio m;
 
-	if (node >= 0 && machine_reg(machine.fdt, node, 0, &m) == 0)
+	if (node >= 0 && machine_regs(machine.fdt, node, 4, &m) == 0)
 		finisher = mm_map_device(m.base, m.bytes);
 }
 
@@ -53,9 +53,13 @@ _Noreturn static void halt(void)
 static void finisher_end(u32 status)
 {
 	u64 until = time_now_ticks() + ns_to_ticks(FINISHER_NS);
+	volatile u32 *reg = finisher;
 
-	*finisher = status ? FINISHER_FAIL | MIN(status, 255u) << 16 :
-			     FINISHER_PASS;
+	/* Once: if it is not there, the panic that this is ends by the
+	 * firmware. */
+	finisher = NULL;
+	*reg = status ? FINISHER_FAIL | MIN(status, 255u) << 16 :
+			FINISHER_PASS;
 	while (time_now_ticks() < until)
 		;
 }

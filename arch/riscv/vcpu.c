@@ -81,14 +81,13 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	v->fp_used = v->vector_used = false;
 	v->g = vc->guest->arch;
 	v->fp_on = v->vector_on = v->csr_on = NULL;
-	v->odd = (riscv_has_sstc ? 0 : VCPU_ODD_TIMER) | VCPU_ODD_CALL |
-		 (vc->guest->cfg.wfi == WFI_NATIVE ? VCPU_ODD_NATIVE : 0);
+	v->odd = (riscv_has_sstc ? 0 : VCPU_ODD_TIMER) | VCPU_ODD_CALL;
 	v->x[10] = vc->id;
 	v->x[11] = arg;
 	v->pc = entry;
 	v->sstatus = SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_UXL_64;
-	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64 |
-		     HSTATUS_VTW;
+	v->hstatus = HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VSXL_64;
+	arch_vcpu_knobs(vc);
 	v->henvcfg = isa_guest_henvcfg();
 	v->vs.vsstatus = SSTATUS_UXL_64;
 	/* Firmware leaves the counters open to U-mode, and kernels rely on it:
@@ -100,6 +99,18 @@ void arch_vcpu_reset(struct vcpu *vc, u64 entry, u64 arg)
 	vfence_reset(v);
 	vsbi_vcpu_reset(v);
 	quick_reset(v);
+}
+
+void arch_vcpu_knobs(struct vcpu *vc)
+{
+	struct riscv_vcpu *v = to_riscv(vc);
+
+	/* Whether a turn is native is known when it begins (world.c). */
+	v->hstatus |= HSTATUS_VTW;
+	if (vc->guest->cfg.wfi == WFI_NATIVE)
+		v->odd |= VCPU_ODD_NATIVE;
+	else
+		v->odd &= ~VCPU_ODD_NATIVE;
 }
 
 void arch_vcpu_clear(struct vcpu *vc)

@@ -94,6 +94,8 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	/* What woke it in another life. */
 	u->wake_due = u->woken_ticks = 0;
 	unit_link(core, u, now);
+	/* They may have changed since its registers were made. */
+	arch_vcpu_knobs(v);
 	TRACE(VCPU_ON, u->trace_id, v->guest->id, v->id);
 	/* Its FOLLOW may have been here while it was OFF; guest_pause stores
 	 * `paused` before it posts. */
@@ -169,6 +171,8 @@ static bool unit_requeue(struct sched_core *core, struct vcpu *v,
 
 	if (!u->on)
 		return true;
+	if (knobs)
+		arch_vcpu_knobs(v);
 	bar_lift(core, u);
 	/* The current need not move if it may stay, but its slice may have
 	 * become shorter, or its level lower. */

@@ -6,7 +6,7 @@
  * Any tree is read without a byte outside it, ends in a machine or in a refusal
  * of one line, and what is said of harts is kept within the tree's.
  */
-/* sources: arch/riscv/machine.c kernel/cmdline.c GUEST_FDT
+/* sources: arch/riscv/machine.c arch/riscv/range.c kernel/cmdline.c GUEST_FDT
  *	tests/unit/fake_lab.c LIBFDT */
 #include "arch/riscv/machine.h"
 
@@ -58,11 +58,17 @@ void log_line(enum log_level level, const char *fmt, ...)
 	MUST(fuzz_is_line(text, sizeof(text)));
 }
 
-static u64 ranges;
+/* Ranges of RAM are whole pages, and no page is there twice: the tree that is
+ * read, and where the last range that was told of begins. */
+static const void *tree;
+static u64 previous;
 
 static void range_found(u64 base, u64 bytes)
 {
-	ranges += base ^ bytes;
+	MUST(bytes && IS_ALIGNED(base | bytes, PAGE_BYTES));
+	MUST(base + bytes > base && base != previous);
+	MUST(machine_is_ram(tree, (struct range){base, base + bytes}));
+	previous = base;
 }
 
 static void parts_read(const void *fdt)
@@ -85,8 +91,12 @@ static void parts_read(const void *fdt)
 
 static void machine_try(const void *fdt)
 {
+	struct range_search first = {0, {UINT64_MAX, UINT64_MAX}};
+
+	tree = fdt;
+	previous = UINT64_MAX;
 	MUST(machine_ram(fdt, range_found) <= 0);
-	machine_reserved(fdt, range_found);
+	machine_reserved(fdt, &first);
 	(void)machine_initrd(fdt);
 	if (setjmp(refused) == 0) {
 		machine_init(fdt);

@@ -221,6 +221,10 @@ void arch_vcpu_trace(struct vcpu *v, bool on)
 {
 }
 
+void arch_vcpu_knobs(struct vcpu *v)
+{
+}
+
 void arch_vcpu_timer_fired(struct vcpu *v)
 {
 	mv(v)->deadline = TIME_NEVER;

@@ -266,6 +266,11 @@ void arch_vcpu_trace(struct vcpu *v, bool on)
 	(void)v, (void)on;
 }
 
+void arch_vcpu_knobs(struct vcpu *v)
+{
+	(void)v;
+}
+
 void arch_vcpu_timer_fired(struct vcpu *v)
 {
 	hv(v)->deadline = TIME_NEVER;

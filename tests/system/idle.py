@@ -128,6 +128,23 @@ def linux_at_once(t):
     run.end(t)
 
 
+def wfi_changes(t):
+    """What a guest's WFI does is what its knob says now: trapped, it exits for
+    each; else the hart waits by itself."""
+    words = ("trap", "native", "trap", "poll", "native")
+    steps = []
+    for word in words:
+        steps += [f"set nap wfi={word}", "sleep 0.05", "vcpu list nap -j",
+                  "sleep 0.2", "vcpu list nap -j"]
+    exits = [row["exits"] for row in Run(
+        t, [guest("nap", "tick", bootargs="hz=400 seconds=0")], steps,
+        smp=1).json("vcpu")]
+    grown = [b - a for a, b in zip(exits[::2], exits[1::2])]
+    for word, n in zip(words, grown):
+        t.check((n < 40) == (word == "native"),
+                f"{n} exits in 80 naps with wfi={word}, of {grown}")
+
+
 def tests(full):
     policies = matrix.policies()
     sharing = matrix.sharing()
@@ -135,6 +152,8 @@ def tests(full):
                   f",{p}", counted, policy=p, smp=smp, wfi=wfi, shift=3)
              for p in policies for smp in ((2, 4) if full else (2,))
              for wfi in (("trap", "poll") if full else ("trap",))]
+    cases += [Case("a_wfi_that_is_set_anew_is_so_from_then_on", wfi_changes,
+                   shift=3)]
     cases += [Case(f"all_has_a_cause_where_harts_are_late,{host},{smp}_harts,"
                    f"{p}", at_once, timeout=300, policy=p, smp=smp, host=host)
               for p in (policies if full else sharing[-1:])

@@ -78,6 +78,18 @@ def content(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def memory_types(t):
+    """Without Zicbom nobody could see to it that who passes by the caches finds
+    zeroes in memory."""
+    m = t.boot(lab=lab(guest("a", "archtest", bootargs="only=svpbmt"),
+                       poweroff=True), smp=1, mem="256M",
+               cpu="rv64,svpbmt=on,zicbom=" + t.args["zicbom"])
+    m.expect(said("a", r"1 passed, 0 failed\n"))
+    t.equal(m.wait(), 0, "QEMU's status")
+    told = m.text.partition("isa: guests see")[2].partition("host:")[0]
+    t.equal("svpbmt" in told, t.args["zicbom"] == "on", "Svpbmt is told of")
+
+
 # Extensions with state that guests aren't told of, where no Smstateen keeps it
 # from them; and harts without double floats.
 UNTOLD = {
@@ -99,6 +111,10 @@ def untold(t):
 def tests(full):
     cases = [Case(f"state_of_{name}_is_nobodys", untold, timeout=90, cpu=cpu)
              for name, cpu in UNTOLD.items()]
+    cases += [Case("without_zicbom_guests_have_no_svpbmt", memory_types,
+                   timeout=60, zicbom="off"),
+              Case("with_zicbom_they_have", memory_types, timeout=60,
+                   zicbom="on")]
     return cases + [Case(f"guests_are_content_with_harts_with_{label(r)}", content,
                  timeout=600 if full else 200, row=r,
                  guests=("archtest", "sbitest") if full else ("archtest",))

@@ -14,10 +14,11 @@ from trace import Run, complete, rows
 from tracelib import form
 
 BIG = 512
+LARGE_GIB = 3
 INSTRUCTIONS = 100_000
 TICK = 100  # of instructions: 10 MHz
 
-CREATE = f"guest create big vcpus={BIG} kernel=baremetal/rebooter.elf"
+CREATE = "guest create big vcpus={} kernel=baremetal/rebooter.elf"
 # A tree of the guest's own: of every second CPU, so that as many are kept as
 # are added, and others that it hasn't got; and a property of 200 KB.
 TREE = """/dts-v1/;
@@ -63,7 +64,8 @@ def steps(t):
     own = own_tree(t) if t.args.get("own") else None
     run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M",
                         dtb=own)],
-              ["trace on size=65536", f"{CREATE} memory={t.args['memory']}"
+              ["trace on size=65536", CREATE.format(t.args.get("vcpus", BIG))
+               + f" memory={t.args['memory']}"
                + (f" dtb={own}" if own else ""),
                "guest start big", "sleep 0.3", "guest stop big",
                "guest destroy big", "sleep 0.05", "trace off"], smp=1,
@@ -84,4 +86,8 @@ def tests(full):
              shift=0, memory="8M", own=True),
         # In pieces of 2 MiB.
         Case(f"{name}_and_much_memory_is_long", steps, timeout=300, shift=0,
-             memory="1000M", mem="2G")]
+             memory="1000M", mem="2G"),
+        # In pieces of 1 GiB.
+        Case(f"no_step_for_a_guest_of_{LARGE_GIB}_GiB_is_long", steps,
+             timeout=300, shift=0, vcpus=1, memory=f"{LARGE_GIB}G",
+             mem=f"{LARGE_GIB + 1}G")]

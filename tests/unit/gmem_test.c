@@ -195,6 +195,26 @@ static void a_touched_block_is_mapped_whole_and_zero(void **state)
 	end();
 }
 
+/* A guest that can pass by the caches finds zeroes there, too. */
+static void what_is_zeroed_is_cleaned(void **state)
+{
+	char byte;
+
+	(void)state;
+	/* A ragged end: of whole blocks, and of single frames. */
+	begin(32 * MIB, BASE, 4 * MIB + 5 * PAGE_BYTES);
+	fake_cleaned_bytes = 0;
+	fault_in(BASE);
+	assert_int_equal(fake_cleaned_bytes, 2 * MIB);
+	fault_in(BASE + 4 * MIB);
+	assert_int_equal(fake_cleaned_bytes, 2 * MIB + 5 * PAGE_BYTES);
+	/* And what the host has touched first. */
+	assert_int_equal(guest_read(&guest, (struct gpa){BASE + 3 * MIB}, &byte,
+				    1), 0);
+	assert_int_equal(fake_cleaned_bytes, gmem_touched_bytes(guest.mem));
+	end();
+}
+
 static void a_slow_hart_zeroes_a_granule_a_fault(void **state)
 {
 	begin(64 * MIB, BASE, 4 * MIB);
@@ -588,6 +608,7 @@ int main(void)
 		T(bad_sizes_and_places_are_refused),
 		T(a_fault_outside_ram_is_no_ram),
 		T(a_touched_block_is_mapped_whole_and_zero),
+		T(what_is_zeroed_is_cleaned),
 		T(a_slow_hart_zeroes_a_granule_a_fault),
 		T(a_fast_hart_zeroes_a_block_in_one_fault),
 		T(nothing_is_mapped_before_all_of_it_is_zero),

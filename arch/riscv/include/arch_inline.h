@@ -22,6 +22,7 @@ static inline u64 arch_ticks(void)
 }
 
 void arch_zero(void *p, size_t bytes);
+void arch_clean(const void *p, size_t bytes);
 
 /* sip.SSIP or sip.SEIP: all that doorbells and the host's devices come by. */
 static inline bool arch_irq_pends(void)

@@ -315,6 +315,11 @@ void arch_vcpu_trace(struct vcpu *v, bool on)
 	fv(v)->traced = on;
 }
 
+void arch_vcpu_knobs(struct vcpu *v)
+{
+	(void)v;
+}
+
 void arch_vcpu_timer_fired(struct vcpu *v)
 {
 	virq_raise(v, VIRQ_TIMER);
