@@ -30,7 +30,7 @@ def tests(full):
             *[Case(f"wakes_and_picks_hardly_grow_with_the_vcpus,{policy}",
                    growth, policy=policy, timeout=900 if full else 300,
                    sizes=(2, 4, 8, 16, 128, 2000) if full else (2, 4, 8, 128))
-              for policy in scaling.policies()],
+              for policy in matrix.sharing()],
             *[Case(f"rows_without_room_are_left_out_with_the_reason,{policy}",
                    without_room, policy=policy, timeout=120)
               for policy in matrix.policies() if matrix.rooms(policy, 1) == 1],
@@ -40,10 +40,14 @@ def tests(full):
 
 def accepted(t):
     limits = guard.accepted()
-    found = guard.measure()
-    worse = guard.complaints(found, limits)
+    found, times = guard.measure(), guard.allowed()
+    worse = guard.complaints(found, limits, times)
     t.check(not worse, "\n".join(worse) + "\nif that is meant: make "
             "meter-accept, and say why in the commit")
+    if times > 1:
+        print(f"      accepted were another compiler's, so {times} times as "
+              f"many will do")
+        return
     for name, (was, now) in guard.better(found, limits).items():
         print(f"      {name} takes {now} instructions, {was} are accepted: "
               f"make meter-accept keeps it")
@@ -76,7 +80,7 @@ def growth(t):
         mine = [line for line in lines if line[2] == row]
         more, few, many = scaling.largest_step({m[1]: m[4] for m in mine})
         t.check(all(abs(m[6] - 100) <= scaling.LEVEL_PERCENT for m in mine) or
-                more <= scaling.PER_DOUBLING,
+                more <= scaling.PER_DOUBLING * guard.allowed(),
                 f"{row}: {more:.1f} instructions more for each doubling from "
                 f"{few} to {many} vCPUs on the hart")
 
