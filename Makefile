@@ -450,8 +450,9 @@ bench: all guests setup-bench $(B)/meter.so  ## ask the questions of bench/, and
 report: setup-bench  ## make build/bench/report.html of the results there are
 	@/usr/bin/python3 bench/report.py
 
+# Without B= it is the build's folder.
 bench-diff:  ## compare two folders of results, A and B
-	@bench/diff "$(A)" "$(B)"
+	@bench/diff "$(A)" "$(if $(findstring command,$(origin B)),$(B))"
 
 # --- the rest ---------------------------------------------------------------
 

@@ -213,8 +213,10 @@ def read(path):
     """The result in one JSON file. Raises Bad if it isn't one."""
     try:
         result = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise Bad(f"{path}: {error}") from None
+    except OSError as error:
+        raise Bad(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise Bad(f"{path}: no result: {error}") from None
     if not isinstance(result, dict):
         raise Bad(f"{path}: expected an object")
     check(result)

@@ -1,209 +1,281 @@
 /*
  * A knockout tournament: the least key wins.
  *
- * Virtual times and timers want a queue that holds thousands, needs no memory
- * of its own, and has no long step. Above all, the first one leaves and another
- * comes (heap_exchange), at each turn of a vCPU. Who comes then has the place
- * of the one that leaves, and plays that one's matches again: log2(n) of them,
- * rounded up, at 7 instructions each that is won and 15 that is lost.
+ * Virtual times and timers want a queue that holds thousands, takes no memory
+ * when something is added, and has no long step. Above all, the first one
+ * leaves and another comes (heap_exchange), at each turn of a vCPU. Who comes
+ * then has the place of the one that leaves, and plays that one's matches
+ * again: log2(n) of them, rounded up, at 7 instructions each that is won and 9
+ * that is lost.
  *
- * Each match has a loser, and each node but the root has lost one match. So a
- * match needs no memory but that of its loser, which stands in the ring of the
- * node that has beaten it, in the order in which that one played. The way from
- * a node's place to the root is along its own ring; at the end, where the ring
- * leads back to the node, it has lost, and the way goes on behind it in the
- * ring of the one that has beaten it:
+ * n nodes have n - 1 matches, a tree. Each match keeps its loser, so whoever
+ * has the place of the winner of all finds at each match on its way the very
+ * one to be met there. Nodes know where they begin (leaf); where they have lost
+ * is not kept: it would be one store more in each match that is lost.
  *
- *	a has beaten b, then c, which has beaten d
+ * The tree is that of numbers: match 1 is the last one, and the children of a
+ * match are those whose number has one bit more at its upper end. Who comes
+ * shares the place of one who begins where match `count` is to be, and that
+ * match is put there. Who leaves has the place taken by the loser of match
+ * `count` - 1, who has room then. So no way is longer than log2(n), rounded up.
  *
- *	the ring of a:	a -> b -> c -> a
- *	the ring of c:	c -> d -> c
- *	d's way:	lost to c; c lost to a
+ * Memory: each node brings that of one match. Which match of the tree it is
+ * used for matters to nobody. A node that is removed takes it along, and what
+ * is in it moves (match_move). In an exchange nothing does: the one that comes
+ * has lent its own before (heap_lend), and the one that leaves, as a rule the
+ * next to come, leaves its own. At most one has lent. When it must have it
+ * again it says so (heap_give_back).
  *
- * Places are numbered, one for each node that is pushed. Matches are between
- * places with the same bits above one: 0 and 1, 2 and 3, then the winners of
- * both, as a binary counter carries. `side`, a power of two, says how many
- * places there are on each side of a match. A place that is left stays empty:
- * who would have met its node has a walkover, and that match is gone. Only at
- * the end are empty places given back (heap_remove_more).
+ * Invariants: all matches are of nodes in the heap, or of the one that has
+ * lent. One of these is `spare`; and if one has lent, another is `lent`.
+ * `loser` is NULL in the two. A match's loser isn't before its winner. By
+ * `came` no two nodes are equal, so who is first depends on the nodes alone,
+ * and not on how they came to stand where they do. In a heap of one nothing but
+ * `root` is kept.
  *
- * Invariants: no node's key is less than that of the one that has beaten it.
- * Along each way `side` grows, so no way has more matches than `places` has
- * bits, nor, of course, than there are other nodes. *n->end is `n`. `last` is
- * in the last `side` places, where that is the lowest bit of `places`. Of a
- * heap of one, nothing but `root` and that one's `first` is kept. By `came` no
- * two nodes are equal, so who is first depends on the nodes alone, and not on
- * how they came to stand where they do.
- *
- * Rejected: a pairing heap (1.1 to 1.6 comparisons where here is one, twice as
- * many links to change, and a step may be O(n)), matches with memory of their
- * own (25 instructions more in each exchange, to put one node's match in the
- * place of another's), giving back each empty place at once (a second node to
- * find and to move at each removal), a leftist heap, a red-black tree, a timer
- * wheel (rounds, or pays for each empty slot), a sorted list (O(n)), a binary
- * heap in an array (grows: memory in the way of going to sleep).
+ * Rejected: a match in the memory of its loser (nothing is lent, but who loses
+ * has to be linked anew: 15 instructions, and 7 where it wins), moving a match
+ * in each exchange (25 more), a pairing heap (1.1 to 1.6 comparisons where here
+ * is one, twice as many links to change, and a step may be O(n)), a leftist
+ * heap, a red-black tree, a timer wheel (rounds, or pays for each empty slot),
+ * a sorted list (O(n)), a binary heap in an array (grows: memory in the way of
+ * going to sleep).
  */
 #include "kernel/heap.h"
 
-/* Who has beaten `n`, which isn't the root. */
-static inline struct heap_node *vanquisher(const struct heap_node *n)
+/* Where match `number` is or is to be, and the one above it. */
+static struct heap_match **match_slot(struct heap *h, u64 number,
+				      struct heap_match **up)
 {
-	/* Only at its end does a ring lead to one whose ring ends there. */
-	while (n->next->end != &n->next)
-		n = n->next;
-	return n->next;
-}
+	struct heap_match **slot = &h->top;
 
-/* What points to `n` in the ring of `w`. */
-static inline struct heap_node **ring_slot(struct heap_node *w,
-					   const struct heap_node *n)
-{
-	struct heap_node **slot = &w->first;
-
-	while (*slot != n)
-		slot = &(*slot)->next;
+	*up = NULL;
+	for (; number > 1; number >>= 1) {
+		*up = *slot;
+		slot = &(*slot)->child[number & 1];
+	}
 	return slot;
 }
 
-static inline void ring_insert(struct heap_node *w, struct heap_node **slot,
-			       struct heap_node *n)
+/* Who begins at `m` and has lost at `from` or above it, or never; the root if
+ * nobody does. */
+static struct heap_node *beginner(const struct heap *h,
+				  const struct heap_match *m,
+				  const struct heap_match *from)
 {
-	n->next = *slot;
-	*slot = n;
-	if (w->end == slot)
-		w->end = &n->next;
-}
-
-static inline void ring_remove(struct heap_node *w, struct heap_node **slot)
-{
-	struct heap_node *n = *slot;
-
-	*slot = n->next;
-	if (w->end == &n->next)
-		w->end = slot;
-}
-
-/* `n` has beaten `w` in the match at `slot`: the others that follow there have
- * lost to `n`, then. */
-static inline void ring_win(struct heap_node *n, struct heap_node *w,
-			    struct heap_node **slot)
-{
-	struct heap_node *rest = *slot, **rest_end = w->end;
-
-	*slot = w;
-	w->end = slot;
-	*n->end = w;
-	n->end = &w->next;
-	if (rest != w) {
-		w->next = rest;
-		n->end = rest_end;
+	for (; from; from = from->up) {
+		if (from->loser->leaf == m)
+			return from->loser;
 	}
-	*n->end = n;
+	return h->root;
 }
 
-/* `n`, which came last, meets `w` at `slot` of w's ring, in a match with so
- * many places on each side; then, as long as it wins, those whom the loser had
- * met after that. */
-static void enter(struct heap *h, struct heap_node *n, struct heap_node *w,
-		  struct heap_node **slot, u64 side)
+/* Who has won `m`: of those who have lost above, or never, the one that is from
+ * below it. */
+static struct heap_node *winner(const struct heap *h,
+				const struct heap_match *m)
 {
-	while ((s64)(n->key - w->key) < 0) {
-		struct heap_node *next = NULL, **next_slot = NULL;
-		u64 next_side = w->side;
+	for (const struct heap_match *a = m->up; a; a = a->up) {
+		const struct heap_match *way = a->loser->leaf;
 
-		if (w != h->root) {
-			next = vanquisher(w);
-			next_slot = ring_slot(next, w);
-			ring_remove(next, next_slot);
-		}
-		w->side = side;
-		ring_win(n, w, slot);
-		if (!next) {
-			h->root = n;
+		while (way != a && way != m)
+			way = way->up;
+		if (way == m)
+			return a->loser;
+	}
+	return h->root;
+}
+
+/* `n` is before `w`, and beats it in a match below `m`: from there on `n` has
+ * won what `w` had, and goes on where that one has lost. */
+static void rise(struct heap *h, struct heap_node *n, struct heap_node *w,
+		 struct heap_match *m)
+{
+	for (; m; m = m->up) {
+		struct heap_node *v;
+
+		if (m->loser != w)
+			continue;
+		v = winner(h, m);
+		if (!heap_before(n, v)) {
+			m->loser = n;
 			return;
 		}
-		w = next;
-		slot = next_slot;
-		side = next_side;
+		m->loser = w = v;
 	}
-	n->side = side;
-	ring_insert(w, slot, n);
+	h->root = n;
 }
 
-/* Who has won so far of the last `side` places, and where in its ring that one
- * goes on. */
-static inline struct heap_node *last_winner(const struct heap *h, u64 side,
-					    struct heap_node ***slot)
+/* One becomes two. */
+static void second_push(struct heap *h, struct heap_node *n)
 {
-	struct heap_node *w = h->last, **at = &w->first;
+	struct heap_node *first = h->root;
+	struct heap_match *m = &n->match;
 
-	for (;;) {
-		if (*at != w && (*at)->side < side) {
-			at = &(*at)->next;
-		} else if (*at == w && w != h->root && w->side < side) {
-			at = &w->next;
-			w = vanquisher(w);
-		} else {
-			*slot = at;
-			return w;
-		}
+	first->came = 0;
+	n->came = 1;
+	h->count = h->came = 2;
+	h->spare = &first->match;
+	h->lent = NULL;
+	first->match.loser = NULL;
+	h->top = first->leaf = n->leaf = m;
+	if (heap_before(n, first)) {
+		h->root = n;
+		n = first;
 	}
+	*m = (struct heap_match){.loser = n};
 }
 
 void heap_push_more(struct heap *h, struct heap_node *n)
 {
-	struct heap_node *w = h->root, **slot;
-	u64 side;
+	struct heap_match *m = &n->match, *up;
+	struct heap_node *other;
 
 	if (heap_single(h)) {
-		w->end = &w->first;
-		w->came = 0;
-		h->last = w;
-		h->places = h->came = 1;
+		second_push(h, n);
+		return;
 	}
-	n->end = &n->first;
+	*match_slot(h, h->count++, &up) = m;
+	other = beginner(h, up, up);
 	n->came = h->came++;
-	side = h->places & -h->places;
-	w = last_winner(h, side, &slot);
-	h->places++;
-	h->last = n;
-	enter(h, n, w, slot, side);
+	other->leaf = n->leaf = m;
+	if (heap_before(n, other)) {
+		*m = (struct heap_match){.loser = other, .up = up};
+		rise(h, n, other, up);
+	} else {
+		*m = (struct heap_match){.loser = n, .up = up};
+	}
+}
+
+/* `n` has the place of `x`, which leaves. */
+static void replace(struct heap *h, struct heap_node *n, struct heap_node *x)
+{
+	struct heap_match *m = n->leaf = x->leaf;
+
+	if (x == h->root) {
+		h->root = heap_play(n, m);
+		return;
+	}
+	for (; m->loser != x; m = m->up) {
+		struct heap_node *c = m->loser;
+
+		if (heap_before(c, n)) {
+			m->loser = n;
+			n = c;
+		}
+	}
+	x = winner(h, m);
+	if (heap_before(n, x)) {
+		m->loser = x;
+		rise(h, n, x, m->up);
+	} else {
+		m->loser = n;
+	}
+}
+
+/* What is at `m` goes to `to`, which is free; then `m` is. */
+static void match_move(struct heap *h, struct heap_match *m,
+		       struct heap_match *to)
+{
+	struct heap_node *w = beginner(h, m, m->up);
+
+	*to = *m;
+	if (m->loser->leaf == m)
+		m->loser->leaf = to;
+	if (w->leaf == m)
+		w->leaf = to;
+	for (u32 i = 0; i < 2; i++) {
+		if (to->child[i])
+			to->child[i]->up = to;
+	}
+	if (!to->up)
+		h->top = to;
+	else
+		to->up->child[to->up->child[1] == m] = to;
+	m->loser = NULL;
+}
+
+/* n's own match is free, and `instead`, which was, is none of the heap's. */
+static void match_reclaim(struct heap *h, struct heap_node *n,
+			  struct heap_match *instead)
+{
+	struct heap_match *own = &n->match;
+
+	if (own == instead)
+		return;
+	if (own->loser)
+		match_move(h, own, instead);
+	else if (own == h->spare)
+		h->spare = instead;
+	else
+		h->lent = instead;
+}
+
+/* One of two is left. */
+static void second_remove(struct heap *h, struct heap_node *n)
+{
+	struct heap_match *m = h->top;
+
+	if (n == h->root)
+		h->root = m->loser;
+	m->loser = NULL;
+	h->top = h->lent = NULL;
 }
 
 void heap_remove_more(struct heap *h, struct heap_node *n)
 {
-	struct heap_node *c = n->first, *w = NULL, **slot = NULL;
+	struct heap_match *up, **slot, *last;
+	struct heap_node *loser;
 
-	if (n != h->root) {
-		w = vanquisher(n);
-		slot = ring_slot(w, n);
-		ring_remove(w, slot);
-	}
-	if (h->last == n) {
-		/* Its first match was against the end of what is left. */
-		u64 side = c != n ? c->side : n->side;
-
-		h->places = (h->places - 1) & -side;
-		h->last = c != n ? c : w;
-	}
-	if (c == n)
+	if (h->count == 2) {
+		second_remove(h, n);
 		return;
-	c = heap_play(c, c->end, c->next, n);
-	if (!w) {
-		h->root = c;
-	} else {
-		c->side = n->side;
-		ring_insert(w, slot, c);
 	}
+	slot = match_slot(h, --h->count, &up);
+	last = *slot;
+	loser = last->loser;
+	beginner(h, last, up)->leaf = up;
+	*slot = NULL;
+	last->loser = NULL;
+	if (loser != n)
+		replace(h, loser, n);
+	match_reclaim(h, n, last);
+}
+
+void heap_give_back_more(struct heap *h, struct heap_node *n)
+{
+	struct heap_match *other = h->lent;
+
+	h->lent = NULL;
+	match_reclaim(h, n, other);
+}
+
+/* The match after `m`, where those above come first. */
+static const struct heap_match *match_next(const struct heap_match *m)
+{
+	const struct heap_match *from = m;
+
+	if (m->child[0])
+		return m->child[0];
+	if (m->child[1])
+		return m->child[1];
+	while ((m = m->up)) {
+		if (m->child[1] && m->child[1] != from)
+			return m->child[1];
+		from = m;
+	}
+	return NULL;
 }
 
 struct heap_node *heap_walk(const struct heap *h, struct heap_node *n)
 {
-	if (n->first != n)
-		return n->first;
-	for (; n != h->root; n = n->next) {
-		if (n->next->end != &n->next)
-			return n->next;
+	const struct heap_match *m = h->top;
+
+	if (n != h->root) {
+		m = n->leaf;
+		while (m->loser != n)
+			m = m->up;
+		m = match_next(m);
 	}
-	return NULL;
+	return m ? m->loser : NULL;
 }

@@ -10,91 +10,83 @@
 
 #include "kernel/base.h"
 
+struct heap_node;
+
+/* A match of two: the loser stays here, the winner goes on to the next. */
+struct heap_match {
+	struct heap_node *loser; /* NULL: not one of a heap's matches */
+	struct heap_match *up;	 /* the winner's next one; NULL: it is first */
+	struct heap_match *child[2]; /* who has won there is here; NULL: who
+				      * begins here */
+};
+
 struct heap_node {
 	u64 key; /* not to be changed while in a heap */
-	/* Those it has beaten, in a ring that ends at the node itself: the
-	 * first; where the next one is to be put; and, in the ring of the one
-	 * that has beaten this node, the next. */
-	struct heap_node *first, **end, *next;
-	/* Places on each side of the match that it has lost: a power of 2. */
-	u64 side;
+	/* In a heap of two and more: */
 	u64 came; /* before all with a greater number */
+	struct heap_match *leaf; /* its first match */
+	/* Memory for one match of the heap that it's in, whichever. */
+	struct heap_match match;
 };
 
 /* Zeroed: empty. */
 struct heap {
 	struct heap_node *root; /* the least, or NULL */
+	struct heap_match *top; /* the last match; NULL: fewer than two nodes */
 	/* Valid with two and more: */
-	struct heap_node *last; /* in the last of the places that are taken */
-	u64 places;		/* one for each node pushed */
-	u64 came;		/* the next one's */
+	u64 count; /* of nodes */
+	u64 came;  /* the next one's */
+	/* Memory that is no match: the nodes' own are one more than needed;
+	 * and another if a node that has left has lent its. */
+	struct heap_match *spare, *lent;
 };
 
 /* What follows, in a heap that is not empty, and in one of two and more. */
 void heap_push_more(struct heap *h, struct heap_node *n);
 void heap_remove_more(struct heap *h, struct heap_node *n);
-
-/*
- * `n`, which has won up to `end` of its ring, goes on against `c` and those
- * after it in x's ring; who wins goes on in its place. Returns who is left.
- */
-static inline struct heap_node *heap_play(struct heap_node *n,
-					  struct heap_node **end,
-					  struct heap_node *c,
-					  const struct heap_node *x)
-{
-	u64 key = n->key;
-
-	while (c != x) {
-		s64 behind = (s64)(c->key - key);
-
-		if (behind > 0 || (unlikely(!behind) && c->came > n->came)) {
-			*end = c;
-			end = &c->next;
-		} else {
-			n->side = c->side;
-			*end = n;
-			n->end = end;
-			*c->end = n;
-			end = &n->next;
-			n = c;
-			key += (u64)behind;
-		}
-		c = c->next;
-	}
-	*end = n;
-	n->end = end;
-	return n;
-}
-
-/* In line: so a turn under `credit` keeps nothing over a call. */
-static inline void heap_exchange_more(struct heap *h, struct heap_node *n)
-{
-	struct heap_node *x = h->root;
-
-	if (unlikely(h->last == x))
-		h->last = n;
-	n->came = h->came++;
-	h->root = heap_play(n, &n->first, x->first, x);
-}
+void heap_give_back_more(struct heap *h, struct heap_node *n);
 
 /* Is the root, which there is, the only one? */
 static inline bool heap_single(const struct heap *h)
 {
-	return h->root->first == h->root;
+	return !h->top;
+}
+
+static inline bool heap_before(const struct heap_node *a,
+			       const struct heap_node *b)
+{
+	s64 behind = (s64)(b->key - a->key);
+
+	return behind > 0 || (unlikely(!behind) && a->came < b->came);
+}
+
+/* `n` plays the matches from `m` on, whose losers have all lost to one that is
+ * no more; who wins goes on. Returns who is left. */
+static inline struct heap_node *heap_play(struct heap_node *n,
+					  struct heap_match *m)
+{
+	for (; m; m = m->up) {
+		struct heap_node *c = m->loser;
+
+		if (heap_before(c, n)) {
+			m->loser = n;
+			n = c;
+		}
+	}
+	return n;
 }
 
 /* `n` must be in no heap; its key is set. O(log n). */
 static inline void heap_push(struct heap *h, struct heap_node *n)
 {
-	n->first = n;
 	if (h->root)
 		heap_push_more(h, n);
 	else
 		h->root = n;
 }
 
-/* `n` must be in this heap. O(log n). */
+/* `n` must be in this heap. O(log n), but O(log^2 n) of one that isn't the
+ * root. */
 static inline void heap_remove(struct heap *h, struct heap_node *n)
 {
 	if (heap_single(h))
@@ -103,15 +95,51 @@ static inline void heap_remove(struct heap *h, struct heap_node *n)
 		heap_remove_more(h, n);
 }
 
-/* heap_remove of the root, which there is, and heap_push of `n`. O(log n). */
-static inline void heap_exchange(struct heap *h, struct heap_node *n)
+/*
+ * For one that is to come by heap_exchange: `n`, which isn't in the heap, lends
+ * it its match, if there are two and more. At most one has lent, and it comes
+ * only so, or by heap_exchange, before it is heap_give_back's.
+ */
+static inline void heap_lend(struct heap *h, struct heap_node *n)
 {
-	if (heap_single(h)) {
-		n->first = n;
-		h->root = n;
-	} else {
-		heap_exchange_more(h, n);
+	if (unlikely(h->top) && !h->lent) {
+		n->match.loser = NULL;
+		h->lent = &n->match;
 	}
+}
+
+/* `n` has its match again, if it has lent one; no other has. O(log n). */
+static inline void heap_give_back(struct heap *h, struct heap_node *n)
+{
+	if (unlikely(h->lent))
+		heap_give_back_more(h, n);
+}
+
+/*
+ * heap_push of `n`, and before that heap_remove of `root`, which is the heap's.
+ * O(log n). In a heap of two and more `n` has lent its match, and then the one
+ * that leaves has.
+ */
+static inline void heap_exchange(struct heap *h, struct heap_node *root,
+				 struct heap_node *n)
+{
+	struct heap_match *m = h->top;
+	struct heap_node *c;
+
+	if (unlikely(m)) {
+		m = root->leaf;
+		n->came = h->came++;
+		n->leaf = m;
+		c = m->loser;
+		if (likely(heap_before(c, n))) {
+			m->loser = n;
+			n = c;
+		}
+		m = m->up;
+		if (likely(m))
+			n = heap_play(n, m);
+	}
+	h->root = n;
 }
 
 /* For a walk over all nodes, in no order: the one after `n`, or NULL; begins

@@ -37,6 +37,14 @@ MACHINES = {
 }
 
 
+def last_words(text):
+    """Of a console: what went wrong, if somebody said that last, else more."""
+    last = text.strip().rpartition("\n")[2]
+    if re.match(r"(rouse|qemu-system-\S+): ", last):
+        return f": {last}"
+    return f"; the console's last words:\n{text[-1500:]}"
+
+
 class NoRoom(MeterError):
     """Rouse's policy has no room for the guests of a run."""
 
@@ -167,8 +175,7 @@ class Run:
             raise NoRoom("; ".join(refusals(text).values()))
         if done.returncode or "meter: done" not in text:
             raise MeterError(f"{self.name}: QEMU ended with status "
-                             f"{done.returncode}; the console's last words:\n"
-                             f"{text[-1500:]}")
+                             f"{done.returncode}{last_words(text)}")
         return text
 
     def ran(self, console):

@@ -104,8 +104,7 @@ static void option_take(struct options *o, int opt, char *arg)
 	case 'h':
 		fputs(usage, stdout);
 		exit(0);
-	default:
-		fputs(usage, stderr);
+	default: /* getopt has said what is wrong */
 		exit(2);
 	}
 }
@@ -193,10 +192,8 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "h", known, NULL)) != -1)
 		option_take(&o, opt, optarg);
-	if (optind + 1 != argc) {
-		fputs(usage, stderr);
-		return 2;
-	}
+	if (optind + 1 != argc)
+		die("expected one scenario; --help says what there is");
 	scenario_read(argv[optind], &s);
 	options_settle(&o, &s);
 	costs_read(o.costs, o.set, o.sets, &costs);

@@ -68,8 +68,8 @@ static void does_read(struct scenario_guest *g, const char *text,
 	g->does = behaviour_find(text);
 	if (g->does)
 		return;
-	fprintf(stderr, "rouse-sim: %s: do: no behaviour %s; there are", where,
-		text);
+	fprintf(stderr, "%s: %s: do: no behaviour %s; there are",
+		program_invocation_short_name, where, text);
 	for (u32 i = 0; (b = behaviour_nth(i)); i++)
 		fprintf(stderr, " %s", b->name);
 	fputc('\n', stderr);

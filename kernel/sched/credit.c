@@ -143,6 +143,7 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 		}
 		cu->vtime.at = vqueue_key(&cu->node);
 		vqueue_remove(&cc->queue, &cu->node);
+		vqueue_lend(&cc->queue, &cu->node);
 		turn_begin(cu, now);
 		publish(sc, cu);
 		until = turn_end(cc, cu, ticks, now);
@@ -214,6 +215,7 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_cpu *cc = sc->part;
 	struct credit_unit *cu = u->part;
 
+	vqueue_leave(&cc->queue, &cu->node);
 	vtime_turn_end(&cc->vtime, &cu->vtime, cu->vtime.at);
 	vtime_leave(&cu->here->vtime, &cu->vtime, u->account);
 	cap_turn_end(&cu->cap, u->account);
@@ -253,7 +255,7 @@ static __attribute__((noinline)) struct sched_unit *yield_shared(
 	struct credit_cpu *cc = sc->part;
 
 	turn_begin(next, now);
-	vqueue_exchange(&cc->queue, &cu->node, at);
+	vqueue_exchange(&cc->queue, &next->node, &cu->node, at);
 	publish(sc, next);
 	sc->deadline_ticks = unit_slice_end(next->unit, now);
 	return next->unit;
@@ -291,7 +293,7 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 		return yield_shared(sc, cu, next, at, now);
 	next->vtime.began = first;
 	next->began_ticks = now;
-	vqueue_exchange(&cc->queue, &cu->node, at);
+	vqueue_exchange(&cc->queue, &next->node, &cu->node, at);
 	vtime_follow(&cc->vtime, first);
 	sched_publish_vtime(sc, cc->vtime.now, vqueue_first_key(&cc->queue));
 	u = next->unit;

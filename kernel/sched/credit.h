@@ -74,12 +74,20 @@ static inline void publish(struct sched_cpu *sc, struct credit_unit *cur)
 			    wait);
 }
 
+static inline struct credit_unit *current_of(const struct sched_cpu *sc)
+{
+	return sc->current->part;
+}
+
 static inline void push(struct sched_cpu *sc, struct credit_unit *cu)
 {
 	struct credit_cpu *cc = sc->part;
 
 	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
 					   cu->node.group));
+	/* For credit_yield. */
+	if (sc->current)
+		vqueue_lend(&cc->queue, &current_of(sc)->node);
 }
 
 /* Has neither it to do with caps nor who is next, or may be? */

@@ -2,63 +2,30 @@
  * A queue in two levels, for those who need the second one.
  *
  * A guest over its cap may have thousands of units in a CPU's queue, and they
- * come to its top one after another. Parked one by one they'd cost one pick
- * O(n log n), at each slice that the guest can pay for. So a capped guest's
- * units are a heap of their own, and what stands in the queue is its root: one
- * node to park, one to take back.
+ * come to its top one after another. Parked one by one they'd cost one pick O(n
+ * log n), at each slice that the guest can pay for. So a capped guest's units
+ * are a heap of their own, and what stands in the queue is its root: one node
+ * to park, one to take back.
  *
  * What the cap denied them is not owed to them: when a group comes back none of
  * its units may count as further behind than the caller says. That is one word
  * of the group, the floor, and a unit's key is the later of its own and the
  * floor, found when it's looked at.
  *
- * The first of those that are ready stands in front of the heap of the others:
- * where two vCPUs take turns the heap is empty, and what they cost each other
- * doesn't depend on it.
- *
  * Invariants: a group is ready or parked if it has units, else neither; while
- * it is ready its key is that of its first unit. No key in `ready` is before
- * the first's, and `ready` is empty if there is no first.
+ * it is ready its key is that of its first unit.
  *
  * Rejected: groups for all guests (a second heap in the way of each wake-up);
  * booking a turn in the future for each unit that waits (whoever then blocks
- * early leaves a hole that its guest doesn't get back).
+ * early leaves a hole that its guest doesn't get back); the first of those that
+ * are ready in front of the heap (a comparison and a store more in each turn
+ * where more than one waits).
  */
 #include "kernel/sched/vqueue.h"
 
 static struct vqueue_unit *unit_at(struct heap_node *n)
 {
 	return container_of(n, struct vqueue_unit, at.node);
-}
-
-static struct vqueue_node *node_at(struct heap_node *n)
-{
-	return container_of(n, struct vqueue_node, node);
-}
-
-static void ready_push(struct vqueue *q, struct vqueue_node *n)
-{
-	struct vqueue_node *first = q->first;
-
-	if (!first || (s64)(n->node.key - first->node.key) < 0) {
-		q->first = n;
-		n = first;
-	}
-	if (n)
-		heap_push(&q->ready, &n->node);
-}
-
-static void ready_remove(struct vqueue *q, struct vqueue_node *n)
-{
-	struct heap_node *next = q->ready.root;
-
-	if (n != q->first) {
-		heap_remove(&q->ready, &n->node);
-		return;
-	}
-	if (next)
-		heap_remove(&q->ready, next);
-	q->first = next ? node_at(next) : NULL;
 }
 
 static u64 floored(const struct vqueue_group *g, u64 key)
@@ -76,15 +43,12 @@ u64 vqueue_key(const struct vqueue_unit *u)
 static void group_push(struct vqueue *q, struct vqueue_group *g)
 {
 	g->at.node.key = floored(g, g->units.root->key);
-	ready_push(q, &g->at);
+	heap_push(&q->ready, &g->at.node);
 }
 
 static void group_take(struct vqueue *q, struct vqueue_group *g)
 {
-	if (g->parked)
-		heap_remove(&q->parked, &g->at.node);
-	else
-		ready_remove(q, &g->at);
+	heap_remove(g->parked ? &q->parked : &q->ready, &g->at.node);
 }
 
 u32 vqueue_push(struct vqueue *q, struct vqueue_unit *u, u64 key,
@@ -96,7 +60,7 @@ u32 vqueue_push(struct vqueue *q, struct vqueue_unit *u, u64 key,
 	u->at.units = NULL;
 	u->at.node.key = key;
 	if (!g) {
-		ready_push(q, &u->at);
+		heap_push(&q->ready, &u->at.node);
 		return 0;
 	}
 	if (g->count)
@@ -118,7 +82,7 @@ bool vqueue_remove(struct vqueue *q, struct vqueue_unit *u)
 	bool parked;
 
 	if (!g) {
-		ready_remove(q, &u->at);
+		heap_remove(&q->ready, &u->at.node);
 		return false;
 	}
 	parked = g->parked;
@@ -165,25 +129,17 @@ u32 vqueue_unpark(struct vqueue *q, u64 now, u64 floor)
 
 struct vqueue_unit *vqueue_walk(const struct vqueue *q, struct vqueue_unit *u)
 {
-	struct vqueue_node *at = u ? &u->at : NULL;
-	struct heap_node *n;
+	struct heap_node *n = q->ready.root;
 
 	if (u && u->group) {
-		n = heap_walk(&u->group->units, &at->node);
+		n = heap_walk(&u->group->units, &u->at.node);
 		if (n)
 			return unit_at(n);
-		at = &u->group->at;
+		n = heap_walk(&q->ready, &u->group->at.node);
+	} else if (u) {
+		n = heap_walk(&q->ready, &u->at.node);
 	}
-	if (!at) {
-		at = q->first;
-	} else {
-		n = at == q->first ? q->ready.root
-				   : heap_walk(&q->ready, &at->node);
-		at = n ? node_at(n) : NULL;
-	}
-	if (!at)
-		return NULL;
-	return unit_at(at->units ? at->units->root : &at->node);
+	return n ? vqueue_unit_of(n) : NULL;
 }
 
 static void group_shift(struct vqueue_group *g, u64 by)

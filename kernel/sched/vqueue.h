@@ -37,9 +37,8 @@ struct vqueue_unit {
 
 /* Zeroed: empty. */
 struct vqueue {
-	struct vqueue_node *first; /* by virtual time; NULL: none */
-	struct heap ready;	   /* those behind it */
-	struct heap parked;	   /* by the moment they may run again */
+	struct heap ready;  /* by virtual time */
+	struct heap parked; /* by the moment they may run again */
 };
 
 /*
@@ -59,50 +58,65 @@ static inline bool vqueue_parked(const struct vqueue_group *g)
 	return ck_pr_load_32(&g->parked);
 }
 
+/* Whom a node of `ready` stands for: of a group, its first. */
+static inline struct vqueue_unit *vqueue_unit_of(struct heap_node *n)
+{
+	struct vqueue_node *at = container_of(n, struct vqueue_node, node);
+
+	if (unlikely(at->units))
+		at = container_of(at->units->root, struct vqueue_node, node);
+	return container_of(at, struct vqueue_unit, at);
+}
+
 /* The first of those not parked, or NULL; it stays. */
 static inline struct vqueue_unit *vqueue_first(const struct vqueue *q)
 {
-	struct vqueue_node *at = q->first;
-
-	if (at && unlikely(at->units))
-		return container_of(at->units->root, struct vqueue_unit,
-				    at.node);
-	return at ? container_of(at, struct vqueue_unit, at) : NULL;
+	return q->ready.root ? vqueue_unit_of(q->ready.root) : NULL;
 }
 
 /* Is nobody parked, and the first (if there is one) in no group? */
 static inline bool vqueue_is_plain(const struct vqueue *q)
 {
-	return !q->parked.root && !(q->first && q->first->units);
+	struct vqueue_unit *first = vqueue_first(q);
+
+	return !q->parked.root && !(first && first->group);
 }
 
 /* The first where that is so. */
 static inline struct vqueue_unit *vqueue_first_plain(const struct vqueue *q)
 {
-	return q->first ? container_of(q->first, struct vqueue_unit, at) : NULL;
+	return q->ready.root ? container_of(q->ready.root, struct vqueue_unit,
+					    at.node)
+			     : NULL;
 }
 
 /* Its key, or its group's, which is that of the group's first; there is one. */
 static inline u64 vqueue_first_key(const struct vqueue *q)
 {
-	return q->first->node.key;
+	return q->ready.root->key;
 }
 
-/* `u`, which is in no group, is queued by `key`, and the first leaves: the one
- * of before, which is in no group either, and whose key is not above that
- * one. */
-static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *u,
-				   u64 key)
+/* `u`, which isn't queued, is to come by vqueue_exchange: to be called again
+ * whenever another has been queued. */
+static inline void vqueue_lend(struct vqueue *q, struct vqueue_unit *u)
 {
-	struct heap_node *next = q->ready.root;
+	heap_lend(&q->ready, &u->at.node);
+}
 
+/* It won't, and has again what it has lent. */
+static inline void vqueue_leave(struct vqueue *q, struct vqueue_unit *u)
+{
+	heap_give_back(&q->ready, &u->at.node);
+}
+
+/* `u`, which is in no group, is queued by `key`, and `first` leaves: the first
+ * of before, which is in no group either, and whose key is not above that one.
+ * It is the next that comes so, or vqueue_leave says that it isn't. */
+static inline void vqueue_exchange(struct vqueue *q, struct vqueue_unit *first,
+				   struct vqueue_unit *u, u64 key)
+{
 	u->at.node.key = key;
-	if (!next || (s64)(key - next->key) < 0) {
-		q->first = &u->at;
-		return;
-	}
-	q->first = container_of(next, struct vqueue_node, node);
-	heap_exchange(&q->ready, &u->at.node);
+	heap_exchange(&q->ready, &first->at.node, &u->at.node);
 }
 
 /* Its key, at least its group's floor. */

@@ -270,7 +270,7 @@ def afternoon(t):
     t.check(re.search(r"^\d+ passed, 0 failed", said, re.M), said)
     symbols = run(t, ["nm", unit], tree)
     t.check(f" {policy}_ops" in symbols, f"{unit} has no {policy}")
-    words = ["-k", "check layers"]
+    words = ["-k", "check layers", "-k", "check documents"]
     for test in t.args["system"]:
         words += ["-k", f"{test},{policy}"]
     said = run(t, ["tests/run", "--quick", *words], tree)

@@ -63,19 +63,18 @@ static bool is_address(u64 w)
 }
 
 /* Does a node of a heap begin at that word, which is in it, or was, or has
- * never been? After the key come three addresses, or none yet, and a power of
- * two. */
+ * never been? After the key and a number come five addresses, or none yet. */
 static bool is_heap_node(const u64 *w, size_t i, size_t words)
 {
-	const struct heap_node *n = (const void *)&w[i];
+	size_t size = sizeof(struct heap_node) / 8;
 
-	if (i + sizeof(*n) / 8 > words || is_address(n->key))
+	if (i + size > words || is_address(w[i]) || is_address(w[i + 1]))
 		return false;
-	for (size_t k = 1; k <= 3; k++) {
+	for (size_t k = 2; k < size; k++) {
 		if (w[i + k] && !is_address(w[i + k]))
 			return false;
 	}
-	return (n->side & (n->side - 1)) == 0;
+	return true;
 }
 
 /* What the policy keeps of it, but for addresses, which two runs have of their

@@ -163,7 +163,11 @@ static void model_exchange(int i, u32 *seed)
 	model[i].key = vqueue_key(first) + rnd(seed, 300);
 	model[i].group = -1;
 	model[i].in = true;
-	vqueue_exchange(&queue, &model[i].u, model[i].key);
+	vqueue_lend(&queue, &model[i].u);
+	vqueue_exchange(&queue, first, &model[i].u, model[i].key);
+	if (rnd(seed, 2))
+		i = (int)(container_of(first, typeof(model[0]), u) - model);
+	vqueue_leave(&queue, first);
 	assert_int_equal(vqueue_first_key(&queue),
 			 vqueue_key(vqueue_first(&queue)));
 }
@@ -224,7 +228,6 @@ static void random_steps_agree_with_a_list(void **state)
 			if (model[i].in)
 				model_remove(i);
 		}
-		assert_null(queue.first);
 		assert_null(queue.ready.root);
 		assert_null(queue.parked.root);
 	}
