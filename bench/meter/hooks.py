@@ -117,8 +117,8 @@ class Function:
             words = c.args.split(",")
             if c.op == "mv" and words[1:] == ["tp"]:
                 bases[words[0], offset] = 1
-            elif c.op in ADD and words[1:2] == ["tp"] and \
-                    words[2:] == [str(offset)]:
+            elif c.op in ADD and words[2:] == [str(offset)] and \
+                    (words[1], offset) in bases:   # tp, or a copy of it
                 bases[words[0], 0] = 2   # the address takes one, too
         found = {}
         for i, c in enumerate(self.codes):
