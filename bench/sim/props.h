@@ -15,6 +15,7 @@ enum prop_op_kind {
 	OP_WAKE,
 	OP_PIN,    /* arg: bits of CPUs */
 	OP_UNPIN,
+	OP_FEW,    /* arg: makes one to three CPUs, close to each other */
 	OP_WEIGHT, /* this and the next four: of the vCPU's guest */
 	OP_CAP,
 	OP_PRIORITY,
@@ -35,6 +36,8 @@ struct prop_op {
 enum prop_kind {
 	PROP_CHAOS,  /* everything at once; nobody may be lost */
 	PROP_SHARES, /* hogs; shares by weight, caps kept */
+	PROP_PLACES, /* most may run on few CPUs; now and then something
+		      * changes */
 };
 
 struct prop_case {
@@ -91,6 +94,13 @@ void check_shares(u64 now);
 void check_entered(struct fake_cpu *f, struct fake_vcpu *v);
 void check_left(struct fake_cpu *f);
 
+/* Of check_moment: no CPU stays idle to which there is a way (props_places.c).
+ * `changed`: what was seen up to now is of no account. */
+void check_places(u64 now, bool changed);
+
 bool policy_looks_at(const char *knob);
+const struct sched_ops *policy_of_all(void);
+/* Nobody has run on that CPU for longer than what the hypervisor may take. */
+bool idle_for_long(u32 cpu, u64 now);
 
 #endif

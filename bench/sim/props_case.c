@@ -24,6 +24,7 @@
 #include "bench/sim/text.h"
 #include "kernel/sched/policy.h"
 
+#define LOOK_EVERY FAKE_MS
 #define CPU_SECONDS 20 /* a case that takes longer hangs */
 #define END_WORK (50 * FAKE_US)
 #define END_LIMIT (5 * FAKE_HZ)
@@ -82,7 +83,7 @@ static void guest_make(struct prop_guest *g, const struct prop_case *c, u32 i)
 	cfg.sched.slice_us = 500 << random_below(&r, 5);
 	if (random_below(&r, 4) == 0)
 		cfg.sched.cap = 10 + (u32)random_below(&r, 90 * cfg.vcpus);
-	if (c->kind == PROP_CHAOS) {
+	if (c->kind != PROP_SHARES) {
 		cfg.wfi = (enum wfi_policy)random_below(&r, 3);
 		cfg.wfi_poll_us = 50;
 	}
@@ -110,7 +111,8 @@ static void guests_make(const struct prop_case *c)
 			w->number = nr;
 			w->waits = &g->w.waits;
 			w->f->own = w;
-			if (c->kind == PROP_CHAOS)
+			if (c->kind == PROP_CHAOS ||
+			    (c->kind == PROP_PLACES && random_below(&r, 2)))
 				work_choose(w, &r);
 			else
 				work_begin(w, behaviour_find("hog"),
@@ -132,6 +134,17 @@ static void op_pin(struct work_vcpu *w, u32 bits)
 		if (bits >> (i % 32) & 1)
 			cpuset_add(&to, i);
 	}
+	(void)!sched_vcpu_affinity(&w->f->v, &to);
+}
+
+static void op_few(struct work_vcpu *w, u32 arg)
+{
+	struct cpuset to = { { 0 } };
+	u64 r = arg;
+	u32 n = cpu_count(), first = n / 2 * (u32)random_below(&r, 3);
+
+	for (u32 i = 1 + (u32)random_below(&r, 3); i; i--)
+		cpuset_add(&to, (first + (u32)random_below(&r, 4)) % n);
 	(void)!sched_vcpu_affinity(&w->f->v, &to);
 }
 
@@ -195,6 +208,9 @@ static void op_do(const struct prop_op *op)
 	case OP_UNPIN:
 		op_pin(w, ~0u);
 		break;
+	case OP_FEW:
+		op_few(w, op->arg);
+		break;
 	case OP_WEIGHT:
 	case OP_CAP:
 	case OP_PRIORITY:
@@ -243,7 +259,7 @@ static const struct sim_watch watch = { .entered = watch_entered,
 
 /* Time passes, and is looked at. A change of policy is complete at some
  * moment in between. */
-static void pass(u64 ticks)
+static void pass_once(u64 ticks)
 {
 	bool changing = sched_policy_changing();
 
@@ -251,6 +267,13 @@ static void pass(u64 ticks)
 	if (changing)
 		check_policy_changed(sim_now());
 	check_moment(sim_now());
+}
+
+static void pass(u64 ticks)
+{
+	for (; ticks > LOOK_EVERY; ticks -= LOOK_EVERY)
+		pass_once(LOOK_EVERY);
+	pass_once(ticks);
 }
 
 static enum run_end act_off(struct fake_vcpu *f, u64 now)
@@ -322,7 +345,8 @@ void prop_run(const struct prop_case *c, struct prop_verdict *v)
 		pass(c->op[i].after_us * FAKE_US);
 		op_do(&c->op[i]);
 	}
-	if (c->kind == PROP_CHAOS) {
+	if (c->kind != PROP_SHARES) {
+		pass(c->kind == PROP_PLACES ? 150 * FAKE_MS : 0);
 		all_must_end();
 	} else {
 		pass(FAKE_HZ);

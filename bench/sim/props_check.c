@@ -35,7 +35,7 @@ bool policy_looks_at(const char *knob)
 	return false;
 }
 
-static const struct sched_ops *policy(void)
+const struct sched_ops *policy_of_all(void)
 {
 	const struct sched_ops *const *p = __start_rouse_sched;
 
@@ -98,7 +98,7 @@ static void check_runstates(u64 now)
 
 /* ---- No CPU is idle while work waits; the higher priority runs ---- */
 
-static bool idle_for_long(u32 cpu, u64 now)
+bool idle_for_long(u32 cpu, u64 now)
 {
 	const struct cpu *c = cpu_by_index(cpu);
 
@@ -142,7 +142,7 @@ static void check_priority(const struct vcpu *v, u64 now)
 
 static void check_waiting(u64 now)
 {
-	bool conserves = policy()->give != NULL;
+	bool conserves = policy_of_all()->give != NULL;
 	bool strict = policy_looks_at("priority");
 
 	if (sched_policy_changing() || now - policy_since < GRACE)
@@ -302,5 +302,7 @@ void check_moment(u64 now)
 	check_states();
 	check_runstates(now);
 	check_waiting(now);
+	check_places(now, sched_policy_changing() ||
+				  now - policy_since < GRACE);
 	check_caps(now);
 }

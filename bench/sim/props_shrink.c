@@ -14,9 +14,42 @@
 #include "bench/sim/text.h"
 
 static const char *const op_names[OP_KINDS] = {
-	"nothing", "wake", "pin", "unpin", "weight", "cap", "priority",
+	"nothing", "wake", "pin", "unpin", "few", "weight", "cap", "priority",
 	"slice", "pause", "resume", "kill", "start", "policy", "work",
 };
+
+static const char *const kind_names[] = { "chaos", "shares", "places" };
+
+static enum prop_kind kind_of(u64 seed)
+{
+	return seed % 8 == 7 ? PROP_SHARES :
+	       seed % 4 == 2 ? PROP_PLACES :
+			       PROP_CHAOS;
+}
+
+/* Everyone gets a few CPUs; then something changes, and stays so for as long
+ * as whoever has to move may take. */
+static void places_generate(struct prop_case *c, u64 *r)
+{
+	static const enum prop_op_kind changes[] = {
+		OP_FEW, OP_FEW, OP_UNPIN, OP_WAKE, OP_WORK, OP_PRIORITY,
+		OP_PAUSE, OP_RESUME, OP_KILL, OP_START, OP_POLICY,
+	};
+	u32 all = c->guests * c->vcpus;
+
+	for (u32 i = 0; i < c->ops; i++) {
+		struct prop_op *op = &c->op[i];
+
+		op->kind = OP_FEW;
+		op->target = i;
+		op->arg = (u32)random_next(r);
+		if (i < all)
+			continue;
+		op->kind = changes[random_below(r, ARRAY_LEN(changes))];
+		op->after_us = (u32)random_exponential(r, 60000);
+		op->target = (u32)random_below(r, 1000);
+	}
+}
 
 void prop_generate(struct prop_case *c, const char *policy, u64 seed, u32 ops)
 {
@@ -24,12 +57,19 @@ void prop_generate(struct prop_case *c, const char *policy, u64 seed, u32 ops)
 
 	*c = (struct prop_case){ .seed = seed };
 	snprintf(c->policy, sizeof(c->policy), "%s", policy);
-	c->kind = seed % 8 == 7 ? PROP_SHARES : PROP_CHAOS;
+	c->kind = kind_of(seed);
 	c->cpus = 1 + (u32)random_below(&r, seed % 16 == 5 ? 64 : 8);
+	if (seed % 16 == 10)
+		c->cpus += 62;
 	c->guests = 1 + (u32)random_below(&r, 6);
 	c->vcpus = 1 + (u32)random_below(&r, 4);
 	c->ops = c->kind == PROP_SHARES ? (u32)random_below(&r, 4) : ops;
 	c->op = must_alloc(c->ops, sizeof(*c->op));
+	if (c->kind == PROP_PLACES) {
+		c->ops = c->guests * c->vcpus + 12;
+		places_generate(c, &r);
+		return;
+	}
 	for (u32 i = 0; i < c->ops; i++) {
 		struct prop_op *op = &c->op[i];
 
@@ -48,8 +88,8 @@ void prop_generate(struct prop_case *c, const char *policy, u64 seed, u32 ops)
 void prop_print(const struct prop_case *c, FILE *out)
 {
 	fprintf(out, "case %s policy %s cpus %u guests %u vcpus %u seed %lu\n",
-		c->kind == PROP_CHAOS ? "chaos" : "shares", c->policy, c->cpus,
-		c->guests, c->vcpus, c->seed);
+		kind_names[c->kind], c->policy, c->cpus, c->guests, c->vcpus,
+		c->seed);
 	for (u32 i = 0; i < c->ops; i++)
 		fprintf(out, "after %u %s %u %u\n", c->op[i].after_us,
 			op_names[c->op[i].kind], c->op[i].target,
@@ -85,9 +125,11 @@ void prop_read(const char *path, struct prop_case *c)
 	text_open(&t, path);
 	line = text_line(&t);
 	if (!line || words(line, w, 12) != 12 || strcmp(w[0], "case"))
-		die("%s: expected \"case chaos|shares policy NAME cpus N "
-		    "guests N vcpus N seed N\"", path);
-	c->kind = strcmp(w[1], "shares") ? PROP_CHAOS : PROP_SHARES;
+		die("%s: expected \"case chaos|shares|places policy NAME "
+		    "cpus N guests N vcpus N seed N\"", path);
+	while (strcmp(kind_names[c->kind], w[1]))
+		if (++c->kind == ARRAY_LEN(kind_names))
+			die("%s: %s: no such kind", t.where, w[1]);
 	snprintf(c->policy, sizeof(c->policy), "%s", w[3]);
 	if (!sched_policy_knobs(c->policy))
 		die("%s: no policy %s", t.where, c->policy);

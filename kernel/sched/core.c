@@ -45,8 +45,9 @@ void core_init(struct sched_core *core, struct cpu *c)
 	core->resched = true;
 	mbox_node_init(&core->ask_mail, ask_look);
 	mbox_node_init(&core->answer_mail, answer_look);
-	mbox_node_init(&core->look_mail, rest_look);
+	mbox_node_init(&core->look_mail, told_look);
 	mbox_node_init(&core->pool_mail, pool_look);
+	room_init(core);
 	c->sched = &core->sc;
 }
 

@@ -27,6 +27,8 @@
 #define POOL_ENTER (1u << 1) /* take the new one */
 #define ANSWER_GAVE (1u << 0)
 #define ANSWER_DENIED (1u << 1)
+#define LOOK_REST (1u << 0) /* a vCPU waits somewhere */
+#define LOOK_ROOM (1u << 1) /* one here might be helped: room.c */
 
 /* The CPUs that share a policy. */
 struct sched_pool {
@@ -102,6 +104,11 @@ struct sched_core {
 	u64 poll_until;
 	struct cpuset asked;      /* since this CPU had nothing to run */
 
+	struct timer room;        /* when to look for room, or for who wants */
+	u64 room_at;              /* not before */
+	u32 room_vain;            /* looks in vain, since other units came or
+				   * may run elsewhere */
+
 	struct task *task_first, **task_last;
 	u64 guests_until;         /* a step was run: guests' turn till then */
 	u64 rest_since;           /* virtual times are not compared since; 0:
@@ -117,7 +124,7 @@ struct sched_core {
 	/* Any CPU posts them. */
 	struct mbox_node ask_mail __cacheline; /* goes out to the one asked */
 	struct mbox_node answer_mail;          /* and comes back */
-	struct mbox_node look_mail;            /* a vCPU waits somewhere */
+	struct mbox_node look_mail;            /* LOOK_ */
 	struct mbox_node pool_mail;
 };
 

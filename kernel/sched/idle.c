@@ -27,7 +27,8 @@
  * To the barred one it is as if nobody waited there. The bar is lifted before a
  * unit is routed that may run there: one that has come, or whose affinity has
  * changed. So it pairs as the load does: a CPU that saw the bar has set its bit
- * before, and whoever routes finds it.
+ * before, and whoever routes finds it. What such a CPU can do all the same, if
+ * others move: room.c.
  *
  * Invariant: one ask of a CPU is out at a time, and it is always answered; what
  * it says (core->ask) is not changed before the answer.
@@ -70,20 +71,27 @@ static bool may_give(const struct sched_core *core, u32 i)
 static void ask_busiest(struct sched_core *core)
 {
 	u32 best = CPU_NONE, best_load = 1;
+	bool bars = false;
 
 	if (core->asking)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++) {
 		u32 load = ck_pr_load_32(&cpu_by_index(i)->load);
 
-		if (load > best_load && may_give(core, i) &&
-		    !cpuset_has(&core->asked, i)) {
+		if (likely(load <= best_load))
+			continue;
+		if (!may_give(core, i)) {
+			bars = true;
+		} else if (!cpuset_has(&core->asked, i)) {
 			best = i;
 			best_load = load;
 		}
 	}
-	if (best == CPU_NONE)
+	if (best == CPU_NONE) {
+		if (unlikely(bars))
+			room_want_later(core);
 		return;
+	}
 	cpuset_add(&core->asked, best);
 	ask_send(core, best, true);
 }
@@ -126,8 +134,11 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 		if (u)
 			unit_handover(core, u, i, now);
 	}
-	if (core->load > 1)
-		rest_end(core);
+	if (core->load <= 1)
+		return;
+	rest_end(core);
+	if (idle_bit_others(&core->idle_bit))
+		room_want(core, now);
 }
 
 /* Who rests is told of a unit that waits here, except where none may go. */
@@ -142,18 +153,26 @@ static void bar_set(struct sched_core *core, u32 word, u64 bits)
 
 void bar_lift(struct sched_core *core, const struct sched_unit *u)
 {
+	core->room_vain = 0;
 	for (u32 i = 0; i * 64 < cpu_count(); i++)
 		bar_set(core, i,
 			core->barred.w[i] & ~ck_pr_load_64(&u->allowed.w[i]));
 }
 
-/* That CPU was given nothing: was it in vain for good? */
+/* That CPU was given nothing: was it in vain for good? Then so it would be for
+ * all others where nobody of ours may run. */
 static void bar_if_none(struct sched_core *core, u32 cpu)
 {
-	for (struct sched_unit *u = core->units; u; u = u->next)
+	struct cpuset may = {{0}};
+
+	for (struct sched_unit *u = core->units; u; u = u->next) {
 		if (unit_may_run(u, cpu))
 			return;
-	bar_set(core, cpu / 64, core->barred.w[cpu / 64] | 1ULL << cpu % 64);
+		for (u32 i = 0; i * 64 < cpu_count(); i++)
+			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+	}
+	for (u32 i = 0; i * 64 < cpu_count(); i++)
+		bar_set(core, i, ~may.w[i]);
 }
 
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
@@ -172,6 +191,8 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	} else {
 		c->stats.denials++;
 		bar_if_none(core, ask.cpu);
+		if (ask.idle && core->load > 1)
+			room_want(core, now);
 	}
 	doorbell_post(cpu_by_index(ask.cpu), &asker->answer_mail,
 		      u ? ANSWER_GAVE : ANSWER_DENIED);
@@ -265,17 +286,21 @@ void rest_end(struct sched_core *core)
 			continue;
 		TRACE(REST_END, TRACE_NOBODY, i, 0);
 		doorbell_post(cpu_by_index(i),
-			      &core_of(cpu_by_index(i))->look_mail, 0);
+			      &core_of(cpu_by_index(i))->look_mail, LOOK_REST);
 	}
 }
 
-void rest_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+void told_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct sched_core *core = container_of(n, struct sched_core, look_mail);
 
-	rest_over(core, now);
-	if (!core->look_ticks)
-		balance_start(core, now);
+	if (bits & LOOK_REST) {
+		rest_over(core, now);
+		if (!core->look_ticks)
+			balance_start(core, now);
+	}
+	if ((bits & LOOK_ROOM) && core->load > 1)
+		room_want(core, now);
 }
 
 void balance_look(struct sched_core *core, u64 now)

@@ -12,7 +12,8 @@
  *
  * Work conservation: whoever makes a second unit runnable on a CPU raises the
  * published load, fences, and reads the idle mask; who becomes idle sets its
- * bit, fences, and reads the loads (idle.c).
+ * bit, fences, and reads the loads (idle.c). Where the idle may not run who
+ * waits, others have to move (room.c).
  *
  * Rejected: taking units from another CPU's queue (needs a lock on each queue,
  * on the path of every wake-up).
@@ -117,14 +118,28 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 	doorbell_post(v->cpu, &v->mail, VMAIL_ARRIVE);
 }
 
-/* Something waits here, or runs: is anyone idle who may run `u`? */
-static u32 idle_cpu_for(struct sched_core *core, struct sched_unit *u,
-			enum sched_why why)
+/* Someone may be idle. If nobody who may run `u`, whoever will wait for it here
+ * looks for a way. */
+static __attribute__((noinline)) u32 sleeper_for(struct sched_core *core,
+						 struct sched_unit *u, u64 now)
 {
 	u32 self = core->sc.cpu->index, cpu = CPU_NONE;
 
-	if (unlikely(idle_any(IDLE_SLEEPS, &u->allowed)))
+	if (idle_any(IDLE_SLEEPS, &u->allowed))
 		cpu = idle_claim_any(IDLE_SLEEPS, &u->allowed, self);
+	if (cpu == CPU_NONE && core->load > 1)
+		room_want(core, now);
+	return cpu;
+}
+
+/* Something waits here, or runs: is anyone idle who may run `u`? */
+static u32 idle_cpu_for(struct sched_core *core, struct sched_unit *u,
+			enum sched_why why, u64 now)
+{
+	u32 self = core->sc.cpu->index, cpu = CPU_NONE;
+
+	if (unlikely(idle_bit_others(&core->idle_bit)))
+		cpu = sleeper_for(core, u, now);
 	/* CPUs whose native guest may be waiting: for what is new only, or two
 	 * such guests that never wait would push a third to and fro. */
 	if (cpu == CPU_NONE && (why == WHY_WOKEN || why == WHY_NEW) &&
@@ -151,6 +166,18 @@ static u32 least_loaded(const struct sched_unit *u)
 	return best;
 }
 
+/* The policy wants a unit to wait here: then the idle are looked for by what it
+ * gives. The fence is that of choose. */
+static __attribute__((noinline)) void
+wait_where_placed(struct sched_core *core, u64 now)
+{
+	ck_pr_fence_memory();
+	if (unlikely(idle_bit_others(&core->idle_bit)))
+		room_want(core, now);
+	if (unlikely(idle_bit_others(&core->rest_bit)))
+		rest_end(core);
+}
+
 /* The CPU whose queue `u` should be in; it is counted here. */
 static u32 choose(struct sched_core *core, struct sched_unit *u,
 		  enum sched_why why, u64 now)
@@ -162,6 +189,8 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 		native_stop(core);
 	if (core->ops->place) {
 		cpu = core->ops->place(&core->sc, u, why, now);
+		if (cpu == self && core->load > 1)
+			wait_where_placed(core, now);
 		if (cpu != PLACE_ANY)
 			return cpu;
 	}
@@ -171,7 +200,7 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 	 * is read. Without it an idle CPU may see no load while we see no idle
 	 * CPU. Not needed for what was queued before: its load is long out. */
 	ck_pr_fence_memory();
-	cpu = idle_cpu_for(core, u, why);
+	cpu = idle_cpu_for(core, u, why, now);
 	if (cpu != CPU_NONE)
 		return cpu;
 	cpu = here && (why != WHY_NEW || core->load <= 1) ? self

@@ -204,8 +204,10 @@ struct sched_ops {
 
 	/*
 	 * Another CPU asks for work: a unit of the queue that may run there
-	 * (unit_may_run), not removed from the queue; or NULL. Owner's CPU;
-	 * may look at every unit. Absent: nothing is ever given.
+	 * (unit_may_run), not removed from the queue; or NULL. ask->idle: it
+	 * is idle, or will be, since who runs there can move. Owner's CPU; may
+	 * look at every unit. Absent: nothing is ever given, nor does a current
+	 * make room (room.c).
 	 */
 	struct sched_unit *(*give)(struct sched_cpu *sc,
 				   const struct sched_ask *ask, u64 now);

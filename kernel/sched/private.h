@@ -61,7 +61,7 @@ void current_off(struct sched_core *core, u64 now);
 
 /* ---- idle.c: asking for work, waiting ---- */
 
-mbox_look_fn ask_look, answer_look, rest_look;
+mbox_look_fn ask_look, answer_look, told_look;
 /* This CPU has something to run. */
 static inline void idle_stop(struct sched_core *core)
 {
@@ -109,6 +109,15 @@ static inline void timer_arm(struct sched_core *core, u64 want)
 {
 	timer_arm_as(core, want, true);
 }
+
+/* ---- room.c: who runs goes elsewhere ---- */
+
+void room_init(struct sched_core *core);
+/* A unit waits here while another CPU is idle: looks for a way, soon. */
+void room_want(struct sched_core *core, u64 now);
+/* This CPU is idle and may not have what waits elsewhere: looks for a way if it
+ * stays idle. */
+void room_want_later(struct sched_core *core);
 
 /* ---- poll.c: wfi = "poll" ---- */
 

@@ -1,9 +1,9 @@
 /*
  * The whole core, a thread for each CPU: vCPUs wait, wake each other across
  * CPUs, are moved, paused, resumed, stopped and started, while the policy
- * changes. No wake may be lost, no vCPU be in two places. In two of three
- * rounds the doorbells are bad ones: late, or also doubled, and some rung by
- * nobody.
+ * changes. No wake may be lost, no vCPU be in two places, and in the end no CPU
+ * idle that could be used if all move on by one. In two of three rounds the
+ * doorbells are bad ones: late, or also doubled, and some rung by nobody.
  */
 /* sources: SCHED_CORE POLICIES kernel/heap.c */
 #include <pthread.h>
@@ -24,14 +24,15 @@
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu/doorbell.h"
+#include "kernel/percpu/idle.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
 #include "tests/unit/policies.h"
 
-#define CPUS 3
-#define VCPUS 7
+#define CPUS_MAX 8
+#define VCPUS 9
 #define LOST_SECONDS 20
 
 struct host_cpu {
@@ -52,10 +53,11 @@ struct host_vcpu {
 
 _Thread_local struct cpu *fake_this_cpu;
 u64 timebase_hz = 10000000;
-static struct host_cpu cpus[CPUS];
+static struct host_cpu cpus[CPUS_MAX];
 static struct guest guest;
 static struct host_vcpu *vcpus[VCPUS];
 static u32 stopping, quiet, offs;
+static u32 hogging; /* atomic: nobody waits of himself */
 static u64 made_ticks; /* when the guest was made */
 static u32 hardware; /* atomic: how good the doorbells are */
 static u32 starts;   /* atomic, bits: vCPUs that the next CPU is to start */
@@ -215,7 +217,9 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 							     RUN_LOOK;
 			break;
 		}
-		if (n-- == 0) {
+		if (ck_pr_load_32(&hogging)) {
+			sched_yield();
+		} else if (n-- == 0) {
 			u32 what = rnd(&h->seed) % 16;
 
 			h->deadline = rnd(&h->seed) % 4 ? TIME_NEVER :
@@ -314,7 +318,7 @@ static void *postman(void *arg)
 
 	(void)arg;
 	while (!ck_pr_load_32(&stopping)) {
-		for (u32 i = 0; i < CPUS; i++)
+		for (u32 i = 0; i < cpu_count(); i++)
 			deliver(&cpus[i], &seed);
 		sched_yield();
 	}
@@ -357,10 +361,15 @@ static void *lister_thread(void *arg)
 	return NULL;
 }
 
+static u32 all_cpus(void)
+{
+	return (1u << cpu_count()) - 1;
+}
+
 static void request_at_random(u32 *seed)
 {
 	struct vcpu *v = &vcpus[rnd(seed) % VCPUS]->v;
-	struct cpuset to = { { 1 + rnd(seed) % ((1 << CPUS) - 1) } };
+	struct cpuset to = { { 1 + rnd(seed) % all_cpus() } };
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 
 	switch (rnd(seed) % 8) {
@@ -408,7 +417,7 @@ static void make_room(void)
 
 static void all_go_on(void)
 {
-	struct cpuset all = { { (1 << CPUS) - 1 } };
+	struct cpuset all = { { all_cpus() } };
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 
 	make_room();
@@ -443,11 +452,50 @@ static bool all_answer(void)
 	return true;
 }
 
-static void machine_make(void)
+static void let(u32 vcpu, u64 bits)
+{
+	struct cpuset to = { { bits } };
+
+	assert_int_equal(sched_vcpu_affinity(&vcpus[vcpu]->v, &to), 0);
+}
+
+/* One for each CPU, all on the first. Then each may go on to the next but for
+ * one, which must stay; so they have to move in a row, from the last. */
+static bool all_make_room(void)
+{
+	time_t begin = time(NULL);
+	u32 running = 0;
+
+	for (u32 i = cpu_count(); i < VCPUS; i++)
+		sched_vcpu_request(&vcpus[i]->v, VCPU_REQ_PAUSE);
+	for (u32 i = 0; i < cpu_count(); i++)
+		let(i, 1);
+	ck_pr_store_32(&hogging, 1);
+	for (u32 i = 0; i < cpu_count(); i++)
+		raise(vcpus[i]);
+	for (u32 i = 1; i < cpu_count(); i++)
+		let(i, 3u << (i - 1));
+	while (running < cpu_count() && time(NULL) - begin <= LOST_SECONDS) {
+		sched_yield();
+		running = 0;
+		for (u32 i = 0; i < cpu_count(); i++)
+			running += ck_pr_load_32(&vcpus[i]->v.state) ==
+				   VCPU_RUNNING;
+	}
+	ck_pr_store_32(&hogging, 0);
+	return running == cpu_count();
+}
+
+static void machine_make(u32 count)
 {
 	static const struct sched_params defaults = SCHED_PARAMS_DEFAULT;
 
-	for (u32 i = 0; i < CPUS; i++) {
+	memset(cpus, 0, sizeof(cpus));
+	memset(idle_masks, 0, sizeof(idle_masks));
+	memset(&guest, 0, sizeof(guest));
+	stopping = quiet = 0;
+	cpu_table_len = 0;
+	for (u32 i = 0; i < count; i++) {
 		cpus[i].c.index = i;
 		cpus[i].timer = TIME_NEVER;
 		cpu_register(&cpus[i].c);
@@ -479,17 +527,16 @@ static void machine_make(void)
 static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 {
 	bool full = getenv("ROUSE_TEST_FULL") != NULL;
-	pthread_t t[CPUS + 1], lister;
-	u32 seed = 1;
+	pthread_t t[CPUS_MAX], post, lister;
+	u32 count = *(const u32 *)*state, seed = 1;
 
-	(void)state;
-	machine_make();
-	for (u32 i = 0; i < CPUS; i++)
+	machine_make(count);
+	for (u32 i = 0; i < count; i++)
 		pthread_create(&t[i], NULL, cpu_thread, &cpus[i]);
-	pthread_create(&t[CPUS], NULL, postman, NULL);
+	pthread_create(&post, NULL, postman, NULL);
 	pthread_create(&lister, NULL, lister_thread, NULL);
 	all_go_on();
-	for (u32 round = 0; round < (full ? 1000 : 100); round++) {
+	for (u32 round = 0; round < (full ? 250 : 15); round++) {
 		ck_pr_store_32(&hardware, round % 3);
 		ck_pr_store_32(&quiet, 0);
 		for (u32 i = 0; i < 300; i++) {
@@ -502,6 +549,7 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 		all_go_on();
 		ck_pr_store_32(&quiet, 1);
 		assert_true(all_answer());
+		assert_true(all_make_room());
 	}
 	guest.state = GUEST_STOPPING;
 	for (u32 i = 0; i < VCPUS;)
@@ -511,18 +559,25 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 	assert_true(sched_guest_killed(&guest));
 	ck_pr_store_32(&stopping, 1);
 	pthread_join(lister, NULL);
-	pthread_join(t[CPUS], NULL);
-	for (u32 i = 0; i < CPUS; i++) {
+	pthread_join(post, NULL);
+	for (u32 i = 0; i < count; i++) {
 		pthread_join(t[i], NULL);
 		assert_int_equal(cpus[i].c.load, 0);
 	}
 	assert_int_equal(guest.vcpus_on, 0);
 }
 
+/* On so many CPUs, each under a name of its own. */
+#define ON(n, f) {#f "_on_" #n, f, NULL, NULL, &counts[n]}
+
 int main(void)
 {
+	static u32 counts[CPUS_MAX + 1] = {[1] = 1, [2] = 2, [4] = 4, [8] = 8};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_wake_is_lost_whatever_is_asked_meanwhile),
+		ON(1, no_wake_is_lost_whatever_is_asked_meanwhile),
+		ON(2, no_wake_is_lost_whatever_is_asked_meanwhile),
+		ON(4, no_wake_is_lost_whatever_is_asked_meanwhile),
+		ON(8, no_wake_is_lost_whatever_is_asked_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

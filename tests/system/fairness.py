@@ -439,6 +439,18 @@ def equal_slices(t):
 # --- places -----------------------------------------------------------------
 
 
+def makes_room(t):
+    """One is bound to the CPU on which another runs that could run elsewhere,
+    and has the higher priority or a long turn."""
+    guests = [hog("free", affinity="0", priority=200, slice_us=1000000),
+              hog("bound", affinity="0", priority=50, slice_us=1000000)]
+    steps = ["sleep 1", "set free affinity=0-1", "sleep 0.1", LISTS, "sleep 2",
+             LISTS]
+    _, read = script(t, guests, steps, t.args["policy"], 2)
+    got = Between(*read).held()
+    t.check(min(got.values()) > 1 - NEAR, percent(got))
+
+
 def state_of(reading, name, vcpu=0):
     one = reading["vcpu", name, vcpu]
     return one["state"], one["cpu"]
@@ -667,6 +679,8 @@ def cases_of_all(full, policies, sharing):
              for s in ((1, 2, 4) if full else (2,))]
     cases += [Case(f"a_policy_without_room_is_refused,{p}", no_room, policy=p,
                    other=sharing[-1]) for p in rooms]
+    cases += [Case(f"who_runs_makes_room_for_one_that_is_bound,{p}",
+                   makes_room, policy=p) for p in sharing]
     cases += [Case(f"affinity_and_pins_move_a_vcpu,{p}", moves, policy=p)
               for p in policies]
     cases += [Case(f"guests_that_wait_{s}_harts_leave_cpus_to_hogs,{p}",
