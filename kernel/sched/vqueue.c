@@ -152,15 +152,14 @@ static void group_shift(struct vqueue_group *g, u64 by)
 
 void vqueue_shift(struct vqueue *q, u64 by)
 {
-	struct vqueue_node *at = q->first;
-	struct heap_node *n = q->ready.root;
+	for (struct heap_node *n = q->ready.root; n;
+	     n = heap_walk(&q->ready, n)) {
+		struct vqueue_node *at = container_of(n, struct vqueue_node,
+						      node);
 
-	while (at) {
-		at->node.key += by;
+		n->key += by;
 		if (at->units)
 			group_shift(container_of(at, struct vqueue_group, at),
 				    by);
-		at = n ? node_at(n) : NULL;
-		n = n ? heap_walk(&q->ready, n) : NULL;
 	}
 }
