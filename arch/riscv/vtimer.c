@@ -45,7 +45,7 @@ static u64 guest_deadline(const struct riscv_vcpu *v)
 
 u64 vtimer_now(const struct riscv_vcpu *v)
 {
-	return time_now_ticks() + v->v.guest->arch->htimedelta;
+	return arch_ticks() + v->v.guest->arch->htimedelta;
 }
 
 /*
