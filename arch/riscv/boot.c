@@ -172,6 +172,7 @@ static void isa_adjust(void)
 	if (!isa_has(ISA_H))
 		refuse("the harts have no H extension; Rouse needs it "
 		       "(QEMU: -cpu rv64,h=true)");
+	clean_needed = isa_has(ISA_SVPBMT);
 	guest_isa.isa = isa_guest_string();
 	guest_isa.extensions = isa_guest_extensions(&guest_isa.count);
 	guest_isa.mmu_type = isa_mmu_type();
