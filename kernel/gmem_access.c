@@ -38,8 +38,10 @@
 
 static void frames_zero(struct hpa first, u64 bytes)
 {
-	arch_zero(hpa_ptr(first), bytes);
-	arch_clean(hpa_ptr(first), bytes);
+	void *p = hpa_ptr(first);
+
+	arch_zero(p, bytes);
+	arch_clean(p, bytes);
 }
 
 u64 granule_zero(struct gmem_block *b, u32 granule)

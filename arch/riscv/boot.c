@@ -177,6 +177,7 @@ static void isa_adjust(void)
 
 static void guest_isa_init(void)
 {
+	clean_needed = isa_has(ISA_SVPBMT);
 	guest_isa.isa = isa_guest_string();
 	guest_isa.extensions = isa_guest_extensions(&guest_isa.count);
 	guest_isa.mmu_type = isa_mmu_type();

@@ -10,12 +10,12 @@
 #include "arch/riscv/isa.h"
 #include "kernel/arch.h"
 
-void arch_clean(const void *p, size_t bytes)
+bool clean_needed;
+
+void clean_blocks(const void *p, size_t bytes)
 {
 	u64 at = (u64)p, end = at + bytes, block = isa_cbom_bytes;
 
-	if (!isa_has(ISA_SVPBMT))
-		return;
 	for (; at < end; at += block)
 		__asm__ volatile(".option push\n"
 				 ".option arch, +zicbom\n"

@@ -14,7 +14,6 @@ from trace import Run, complete, rows
 from tracelib import form
 
 BIG = 512
-LARGE_GIB = 3
 INSTRUCTIONS = 100_000
 TICK = 100  # of instructions: 10 MHz
 

@@ -22,7 +22,16 @@ static inline u64 arch_ticks(void)
 }
 
 void arch_zero(void *p, size_t bytes);
-void arch_clean(const void *p, size_t bytes);
+
+/* Can guests pass by the caches (clean.c)? Constant after boot. */
+extern bool clean_needed;
+void clean_blocks(const void *p, size_t bytes);
+
+static inline void arch_clean(const void *p, size_t bytes)
+{
+	if (unlikely(clean_needed))
+		clean_blocks(p, bytes);
+}
 
 /* sip.SSIP or sip.SEIP: all that doorbells and the host's devices come by. */
 static inline bool arch_irq_pends(void)
