@@ -309,7 +309,7 @@ HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
 	GUESTS $(filter-out kernel/guest_fdt%,$(wildcard kernel/guest*.c)) \
 	$(addprefix kernel/,gmem.c gmem_access.c mem.c obj.c rng.c config.c); \
-	GUEST_FDT $(wildcard kernel/guest_fdt*.c) $(B)/zlib/crc32.c; \
+	GUEST_FDT $(wildcard kernel/guest_fdt*.c kernel/tree*.c) $(B)/zlib/crc32.c; \
 	LAB $(wildcard kernel/lab*.c) $(addprefix kernel/,config.c cpio.c \
 	image_plan.c image_kind.c image_gunzip.c); \
 	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)

@@ -45,8 +45,6 @@ from turns import (  # noqa: E402,F401
 
 AUTOSTART = "\t\t\tautostart;\n"
 
-CPU = "rv64,v=on"
-
 # What the console says of a command that it can't do.
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
@@ -210,7 +208,7 @@ class Bench:
             m = test.boot(
                 lab=lab(*guests, scheduler=policy and policy.name, seed=seed,
                         boot=[*steps, "poweroff"]),
-                smp=harts, mem=mem, append=append, machine=machine, cpu=CPU,
+                smp=harts, mem=mem, append=append, machine=machine,
                 options=["-icount", f"shift={shift},sleep=off", *CLOCK])
             status = m.wait(limit)
             if status:
@@ -221,7 +219,7 @@ class Bench:
                 raise harness.Failure(f"a command failed, {wrong.group(0)!r}, "
                                       f"see {m.log_path}")
             results.note_ran(results.Machine(
-                machine, harts, shift, CPU, mem, append,
+                machine, harts, shift, harness.CPU, mem, append,
                 policy.name if policy else results.told_policy(m.text)))
             return Run(m.text)
         finally:

@@ -33,6 +33,7 @@ from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
+import matrix  # noqa: E402
 
 
 class Parser(argparse.ArgumentParser):
@@ -109,7 +110,7 @@ def grow(opt):
     found = {}
     print("scaling: medians of instructions on one hart\n"
           "  policy  vcpus row    n median  p99  of first  per doubling")
-    for policy in opt.scaling or scaling.policies():
+    for policy in opt.scaling or matrix.sharing():
         for vcpus in scaling.SIZES:
             found[policy, vcpus] = scaling.measure(policy, vcpus)
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:

@@ -20,6 +20,7 @@
 struct guest;
 struct lab_error;
 struct emul_dev;
+struct tree_writer;
 
 /*
  * A line of the interrupt controller, as the device at its other end has it;
@@ -116,9 +117,8 @@ struct emul_ops {
 	 *       interrupt-parent = <irqchip's phandle>;)
 	 *       phandle = <dev->phandle>;       (it hands out phandles)
 	 *
-	 * and calls describe, which adds properties with fdt_property*, no
-	 * node, and returns 0 or the negative libfdt error. Absent: nothing to
-	 * add.
+	 * and calls describe, which adds properties (kernel/tree_write.h), no
+	 * node. Absent: nothing to add.
 	 *
 	 * What names other nodes stays with the writer:
 	 *  - of the irqchip, all that makes it one, with interrupts-extended:
@@ -130,7 +130,7 @@ struct emul_ops {
 	 *    the device that is a "syscon": regmap = <its phandle>,
 	 *    offset = <0>, value = <FINISHER_PASS> or <FINISHER_RESET>.
 	 */
-	int (*describe)(struct emul_dev *dev, void *fdt);
+	void (*describe)(struct emul_dev *dev, struct tree_writer *t);
 };
 
 /* What a guest writes to the finisher's register at offset 0. */
@@ -241,17 +241,25 @@ struct emul_dev *emul_find(struct guest *g, const char *name);
 extern struct emul_line emul_no_line;
 extern struct emul_pin emul_no_pin;
 
-/* Writes VIRQ_LINE: for emul_irq_set, or who does the same. */
+/* Writes VIRQ_LINE: for emul_line_set. */
 void emul_irq_record(const struct emul_dev *dev, bool level)
 	__attribute__((cold, noinline));
 
-/* A device changes the level of its own line. Any CPU; a leaf. */
+/* A device changes the level of its own line. Any CPU; a leaf. Who has both at
+ * hand says where: nothing of them is kept while a record is written. */
+static inline __attribute__((always_inline)) void
+emul_line_set(struct emul_dev *const *dev, struct emul_line *const *line,
+	      bool level)
+{
+	if (trace_on(TRACE_VIRQ))
+		emul_irq_record(*dev, level);
+	(*line)->set(*line, level);
+}
+
 static inline __attribute__((always_inline)) void
 emul_irq_set(struct emul_dev *dev, bool level)
 {
-	if (trace_on(TRACE_VIRQ))
-		emul_irq_record(dev, level);
-	dev->line->set(dev->line, level);
+	emul_line_set(&dev, &dev->line, level);
 }
 
 /*

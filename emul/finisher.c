@@ -11,8 +11,6 @@
  */
 #include "emul/emul.h"
 
-#include <libfdt.h>
-
 #include "kernel/guest.h"
 
 static u64 finisher_read(struct emul_dev *dev, struct vcpu *v, u64 off,

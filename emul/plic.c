@@ -16,12 +16,11 @@
  */
 #include "emul/emul.h"
 
-#include <libfdt.h>
-
 #include "emul/plic_core.h"
 #include "kernel/guest.h"
 #include "kernel/log.h"
 #include "kernel/percpu/trace.h"
+#include "kernel/tree_write.h"
 #include "kernel/vcpu.h"
 
 /* The spec, section "Memory Map". */
@@ -147,14 +146,14 @@ static void plic_reset(struct emul_dev *dev)
 	plic_core_reset(dev->state);
 }
 
-static int plic_describe(struct emul_dev *dev, void *fdt)
+static void plic_describe(struct emul_dev *dev, struct tree_writer *t)
 {
 	struct guest *g = dev->guest;
 	u32 ndev = NDEV_LEAST;
 
 	for (u32 i = 0; i < g->device_count; i++)
 		ndev = MAX(ndev, g->devices[i].irq);
-	return fdt_property_u32(fdt, "riscv,ndev", ndev);
+	tree_u32(t, "riscv,ndev", ndev);
 }
 
 static const struct emul_ops plic_ops = {

@@ -16,9 +16,8 @@
  */
 #include "emul/emul.h"
 
-#include <libfdt.h>
-
 #include "emul/uart_chip.h"
+#include "kernel/tree_write.h"
 
 static u64 uart_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width)
 {
@@ -94,10 +93,10 @@ static int uart_init(struct emul_dev *dev)
 	return 0;
 }
 
-static int uart_describe(struct emul_dev *dev, void *fdt)
+static void uart_describe(struct emul_dev *dev, struct tree_writer *t)
 {
 	(void)dev;
-	return fdt_property_u32(fdt, "clock-frequency", UART_CLOCK_HZ);
+	tree_u32(t, "clock-frequency", UART_CLOCK_HZ);
 }
 
 static const struct emul_ops uart_ops = {

@@ -85,8 +85,7 @@ struct uart {
 	struct emul_line *line;
 };
 
-/* The line follows IER and what is due. With the lock. As emul_irq_set, but
- * only `u` has to be kept while a record is written. */
+/* The line follows IER and what is due. With the lock. */
 static inline __attribute__((always_inline)) void
 uart_level_update(struct uart *u)
 {
@@ -95,9 +94,7 @@ uart_level_update(struct uart *u)
 	if (level == u->level)
 		return;
 	u->level = level;
-	if (trace_on(TRACE_VIRQ))
-		emul_irq_record(u->dev, level);
-	u->line->set(u->line, level);
+	emul_line_set(&u->dev, &u->line, level);
 }
 
 /* Any register, 0 to 7, as the data sheet has it. Without the lock; any CPU. */

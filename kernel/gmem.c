@@ -4,10 +4,11 @@
  * The problem: the largest possible G-stage pages, RAM that is there once it
  * was promised, no work that takes long, and nobody who waits.
  *
- * Guest physical space is cut into blocks of 2 MiB. At creation each gets its
- * frames: 1 GiB at once where alignment and free memory allow, else 2 MiB, and
- * single frames only at ragged ends or when memory is in crumbs. So a page
- * table never stands in the way of a large page, and RAM can't run out later.
+ * Guest physical space is cut into blocks of 2 MiB. At creation, step by step,
+ * each gets its frames: 1 GiB at once where alignment and free memory allow,
+ * else 2 MiB, and single frames only at ragged ends or when memory is in
+ * crumbs. So a page table never stands in the way of a large page, and RAM
+ * can't run out later.
  *
  * Zeroing comes in granules of 64 KiB, two bits each: `claimed` is set by the
  * one who will zero it, `ready` after the zeroes. See gmem_access.c for why a
@@ -60,7 +61,9 @@ static bool reserve_gib(struct gmem *m, u64 n)
 	if (hpa_is_none(pa))
 		return false;
 	for (u32 i = 0; i < GIB_BLOCKS; i++)
-		m->block[n + i].where = (pa.v + i * BLOCK_BYTES) | BLOCK_GIB;
+		m->block[n + i] = (struct gmem_block){
+			.where = (pa.v + i * BLOCK_BYTES) | BLOCK_GIB,
+		};
 	return true;
 }
 
@@ -98,23 +101,22 @@ static int reserve_pages(struct gmem *m, u64 n)
 	return 0;
 }
 
-static int reserve(struct gmem *m)
+/* The next one, or 512. What it has when it fails, destroying finds. */
+static int block_reserve(struct gmem *m)
 {
-	for (u64 n = 0; n < m->blocks; n++) {
-		if (reserve_gib(m, n)) {
-			n += GIB_BLOCKS - 1;
-			continue;
-		}
-		if (!reserve_whole(m, n)) {
-			int ret = reserve_pages(m, n);
+	u64 n = m->step_reserve;
+	int ret = 0;
 
-			if (ret)
-				return ret;
-		}
+	if (reserve_gib(m, n)) {
+		m->step_reserve += GIB_BLOCKS;
+		return 0;
 	}
-	for (u64 n = 0; n < m->blocks; n++)
-		m->block[n].claimed = m->block[n].ready = block_outside(m, n);
-	return 0;
+	m->block[n] = (struct gmem_block){ .where = BLOCK_NONE };
+	m->step_reserve++;
+	if (!reserve_whole(m, n))
+		ret = reserve_pages(m, n);
+	m->block[n].claimed = m->block[n].ready = block_outside(m, n);
+	return ret;
 }
 
 int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
@@ -129,19 +131,37 @@ int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
 	if (bytes >> PAGE_SHIFT > page_free_count())
 		return -ENOMEM;
 	blocks = (ALIGN_UP(end, BLOCK_BYTES) - first) / BLOCK_BYTES;
-	m = obj_alloc(sizeof(*m) + blocks * sizeof(m->block[0]));
+	m = obj_alloc_raw(sizeof(*m) + blocks * sizeof(m->block[0]));
 	if (!m)
 		return -ENOMEM;
-	m->guest = g;
-	m->base = base.v;
-	m->bytes = bytes;
-	m->first = first;
-	m->blocks = blocks;
-	if (reserve(m)) {
-		gmem_destroy(m);
-		return -ENOMEM;
-	}
+	*m = (struct gmem){
+		.guest = g,
+		.base = base.v,
+		.bytes = bytes,
+		.first = first,
+		.blocks = blocks,
+	};
 	*out = m;
+	return 0;
+}
+
+static u64 step_deadline(void)
+{
+	return time_now_ticks() + us_to_ticks(GMEM_STEP_US);
+}
+
+int gmem_reserve_step(struct gmem *m)
+{
+	u64 deadline = step_deadline();
+
+	while (m->step_reserve < m->blocks) {
+		int ret = block_reserve(m);
+
+		if (ret)
+			return ret;
+		if (time_now_ticks() >= deadline)
+			return 1;
+	}
 	return 0;
 }
 
@@ -185,11 +205,6 @@ static bool block_wipe_one(struct gmem *m, u64 n)
 	return true;
 }
 
-static u64 step_deadline(void)
-{
-	return time_now_ticks() + us_to_ticks(GMEM_STEP_US);
-}
-
 int gmem_destroy_step(struct gmem *m)
 {
 	u64 deadline;
@@ -197,13 +212,13 @@ int gmem_destroy_step(struct gmem *m)
 	if (!m)
 		return 0;
 	deadline = step_deadline();
-	while (m->step_wipe < m->blocks) {
+	while (m->step_wipe < m->step_reserve) {
 		if (!block_wipe_one(m, m->step_wipe))
 			m->step_wipe++;
 		if (time_now_ticks() >= deadline)
 			return 1;
 	}
-	while (m->step_free < m->blocks) {
+	while (m->step_free < m->step_reserve) {
 		block_free(m, m->step_free++);
 		if (time_now_ticks() >= deadline)
 			return 1;

@@ -2,10 +2,10 @@
  * A guest's RAM: frames that are its own from creation to destruction, and
  * that it finds zeroed whenever it first looks.
  *
- * All frames are reserved when the guest is created, in the largest blocks that
- * there are; so running out of RAM later can't happen. They are zeroed and
- * mapped lazily (the first touch of a 2 MiB block, by the guest or by the host)
- * or eagerly, by steps.
+ * All frames are reserved when the guest is created, in steps and in the
+ * largest blocks that there are; so running out of RAM later can't happen. They
+ * are zeroed and mapped lazily (the first touch of a 2 MiB block, by the guest
+ * or by the host) or eagerly, by steps.
  *
  * A step zeroes for at most GMEM_STEP_US, or 64 KiB if that takes longer.
  */
@@ -20,13 +20,20 @@ struct gmem;
 #define GMEM_STEP_US 50
 
 /*
- * Reserves `bytes` of RAM at `base` of the guest's physical space; both are
- * multiples of 4 KiB and bytes > 0. Maps and zeroes nothing.
+ * What `bytes` of RAM at `base` of the guest's physical space will be; both are
+ * multiples of 4 KiB and bytes > 0. Nobody but gmem_reserve_step and the steps
+ * of destroying may use it before its frames are reserved.
  * 0 and *out; -EINVAL: not aligned, or past the end of the address space;
  * -ENOMEM: nothing is kept. Any CPU.
  */
 int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
 	__must_check;
+
+/*
+ * Reserves frames, maps and zeroes nothing: one step. 1: call again; 0: there
+ * are all; -ENOMEM: what there is goes by gmem_destroy_step. One caller.
+ */
+int gmem_reserve_step(struct gmem *m) __must_check;
 
 /*
  * Zeroes what was touched, so that nothing of the guest is left in free frames,
@@ -36,7 +43,7 @@ int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
  */
 int gmem_destroy_step(struct gmem *m) __must_check;
 
-/* All steps at once: for memory that was never touched, and tests. */
+/* All steps at once: before any frame is reserved, and for tests. */
 void gmem_destroy(struct gmem *m);
 
 /*

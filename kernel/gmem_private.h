@@ -44,8 +44,8 @@ struct gmem {
 
 	u64 touched_bytes; /* atomic */
 
-	/* Of whoever does the steps: populate, reset, destroy. */
-	u64 step_zero, step_map, step_reset, step_wipe, step_free;
+	/* Of whoever does the steps: reserve, populate, reset, destroy. */
+	u64 step_reserve, step_zero, step_map, step_reset, step_wipe, step_free;
 
 	struct gmem_block block[];
 };

@@ -36,11 +36,14 @@ static ck_spinlock_fas_t list_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct guest *guests;
 static u32 last_id, count;
 
+static u32 coming; /* atomic; guests that are to start by themselves */
+
 void guests_init(const struct lab_env *lab_env, bool when_done)
 {
 	env = lab_env;
 	poweroff_when_done = when_done;
 	worst_status = 0;
+	coming = 0;
 	reaper_init();
 }
 
@@ -202,18 +205,40 @@ void guests_status_add(const struct guest *g, u32 status)
 		;
 }
 
+void guest_coming(struct guest *g)
+{
+	if (!g->cfg.autostart)
+		return;
+	g->coming = 1;
+	ck_pr_inc_32(&coming);
+}
+
+void guest_came(struct guest *g)
+{
+	if (!ck_pr_fas_32(&g->coming, 0))
+		return;
+	/* Its place in the list, and its state, before. Pairs with
+	 * guests_look_done. */
+	ck_pr_fence_release();
+	ck_pr_dec_32(&coming);
+	guests_look_done();
+}
+
 void guests_look_done(void)
 {
 	bool any = false;
 
-	if (!poweroff_when_done)
+	if (!poweroff_when_done || ck_pr_load_32(&coming))
 		return;
+	/* Pairs with guest_came: who doesn't count any more is in the list, as
+	 * one that starts, or is given up. */
+	ck_pr_fence_acquire();
 	for (struct guest *g = NULL; (g = guest_next(g)) != NULL;) {
 		u32 state = ck_pr_load_32(&g->state);
 
 		any |= g->cfg.autostart;
 		if (g->cfg.autostart && state != GUEST_STOPPED &&
-		    state != GUEST_BUSY) {
+		    state != GUEST_BUSY && state != GUEST_DYING) {
 			guest_put(g);
 			return;
 		}

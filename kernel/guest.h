@@ -57,7 +57,7 @@ struct guest {
 	struct guest_config cfg; /* its knobs are the lab's owner's to change */
 	struct vcpu **vcpu;      /* cfg.vcpus of them */
 	u32 vcpus_made;          /* so many, while it is made or freed */
-	bool devices_made;
+	bool memory_made, devices_made;
 	struct arch_guest *arch; /* G-stage, VMID */
 	struct gmem *mem;
 	struct emul_dev *devices; /* an array in order of address, and a list */
@@ -77,6 +77,7 @@ struct guest {
 	u32 quiet;         /* of this life, unless it is the last, nothing is
 			    * told: there were too many */
 
+	u32 coming;        /* it is to start by itself, and hasn't yet */
 	u32 paused;        /* by the console: its lives so far << 1 | paused */
 	u32 refs;          /* guest_get, guest_put */
 

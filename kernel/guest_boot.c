@@ -121,7 +121,7 @@ enum task_result boot_prepare(struct guest_life *l)
 	return life_go_on(l, LIFE_TREE);
 }
 
-static enum task_result tree_begin(struct guest_life *l)
+static enum task_result tree_start(struct guest_life *l)
 {
 	u64 room = l->plan.fdt_bytes;
 	struct guest_fdt_args args = {
@@ -135,11 +135,10 @@ static enum task_result tree_begin(struct guest_life *l)
 		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	l->fdt = obj_alloc(room);
-	if (!l->fdt || guest_fdt_begin(&l->tree, l->fdt, room, &args)) {
-		life_tree_forget(l);
+	l->fdt = obj_alloc_raw(room);
+	if (!l->fdt)
 		return start_failed(l, "not enough host memory");
-	}
+	guest_fdt_begin(&l->tree, l->fdt, room, &args);
 	return TASK_MORE;
 }
 
@@ -149,7 +148,7 @@ enum task_result boot_tree(struct guest_life *l)
 	int ret;
 
 	if (!l->fdt)
-		return tree_begin(l);
+		return tree_start(l);
 	do {
 		ret = guest_fdt_step(&l->tree);
 	} while (ret == 1 && time_now_ticks() < until);
@@ -159,8 +158,7 @@ enum task_result boot_tree(struct guest_life *l)
 		return start_failed(l, l->files.dtb.data ?
 			"dtb: no sound device tree" :
 			"its device tree could not be written");
-	guest_fdt_end(&l->tree);
-	l->fdt_seed = guest_fdt_seed(l->fdt, RNG_SEED_BYTES);
+	l->fdt_seed = guest_fdt_seed(&l->tree);
 	return load_begin(l);
 }
 

@@ -9,9 +9,11 @@
 #define ROUSE_KERNEL_GUEST_FDT_H
 
 #include "kernel/base.h"
+#include "kernel/config.h"
+#include "kernel/tree_read.h"
+#include "kernel/tree_write.h"
 
 struct guest;
-struct guest_config;
 struct image_plan;
 
 /* What the guest's harts offer: the same for all of them. */
@@ -31,27 +33,50 @@ struct guest_fdt_args {
 	const void *dtb;               /* its own tree; NULL: one is written */
 	size_t dtb_bytes;
 	u64 timebase_hz;
-	const void *rng_seed;          /* 32 bytes or more; NULL: none */
+	const void *rng_seed;          /* NULL: none */
 	size_t rng_seed_bytes;
 };
 
-/* Where the first CPU's node is in the structure, and the next one's place:
- * guest_fdt_many.c. */
-struct guest_fdt_many {
-	u32 rest, rest_bytes; /* of the first: all behind its name */
-	u32 reg, phandle;     /* in that */
-	u32 next;
+/* A node of the guest's own tree, by its properties: guest_fdt_merge.c. */
+struct guest_fdt_node {
+	bool has_type, is_memory, is_cpu, has_reg, has_hartid;
+	u64 hartid;
+	u32 phandle; /* 0: none */
+};
+
+/* A walk through the guest's own tree: guest_fdt_merge.c. */
+struct guest_fdt_walk {
+	struct tree_reader from;
+	struct tree_token token;    /* a node that begins ... */
+	struct guest_fdt_node node; /* ... what is known of it so far ... */
+	u32 ahead;    /* ... and where its next property is; 0: it has begun */
+	u32 left_out; /* the depth of a node that is; 0: none */
+	u8 place, child; /* of the last node begun; of the root's last child */
+	int cells[2]; /* the root's, of an address and a size; or an error */
+	int cpu_cells;
+	bool has_memory, has_chosen, has_cpus; /* they have been come by */
+	bool adding, closing; /* CPUs that are missing; what the root lacks */
+	u8 cpus[GUEST_VCPUS_MAX / 8]; /* those that have been come by */
+	/* A property or the strings, on their way. */
+	const u8 *data;
+	u8 *to;
+	u32 left;
 };
 
 /* A tree in the making; its fields are guest_fdt*.c's own. */
 struct guest_fdt_job {
 	struct guest_fdt_args args;
-	void *buf;
-	size_t bytes;
 	int (*const *pieces)(struct guest_fdt_job *job); /* those to come */
+	struct tree_writer tree;
 	u32 vcpu;   /* the next one */
-	struct guest_fdt_many many;
-	void *copy; /* of `dtb`, if it had to be aligned */
+	void *seed; /* where it was written */
+	/* Of the guest's own tree. */
+	struct guest_fdt_walk walk;
+	char memory_name[32];
+	bool copying;     /* it has been looked through */
+	bool has_surplus; /* it has CPUs that the guest hasn't got */
+	u32 phandle;      /* the greatest */
+	u8 names[GUEST_VCPUS_MAX / 8]; /* cpu@<that>: there is such a node */
 };
 
 /*
@@ -62,34 +87,36 @@ struct guest_fdt_job {
 u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
 
-/* Is that a sound device tree? 0, -EINVAL, -ENOMEM. Any alignment. */
+/*
+ * Is that a sound device tree? 0, -EINVAL. Any alignment. After 0 libfdt may
+ * read it, where it is aligned to 8. guest_fdt_look looks at the header only,
+ * and takes no longer for a larger one.
+ */
 int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
+int guest_fdt_look(const void *dtb, size_t dtb_bytes) __must_check;
 
 /*
- * Begins a tree in `buf`, aligned to 8. What `args` points to stays until
- * guest_fdt_end, which is due after 0 only. 0, -ENOMEM.
+ * Begins a tree in `buf`, aligned to 8, of which every byte up to the tree's
+ * end will be written. What `args` points to stays until it is complete.
+ * Nothing is allocated: whoever gives up does nothing.
  *
  * Of the guest's own tree, memory, cpus and chosen are corrected: CPUs that the
- * guest doesn't have are removed, missing ones are added.
+ * guest doesn't have are left out, missing ones are added.
  */
-int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
-		    const struct guest_fdt_args *args) __must_check;
+void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
+		     const struct guest_fdt_args *args);
 
 /*
- * Makes the next piece: a CPU, or some of what is before or behind them. 1:
+ * Makes the next piece: a CPU, or some of what is before or behind them; of the
+ * guest's own tree a node's beginning or end or a property, or a few KiB. 1:
  * there is more; 0: it is complete, and fdt_totalsize(buf) tells its size.
  * -ENOSPC: `bytes` are not enough; -EINVAL: its own is no sound device tree, or
  * one whose root counts addresses or sizes in too few cells for this guest's
- * RAM; or a device's `describe` failed. After 0 or an error only guest_fdt_end
- * is left.
+ * RAM. Not again after 0 or an error.
  */
 int guest_fdt_step(struct guest_fdt_job *job) __must_check;
 
-/* At any moment after guest_fdt_begin; once is enough, twice does no harm. */
-void guest_fdt_end(struct guest_fdt_job *job);
-
-/* Where in a complete tree its seed of so many bytes is: for another one. NULL:
- * it has none of that size. Goes through what is in front of it. */
-void *guest_fdt_seed(void *fdt, size_t bytes);
+/* Where in a complete tree the seed is: for another one. NULL: it has none. */
+void *guest_fdt_seed(const struct guest_fdt_job *job);
 
 #endif

@@ -1,42 +1,66 @@
 /*
  * What the files that make a guest's tree know of each other: the pieces that a
- * tree is made of, and the nodes of CPUs. Only guest_fdt*.c include this.
+ * tree is made of, and what is the same whoever wrote it. Only guest_fdt*.c
+ * include this.
  */
 #ifndef ROUSE_KERNEL_GUEST_FDT_PRIVATE_H
 #define ROUSE_KERNEL_GUEST_FDT_PRIVATE_H
 
 #include "kernel/guest_fdt.h"
 
-/* A piece's work. 1: call it again; 0: the next one is due; a negative libfdt
- * error, or -EINVAL. */
+/* A piece's work. 1: call it again; 0: the next one is due; -EINVAL. What
+ * doesn't fit, the writer knows. */
 typedef int guest_fdt_piece(struct guest_fdt_job *job);
 
 /* All of them in turn, then NULL. */
 extern guest_fdt_piece *const guest_fdt_writing[];
-extern guest_fdt_piece *const guest_fdt_fixing[];
+extern guest_fdt_piece *const guest_fdt_merging[];
 
-/* Pieces of a tree that is complete but has one CPU only: makes room for the
- * others (once), and puts the next one there. */
-guest_fdt_piece guest_fdt_many_piece, guest_fdt_copy_piece;
-
-/* Of a CPU's interrupt controller. */
-static inline u32 guest_fdt_intc_phandle(u32 vcpu)
-{
-	return 1 + vcpu;
-}
+/* The last one of both. */
+guest_fdt_piece guest_fdt_end_piece;
 
 /* Bytes of the list of extensions, with their zeroes. */
 size_t guest_fdt_isa_bytes(const struct guest_fdt_isa *isa);
 
-/* Writes cpu@<hartid> with its interrupt controller, sequentially. libfdt's. */
-int guest_fdt_cpu_write(void *fdt, const struct guest_fdt_isa *isa, u32 hartid,
-			u32 intc_phandle);
+/*
+ * Nodes and properties that Rouse writes, also in a tree that the guest brings.
+ * memory: the node; addresses and sizes of 1 or 2 cells. chosen_props: what is
+ * handed over at start. cpu_props: what a hart offers. cpu: a CPU's node, its
+ * `reg` of 1 or 2 cells, with its interrupt controller.
+ */
+void guest_fdt_memory(struct guest_fdt_job *job, const char *name,
+		      int address_cells, int size_cells);
+void guest_fdt_memory_name(const struct guest_config *cfg, char *name,
+			   size_t bytes);
+void guest_fdt_chosen_props(struct guest_fdt_job *job);
+void guest_fdt_cpu_props(struct tree_writer *t,
+			 const struct guest_fdt_isa *isa);
+void guest_fdt_cpu(struct tree_writer *t, const struct guest_fdt_isa *isa,
+		   u32 hartid, int cells, u32 intc_phandle);
 
-/* Corrects what a CPU's node says of its ISA, read-write. libfdt's errors. */
-int guest_fdt_cpu_set(void *fdt, int node, const struct guest_fdt_isa *isa);
+/* Where a node is, and so what is ours in it. */
+enum guest_fdt_place {
+	IN_OTHER,
+	IN_ROOT,
+	IN_CHOSEN,
+	IN_CPUS,
+	IN_CPU,
+	LEFT_OUT,
+};
 
-/* Adds cpu@<hartid> below `cpus`, read-write. libfdt's errors. */
-int guest_fdt_cpu_add(void *fdt, int cpus, const struct guest_fdt_isa *isa,
-		      u32 hartid, u32 intc_phandle);
+/*
+ * Of the guest's own tree, in the walk through it. node_learn: what the node
+ * that begins is, by one of its properties. place: by all of them, and where it
+ * is; notes that a CPU has been come by. name_note: of a node that stays below
+ * `cpus`, so that none that is added has its name. is_ours: is that property of
+ * the node last begun Rouse's to say? cells: a number of cells, or -1, as
+ * libfdt reads it (fdt_address_cells).
+ */
+void guest_fdt_node_learn(struct guest_fdt_job *job,
+			  const struct tree_token *p);
+enum guest_fdt_place guest_fdt_place(struct guest_fdt_job *job);
+void guest_fdt_name_note(struct guest_fdt_job *job);
+bool guest_fdt_is_ours(struct guest_fdt_job *job, const struct tree_token *p);
+int guest_fdt_cells(const struct tree_token *p);
 
 #endif

@@ -1,16 +1,15 @@
 /*
- * The device tree that Rouse writes for a guest.
+ * The device tree that Rouse writes for a guest, and what it writes in any.
  *
  * It is QEMU's `virt` as far as the guest has it, because the images that
  * people have were built for that: same compatible, same addresses, same
  * bindings. What isn't there is not mentioned.
  *
- * It is written with libfdt's sequential calls, from the beginning to the end,
- * in pieces, with one CPU; the others are copies of that one, of which each is
- * a piece (guest_fdt_many.c). Between two pieces all that is known is in the
- * buffer. Calls that edit were rejected: each moves all that follows it and
- * searches all that is before it. Names are not shared: to look for each is
- * most of the work.
+ * It is written from the beginning to the end, in pieces, of which each CPU is
+ * one. Calls that edit were rejected: each moves all that follows it and
+ * searches all that is before it. So were libfdt's sequential ones: to write a
+ * CPU takes tens of thousands of instructions if names are shared, and to end a
+ * tree millions, in one piece (kernel/tree_write.c).
  *
  * Phandles: 1 + n is vCPU n's interrupt controller, then come the devices in
  * the order of their list. M-mode's PLIC contexts point to interrupt -1, "not
@@ -43,192 +42,189 @@ static void device_path(const struct emul_dev *d, char *buf, size_t bytes)
 	snprintf(buf, bytes, "/soc/%s@%lx", d->ops->name, d->base.v);
 }
 
-static int reg_put(void *fdt, u64 base, u64 bytes)
+static void reg_put(struct tree_writer *t, u64 base, u64 bytes)
 {
 	fdt64_t reg[2] = {cpu_to_fdt64(base), cpu_to_fdt64(bytes)};
 
-	return fdt_property(fdt, "reg", reg, sizeof(reg));
+	tree_bytes(t, "reg", reg, sizeof(reg));
 }
 
-static int cells_put(void *fdt, u32 address, u32 size)
+static void cells_put(struct tree_writer *t, u32 address, u32 size)
 {
-	int e = fdt_property_u32(fdt, "#address-cells", address);
-
-	return e ? e : fdt_property_u32(fdt, "#size-cells", size);
+	tree_u32(t, "#address-cells", address);
+	tree_u32(t, "#size-cells", size);
 }
 
-static int chosen_write(void *fdt, const struct guest_fdt_args *a)
+/* ---- what is in any tree ---- */
+
+void guest_fdt_chosen_props(struct guest_fdt_job *job)
 {
+	const struct guest_fdt_args *a = &job->args;
 	const char *bootargs = a->guest->cfg.bootargs;
-	const struct emul_dev *con = console_find(a->guest);
+	struct tree_writer *t = &job->tree;
 	u64 initrd = a->plan->initrd.v;
-	char path[64];
-	int e;
 
-	e = fdt_begin_node(fdt, "chosen");
-	if (!e && bootargs)
-		e = fdt_property_string(fdt, "bootargs", bootargs);
-	if (!e && con) {
-		device_path(con, path, sizeof(path));
-		e = fdt_property_string(fdt, "stdout-path", path);
+	if (bootargs)
+		tree_string(t, "bootargs", bootargs);
+	if (a->plan->initrd_bytes) {
+		tree_u64(t, "linux,initrd-start", initrd);
+		tree_u64(t, "linux,initrd-end", initrd + a->plan->initrd_bytes);
 	}
-	if (!e && a->plan->initrd_bytes) {
-		e = fdt_property_u64(fdt, "linux,initrd-start", initrd);
-		if (!e)
-			e = fdt_property_u64(fdt, "linux,initrd-end",
-					     initrd + a->plan->initrd_bytes);
-	}
-	if (!e && a->rng_seed)
-		e = fdt_property(fdt, "rng-seed", a->rng_seed,
-				 (int)a->rng_seed_bytes);
-	return e ? e : fdt_end_node(fdt);
+	if (!a->rng_seed)
+		return;
+	job->seed = tree_room(t, "rng-seed", (u32)a->rng_seed_bytes);
+	if (job->seed)
+		memcpy(job->seed, a->rng_seed, a->rng_seed_bytes);
 }
 
-static int aliases_write(void *fdt, const struct guest *g)
+void guest_fdt_memory_name(const struct guest_config *cfg, char *name,
+			   size_t bytes)
+{
+	snprintf(name, bytes, "memory@%lx", cfg->ram_base.v);
+}
+
+void guest_fdt_memory(struct guest_fdt_job *job, const char *name,
+		      int address_cells, int size_cells)
+{
+	const struct guest_config *cfg = &job->args.guest->cfg;
+	struct tree_writer *t = &job->tree;
+	u32 bytes = (u32)(address_cells + size_cells) * sizeof(fdt32_t);
+	u8 *reg;
+
+	tree_node(t, name);
+	tree_string(t, "device_type", "memory");
+	reg = tree_room(t, "reg", bytes);
+	if (reg) {
+		u64 v[2] = {cfg->ram_base.v, cfg->memory_bytes};
+		int cells[2] = {address_cells, size_cells};
+
+		for (u32 i = 0; i < 2; reg += cells[i++] * sizeof(fdt32_t)) {
+			if (cells[i] == 2)
+				fdt64_st(reg, v[i]);
+			else
+				fdt32_st(reg, (u32)v[i]);
+		}
+	}
+	tree_node_end(t);
+}
+
+/* ---- what is in ours ---- */
+
+static void chosen_write(struct guest_fdt_job *job)
+{
+	const struct emul_dev *con = console_find(job->args.guest);
+	struct tree_writer *t = &job->tree;
+	char path[64];
+
+	tree_node(t, "chosen");
+	if (con) {
+		device_path(con, path, sizeof(path));
+		tree_string(t, "stdout-path", path);
+	}
+	guest_fdt_chosen_props(job);
+	tree_node_end(t);
+}
+
+static void aliases_write(struct tree_writer *t, const struct guest *g)
 {
 	const struct emul_dev *con = console_find(g);
 	char path[64];
-	int e;
 
 	if (!con)
-		return 0;
+		return;
 	device_path(con, path, sizeof(path));
-	e = fdt_begin_node(fdt, "aliases");
-	if (!e)
-		e = fdt_property_string(fdt, "serial0", path);
-	return e ? e : fdt_end_node(fdt);
+	tree_node(t, "aliases");
+	tree_string(t, "serial0", path);
+	tree_node_end(t);
 }
 
-static int memory_write(void *fdt, const struct guest_config *cfg)
+/* Of a CPU's interrupt controller. */
+static u32 intc_phandle(u32 vcpu)
 {
-	char name[32];
-	int e;
-
-	snprintf(name, sizeof(name), "memory@%lx", cfg->ram_base.v);
-	e = fdt_begin_node(fdt, name);
-	if (!e)
-		e = fdt_property_string(fdt, "device_type", "memory");
-	if (!e)
-		e = reg_put(fdt, cfg->ram_base.v, cfg->memory_bytes);
-	return e ? e : fdt_end_node(fdt);
-}
-
-static int cpus_begin(void *fdt, u64 hz)
-{
-	int e = fdt_begin_node(fdt, "cpus");
-
-	if (!e)
-		e = cells_put(fdt, 1, 0);
-	return e ? e : fdt_property_u32(fdt, "timebase-frequency", (u32)hz);
+	return 1 + vcpu;
 }
 
 /* What makes a device an interrupt controller to the CPUs and to others. */
-static int irqchip_write(void *fdt, const struct guest *g)
+static void irqchip_write(struct tree_writer *t, const struct guest *g)
 {
-	u32 bytes = g->cfg.vcpus * 4 * sizeof(fdt32_t);
-	void *room;
 	u8 *p;
-	int e;
 
-	e = fdt_property_u32(fdt, "#address-cells", 0);
-	if (!e)
-		e = fdt_property_u32(fdt, "#interrupt-cells", 1);
-	if (!e)
-		e = fdt_property(fdt, "interrupt-controller", "", 0);
-	if (!e)
-		e = fdt_property_placeholder(fdt, "interrupts-extended",
-					     (int)bytes, &room);
-	if (e)
-		return e;
-	p = room;
-	for (u32 i = 0; i < g->cfg.vcpus; i++, p += 4 * sizeof(fdt32_t)) {
-		fdt32_st(p, guest_fdt_intc_phandle(i));
+	tree_u32(t, "#address-cells", 0);
+	tree_u32(t, "#interrupt-cells", 1);
+	tree_empty(t, "interrupt-controller");
+	p = tree_room(t, "interrupts-extended",
+		      g->cfg.vcpus * 4 * (u32)sizeof(fdt32_t));
+	for (u32 i = 0; p && i < g->cfg.vcpus; i++, p += 4 * sizeof(fdt32_t)) {
+		fdt32_st(p, intc_phandle(i));
 		fdt32_st(p + 4, IRQ_M_NONE);
-		fdt32_st(p + 8, guest_fdt_intc_phandle(i));
+		fdt32_st(p + 8, intc_phandle(i));
 		fdt32_st(p + 12, IRQ_S_EXT);
 	}
-	return 0;
 }
 
-static int device_write(void *fdt, const struct guest *g, struct emul_dev *d)
+static void device_write(struct tree_writer *t, const struct guest *g,
+			 struct emul_dev *d)
 {
 	char path[64];
-	int e;
 
 	device_path(d, path, sizeof(path));
-	e = fdt_begin_node(fdt, strrchr(path, '/') + 1);
-	if (!e)
-		e = fdt_property(fdt, "compatible", d->ops->compatible,
-				 (int)d->ops->compatible_bytes);
-	if (!e)
-		e = reg_put(fdt, d->base.v, d->ops->bytes);
-	if (!e)
-		e = fdt_property_u32(fdt, "phandle", d->phandle);
-	if (!e && d->irq && g->irqchip) {
-		e = fdt_property_u32(fdt, "interrupt-parent",
-				     g->irqchip->phandle);
-		if (!e)
-			e = fdt_property_u32(fdt, "interrupts", d->irq);
+	tree_node(t, strrchr(path, '/') + 1);
+	tree_bytes(t, "compatible", d->ops->compatible,
+		   (u32)d->ops->compatible_bytes);
+	reg_put(t, d->base.v, d->ops->bytes);
+	tree_u32(t, "phandle", d->phandle);
+	if (d->irq && g->irqchip) {
+		tree_u32(t, "interrupt-parent", g->irqchip->phandle);
+		tree_u32(t, "interrupts", d->irq);
 	}
-	if (!e && d == g->irqchip)
-		e = irqchip_write(fdt, g);
-	if (!e && d->ops->describe)
-		e = d->ops->describe(d, fdt);
-	return e ? e : fdt_end_node(fdt);
+	if (d == g->irqchip)
+		irqchip_write(t, g);
+	if (d->ops->describe)
+		d->ops->describe(d, t);
+	tree_node_end(t);
 }
 
-static int soc_write(void *fdt, const struct guest *g)
+static void soc_write(struct tree_writer *t, const struct guest *g)
 {
-	u32 phandle = guest_fdt_intc_phandle(g->cfg.vcpus);
-	int e = fdt_begin_node(fdt, "soc");
+	u32 phandle = intc_phandle(g->cfg.vcpus);
 
-	if (!e)
-		e = cells_put(fdt, 2, 2);
-	if (!e)
-		e = fdt_property_string(fdt, "compatible", "simple-bus");
-	if (!e)
-		e = fdt_property(fdt, "ranges", "", 0);
+	tree_node(t, "soc");
+	cells_put(t, 2, 2);
+	tree_string(t, "compatible", "simple-bus");
+	tree_empty(t, "ranges");
 	for (struct emul_dev *d = g->devices; d; d = d->next)
 		d->phandle = phandle++;
-	for (struct emul_dev *d = g->devices; !e && d; d = d->next)
-		e = device_write(fdt, g, d);
-	return e ? e : fdt_end_node(fdt);
+	for (struct emul_dev *d = g->devices; d; d = d->next)
+		device_write(t, g, d);
+	tree_node_end(t);
 }
 
 /* "syscon-poweroff" and its like: a value for a register of a syscon. */
-static int syscon_write(void *fdt, const char *name, const char *compatible,
-			u32 phandle, u32 value)
+static void syscon_write(struct tree_writer *t, const char *name,
+			 const char *compatible, u32 phandle, u32 value)
 {
-	int e = fdt_begin_node(fdt, name);
-
-	if (!e)
-		e = fdt_property_string(fdt, "compatible", compatible);
-	if (!e)
-		e = fdt_property_u32(fdt, "regmap", phandle);
-	if (!e)
-		e = fdt_property_u32(fdt, "offset", 0);
-	if (!e)
-		e = fdt_property_u32(fdt, "value", value);
-	return e ? e : fdt_end_node(fdt);
+	tree_node(t, name);
+	tree_string(t, "compatible", compatible);
+	tree_u32(t, "regmap", phandle);
+	tree_u32(t, "offset", 0);
+	tree_u32(t, "value", value);
+	tree_node_end(t);
 }
 
 /* A syscon can end the machine. */
-static int ends_write(void *fdt, const struct guest *g)
+static void ends_write(struct tree_writer *t, const struct guest *g)
 {
 	const struct emul_dev *d = g->devices;
-	int e;
 
 	while (d && !fdt_stringlist_contains(d->ops->compatible,
 					     (int)d->ops->compatible_bytes,
 					     "syscon"))
 		d = d->next;
 	if (!d)
-		return 0;
-	e = syscon_write(fdt, "reboot", "syscon-reboot", d->phandle,
-			 FINISHER_RESET);
-	return e ? e
-		 : syscon_write(fdt, "poweroff", "syscon-poweroff", d->phandle,
-				FINISHER_PASS);
+		return;
+	syscon_write(t, "reboot", "syscon-reboot", d->phandle, FINISHER_RESET);
+	syscon_write(t, "poweroff", "syscon-poweroff", d->phandle,
+		     FINISHER_PASS);
 }
 
 /* ---- the pieces ---- */
@@ -236,60 +232,50 @@ static int ends_write(void *fdt, const struct guest *g)
 static int head_piece(struct guest_fdt_job *job)
 {
 	const struct guest_fdt_args *a = &job->args;
-	void *fdt = job->buf;
-	int e = fdt_create_with_flags(fdt,
-				      (int)MIN(job->bytes, (size_t)INT_MAX),
-				      FDT_CREATE_FLAG_NO_NAME_DEDUP);
+	struct tree_writer *t = &job->tree;
+	char memory[32];
 
-	if (!e)
-		e = fdt_finish_reservemap(fdt);
-	if (!e)
-		e = fdt_begin_node(fdt, "");
-	if (!e)
-		e = cells_put(fdt, 2, 2);
-	if (!e)
-		e = fdt_property_string(fdt, "compatible", "riscv-virtio");
-	if (!e)
-		e = fdt_property_string(fdt, "model", "rouse,virt");
-	if (!e)
-		e = aliases_write(fdt, a->guest);
-	if (!e)
-		e = chosen_write(fdt, a);
-	if (!e)
-		e = memory_write(fdt, &a->guest->cfg);
-	return e ? e : cpus_begin(fdt, a->timebase_hz);
+	tree_begin(t, t->buf, t->end, 0);
+	tree_reserve_end(t);
+	tree_node(t, "");
+	cells_put(t, 2, 2);
+	tree_string(t, "compatible", "riscv-virtio");
+	tree_string(t, "model", "rouse,virt");
+	aliases_write(t, a->guest);
+	chosen_write(job);
+	guest_fdt_memory_name(&a->guest->cfg, memory, sizeof(memory));
+	guest_fdt_memory(job, memory, 2, 2);
+	tree_node(t, "cpus");
+	cells_put(t, 1, 0);
+	tree_u32(t, "timebase-frequency", (u32)a->timebase_hz);
+	return 0;
 }
 
 static int cpu_piece(struct guest_fdt_job *job)
 {
-	job->vcpu = 1;
-	return guest_fdt_cpu_write(job->buf, job->args.isa, 0,
-				   guest_fdt_intc_phandle(0));
+	u32 i = job->vcpu++;
+
+	guest_fdt_cpu(&job->tree, job->args.isa, i, 1, intc_phandle(i));
+	return job->vcpu < job->args.guest->cfg.vcpus;
 }
 
 static int soc_piece(struct guest_fdt_job *job)
 {
-	int e = fdt_end_node(job->buf);
-
-	return e ? e : soc_write(job->buf, job->args.guest);
+	tree_node_end(&job->tree);
+	soc_write(&job->tree, job->args.guest);
+	return 0;
 }
 
 static int tail_piece(struct guest_fdt_job *job)
 {
-	void *fdt = job->buf;
-	int e = ends_write(fdt, job->args.guest);
+	struct tree_writer *t = &job->tree;
 
-	if (!e)
-		e = fdt_end_node(fdt);
-	return e ? e : fdt_finish(fdt);
+	ends_write(t, job->args.guest);
+	tree_node_end(t);
+	(void)tree_strings(t);
+	return 0;
 }
 
 guest_fdt_piece *const guest_fdt_writing[] = {
-	head_piece,
-	cpu_piece,
-	soc_piece,
-	tail_piece,
-	guest_fdt_many_piece,
-	guest_fdt_copy_piece,
-	NULL,
+	head_piece, cpu_piece, soc_piece, tail_piece, guest_fdt_end_piece, NULL,
 };

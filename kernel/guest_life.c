@@ -66,6 +66,7 @@ int guest_start(struct guest *g)
 {
 	if (!guest_state_change(g, GUEST_STOPPED, GUEST_STARTING))
 		return -EBUSY;
+	guest_came(g);
 	task_wake(g->task);
 	return 0;
 }
@@ -122,6 +123,7 @@ int guest_destroy(struct guest *g)
 {
 	if (!guest_state_change(g, GUEST_STOPPED, GUEST_DYING))
 		return -EBUSY;
+	guest_came(g);
 	reaper_take(g);
 	return 0;
 }

@@ -2,14 +2,15 @@
  * Guests come and go: making one, and giving back what it is made of.
  *
  * The problem: what a vCPU is made of takes thousands of instructions, a guest
- * may have hundreds of them, and the console's task, which makes it, may keep
- * its CPU for no longer than any other task. So a guest is made in steps, and
- * is not in the list before the last.
+ * may have hundreds of them and thousands of blocks of memory, and the task of
+ * the console, which makes it, may keep its CPU for no longer than any other
+ * task. So a guest is made in steps, and is not in the list before the last.
  *
- * All that a guest has in order to be destroyed (its second stage, memory, task
- * and account) is made first, at once, as long as it can be undone at once.
- * From there on whoever gives up leaves the rest to the reaper (guest_reap.c),
- * which frees in steps as well, those of its vCPUs that were made.
+ * All that a guest has in order to be destroyed (its second stage, memory
+ * without frames, task and account) is made first, at once, as long as it can
+ * be undone at once. From there on whoever gives up leaves the rest to the
+ * reaper (guest_reap.c), which frees in steps as well, the frames and those of
+ * its vCPUs that were made.
  */
 #include "kernel/guest_private.h"
 
@@ -101,11 +102,20 @@ int guest_create_begin(const struct guest_config *cfg, struct guest **out,
 			;
 		return ret;
 	}
+	guest_coming(g);
 	*out = g;
 	return 0;
 }
 
 /* ---- the steps ---- */
+
+static int frames_make(struct guest *g, struct lab_error *err)
+{
+	int ret = gmem_reserve_step(g->mem);
+
+	g->memory_made = ret == 0;
+	return ret < 0 ? no_memory(&g->cfg, err) : 1;
+}
 
 static int vcpu_make(struct guest *g, struct lab_error *err)
 {
@@ -176,6 +186,7 @@ static int finish(struct guest *g, struct lab_error *err)
 void guest_create_cancel(struct guest *g)
 {
 	g->state = GUEST_DYING;
+	guest_came(g);
 	reaper_take(g);
 }
 
@@ -183,7 +194,9 @@ int guest_create_step(struct guest *g, struct lab_error *err)
 {
 	int ret;
 
-	if (g->vcpus_made < g->cfg.vcpus)
+	if (!g->memory_made)
+		ret = frames_make(g, err);
+	else if (g->vcpus_made < g->cfg.vcpus)
 		ret = vcpus_make(g, err);
 	else if (!g->devices_made)
 		ret = devices_make(g, err);

@@ -128,8 +128,15 @@ bool guest_unlist(struct guest *g);
  */
 bool guest_free_step(struct guest *g);
 
-/* A guest has become STOPPED: is the lab done? */
+/*
+ * When the lab is done: no guest that starts by itself is left that does
+ * anything. look_done: one has become STOPPED, is this the end? guest_coming:
+ * one is being made, and counts as long as it hasn't been asked to start, or
+ * been given up, which guest_came says. Any CPU, any context.
+ */
 void guests_look_done(void);
+void guest_coming(struct guest *g);
+void guest_came(struct guest *g);
 
 /* Counts a guest's end in the machine's exit status. */
 void guests_status_add(const struct guest *g, u32 status);

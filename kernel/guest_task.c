@@ -34,10 +34,8 @@
 
 void life_unload(struct guest_life *l)
 {
-	if (l->phase == LIFE_TREE) {
-		guest_fdt_end(&l->tree);
+	if (l->phase == LIFE_TREE)
 		life_tree_forget(l);
-	}
 	if (l->phase == LIFE_LOAD || l->phase == LIFE_GO)
 		image_load_fini(&l->load);
 }

@@ -232,7 +232,7 @@ static int guest_read_node(struct reader *r, int guests, int node,
 	if (!ret)
 		ret = guest_children(r, node, cfg, path);
 	if (!ret)
-		ret = lab_config_check_at(&w, cfg, r->env);
+		ret = lab_config_check_at(&w, cfg, r->env, true);
 	return ret;
 }
 

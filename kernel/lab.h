@@ -83,7 +83,9 @@ int lab_config_set(struct guest_config *cfg, const char *text, bool live,
 
 /*
  * Checks what only the whole configuration can tell: pins against vCPUs and
- * affinity, the cap, the images and whether they fit. 0, -EINVAL, -ENOMEM.
+ * affinity, the cap, the images and whether they fit. Of a gzip, and of a
+ * device tree of its own, only the beginning is looked at: what is wrong behind
+ * it, the guest's start tells. 0, -EINVAL, -ENOMEM.
  */
 int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
 		     struct lab_error *err) __must_check;

@@ -257,9 +257,18 @@ static int sched_check(const struct lab_where *w,
 	return 0;
 }
 
+/* No step of a task may take as long as all of a tree. */
+static bool is_tree(const struct cpio_file *dtb, bool at_boot)
+{
+	int ret = at_boot ? guest_fdt_check(dtb->data, dtb->bytes)
+			  : guest_fdt_look(dtb->data, dtb->bytes);
+
+	return ret == 0;
+}
+
 static int images_check(const struct lab_where *w,
 			const struct guest_config *cfg,
-			const struct lab_env *env)
+			const struct lab_env *env, bool at_boot)
 {
 	struct lab_error why;
 	struct image_files files;
@@ -267,14 +276,9 @@ static int images_check(const struct lab_where *w,
 	int ret;
 
 	ret = image_files_find(env->images, cfg, &files, &why);
-	if (ret == 0 && files.dtb.data) {
-		ret = guest_fdt_check(files.dtb.data, files.dtb.bytes);
-		if (ret == -ENOMEM)
-			return lab_fail_memory(w);
-		if (ret)
-			return fail_at(w, "dtb", "\"%s\" is no sound device "
-				       "tree", cfg->dtb);
-	}
+	if (ret == 0 && files.dtb.data && !is_tree(&files.dtb, at_boot))
+		return fail_at(w, "dtb", "\"%s\" is no sound device tree",
+			       cfg->dtb);
 	if (ret == 0)
 		ret = image_plan(cfg, &files,
 				 guest_fdt_room(cfg, env->isa, files.dtb.bytes),
@@ -287,7 +291,7 @@ static int images_check(const struct lab_where *w,
 
 int lab_config_check_at(const struct lab_where *w,
 			const struct guest_config *cfg,
-			const struct lab_env *env)
+			const struct lab_env *env, bool at_boot)
 {
 	int ret;
 
@@ -298,7 +302,7 @@ int lab_config_check_at(const struct lab_where *w,
 		return fail_at(w, "kernel", "is missing; expected the name of "
 			       "a file");
 	ret = sched_check(w, cfg);
-	return ret ? ret : images_check(w, cfg, env);
+	return ret ? ret : images_check(w, cfg, env, at_boot);
 }
 
 int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
@@ -306,7 +310,7 @@ int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
 {
 	struct lab_where w = { .err = err, .node = cfg->name };
 
-	return lab_config_check_at(&w, cfg, env);
+	return lab_config_check_at(&w, cfg, env, false);
 }
 
 void lab_knob_each(void (*fn)(void *arg, const char *name, bool live,

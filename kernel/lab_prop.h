@@ -108,11 +108,12 @@ void lab_prop_names(const struct lab_prop *table, char *buf, size_t bytes);
 int lab_name_check(const struct lab_where *w, const char *name) __must_check;
 
 /*
- * lab_config.c: lab_config_check with messages that start with w->node.
+ * lab_config.c: lab_config_check with messages that start with w->node. At boot
+ * a tree of the guest's own is read to its end.
  */
 int lab_config_check_at(const struct lab_where *w,
 			const struct guest_config *cfg,
-			const struct lab_env *env) __must_check;
+			const struct lab_env *env, bool at_boot) __must_check;
 
 /* lab_config.c: everything as if the lab had said nothing but the name. */
 int lab_config_defaults(struct guest_config *cfg, const char *name)

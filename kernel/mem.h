@@ -58,6 +58,10 @@ void page_free_blocks(u64 count[PAGE_ORDER_MAX + 1]);
  * most. Returns NULL if there is no memory. `obj_free(NULL)` does nothing.
  */
 void *obj_alloc(size_t bytes) __must_check;
+
+/* The same with undefined contents, for what would take too long to zero: who
+ * takes it lets nobody see what he hasn't written. */
+void *obj_alloc_raw(size_t bytes) __must_check;
 void obj_free(void *obj);
 
 /* Bytes in live objects as they were asked for, rounded up to their size

@@ -140,7 +140,7 @@ static void *slab_take(u32 class)
 		slab_unlink(s);
 	ck_spinlock_fas_unlock(&obj_lock);
 	ck_pr_add_64(&live_bytes, classes[class].bytes);
-	return memset(obj, 0, classes[class].bytes);
+	return obj;
 }
 
 static void slab_put(void *obj, unsigned int order)
@@ -209,7 +209,7 @@ static void *large_take(size_t bytes)
 		return NULL;
 	ck_pr_add_64(&held_frames, frames);
 	ck_pr_add_64(&live_bytes, frames << PAGE_SHIFT);
-	return memset(hpa_ptr(pa), 0, frames << PAGE_SHIFT);
+	return hpa_ptr(pa);
 }
 
 static void large_put(struct hpa pa)
@@ -227,7 +227,7 @@ static void large_put(struct hpa pa)
 	ck_pr_sub_64(&live_bytes, frames << PAGE_SHIFT);
 }
 
-void *obj_alloc(size_t bytes)
+void *obj_alloc_raw(size_t bytes)
 {
 	if (mem_must_fail() || bytes > LARGE_MAX)
 		return NULL;
@@ -243,6 +243,13 @@ void *obj_alloc(size_t bytes)
 		return obj;
 	}
 	return large_take(bytes);
+}
+
+void *obj_alloc(size_t bytes)
+{
+	void *obj = obj_alloc_raw(bytes);
+
+	return obj ? memset(obj, 0, bytes) : NULL;
 }
 
 void obj_free(void *obj)

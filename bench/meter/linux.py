@@ -16,7 +16,7 @@ import sys
 
 from .guard import ICOUNT
 from .images import MeterError
-from .machine import BUILD, HERE, MACHINES, TOP, slow
+from .machine import BUILD, CPU, HERE, MACHINES, TOP, slow
 from .table import column, key
 
 import results
@@ -39,7 +39,6 @@ COLUMNS = [
     column("ratio", "", "as a guest / without", better="less", noise=0.01),
 ]
 
-CPU = "rv64,v=on"
 FOLDER = BUILD / "meter" / "linux"
 LINUX = BUILD / "guests" / "linux"
 # A kernel that panics is to end the machine, not to hang.

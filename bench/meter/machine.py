@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import results
@@ -15,6 +16,9 @@ TOP = Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build"
 GUEST = BUILD / "guests" / "baremetal" / "meter"
 HERE = Path(__file__).resolve().parent
+
+sys.path.append(str(TOP / "tests" / "system"))
+from harness import CPU  # noqa: E402
 
 # The meter's own command line. Nothing else is to run: docs/meter.md.
 QUIET = "watchdog=off"
@@ -73,7 +77,7 @@ class Run:
     """One machine from reset to power-off."""
 
     def __init__(self, name, machine="virt", harts=2, append="",
-                 cpu="rv64,v=on", memory="1G", options=(), timeout=170,
+                 cpu=CPU, memory="1G", options=(), timeout=170,
                  by_symbol=False):
         self.name, self.machine, self.harts = name, machine, harts
         self.append, self.cpu, self.memory = append, cpu, memory

@@ -6,15 +6,11 @@ guests as it can be.
 """
 
 import math
-import sys
 
 from .figures import Figures
 from .guard import ICOUNT
-from .machine import GUEST, TOP, Run
+from .machine import GUEST, Run
 from .table import UNIT, column, key
-
-sys.path.append(str(TOP / "tests" / "system"))
-import matrix  # noqa: E402
 
 TITLE = "Wake and pick, by vCPUs on a hart"
 QUESTION = ("What do a wake and a pick cost with 2 to 2,000 vCPUs on a hart? "
@@ -35,11 +31,6 @@ MOST = 500
 # A switch to a vCPU that wasn't its guest's last one takes more than so much
 # longer if the guest changes (68), and less if it doesn't.
 OTHER_GUEST = 50
-
-
-def policies():
-    """Those that have room for more than one vCPU on a hart."""
-    return matrix.sharing()
 
 
 def lab(vcpus, words):

@@ -122,7 +122,7 @@ static void work(struct hart *h, void *arg)
 
 	(void)arg;
 	if (machine.plic_context[h->index] >= 0)
-		plic_threshold((u32)machine.plic_context[h->index], 0);
+		plic_threshold(hart_context(h), 0);
 	__atomic_store_n(&w->life, LIFE_UP, __ATOMIC_SEQ_CST);
 	csr_write(sie, IRQ_BIT(IRQ_S_SOFT) | IRQ_BIT(IRQ_S_TIMER) |
 			       IRQ_BIT(IRQ_S_EXT));

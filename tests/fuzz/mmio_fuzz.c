@@ -10,7 +10,7 @@
  * come back at the end.
  */
 /* sources: DEVICES kernel/config.c kernel/devtimer.c kernel/heap.c
- *	kernel/timer.c tests/unit/fake_emul.c tests/unit/fake_trace.c LIBFDT */
+ *	kernel/timer.c tests/unit/fake_emul.c tests/unit/fake_trace.c */
 #include "tests/unit/fake_emul.h"
 
 #include "kernel/devtimer.h"

@@ -172,6 +172,8 @@ static void the_first_touch_by_many_loses_nothing(void **state)
 		guest.arch = &arch;
 		assert_int_equal(gmem_create(&guest, (struct gpa){ BASE },
 					     RAM_BYTES, &guest.mem), 0);
+		while (gmem_reserve_step(guest.mem) == 1)
+			;
 		for (u32 i = 0; i < CPUS; i++)
 			pthread_create(&t[i], NULL, cpu, (void *)(uintptr_t)i);
 		for (u32 i = 0; i < CPUS; i++)

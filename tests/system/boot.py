@@ -7,7 +7,7 @@ import shlex
 import subprocess
 
 from faults import board_blob, pack
-from harness import Case, TOP
+from harness import CPU, Case, TOP
 from matrix import HOSTS
 from labs import guest, lab, said
 
@@ -117,7 +117,7 @@ def forced(t):
                        guest("tick", "tick", vcpus=2, bootargs="seconds=1"),
                        poweroff=True),
                mem="256M", machine=t.args["machine"], append=t.args["append"],
-               cpu=t.args.get("cpu", "rv64,v=on"))
+               cpu=t.args.get("cpu", CPU))
     m.expect("host: .*" + want)
     m.expect_all([said("pingpong", r"pingpong: 2 harts, 500 rounds, 0 fail"),
                   said("tick", r"tick: ok\n")])

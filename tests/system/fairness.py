@@ -18,7 +18,7 @@ import json
 import re
 
 import matrix
-from harness import Case
+from harness import CPU, Case
 from labs import guest, lab, said
 
 HOG = "mode=hog ms=10000000"
@@ -162,8 +162,7 @@ def script(t, guests, steps, policy, smp, count=True, status=0):
     m = t.boot(lab=lab(*guests, scheduler=policy,
                        boot=["watch off", *steps, "poweroff"]), smp=smp,
                options=counted(t.args.get("shift", SHIFT)) if count else (),
-               cpu="rv64,v=on" + ("" if t.args.get("sstc", True)
-                                  else ",sstc=off"))
+               cpu=CPU + ("" if t.args.get("sstc", True) else ",sstc=off"))
     t.equal(m.wait(t.args.get("limit", 300)), status, "QEMU's status")
     return m, readings(m.text)
 

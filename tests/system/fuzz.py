@@ -9,7 +9,7 @@ import json
 import re
 
 from fairness import Between, claims_of, fair, readings
-from harness import Case, Failure
+from harness import CPU, Case, Failure
 from labs import Shell, guest, heard, lab, said
 
 CPUS = 2
@@ -33,7 +33,7 @@ def boot(t):
         guest("clock", "tick", bootargs="seconds=0"),
     ]
     return t.boot(lab=lab(*guests, seed=t.args["seed"]), smp=CPUS, mem="512M",
-                  cpu=t.args.get("cpu", "rv64,v=on"),
+                  cpu=t.args.get("cpu", CPU),
                   machine=t.args.get("machine", "virt"),
                   options=t.args.get("options", ()),
                   append=t.args.get("append", ""))

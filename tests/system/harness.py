@@ -38,6 +38,9 @@ TOP = Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build"
 GUESTS = BUILD / "guests"
 
+# The harts of QEMU, unless a test or a benchmark says otherwise.
+CPU = "rv64,v=on"
+
 # All limits are against hanging, not measures of speed; a slow machine may
 # stretch them.
 SLOW = float(os.environ.get("ROUSE_TEST_SLOW", "1"))
@@ -123,7 +126,7 @@ class Machine:
     """
 
     def __init__(self, test, number, lab=None, kernel=None, initrd=None,
-                 append="", smp=2, mem="1G", machine="virt", cpu="rv64,v=on",
+                 append="", smp=2, mem="1G", machine="virt", cpu=CPU,
                  bios=None, options=(), allow=None):
         self.test = test
         suffix = f"-{number}" if number else ""

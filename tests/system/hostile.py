@@ -20,7 +20,7 @@ import struct
 
 import matrix
 from fairness import LISTS, SHIFT, Between, counted, readings
-from harness import BUILD, Case
+from harness import BUILD, CPU, Case
 from labs import Shell, guest, heard, lab, said
 from steps import INSTRUCTIONS as STEP_INSTRUCTIONS
 
@@ -554,8 +554,8 @@ def tests(full):
               for smp in ((2, 4) if full else ())
               for policy in matrix.policies()]
     for smp in (1, 2) if full else (1,):
-        for cpu in (("rv64,v=on", "rv64,v=on,vlen=1024", "rv64,v=off",
-                     "rv64,v=off,d=off,f=off,zfa=off") if full else ("rv64,v=on",)):
+        for cpu in ((CPU, f"{CPU},vlen=1024", "rv64,v=off",
+                     "rv64,v=off,d=off,f=off,zfa=off") if full else (CPU,)):
             cases.append(Case(f"no_guest_finds_anothers_mark,{smp}_harts,"
                               f"{cpu.partition(',')[2]}", leaks, timeout=300,
                               smp=smp, cpu=cpu, rounds=4 if full else 2))

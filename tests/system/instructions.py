@@ -30,7 +30,7 @@ def tests(full):
             *[Case(f"wakes_and_picks_hardly_grow_with_the_vcpus,{policy}",
                    growth, policy=policy, timeout=900 if full else 300,
                    sizes=(8, 128, 2000) if full else (8, 128))
-              for policy in scaling.policies()],
+              for policy in matrix.sharing()],
             *[Case(f"rows_without_room_are_left_out_with_the_reason,{policy}",
                    without_room, policy=policy, timeout=120)
               for policy in matrix.policies() if matrix.rooms(policy, 1) == 1],

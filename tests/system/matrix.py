@@ -10,7 +10,7 @@ need a certain configuration at all need no more than two of its values.
 import itertools
 import re
 
-from harness import TOP
+from harness import CPU, TOP
 
 # Interrupt hardware of the host, and the doorbell that is to be used there
 # (None: Rouse's choice, which is the best there is).
@@ -132,7 +132,7 @@ def options(row, append=""):
     if "vmid" in row:
         words.append(f"vmid-bits={row['vmid']}")
     return {"smp": row["smp"], "machine": machine,
-            "cpu": "rv64,v=on" + ("" if row["sstc"] else ",sstc=off"),
+            "cpu": CPU + ("" if row["sstc"] else ",sstc=off"),
             "append": " ".join(words)}
 
 

@@ -5,6 +5,7 @@ task.h). Time is counted instructions, one a nanosecond, so what is found does
 not depend on the build host.
 """
 
+import subprocess
 from collections import defaultdict
 
 from harness import Case
@@ -16,8 +17,29 @@ BIG = 512
 INSTRUCTIONS = 100_000
 TICK = 100  # of instructions: 10 MHz
 
-CREATE = (f"guest create big vcpus={BIG} memory=8M "
-          "kernel=baremetal/rebooter.elf")
+CREATE = f"guest create big vcpus={BIG} kernel=baremetal/rebooter.elf"
+# A tree of the guest's own: of every second CPU, so that as many are kept as
+# are added, and others that it hasn't got; and a property of 200 KB.
+TREE = """/dts-v1/;
+/ {
+    #address-cells = <2>; #size-cells = <2>;
+    blob = [%s];
+    cpus {
+        #address-cells = <1>; #size-cells = <0>;
+        cpu-map { };
+        %s
+    };
+};
+"""
+CPU = """cpu@%x {
+    device_type = "cpu"; reg = <%d>; status = "okay"; compatible = "riscv";
+    riscv,isa = "rv64imafdch_zicbom_zicboz_zicsr_zifencei_zba_zbb_zbs_sstc";
+    interrupt-controller {
+        #interrupt-cells = <1>; interrupt-controller; phandle = <%d>;
+        compatible = "riscv,cpu-intc";
+    };
+};
+"""
 
 
 def worst(trace):
@@ -30,18 +52,36 @@ def worst(trace):
     return most
 
 
+def own_tree(t):
+    cpus = "".join(CPU % (n, n, n + 1) for n in range(0, 2 * BIG, 2))
+    subprocess.run(["dtc", "-q", "-o", t.folder / "own.dtb"], check=True,
+                   input=TREE % ("5a" * 200_000, cpus), text=True)
+    return "own.dtb"
+
+
 def steps(t):
-    run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M")],
-              ["trace on size=65536", CREATE, "guest start big", "sleep 0.3",
-               "guest stop big", "guest destroy big", "sleep 0.05",
-               "trace off"], smp=1)
+    own = own_tree(t) if t.args.get("own") else None
+    run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M",
+                        dtb=own)],
+              ["trace on size=65536", f"{CREATE} memory={t.args['memory']}"
+               + (f" dtb={own}" if own else ""),
+               "guest start big", "sleep 0.3", "guest stop big",
+               "guest destroy big", "sleep 0.05", "trace off"], smp=1,
+              mem=t.args.get("mem", "1G"))
     most = worst(complete(t, run.trace))
     t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
+    t.check("big: starts at" in run.m.text, "big has not started")
     for name, instructions in most.items():
         t.check(instructions <= INSTRUCTIONS,
                 f"a step of {name} took {instructions} instructions")
 
 
 def tests(full):
-    return [Case(f"no_step_for_a_guest_of_{BIG}_vcpus_is_long", steps,
-                 timeout=300, shift=0)]
+    name = f"no_step_for_a_guest_of_{BIG}_vcpus"
+    return [
+        Case(f"{name}_is_long", steps, timeout=300, shift=0, memory="8M"),
+        Case(f"{name}_and_a_tree_of_its_own_is_long", steps, timeout=300,
+             shift=0, memory="8M", own=True),
+        # In pieces of 2 MiB.
+        Case(f"{name}_and_much_memory_is_long", steps, timeout=300, shift=0,
+             memory="1000M", mem="2G")]

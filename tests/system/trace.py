@@ -30,11 +30,12 @@ class Run:
     that has powered off.
     """
 
-    def __init__(self, t, guests, steps, scheduler=None, smp=2, limit=200):
+    def __init__(self, t, guests, steps, scheduler=None, smp=2, limit=200,
+                 mem="1G"):
         path = socket_path("trace", self)
         self.m = t.boot(
             lab=lab(*guests, scheduler=scheduler,
-                    boot=["watch off", *steps, "poweroff"]), smp=smp,
+                    boot=["watch off", *steps, "poweroff"]), smp=smp, mem=mem,
             options=["-icount", f"shift={t.args.get('shift', 1)},sleep=off",
                      "-action", "shutdown=pause",
                      "-qmp", f"unix:{path},server=on,wait=off"])

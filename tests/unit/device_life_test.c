@@ -4,7 +4,7 @@
  */
 /* sources: PLIC emul/rtc.c emul/bus.c emul/devices.c kernel/config.c
  *	kernel/devtimer.c kernel/timer.c kernel/heap.c tests/unit/fake_emul.c
- *	tests/unit/fake_trace.c LIBFDT */
+ *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_emul.h"
 
 #include "kernel/time.h"

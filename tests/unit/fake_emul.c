@@ -6,6 +6,7 @@
 
 #include "kernel/log.h"
 #include "kernel/mem.h"
+#include "kernel/tree_write.h"
 
 struct fake fake;
 struct fake_chip fake_chip;
@@ -47,6 +48,26 @@ void fake_write(u64 at, u32 width, u64 val)
 {
 	assert_int_equal(emul_write(&fake.guest, fake.vcpu[0],
 				    (struct gpa){ at }, width, val), EMUL_DONE);
+}
+
+static struct {
+	const char *name;
+	u32 v;
+} cell; /* the last one written into a tree */
+
+void tree_u32(struct tree_writer *t, const char *name, u32 v)
+{
+	(void)t;
+	cell.name = name;
+	cell.v = v;
+}
+
+u32 fake_described(struct emul_dev *dev, const char *name)
+{
+	cell.name = "";
+	dev->ops->describe(dev, NULL);
+	assert_string_equal(cell.name, name);
+	return cell.v;
 }
 
 void *obj_alloc(size_t bytes)

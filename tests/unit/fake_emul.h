@@ -65,6 +65,9 @@ u64 fake_none_read(struct emul_dev *dev, struct vcpu *v, u64 off, u32 width);
 struct emul_pin *fake_no_pin(struct emul_dev *dev, struct vcpu *v);
 void fake_write(u64 at, u32 width, u64 val);
 
+/* What the device says in its node: the one cell, which is called `name`. */
+u32 fake_described(struct emul_dev *dev, const char *name);
+
 /*
  * A controller for the test of one device: tests/unit/fake_chip.c, linked where
  * it is wanted. fake_devices_start begins with all of it 0.

@@ -495,15 +495,12 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 	return 5000;
 }
 
-int guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
-		    const struct guest_fdt_args *args)
+void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
+		     const struct guest_fdt_args *args)
 {
-	job->buf = buf;
-	job->bytes = bytes;
+	job->tree.buf = buf;
 	job->args = *args;
 	job->vcpu = 0;
-	job->copy = obj_alloc(500);
-	return job->copy ? 0 : -ENOMEM;
 }
 
 int guest_fdt_step(struct guest_fdt_job *job)
@@ -515,26 +512,14 @@ int guest_fdt_step(struct guest_fdt_job *job)
 		return 1;
 	memcpy(w.seed, job->args.rng_seed, sizeof(w.seed));
 	w.trees++;
-	return fdt_create_empty_tree(job->buf, (int)job->bytes);
-}
-
-void guest_fdt_end(struct guest_fdt_job *job)
-{
-	obj_free(job->copy);
-	job->copy = NULL;
-}
-
-void *guest_fdt_seed(void *fdt, size_t bytes)
-{
-	assert_int_equal(bytes, sizeof(w.seed));
-	return w.seed;
-}
-
-/* fdt_create_empty_tree without libfdt: only the size is looked at. */
-int fdt_create_empty_tree(void *buf, int bytes)
-{
-	fdt_set_totalsize(buf, 100);
+	/* Only the size is looked at. */
+	fdt_set_totalsize((void *)job->tree.buf, 100);
 	return 0;
+}
+
+void *guest_fdt_seed(const struct guest_fdt_job *job)
+{
+	return w.seed;
 }
 
 /* ---- configurations: a name and a kernel are owned ---- */

@@ -80,13 +80,27 @@ static void dirty_all_frames(void)
 		page_free(held[n], 0);
 }
 
+/* All steps. */
+static int gmem_make(u64 base, u64 bytes, struct gmem **out)
+{
+	int ret = gmem_create(&guest, (struct gpa){ base }, bytes, out);
+
+	if (ret)
+		return ret;
+	do {
+		ret = gmem_reserve_step(*out);
+	} while (ret == 1);
+	if (ret)
+		gmem_destroy(*out);
+	return ret;
+}
+
 static void create(u64 base, u64 bytes)
 {
 	memset(&stage2, 0, sizeof(stage2));
 	ticks_a_look = 0;
 	guest.mem = NULL;
-	assert_int_equal(gmem_create(&guest, (struct gpa){ base }, bytes,
-				     &guest.mem), 0);
+	assert_int_equal(gmem_make(base, bytes, &guest.mem), 0);
 }
 
 static void begin(u64 host_bytes, u64 base, u64 bytes)
@@ -452,6 +466,28 @@ static void freed_frames_hold_nothing_of_an_earlier_life(void **state)
 	fake_ram_end();
 }
 
+static void reserving_comes_in_steps(void **state)
+{
+	u64 free;
+
+	fake_ram_add(HOST, 64 * MIB);
+	ticks_a_look = us_to_ticks(GMEM_STEP_US) + 1;
+	assert_int_equal(gmem_create(&guest, (struct gpa){ BASE }, 16 * MIB,
+				     &guest.mem), 0);
+	for (u32 i = 0; i < 8; i++) {
+		free = page_free_count();
+		assert_int_equal(gmem_reserve_step(guest.mem), 1);
+		assert_int_equal(page_free_count(), free - 512);
+	}
+	assert_int_equal(gmem_reserve_step(guest.mem), 0);
+	/* What is there of one that was given up goes in steps as well. */
+	for (u32 i = 0; i < 16; i++)
+		assert_int_equal(gmem_destroy_step(guest.mem), 1);
+	assert_int_equal(gmem_destroy_step(guest.mem), 0);
+	assert_int_equal(page_free_count(), page_total_count());
+	fake_ram_end();
+}
+
 static void destroying_comes_in_steps(void **state)
 {
 	u32 steps = 1;
@@ -476,8 +512,7 @@ static void a_creation_that_fails_anywhere_keeps_nothing(void **state)
 	fake_ram_add(HOST, 64 * MIB);
 	do {
 		mem_fail_after(n++);
-		ret = gmem_create(&guest, (struct gpa){ BASE + 3 * PAGE_BYTES },
-				  6 * MIB, &m);
+		ret = gmem_make(BASE + 3 * PAGE_BYTES, 6 * MIB, &m);
 		mem_fail_after(0);
 		if (ret) {
 			assert_int_equal(ret, -ENOMEM);
@@ -567,6 +602,7 @@ int main(void)
 		T(after_a_reset_all_is_zero_again),
 		T(freed_frames_hold_nothing_of_the_guest),
 		T(freed_frames_hold_nothing_of_an_earlier_life),
+		T(reserving_comes_in_steps),
 		T(destroying_comes_in_steps),
 		T(a_creation_that_fails_anywhere_keeps_nothing),
 		T(without_a_page_table_the_fault_says_so_and_can_come_again),

@@ -694,6 +694,62 @@ static void a_guest_that_was_not_autostarted_ends_nothing(void **state)
 	end();
 }
 
+static void a_guest_that_is_being_made_is_not_done(void **state)
+{
+	for (u32 given_up = 0; given_up < 2; given_up++) {
+		struct guest_config cfg = config("b");
+		struct guest *a, *b;
+		int ret;
+
+		begin(true);
+		a = running("a");
+		assert_int_equal(guest_create_begin(&cfg, &b, &err), 0);
+		guest_end(a, EVENT_POWEROFF, 3);
+		run_all();
+		assert_int_equal(w.powered_off, 0);
+		if (given_up) {
+			guest_create_cancel(b);
+			assert_int_equal(w.powered_off, 1);
+			end();
+			continue;
+		}
+		do {
+			ret = guest_create_step(b, &err);
+		} while (ret == 1);
+		/* It is about to start, but someone else ends before. */
+		guests_look_done();
+		assert_int_equal(w.powered_off, 0);
+		start(b);
+		guest_end(b, EVENT_POWEROFF, 4);
+		run_all();
+		assert_int_equal(w.powered_off, 1);
+		assert_int_equal(w.status, 4);
+		end();
+	}
+}
+
+static void a_guest_that_is_destroyed_is_done(void **state)
+{
+	struct guest *a, *b, *never;
+
+	begin(true);
+	a = running("a");
+	b = running("b");
+	never = create(config("never"));
+	assert_int_equal(guest_stop(a), 0);
+	run_all();
+	guest_get(a); /* and so it stays for a while */
+	assert_int_equal(guest_destroy(a), 0);
+	guest_end(b, EVENT_POWEROFF, 0);
+	run_all();
+	assert_int_equal(a->state, GUEST_DYING);
+	assert_int_equal(w.powered_off, 0);
+	assert_int_equal(guest_destroy(never), 0);
+	assert_int_equal(w.powered_off, 1);
+	guest_put(a);
+	end();
+}
+
 static void who_goes_off_passes_on_what_it_had_to_tell(void **state)
 {
 	struct guest *g;
@@ -754,6 +810,8 @@ int main(void)
 		T(a_crash_names_guest_vcpu_pc_and_reason),
 		T(the_machine_ends_with_the_worst_status_when_all_are_done),
 		T(a_guest_that_was_not_autostarted_ends_nothing),
+		T(a_guest_that_is_being_made_is_not_done),
+		T(a_guest_that_is_destroyed_is_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,37 @@ static void a_creation_that_fails_anywhere_keeps_nothing(void **state)
 	end();
 }
 
+static void memory_that_runs_out_in_the_midst_goes_back_in_steps(void **state)
+{
+	struct guest_config cfg = config("one");
+	struct hpa held[5];
+	struct guest *g;
+	u64 free;
+	int ret;
+
+	begin(false);
+	cfg.memory_bytes = 40 * MIB;
+	assert_int_equal(guest_create_begin(&cfg, &g, &err), 0);
+	/* Others take 40 MiB of 64 meanwhile. */
+	for (u32 i = 0; i < ARRAY_LEN(held); i++)
+		held[i] = page_alloc(11);
+	free = page_free_count();
+	do {
+		ret = guest_create_step(g, &err);
+	} while (ret == 1);
+	assert_int_equal(ret, -ENOMEM);
+	/* The step that failed gave nothing back. */
+	assert_true(page_free_count() < 512);
+	assert_false(guests_all_freed());
+	run_all();
+	assert_true(guests_all_freed());
+	assert_true(page_free_count() >= free);
+	for (u32 i = 0; i < ARRAY_LEN(held); i++)
+		page_free(held[i], 11);
+	assert_as_before();
+	end();
+}
+
 static void a_start_that_fails_anywhere_can_be_repeated(void **state)
 {
 	struct guest *g;
@@ -226,6 +257,7 @@ int main(void)
 		T(a_destroyed_guest_waits_for_who_looks_at_it),
 		T(several_guests_are_destroyed_one_after_another),
 		T(a_creation_that_fails_anywhere_keeps_nothing),
+		T(memory_that_runs_out_in_the_midst_goes_back_in_steps),
 		T(a_start_that_fails_anywhere_can_be_repeated),
 		T(a_thousand_random_lives_leave_memory_as_it_was),
 	};

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -30,6 +31,9 @@ static void more_images(struct archive *images)
 
 	archive_add(images, "big", big, sizeof(big));
 	archive_add(images, "own.dtb", dtb, bytes);
+	/* Its last name has no end. */
+	((u8 *)dtb)[bytes - 1] = 'x';
+	archive_add(images, "bad.dtb", dtb, bytes);
 	free(dtb);
 }
 
@@ -390,6 +394,26 @@ static void cpus_must_exist_and_pins_be_inside_affinity(void **state)
 		     AT "pin: CPU 0 is not in affinity");
 }
 
+/* No step of the console's is as long as a tree: the guest's start tells. */
+static void of_a_tree_that_the_console_names_the_header_counts(void **state)
+{
+	static const char *const trees[] = { "own.dtb", "bad.dtb", "k" };
+
+	for (u32 i = 0; i < ARRAY_LEN(trees); i++) {
+		struct lab *lab = must_parse(GUEST(""));
+		struct guest_config *cfg = lab->guests;
+		struct lab_error err;
+		char knob[16];
+
+		snprintf(knob, sizeof(knob), "dtb=%s", trees[i]);
+		assert_int_equal(lab_config_set(cfg, knob, false, &fake_env,
+						&err), 0);
+		assert_int_equal(lab_config_check(cfg, &fake_env, &err),
+				 i < 2 ? 0 : -EINVAL);
+		lab_free(lab);
+	}
+}
+
 static void images_must_be_there_and_fit(void **state)
 {
 	expect_error(HEAD "guests { g { memory = \"8M\"; kernel = \"no\"; }; "
@@ -399,6 +423,8 @@ static void images_must_be_there_and_fit(void **state)
 		     AT "initrd: the lab's archive has no file \"nope\"");
 	expect_error(GUEST("dtb = \"k\";"),
 		     AT "dtb: \"k\" is no sound device tree");
+	expect_error(GUEST("dtb = \"bad.dtb\";"),
+		     AT "dtb: \"bad.dtb\" is no sound device tree");
 	expect_error(HEAD "guests { g { memory = \"4M\"; kernel = \"big\"; }; "
 		     "}; };", AT "memory: the kernel's 0x300000 bytes at "
 		     "0x80200000 end outside RAM, 0x80000000 to 0x803fffff");
@@ -583,6 +609,8 @@ int main(void)
 		cmocka_unit_test(a_guest_has_a_name_that_can_be_typed),
 		cmocka_unit_test(cpus_must_exist_and_pins_be_inside_affinity),
 		cmocka_unit_test(images_must_be_there_and_fit),
+		cmocka_unit_test(
+			of_a_tree_that_the_console_names_the_header_counts),
 		cmocka_unit_test(quoted_text_can_not_drive_the_terminal),
 		cmocka_unit_test(a_tree_that_is_none_is_refused),
 		cmocka_unit_test(names_that_repeat_are_errors),

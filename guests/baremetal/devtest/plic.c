@@ -324,7 +324,7 @@ static u64 served, ready;
 
 static void on_external(struct hart *h, struct trap_frame *f)
 {
-	u32 c = (u32)machine.plic_context[h->index], line = plic_claim(c);
+	u32 c = hart_context(h), line = plic_claim(c);
 
 	(void)f;
 	if (!line)
@@ -338,7 +338,7 @@ static void serve(struct hart *h, void *arg)
 {
 	u64 *rounds = arg;
 
-	plic_threshold((u32)machine.plic_context[h->index], 0);
+	plic_threshold(hart_context(h), 0);
 	csr_write(sie, IRQ_BIT(IRQ_S_EXT));
 	__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&served, __ATOMIC_ACQUIRE) <

@@ -59,7 +59,7 @@ static void rtc_soon(void)
 /* The UART's line is up for good, and everybody changes who is told of it. */
 static void wide_hart(struct hart *h)
 {
-	u32 context = (u32)machine.plic_context[h->index];
+	u32 context = hart_context(h);
 
 	for (u32 line = 1; line <= machine.plic_lines; line++) {
 		plic_priority(line, dice(h) % 8);

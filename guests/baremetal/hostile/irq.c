@@ -19,7 +19,7 @@ void uart_line_up(void)
 /* Claimed and completed, and so pending again at once. */
 static void claim_it(struct hart *h, struct trap_frame *f)
 {
-	u32 c = (u32)machine.plic_context[h->index];
+	u32 c = hart_context(h);
 
 	(void)f;
 	plic_complete(c, plic_claim(c));

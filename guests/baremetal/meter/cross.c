@@ -135,8 +135,7 @@ static void route_uart(struct hart *h)
 	uart_write(UART_IER, 0);
 	plic_reset();
 	plic_priority(machine.uart_irq, 1);
-	plic_enable((u32)machine.plic_context[h->index], machine.uart_irq,
-		    true);
+	plic_enable(hart_context(h), machine.uart_irq, true);
 }
 
 #define IPI(row) \

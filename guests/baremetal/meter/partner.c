@@ -29,12 +29,10 @@ void meter_handle(u64 scause)
 		break;
 	case SCAUSE_IRQ | IRQ_S_EXT:
 		MARK(MARK_EXTERNAL);
-		line = plic_claim(
-			(u32)machine.plic_context[this_hart()->index]);
+		line = plic_claim(hart_context(this_hart()));
 		uart_write(UART_IER, 0);
 		if (line)
-			plic_complete((u32)machine.plic_context[
-					      this_hart()->index], line);
+			plic_complete(hart_context(this_hart()), line);
 		__atomic_store_n(&s->external, s->external + 1,
 				 __ATOMIC_RELEASE);
 		break;

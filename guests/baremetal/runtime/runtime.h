@@ -315,7 +315,12 @@ MMIO_RW(16)
 MMIO_RW(32)
 MMIO_RW(64)
 
-/* The PLIC; contexts by number (machine.plic_context). */
+/* The PLIC; contexts by number (machine.plic_context). hart_context: the one of
+ * a hart, which has one. */
+static inline u32 hart_context(const struct hart *h)
+{
+	return (u32)machine.plic_context[h->index];
+}
 void plic_priority(u32 line, u32 prio);
 void plic_enable(u32 context, u32 line, bool on);
 void plic_threshold(u32 context, u32 prio);
