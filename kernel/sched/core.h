@@ -105,8 +105,8 @@ struct sched_core {
 	struct cpuset asked;      /* since this CPU had nothing to run */
 
 	struct timer room;        /* when to look for room, or for who wants */
-	u64 room_at;              /* not before */
-	u32 room_vain;            /* looks in vain, since other units came or
+	u64 looked_ticks;         /* when it did last */
+	u32 room_vain;            /* times in vain, since other units came or
 				   * may run elsewhere */
 
 	struct task *task_first, **task_last;

@@ -299,8 +299,10 @@ void told_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		if (!core->look_ticks)
 			balance_start(core, now);
 	}
-	if ((bits & LOOK_ROOM) && core->load > 1)
+	if ((bits & LOOK_ROOM) && core->load > 1) {
+		core->room_vain = 0;
 		room_want(core, now);
+	}
 }
 
 void balance_look(struct sched_core *core, u64 now)

@@ -536,7 +536,7 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 	pthread_create(&post, NULL, postman, NULL);
 	pthread_create(&lister, NULL, lister_thread, NULL);
 	all_go_on();
-	for (u32 round = 0; round < (full ? 250 : 15); round++) {
+	for (u32 round = 0; round < (full ? 200 : 10); round++) {
 		ck_pr_store_32(&hardware, round % 3);
 		ck_pr_store_32(&quiet, 0);
 		for (u32 i = 0; i < 300; i++) {

@@ -15,6 +15,7 @@ from tracelib import form
 
 BIG = 512
 INSTRUCTIONS = 100_000
+LARGE_GIB = 3
 TICK = 100  # of instructions: 10 MHz
 
 CREATE = "guest create big vcpus={} kernel=baremetal/rebooter.elf"
