@@ -100,6 +100,7 @@ static void credit_dequeue(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	cu->vtime.waited = true;
 	if (vqueue_remove(&cc->queue, &cu->node))
 		sched_units_unpark(sc, 1);
+	current_lend(sc);
 	publish(sc, NULL);
 }
 

@@ -79,15 +79,22 @@ static inline struct credit_unit *current_of(const struct sched_cpu *sc)
 	return sc->current->part;
 }
 
+/* For credit_yield, once the queue has changed. */
+static inline void current_lend(struct sched_cpu *sc)
+{
+	struct credit_cpu *cc = sc->part;
+
+	if (sc->current)
+		vqueue_lend(&cc->queue, &current_of(sc)->node);
+}
+
 static inline void push(struct sched_cpu *sc, struct credit_unit *cu)
 {
 	struct credit_cpu *cc = sc->part;
 
 	sched_units_unpark(sc, vqueue_push(&cc->queue, &cu->node, cu->vtime.at,
 					   cu->node.group));
-	/* For credit_yield. */
-	if (sc->current)
-		vqueue_lend(&cc->queue, &current_of(sc)->node);
+	current_lend(sc);
 }
 
 /* Has neither it to do with caps nor who is next, or may be? */

@@ -97,7 +97,8 @@ static inline u64 vqueue_first_key(const struct vqueue *q)
 }
 
 /* `u`, which isn't queued, is to come by vqueue_exchange: to be called again
- * whenever another has been queued. */
+ * whenever another has been queued; or removed, since its group may have been
+ * so, too, for a moment. */
 static inline void vqueue_lend(struct vqueue *q, struct vqueue_unit *u)
 {
 	heap_lend(&q->ready, &u->at.node);

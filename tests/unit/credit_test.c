@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "kernel/sched/core.h"
+#include "kernel/sched/credit.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 
 #define GUESTS_MAX 16
@@ -721,10 +722,126 @@ static void vcpus_that_wake_each_other_have_one_guests_share(void **state)
 	}
 }
 
+/* ---- The queue, whoever comes and goes ---- */
+
+#define LOT 3 /* guests; the last has a cap */
+#define LOT_VCPUS 3
+
+/* Mostly gives way; arg[3] is the seed. */
+static enum run_end act_of_lot(struct fake_vcpu *f, u64 now)
+{
+	u32 seed = (u32)f->arg[3], what = fake_random(&seed) % 16;
+	struct guest *g = f->v.guest;
+
+	f->left = 1 + fake_random(&seed) % (100 * FAKE_US);
+	f->deadline = now + 1 + fake_random(&seed) % (2 * FAKE_MS);
+	if (what < 4)
+		virq_raise(g->vcpu[what % LOT_VCPUS], VIRQ_SOFT);
+	f->arg[3] = seed;
+	return what < 1 ? RUN_BLOCK : what < 5 ? RUN_LOOK : RUN_YIELD;
+}
+
+static void lot_make(u32 i, u32 *seed)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+
+	p.cap = i == LOT - 1 ? 90 : 0;
+	guests[i] = fake_guest_make(LOT_VCPUS, &p, 0);
+	for (u32 k = 0; k < LOT_VCPUS; k++) {
+		struct fake_vcpu *f = fake_vcpu_of(guests[i], k);
+
+		f->act = act_of_lot;
+		f->left = 1;
+		f->arg[3] = fake_random(seed);
+	}
+	fake_guest_start(guests[i]);
+}
+
+static void lot_disturb(u32 cpus, u32 *seed)
+{
+	u32 i = fake_random(seed) % LOT;
+	struct vcpu *v = guests[i]->g.vcpu[fake_random(seed) % LOT_VCPUS];
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+	struct cpuset to = {{1 + fake_random(seed) % ((1u << cpus) - 1)}};
+
+	switch (fake_random(seed) % 40) {
+	case 0:
+		fake_guest_free(guests[i]);
+		lot_make(i, seed);
+		break;
+	case 1:
+		p.weight = 1 + fake_random(seed) % 512;
+		p.cap = fake_random(seed) % 2 ? 30 + fake_random(seed) % 90 : 0;
+		sched_guest_params(&guests[i]->g, &p);
+		break;
+	case 2:
+		(void)!sched_policy_set("credit", NULL);
+		break;
+	case 3:
+	case 4:
+		assert_int_equal(sched_vcpu_affinity(v, &to), 0);
+		break;
+	default:
+		sched_vcpu_request(v, fake_random(seed) % 3 ?
+					      VCPU_REQ_RESUME :
+					      VCPU_REQ_PAUSE);
+		break;
+	}
+}
+
+/* Those that are to be met in the queue are; and the current has lent its match
+ * where it may be needed. */
+static void lot_check(u32 cpu)
+{
+	struct sched_core *core = core_of(&fake_cpus[cpu]->c);
+	struct credit_cpu *cc = core->sc.part;
+	struct vqueue_unit *n = NULL;
+	u32 waiting = 0;
+
+	if (!core->epoch)
+		return;
+	for (struct sched_unit *u = core->units; u; u = u->next) {
+		struct credit_unit *cu = u->part;
+
+		if (u->queued)
+			waiting += !cu->node.group ||
+				   !vqueue_parked(cu->node.group);
+	}
+	while ((n = vqueue_walk(&cc->queue, n))) {
+		assert_true(unit_at(n)->unit->queued);
+		assert_ptr_equal(unit_at(n)->unit->home, &core->sc);
+		waiting--;
+	}
+	assert_int_equal(waiting, 0);
+	if (cc->queue.ready.top)
+		assert_int_equal(cc->queue.ready.lent != NULL,
+				 core->sc.current != NULL);
+}
+
+static void the_queue_is_whole_whoever_comes_and_goes(void **state)
+{
+	(void)state;
+	for (u32 cpus = 1; cpus <= 3; cpus++) {
+		u32 seed = cpus;
+
+		boot(cpus);
+		for (count = 0; count < LOT; count++)
+			lot_make(count, &seed);
+		for (u32 step = 0; step < 6000; step++) {
+			lot_disturb(cpus, &seed);
+			fake_run_for(fake_random(&seed) % (200 * FAKE_US));
+			for (u32 i = 0; i < cpus; i++)
+				lot_check(i);
+		}
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
+		cmocka_unit_test(the_queue_is_whole_whoever_comes_and_goes),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(where_nobody_waits_nobody_is_interrupted),
 		cmocka_unit_test(
