@@ -343,6 +343,7 @@ static void credit_rested(struct sched_cpu *sc, u64 since, u64 now)
 {
 	struct credit_unit *cur = sc->current ? sc->current->part : NULL;
 	struct credit_cpu *cc = sc->part;
+	struct vqueue_unit *n = NULL;
 	u64 by;
 
 	if (now - since < cc->vtime.claim_ticks)
@@ -352,6 +353,9 @@ static void credit_rested(struct sched_cpu *sc, u64 since, u64 now)
 		return;
 	if (cur)
 		vtime_shift(&cur->vtime, by);
+	/* Their own times, too: credit_yield looks at no more. */
+	while ((n = vqueue_walk(&cc->queue, n)))
+		vtime_shift(&unit_at(n)->vtime, by);
 	vqueue_shift(&cc->queue, by);
 	publish(sc, cur);
 }

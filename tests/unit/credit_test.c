@@ -789,8 +789,8 @@ static void lot_disturb(u32 cpus, u32 *seed)
 	}
 }
 
-/* Those that are to be met in the queue are; and the current has lent its match
- * where it may be needed. */
+/* Those that are to be met in the queue are, by their times; and the current has
+ * lent its match where it may be needed. */
 static void lot_check(u32 cpu)
 {
 	struct sched_core *core = core_of(&fake_cpus[cpu]->c);
@@ -810,6 +810,8 @@ static void lot_check(u32 cpu)
 	while ((n = vqueue_walk(&cc->queue, n))) {
 		assert_true(unit_at(n)->unit->queued);
 		assert_ptr_equal(unit_at(n)->unit->home, &core->sc);
+		if (!n->group)
+			assert_true(unit_at(n)->vtime.at == vqueue_key(n));
 		waiting--;
 	}
 	assert_int_equal(waiting, 0);
@@ -837,11 +839,35 @@ static void the_queue_is_whole_whoever_comes_and_goes(void **state)
 	}
 }
 
+/* Those who wait where a CPU's time is moved on are moved along. */
+static void who_waits_while_its_cpu_catches_up_does_so_too(void **state)
+{
+	const struct credit_cpu *cc;
+	u64 was;
+
+	(void)state;
+	boot(2);
+	for (u32 i = 0; i < 4; i++)
+		make(1, 256, 0, i < 2 ? 1 : 2);
+	for (u32 i = 0; i < 3; i++)
+		fake_guest_start(guests[i]);
+	fake_run_for(1000 * FAKE_MS);
+	cc = core_of(&fake_cpus[0]->c)->sc.part;
+	was = cc->vtime.now;
+	fake_guest_start(guests[3]);
+	fake_run_for(FAKE_MS);
+	assert_true(cc->vtime.now - was > 400 * FAKE_MS * VTIME_PER_TICK);
+	lot_check(0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
 		cmocka_unit_test(the_queue_is_whole_whoever_comes_and_goes),
+		cmocka_unit_test(
+			who_waits_while_its_cpu_catches_up_does_so_too),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(where_nobody_waits_nobody_is_interrupted),
 		cmocka_unit_test(
