@@ -789,8 +789,8 @@ static void lot_disturb(u32 cpus, u32 *seed)
 	}
 }
 
-/* Those that are to be met in the queue are, by their times; and the current has
- * lent its match where it may be needed. */
+/* Those that are to be met in the queue are, by their times; and the current
+ * has lent its match where it may be needed. */
 static void lot_check(u32 cpu)
 {
 	struct sched_core *core = core_of(&fake_cpus[cpu]->c);

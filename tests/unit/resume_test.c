@@ -238,8 +238,8 @@ static bool step(u32 cpu)
 }
 
 /* Gives way, mostly, and may have woken another of its guest;
- * sleeps for arg[1] now and then. What it owes it would pay now on the long way,
- * and later on the short one. */
+ * sleeps for arg[1] now and then. What it owes it would pay now on the long
+ * way, and later on the short one. */
 static enum run_end act_give_way(struct fake_vcpu *f, u64 now)
 {
 	f->v.sched.owed_ticks = 0;
