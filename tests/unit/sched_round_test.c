@@ -609,6 +609,90 @@ static void what_is_done_as_it_begins_to_wait_is_its_own_time(void **state)
 	}
 }
 
+/* ---- The books ---- */
+
+#define BOOKED 4 /* guests */
+#define BOOKED_VCPUS 5
+
+static void spend_for_all(struct fake_cpu *f, enum fake_op op)
+{
+	f->now += 3 + op;
+}
+
+/* Sleeps, gives way, looks and wakes at random; arg[3] is the seed. */
+static enum run_end act_any(struct fake_vcpu *f, u64 now)
+{
+	u32 seed = (u32)f->arg[3], what = fake_random(&seed) % 8;
+	struct guest *g = f->v.guest;
+
+	f->left = 1 + fake_random(&seed) % FAKE_MS;
+	f->deadline = now + 1 + fake_random(&seed) % FAKE_MS;
+	if (what % 2)
+		virq_raise(g->vcpu[fake_random(&seed) % BOOKED_VCPUS],
+			   VIRQ_SOFT);
+	f->arg[3] = seed;
+	return what < 3 ? RUN_YIELD : what < 6 ? RUN_BLOCK : RUN_LOOK;
+}
+
+static void all_are_asked(struct fake_guest *g[BOOKED], u32 request)
+{
+	for (u32 i = 0; i < BOOKED; i++)
+		for (u32 k = 0; k < BOOKED_VCPUS; k++)
+			sched_vcpu_request(g[i]->g.vcpu[k], request);
+}
+
+/* By the CPUs less what has been charged, or will be. */
+static s64 unbooked_ticks(struct fake_guest *g[BOOKED], u32 cpus)
+{
+	s64 ticks = 0;
+
+	for (u32 i = 0; i < BOOKED; i++) {
+		ticks -= (s64)g[i]->g.account->guest_ticks;
+		for (u32 k = 0; k < BOOKED_VCPUS; k++)
+			ticks -= (s64)g[i]->g.vcpu[k]->sched.owed_ticks;
+	}
+	for (u32 i = 0; i < cpus; i++)
+		ticks += (s64)fake_cpus[i]->c.stats.guest_ticks;
+	return ticks;
+}
+
+static void what_cpus_had_guests_have_paid_or_owe(void **state)
+{
+	const struct fake_engine *was = fake_engine;
+	struct fake_engine engine = *was;
+
+	(void)state;
+	engine.spend = spend_for_all;
+	fake_engine = &engine;
+	for_each_policy(name) {
+		struct fake_guest *g[BOOKED];
+
+		if (sched_policy_room(name))
+			continue;
+		fake_boot(3, name);
+		for (u32 i = 0; i < BOOKED; i++) {
+			g[i] = fake_guest_make(BOOKED_VCPUS, NULL, 0);
+			for (u32 k = 0; k < BOOKED_VCPUS; k++) {
+				fake_vcpu_of(g[i], k)->act = act_any;
+				fake_vcpu_of(g[i], k)->left = 1;
+				fake_vcpu_of(g[i], k)->arg[3] = i * 5 + k;
+			}
+			fake_guest_start(g[i]);
+		}
+		for (u32 n = 0; n < 60; n++) {
+			fake_run_for(3 * FAKE_MS);
+			all_are_asked(g, VCPU_REQ_PAUSE);
+			fake_run_for(FAKE_MS);
+			assert_int_equal(unbooked_ticks(g, 3), 0);
+			all_are_asked(g, VCPU_REQ_RESUME);
+		}
+		for (u32 i = 0; i < BOOKED; i++)
+			fake_guest_free(g[i]);
+		fake_halt();
+	}
+	fake_engine = was;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +716,7 @@ int main(void)
 		cmocka_unit_test(a_turn_that_ended_late_is_made_up_for),
 		cmocka_unit_test(
 			what_is_done_as_it_begins_to_wait_is_its_own_time),
+		cmocka_unit_test(what_cpus_had_guests_have_paid_or_owe),
 		cmocka_unit_test(
 			a_timer_set_in_a_turn_ends_it_if_it_comes_first),
 	};
