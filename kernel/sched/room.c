@@ -161,6 +161,8 @@ static bool current_go(struct sched_core *core, const struct cpuset *set,
 		  : first_of(u, set);
 	if (to == CPU_NONE)
 		return false;
+	if (unlikely(unit_vcpu(u)->waits))
+		now = current_waits(core, true, now);
 	core->why = WHY_PREEMPTED;
 	u->preemptions++;
 	current_drop(core, now);
