@@ -197,7 +197,9 @@ static __attribute__((noinline)) void tell(struct cpu *c)
 }
 
 /* Tells all that somebody who waits there may be helped by a row that ends
- * here; where it begins is said by the bars. False: nobody waits anywhere. */
+ * here; where it begins is said by the bars. One that looks by itself soon is
+ * left alone: it finds our bit, or the next call that it does so no more.
+ * False: nobody waits anywhere. */
 static bool room_tell(struct sched_core *core)
 {
 	u32 self = core->sc.cpu->index;
@@ -213,7 +215,8 @@ static bool room_tell(struct sched_core *core)
 			if (i == self || ck_pr_load_32(&c->load) <= 1)
 				continue;
 			waits = true;
-			if (!bars_all(core_of(c), &r.last))
+			if (!ck_pr_load_32(&core_of(c)->room_due) &&
+			    !bars_all(core_of(c), &r.last))
 				tell(c);
 		}
 	} while (reach_grow(&r, self));
@@ -228,15 +231,22 @@ static u64 room_ticks(const struct sched_core *core)
 	return us_to_ticks(ROOM_US) << MIN(core->room_vain, VAIN_MAX);
 }
 
+static void room_set(struct sched_core *core, u64 at)
+{
+	timer_set(&core->timers, &core->room, at);
+	ck_pr_store_32(&core->room_due, 1);
+}
+
 static void room_fire(struct timer *t, u64 now)
 {
 	struct sched_core *core = container_of(t, struct sched_core, room);
 	struct reach idle;
 
+	ck_pr_store_32(&core->room_due, 0);
 	if (core->load <= 1) {
 		core->room_vain++;
 		if (!core->load && core->idling && room_tell(core))
-			timer_set(&core->timers, t, now + room_ticks(core));
+			room_set(core, now + room_ticks(core));
 		return;
 	}
 	/* A policy that gives nothing shares no CPUs. */
@@ -247,7 +257,7 @@ static void room_fire(struct timer *t, u64 now)
 	else
 		core->room_vain++;
 	core->looked_ticks = now;
-	timer_set(&core->timers, t, now + room_ticks(core));
+	room_set(core, now + room_ticks(core));
 }
 
 void room_init(struct sched_core *core)
@@ -263,12 +273,11 @@ void room_want(struct sched_core *core, u64 now)
 	if (idle_next(IDLE_SLEEPS, 0) == CPU_NONE)
 		return;
 	if (!timer_is_set(&core->room) || at < core->room.node.key)
-		timer_set(&core->timers, &core->room, at);
+		room_set(core, at);
 }
 
 void room_want_later(struct sched_core *core)
 {
 	if (!timer_is_set(&core->room))
-		timer_set(&core->timers, &core->room,
-			  time_now_ticks() + room_ticks(core));
+		room_set(core, time_now_ticks() + room_ticks(core));
 }

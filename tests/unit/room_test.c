@@ -428,6 +428,42 @@ static void who_can_not_be_helped_is_hardly_disturbed(void **state)
 	}
 }
 
+/* Mail but for those that compare how far they are. */
+static u64 told_in(u32 cpu, u64 ticks)
+{
+	struct cpu_stats was = stats_of(cpu), is;
+
+	fake_run_for(ticks);
+	is = stats_of(cpu);
+	return is.mails - was.mails - (is.asked - was.asked);
+}
+
+/* One sleeps that could go where one runs that could make room; but none of
+ * those who wait. Each CPU that is idle sees a way there. */
+static void many_that_are_idle_leave_one_alone_that_looks(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		struct fake_vcpu *f;
+
+		boot(32, sharing_policy(n));
+		f = one(3, 0, 10);
+		fake_waits(f, 10 * FAKE_US);
+		start_on(f, 0, 3, 0);
+		start_on(one(2, 0, 0), 1, 0xffffffff, 0);
+		start(one(1, 0, 10));
+		start(one(1, 0, 0));
+		for (u32 i = 2; i < 32; i++) {
+			f = one(1, i, 0);
+			start(f);
+			stop(f);
+		}
+		fake_run_for(500 * FAKE_MS);
+		assert_true(timer_is_set(&core_of(cpu_by_index(0))->room));
+		assert_in_range(told_in(0, 1000 * FAKE_MS), 0, 10);
+		end();
+	}
+}
+
 static void nobody_looks_where_nobody_is_idle(void **state)
 {
 	for (u32 n = 0; n < 2 * sharing_policy_count(); n++) {
@@ -465,6 +501,7 @@ int main(void)
 		cmocka_unit_test(a_barred_cpu_that_is_idle_is_used_by_a_row),
 		cmocka_unit_test(naps_of_others_move_nobody_all_the_time),
 		cmocka_unit_test(who_can_not_be_helped_is_hardly_disturbed),
+		cmocka_unit_test(many_that_are_idle_leave_one_alone_that_looks),
 		cmocka_unit_test(nobody_looks_where_nobody_is_idle),
 	};
 
