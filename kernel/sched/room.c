@@ -32,6 +32,9 @@
  * waits who could be helped by such a row, and tells that one to look; and so
  * on while anyone waits. Only its own idle time goes into that.
  *
+ * A look takes a walk over all CPUs for each length of rows, up to the one that
+ * is found. Rows are short unless most units may run on very few CPUs.
+ *
  * What is read of other CPUs is a hint. Each step is an ordinary hand-over, and
  * an idle CPU is claimed by its bit.
  *
@@ -56,12 +59,16 @@ static u32 words(void)
 	return (cpu_count() + 63) / 64;
 }
 
-/* The first of `set` on which `u` may run, or CPU_NONE. */
+/* The first of `set` on which `u` may run, or CPU_NONE. Short where the set is
+ * empty: it is asked of each CPU's current, for rows of each length. */
 static u32 first_of(const struct sched_unit *u, const struct cpuset *set)
 {
-	for (u32 i = 0; i < words(); i++) {
-		u64 w = set->w[i] & ck_pr_load_64(&u->allowed.w[i]);
+	for (u32 i = 0, n = words(); i < n; i++) {
+		u64 w = set->w[i];
 
+		if (!w)
+			continue;
+		w &= ck_pr_load_64(&u->allowed.w[i]);
 		if (w)
 			return i * 64 + (u32)__builtin_ctzll(w);
 	}
@@ -71,7 +78,7 @@ static u32 first_of(const struct sched_unit *u, const struct cpuset *set)
 /* Is no unit of that CPU to run on any of `set`? A hint. */
 static bool bars_all(const struct sched_core *core, const struct cpuset *set)
 {
-	for (u32 i = 0; i < words(); i++)
+	for (u32 i = 0, n = words(); i < n; i++)
 		if (set->w[i] & ~ck_pr_load_64(&core->barred.w[i]))
 			return false;
 	return true;
