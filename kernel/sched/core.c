@@ -108,11 +108,10 @@ static void dispatch(struct sched_core *core, struct sched_unit *u, u64 now)
 		v->waits(v, false);
 }
 
-/* The current begins to wait for a CPU, and wants to know: what is done then is
- * its own time, as is what lies between its turn and that, unless the CPU was
- * `busy` for others. Returns the time. */
-static __attribute__((noinline)) u64 wait_tell(struct sched_core *core,
-					       bool busy, u64 now)
+/* What is done then is its own time, as is what lies between its turn and
+ * that, unless the CPU was busy. */
+__attribute__((noinline)) u64 current_waits(struct sched_core *core, bool busy,
+					    u64 now)
 {
 	struct sched_unit *u = core->sc.current;
 
@@ -151,7 +150,7 @@ static inline u64 reschedule(struct sched_core *core, bool busy, u64 now)
 	if (core->sc.current) {
 		/* Before another CPU may have it. */
 		if (unlikely(unit_vcpu(core->sc.current)->waits))
-			now = wait_tell(core, busy, now);
+			now = current_waits(core, busy, now);
 		put_back(core, now);
 	}
 	core->resched = false;
@@ -237,7 +236,7 @@ static __attribute__((noinline)) bool tasks_turn(struct sched_core *core,
 		return false;
 	if (u) {
 		if (unlikely(unit_vcpu(u)->waits))
-			now = wait_tell(core, busy, now);
+			now = current_waits(core, busy, now);
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	}
 	/* Tasks may keep it from waiting for long. */

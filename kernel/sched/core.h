@@ -115,8 +115,10 @@ struct sched_core {
 				   * they are, or never */
 
 	/* The owner writes, anyone reads: CPUs on which no unit that is on here
-	 * may run. They neither ask nor are told, until one may. */
+	 * may run. They neither ask nor are told, until one may; and that
+	 * `room` is set. */
 	struct cpuset barred;
+	u32 room_due;
 
 	/* Read by the CPU that is asked, from mail to mail. */
 	struct sched_ask ask;

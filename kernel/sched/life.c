@@ -162,8 +162,8 @@ static bool unit_follow(struct sched_core *core, struct vcpu *v, u64 now)
 }
 
 /* Its affinity or its knobs changed: queue it anew. */
-static bool unit_requeue(struct sched_core *core, struct vcpu *v,
-			 bool knobs, u64 now)
+static __attribute__((noinline)) bool
+unit_requeue(struct sched_core *core, struct vcpu *v, bool knobs, u64 now)
 {
 	struct sched_unit *u = &v->sched;
 	u32 state = ck_pr_load_32(&v->state);
@@ -178,6 +178,8 @@ static bool unit_requeue(struct sched_core *core, struct vcpu *v,
 	 * become shorter, or its level lower. */
 	if (core->sc.current == u) {
 		was_current = true;
+		if (unlikely(v->waits))
+			now = current_waits(core, true, now);
 		current_drop(core, now);
 	}
 	unit_dequeue(core, u, now);

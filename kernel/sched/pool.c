@@ -170,6 +170,8 @@ static void pool_leave(struct sched_core *core, u64 now)
 	struct sched_unit *u = core->sc.current;
 
 	if (u) {
+		if (unlikely(unit_vcpu(u)->waits))
+			now = current_waits(core, true, now);
 		current_drop(core, now);
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
 	}

@@ -158,6 +158,10 @@ const struct sched_ops *policy_find(const char *name);
 /* ---- core.c ---- */
 
 void core_init(struct sched_core *core, struct cpu *c);
+/* The current, which has vcpu->waits, begins to wait for a CPU: it is told,
+ * before another CPU may have it. `busy`: the CPU has worked for others since
+ * its turn. Returns the time. */
+u64 current_waits(struct sched_core *core, bool busy, u64 now);
 
 /* Any CPU may look whose policy it is. */
 static inline void core_policy_is(struct sched_core *core,

@@ -32,6 +32,9 @@
  * waits who could be helped by such a row, and tells that one to look; and so
  * on while anyone waits. Only its own idle time goes into that.
  *
+ * A look takes a walk over all CPUs for each length of rows, up to the one that
+ * is found. Rows are short unless most units may run on very few CPUs.
+ *
  * What is read of other CPUs is a hint. Each step is an ordinary hand-over, and
  * an idle CPU is claimed by its bit.
  *
@@ -56,12 +59,16 @@ static u32 words(void)
 	return (cpu_count() + 63) / 64;
 }
 
-/* The first of `set` on which `u` may run, or CPU_NONE. */
+/* The first of `set` on which `u` may run, or CPU_NONE. Short where the set is
+ * empty: it is asked of each CPU's current, for rows of each length. */
 static u32 first_of(const struct sched_unit *u, const struct cpuset *set)
 {
-	for (u32 i = 0; i < words(); i++) {
-		u64 w = set->w[i] & ck_pr_load_64(&u->allowed.w[i]);
+	for (u32 i = 0, n = words(); i < n; i++) {
+		u64 w = set->w[i];
 
+		if (!w)
+			continue;
+		w &= ck_pr_load_64(&u->allowed.w[i]);
 		if (w)
 			return i * 64 + (u32)__builtin_ctzll(w);
 	}
@@ -71,7 +78,7 @@ static u32 first_of(const struct sched_unit *u, const struct cpuset *set)
 /* Is no unit of that CPU to run on any of `set`? A hint. */
 static bool bars_all(const struct sched_core *core, const struct cpuset *set)
 {
-	for (u32 i = 0; i < words(); i++)
+	for (u32 i = 0, n = words(); i < n; i++)
 		if (set->w[i] & ~ck_pr_load_64(&core->barred.w[i]))
 			return false;
 	return true;
@@ -161,6 +168,8 @@ static bool current_go(struct sched_core *core, const struct cpuset *set,
 		  : first_of(u, set);
 	if (to == CPU_NONE)
 		return false;
+	if (unlikely(unit_vcpu(u)->waits))
+		now = current_waits(core, true, now);
 	core->why = WHY_PREEMPTED;
 	u->preemptions++;
 	current_drop(core, now);
@@ -195,7 +204,9 @@ static __attribute__((noinline)) void tell(struct cpu *c)
 }
 
 /* Tells all that somebody who waits there may be helped by a row that ends
- * here; where it begins is said by the bars. False: nobody waits anywhere. */
+ * here; where it begins is said by the bars. One that looks by itself soon is
+ * left alone: it finds our bit, or the next call that it does so no more.
+ * False: nobody waits anywhere. */
 static bool room_tell(struct sched_core *core)
 {
 	u32 self = core->sc.cpu->index;
@@ -211,7 +222,8 @@ static bool room_tell(struct sched_core *core)
 			if (i == self || ck_pr_load_32(&c->load) <= 1)
 				continue;
 			waits = true;
-			if (!bars_all(core_of(c), &r.last))
+			if (!ck_pr_load_32(&core_of(c)->room_due) &&
+			    !bars_all(core_of(c), &r.last))
 				tell(c);
 		}
 	} while (reach_grow(&r, self));
@@ -226,15 +238,22 @@ static u64 room_ticks(const struct sched_core *core)
 	return us_to_ticks(ROOM_US) << MIN(core->room_vain, VAIN_MAX);
 }
 
+static void room_set(struct sched_core *core, u64 at)
+{
+	timer_set(&core->timers, &core->room, at);
+	ck_pr_store_32(&core->room_due, 1);
+}
+
 static void room_fire(struct timer *t, u64 now)
 {
 	struct sched_core *core = container_of(t, struct sched_core, room);
 	struct reach idle;
 
+	ck_pr_store_32(&core->room_due, 0);
 	if (core->load <= 1) {
 		core->room_vain++;
 		if (!core->load && core->idling && room_tell(core))
-			timer_set(&core->timers, t, now + room_ticks(core));
+			room_set(core, now + room_ticks(core));
 		return;
 	}
 	/* A policy that gives nothing shares no CPUs. */
@@ -245,7 +264,7 @@ static void room_fire(struct timer *t, u64 now)
 	else
 		core->room_vain++;
 	core->looked_ticks = now;
-	timer_set(&core->timers, t, now + room_ticks(core));
+	room_set(core, now + room_ticks(core));
 }
 
 void room_init(struct sched_core *core)
@@ -261,12 +280,11 @@ void room_want(struct sched_core *core, u64 now)
 	if (idle_next(IDLE_SLEEPS, 0) == CPU_NONE)
 		return;
 	if (!timer_is_set(&core->room) || at < core->room.node.key)
-		timer_set(&core->timers, &core->room, at);
+		room_set(core, at);
 }
 
 void room_want_later(struct sched_core *core)
 {
 	if (!timer_is_set(&core->room))
-		timer_set(&core->timers, &core->room,
-			  time_now_ticks() + room_ticks(core));
+		room_set(core, time_now_ticks() + room_ticks(core));
 }

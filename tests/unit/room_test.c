@@ -193,6 +193,67 @@ static void two_that_only_yield_have_a_cpu_each(void **state)
 	}
 }
 
+/* As of who has told its guest where to read of it. */
+static struct {
+	u32 waits[2], runs; /* on which CPU it began to wait */
+	bool now;
+} told;
+
+static void told_of(struct vcpu *v, bool waits)
+{
+	assert_true(waits || told.now || !told.runs);
+	if (waits)
+		told.waits[v->cpu->index]++;
+	else
+		told.runs++;
+	told.now = waits;
+}
+
+/* On its own CPU still, where all that is its is found. */
+static void who_makes_room_is_told_that_it_waits(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		struct fake_vcpu *f[2];
+
+		memset(&told, 0, sizeof(told));
+		boot(2, sharing_policy(n));
+		f[0] = one(3, 0, 10);
+		f[1] = one(1, 0, 0);
+		start_on(f[0], 0, 3, 0);
+		f[0]->v.waits = told_of;
+		start(f[1]);
+		fake_run_for(100 * FAKE_MS);
+		assert_int_equal(f[0]->v.cpu->index, 1);
+		assert_in_range(told.waits[0], 1, 2);
+		assert_int_equal(told.runs, told.waits[0] + told.waits[1]);
+		end();
+	}
+}
+
+static void who_may_not_stay_is_told_that_it_waits(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		struct fake_vcpu *f;
+
+		memset(&told, 0, sizeof(told));
+		boot(2, sharing_policy(n));
+		f = one(1, 0, 0);
+		start(f);
+		f->v.waits = told_of;
+		let(f, 2, 0);
+		fake_run_for(FAKE_MS);
+		assert_int_equal(f->v.cpu->index, 1);
+		assert_int_equal(told.waits[0], 1);
+		assert_int_equal(told.runs, 1);
+		/* Nor if all policies are the same to it. */
+		assert_int_equal(sched_policy_set(sharing_policy(n), NULL), 0);
+		fake_run_for(FAKE_MS);
+		assert_int_equal(told.waits[1], 1);
+		assert_int_equal(told.runs, 2);
+		end();
+	}
+}
+
 /* The first is bound, each of the others may run on two CPUs and is on the
  * lower: all have to move. */
 static void a_row_of_them_moves_up_by_one(void **state)
@@ -367,6 +428,42 @@ static void who_can_not_be_helped_is_hardly_disturbed(void **state)
 	}
 }
 
+/* Mail but for those that compare how far they are. */
+static u64 told_in(u32 cpu, u64 ticks)
+{
+	struct cpu_stats was = stats_of(cpu), is;
+
+	fake_run_for(ticks);
+	is = stats_of(cpu);
+	return is.mails - was.mails - (is.asked - was.asked);
+}
+
+/* One sleeps that could go where one runs that could make room; but none of
+ * those who wait. Each CPU that is idle sees a way there. */
+static void many_that_are_idle_leave_one_alone_that_looks(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		struct fake_vcpu *f;
+
+		boot(32, sharing_policy(n));
+		f = one(3, 0, 10);
+		fake_waits(f, 10 * FAKE_US);
+		start_on(f, 0, 3, 0);
+		start_on(one(2, 0, 0), 1, 0xffffffff, 0);
+		start(one(1, 0, 10));
+		start(one(1, 0, 0));
+		for (u32 i = 2; i < 32; i++) {
+			f = one(1, i, 0);
+			start(f);
+			stop(f);
+		}
+		fake_run_for(500 * FAKE_MS);
+		assert_true(timer_is_set(&core_of(cpu_by_index(0))->room));
+		assert_in_range(told_in(0, 1000 * FAKE_MS), 0, 10);
+		end();
+	}
+}
+
 static void nobody_looks_where_nobody_is_idle(void **state)
 {
 	for (u32 n = 0; n < 2 * sharing_policy_count(); n++) {
@@ -396,12 +493,15 @@ int main(void)
 		cmocka_unit_test(
 			who_runs_makes_room_when_another_cpu_becomes_idle),
 		cmocka_unit_test(two_that_only_yield_have_a_cpu_each),
+		cmocka_unit_test(who_makes_room_is_told_that_it_waits),
+		cmocka_unit_test(who_may_not_stay_is_told_that_it_waits),
 		cmocka_unit_test(a_row_of_them_moves_up_by_one),
 		cmocka_unit_test(who_waits_takes_the_place_of_one_that_moves),
 		cmocka_unit_test(a_way_that_opens_elsewhere_is_found),
 		cmocka_unit_test(a_barred_cpu_that_is_idle_is_used_by_a_row),
 		cmocka_unit_test(naps_of_others_move_nobody_all_the_time),
 		cmocka_unit_test(who_can_not_be_helped_is_hardly_disturbed),
+		cmocka_unit_test(many_that_are_idle_leave_one_alone_that_looks),
 		cmocka_unit_test(nobody_looks_where_nobody_is_idle),
 	};
 
