@@ -38,20 +38,22 @@ def everywhere(t):
 
 
 def own_tree(t):
-    """A tree of the guest's own, with four CPUs of which it has two, no RAM to
-    speak of and none of the machine's devices that a guest hasn't got."""
+    """A tree of the guest's own, with four CPUs of which it has two, other
+    RAM, and none of the machine's devices that a guest hasn't got."""
     text = board(t, pack(t, guest("hello", "hello")), "virt", 4)
-    text = re.sub(r"reg = <0x00 0x80000000 0x00 0x\w+>;",
-                  "reg = <0x00 0x80000000 0x00 0x1000000>;", text)
+    text = text.replace("memory@80000000", "ram@0")
     for node in ("pci@", "virtio_mmio@", "flash@", "fw-cfg@", "clint@",
                  "platform-bus@", "pmu ", "pmu@"):
         text = re.sub(rf"(\t+){node}.*?\n\1}};\n", "", text, flags=re.S)
     subprocess.run(["dtc", "-q", "-o", t.folder / "own.dtb"], check=True,
                    input=text, text=True)
-    work = 'run="ls /proc/device-tree; grep -c ^processor /proc/cpuinfo"'
+    work = ('run="cd /proc/device-tree && echo nodes: memory@* ram@* '
+            'cpus/cpu@* && grep -c ^processor /proc/cpuinfo"')
     m = t.boot(lab=lab(linux("own", f"{work} then=poweroff", vcpus=2,
                              dtb="own.dtb"), poweroff=True), mem="512M")
     m.expect(up("own"), 300)
+    m.expect(said("own", r"nodes: memory@80000000 ram@\* cpus/cpu@0 "
+                         r"cpus/cpu@1\n"), 120)
     m.expect(said("own", r"2\n"), 120)
     m.expect(says("own", "rouse-guest: run ended, status 0"), 60)
     t.equal(m.wait(), 0, "QEMU's status")
