@@ -345,7 +345,7 @@ def everything(t):
         guest("caller", "meter", autostart=False, memory="18M",
               bootargs="rows=set_timer rounds=5"),
         guest("poller", "tick", autostart=False, wfi="poll", pin=1,
-              wfi_poll_us=2000, bootargs="hz=1000 seconds=0"),
+              wfi_poll_us=10000, bootargs="hz=200 seconds=0"),
         guest("devices", "devtest", autostart=False)]
     run = Run(t, guests, [
         "trace on late=500 size=8192", *ONCE,
