@@ -132,7 +132,7 @@ void arch_guest_reset(struct guest *g);
 
 /*
  * Has every CPU let go of the guest's second stage? All its vCPUs are OFF. A
- * CPU that has not is asked to; call again later. Before unmap_all, reset and
+ * CPU that has not is asked to; call again later. Before unmap_step, reset and
  * destroy. Any CPU, never waits.
  */
 bool arch_guest_quiet(struct guest *g) __must_check;
@@ -149,13 +149,14 @@ u64 arch_vcpu_pc(struct vcpu *v);
  * Second stage. map: [gpa, gpa + bytes) -> hpa, read-write-execute, with the
  * largest pages that fit; 0 or -ENOMEM (what was mapped stays and is harmless).
  * Any CPUs at once, without a lock; what is mapped already stays as it is.
- * unmap_all: no vCPU runs and arch_guest_quiet was true since; nothing that was
- * mapped before is used by any CPU when the guest runs again. Frames of the
- * tables come from page_alloc.
+ * unmap_step: takes some of it away, true: call again. No vCPU runs and
+ * arch_guest_quiet was true since; after the last one nothing that was mapped
+ * before is used by any CPU when the guest runs again. Frames of the tables
+ * come from page_alloc.
  */
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 	__must_check;
-void arch_stage2_unmap_all(struct guest *g);
+bool arch_stage2_unmap_step(struct guest *g) __must_check;
 
 /*
  * For a panic. regs: the registers of this CPU, as text lines. frame_next: the

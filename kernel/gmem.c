@@ -82,24 +82,31 @@ static bool reserve_whole(struct gmem *m, u64 n)
 	return true;
 }
 
+/* Its table: the frames come one by one. */
 static int reserve_pages(struct gmem *m, u64 n)
 {
 	struct hpa *table = obj_alloc(BLOCK_PAGES * sizeof(*table));
-	u64 at = block_gpa(m, n);
 
 	if (!table)
 		return -ENOMEM;
 	for (u32 i = 0; i < BLOCK_PAGES; i++)
 		table[i] = HPA_NONE;
 	m->block[n].where = (u64)(uintptr_t)table | BLOCK_PAGES_TABLE;
-	for (u32 i = 0; i < BLOCK_PAGES; i++, at += PAGE_BYTES) {
-		if (!page_inside(m, at))
-			continue;
-		table[i] = page_alloc(0);
-		if (hpa_is_none(table[i]))
-			return -ENOMEM;
-	}
+	m->pages_left = BLOCK_PAGES;
 	return 0;
+}
+
+/* The next frame of the block that was begun last. */
+static int page_reserve(struct gmem *m)
+{
+	u32 i = BLOCK_PAGES - m->pages_left--;
+	u64 n = m->step_reserve - 1;
+	struct hpa *pa = &block_table(&m->block[n])[i];
+
+	if (!page_inside(m, block_gpa(m, n) + i * PAGE_BYTES))
+		return 0;
+	*pa = page_alloc(0);
+	return hpa_is_none(*pa) ? -ENOMEM : 0;
 }
 
 /* The next one, or 512. What it has when it fails, destroying finds. */
@@ -155,8 +162,8 @@ int gmem_reserve_step(struct gmem *m)
 {
 	u64 deadline = step_deadline();
 
-	while (m->step_reserve < m->blocks) {
-		int ret = block_reserve(m);
+	while (m->pages_left || m->step_reserve < m->blocks) {
+		int ret = m->pages_left ? page_reserve(m) : block_reserve(m);
 
 		if (ret)
 			return ret;
@@ -166,7 +173,23 @@ int gmem_reserve_step(struct gmem *m)
 	return 0;
 }
 
-static void block_free(struct gmem *m, u64 n)
+/* False: the time is up, and there is more. */
+static bool table_free(struct hpa *table, u64 deadline)
+{
+	for (u32 i = 0; i < BLOCK_PAGES; i++) {
+		if (hpa_is_none(table[i]))
+			continue;
+		page_free(table[i], 0);
+		table[i] = HPA_NONE;
+		if (time_now_ticks() >= deadline)
+			return false;
+	}
+	obj_free(table);
+	return true;
+}
+
+/* The same. */
+static bool block_free(struct gmem *m, u64 n, u64 deadline)
 {
 	struct gmem_block *b = &m->block[n];
 
@@ -181,13 +204,12 @@ static void block_free(struct gmem *m, u64 n)
 			page_free(block_page(b, 0), GIB_ORDER);
 		break;
 	case BLOCK_PAGES_TABLE:
-		for (u32 i = 0; i < BLOCK_PAGES; i++)
-			if (!hpa_is_none(block_table(b)[i]))
-				page_free(block_table(b)[i], 0);
-		obj_free(block_table(b));
+		if (!table_free(block_table(b), deadline))
+			return false;
 		break;
 	}
 	b->where = BLOCK_NONE;
+	return true;
 }
 
 /* Zeroes what was touched of block `n`, one granule. False: there is none. */
@@ -220,7 +242,8 @@ int gmem_destroy_step(struct gmem *m)
 			return 1;
 	}
 	while (m->step_free < m->step_reserve) {
-		block_free(m, m->step_free++);
+		if (block_free(m, m->step_free, deadline))
+			m->step_free++;
 		if (time_now_ticks() >= deadline)
 			return 1;
 	}

@@ -38,7 +38,7 @@ int gmem_reserve_step(struct gmem *m) __must_check;
 /*
  * Zeroes what was touched, so that nothing of the guest is left in free frames,
  * and frees it all, in steps. 1: call again; 0: `m` is gone. Nobody else uses
- * `m`, and its frames are no longer mapped (arch_stage2_unmap_all). Returns 0
+ * `m`, and its frames are no longer mapped (arch_stage2_unmap_step). Returns 0
  * at once for NULL.
  */
 int gmem_destroy_step(struct gmem *m) __must_check;
@@ -65,7 +65,7 @@ int gmem_populate_step(struct gmem *m) __must_check;
  * RAM is to be all zeroes again: forgets what was touched, so that it will be
  * zeroed at the next touch or by gmem_populate_step. At most one step's time
  * per call; 1: call again; 0: done. No vCPU runs, the second stage maps
- * nothing of it any more (arch_stage2_unmap_all), and no host access is under
+ * nothing of it any more (arch_stage2_unmap_step), and no host access is under
  * way.
  */
 int gmem_reset_step(struct gmem *m) __must_check;

@@ -46,6 +46,7 @@ struct gmem {
 
 	/* Of whoever does the steps: reserve, populate, reset, destroy. */
 	u64 step_reserve, step_zero, step_map, step_reset, step_wipe, step_free;
+	u32 pages_left; /* to reserve of the block before step_reserve */
 
 	struct gmem_block block[];
 };

@@ -58,7 +58,8 @@ enum task_result boot_quiet(struct guest_life *l)
 
 enum task_result boot_unmap(struct guest_life *l)
 {
-	arch_stage2_unmap_all(l->guest);
+	if (arch_stage2_unmap_step(l->guest))
+		return TASK_MORE;
 	return life_go_on(l, LIFE_FORGET);
 }
 

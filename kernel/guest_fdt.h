@@ -54,6 +54,7 @@ struct guest_fdt_walk {
 	u8 place, child; /* of the last node begun; of the root's last child */
 	int cells[2]; /* the root's, of an address and a size; or an error */
 	int cpu_cells;
+	u8 cells_known; /* a bit for each of those that was said */
 	bool has_memory, has_chosen, has_cpus; /* they have been come by */
 	bool adding, closing; /* CPUs that are missing; what the root lacks */
 	u8 cpus[GUEST_VCPUS_MAX / 8]; /* those that have been come by */

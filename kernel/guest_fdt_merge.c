@@ -195,11 +195,14 @@ static int node_found(struct guest_fdt_job *job)
 	return 1;
 }
 
-static void cells_learn(const struct tree_token *p, const char *name, int *to)
+static void cells_learn(struct guest_fdt_walk *w, const char *name, int *to)
 {
-	if (strcmp(p->name, name))
+	u8 bit = to == &w->cells[0] ? 1 : to == &w->cells[1] ? 2 : 4;
+
+	if (w->cells_known & bit || strcmp(w->token.name, name))
 		return;
-	*to = guest_fdt_cells(p);
+	w->cells_known |= bit;
+	*to = guest_fdt_cells(&w->token);
 }
 
 static int prop_found(struct guest_fdt_job *job)
@@ -210,10 +213,10 @@ static int prop_found(struct guest_fdt_job *job)
 	if (w->left_out)
 		return 1;
 	if (w->place == IN_ROOT) {
-		cells_learn(p, "#address-cells", &w->cells[0]);
-		cells_learn(p, "#size-cells", &w->cells[1]);
+		cells_learn(w, "#address-cells", &w->cells[0]);
+		cells_learn(w, "#size-cells", &w->cells[1]);
 	} else if (w->place == IN_CPUS) {
-		cells_learn(p, "#address-cells", &w->cpu_cells);
+		cells_learn(w, "#address-cells", &w->cpu_cells);
 	}
 	if (!guest_fdt_is_ours(job, p) && job->copying)
 		data_begin(w, p->data,

@@ -30,6 +30,7 @@ enum reap_phase {
 	REAP_REFS,
 	REAP_QUIET,
 	REAP_DRAIN,
+	REAP_UNMAP,
 	REAP_MEMORY,
 	REAP_FREE,
 };
@@ -64,8 +65,7 @@ static enum task_result reap_drain(void)
 {
 	if (!sched_quiesced(&drain))
 		return TASK_WAIT;
-	arch_stage2_unmap_all(at);
-	phase = REAP_MEMORY;
+	phase = REAP_UNMAP;
 	return TASK_MORE;
 }
 
@@ -110,6 +110,10 @@ static enum task_result reap_step(struct task *t)
 		return TASK_WAIT;
 	case REAP_DRAIN:
 		return reap_drain();
+	case REAP_UNMAP:
+		if (!arch_stage2_unmap_step(at))
+			phase = REAP_MEMORY;
+		return TASK_MORE;
 	case REAP_MEMORY:
 		return reap_memory();
 	case REAP_FREE:

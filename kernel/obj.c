@@ -24,6 +24,7 @@
  */
 #include <string.h>
 
+#include "kernel/arch.h"
 #include "kernel/mem.h"
 #include "kernel/mem_private.h"
 #include "kernel/panic.h"
@@ -249,7 +250,11 @@ void *obj_alloc(size_t bytes)
 {
 	void *obj = obj_alloc_raw(bytes);
 
-	return obj ? memset(obj, 0, bytes) : NULL;
+	if (obj && bytes > SMALL_MAX)
+		arch_zero(obj, ALIGN_UP(bytes, PAGE_BYTES)); /* its frames */
+	else if (obj)
+		memset(obj, 0, bytes);
+	return obj;
 }
 
 void obj_free(void *obj)

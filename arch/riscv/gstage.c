@@ -9,7 +9,7 @@
  * loser frees its own and uses the winner's. Two that want the same leaf agree
  * on it, since a guest physical address has one frame for the guest's life. So
  * whoever finds an entry set takes it as it is, and nothing is ever unset until
- * no hart can walk the tables any more (gstage_unmap_all).
+ * no hart can walk the tables any more (gstage_unmap_step).
  *
  * A new table is zeroed before its address is published; the fence between is
  * for the other CPU's loads, which follow the pointer. A hart that has cached
@@ -156,7 +156,8 @@ void gstage_destroy(struct arch_guest *g)
 
 	if (!s)
 		return;
-	gstage_unmap_all(s);
+	while (gstage_unmap_step(s))
+		;
 	page_free(s->root, ROOT_ORDER);
 	obj_free(s);
 	g->gstage = NULL;
@@ -268,23 +269,33 @@ int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
 	return 0;
 }
 
-static void table_empty(struct gstage *s, u64 *table, u32 ptes)
+/* Frees at most `left` tables below; a pointer goes after its table is empty,
+ * so that whoever goes on finds it. False: there are more. */
+static bool table_empty(struct gstage *s, u64 *table, u32 ptes, u32 *left)
 {
 	for (u32 i = 0; i < ptes; i++) {
 		u64 p = table[i];
 
-		ck_pr_store_64(&table[i], 0);
-		if (!p || pte_is_leaf(p))
+		if (!p)
 			continue;
-		table_empty(s, hpa_ptr(pte_hpa(p)), TABLE_PTES);
-		page_free(pte_hpa(p), 0);
-		ck_pr_dec_64(&s->tables);
+		if (!pte_is_leaf(p)) {
+			if (!table_empty(s, hpa_ptr(pte_hpa(p)), TABLE_PTES,
+					 left) || !*left)
+				return false;
+			page_free(pte_hpa(p), 0);
+			ck_pr_dec_64(&s->tables);
+			--*left;
+		}
+		ck_pr_store_64(&table[i], 0);
 	}
+	return true;
 }
 
-void gstage_unmap_all(struct gstage *s)
+bool gstage_unmap_step(struct gstage *s)
 {
-	table_empty(s, hpa_ptr(s->root), ROOT_PTES);
+	u32 left = GSTAGE_STEP_TABLES;
+
+	return !table_empty(s, hpa_ptr(s->root), ROOT_PTES, &left);
 }
 
 struct hpa gstage_lookup(const struct gstage *s, struct gpa at, u64 *page_bytes)

@@ -59,9 +59,13 @@ void gstage_destroy(struct arch_guest *g);
 int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
 	__must_check;
 
-/* Forgets all mappings and frees all tables but the root. No hart's hgatp
- * holds it, and the guest's VMID is renewed (vmid_renew) before it runs. */
-void gstage_unmap_all(struct gstage *s);
+/*
+ * Forgets mappings and frees tables, GSTAGE_STEP_TABLES of them at most. True:
+ * call again; false: nothing is mapped, and only the root is left. No hart's
+ * hgatp holds it, and the guest's VMID is renewed (vmid_renew) before it runs.
+ */
+#define GSTAGE_STEP_TABLES 8
+bool gstage_unmap_step(struct gstage *s) __must_check;
 
 /*
  * What the tables say of `at`, as a hart would read them: host address and

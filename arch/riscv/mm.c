@@ -105,6 +105,7 @@ const void *mm_early_init(struct hpa image, struct hpa fdt)
 {
 	u64 low = ALIGN_DOWN(fdt.v, GIB);
 	const void *tree = (const void *)(DEVICE_VA + (fdt.v - low));
+	struct range where;
 
 	/* The tree may lie across a 1 GiB boundary: map two. */
 	image_pa = image.v;
@@ -118,8 +119,8 @@ const void *mm_early_init(struct hpa image, struct hpa fdt)
 		       fdt.v);
 	machine_ram(tree, early_map_ram);
 	__asm__ volatile("sfence.vma" ::: "memory");
-	if (!machine_is_ram(tree, range_around(fdt.v, fdt_totalsize(tree))) ||
-	    fdt.v >= mm_end())
+	where = range_around(fdt.v, fdt_totalsize(tree));
+	if (!machine_is_ram(tree, where) || where.to > mm_end())
 		refuse("the device tree, at 0x%lx, is not in the memory that "
 		       "it tells of", fdt.v);
 	return hpa_ptr(fdt);

@@ -90,8 +90,10 @@ int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 	return gstage_map(g->arch->gstage, at, to, bytes);
 }
 
-void arch_stage2_unmap_all(struct guest *g)
+bool arch_stage2_unmap_step(struct guest *g)
 {
-	gstage_unmap_all(g->arch->gstage);
+	if (gstage_unmap_step(g->arch->gstage))
+		return true;
 	vmid_renew(g->arch);
+	return false;
 }

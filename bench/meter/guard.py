@@ -15,6 +15,7 @@ from .machine import GUEST, TOP, Run, rows
 
 FILE = Path(__file__).resolve().parent / "accepted.tsv"
 LABS = TOP / "guests" / "labs"
+LAB_FAULT = LABS / "meter-fault.dts"
 ICOUNT = ("-icount", "shift=0,sleep=off")
 DIRT = ("integer", "fp", "vector")
 # Another compiler's instructions may be so many times the accepted ones.
@@ -25,7 +26,7 @@ COMPILER = re.compile(r"# by gcc (\S+)$", re.M)
 def _one(name, lab, words, append="", by_symbol=False):
     run = Run(name, harts=1, options=ICOUNT, append=append,
               by_symbol=by_symbol)
-    run.guest(GUEST.with_suffix(".elf")).rouse(LABS / lab, words)
+    run.guest(GUEST.with_suffix(".elf")).rouse(lab, words)
     rounds, _ = run.rounds()
     return {row: Figures(done, run.map.buckets)
             for row, done in rounds.done.items()}
@@ -37,16 +38,26 @@ def alone(append="", only=(), name="guard"):
     words = "rounds=40 sleep_us=100"
     if only:
         words += " rows=" + ",".join(only)
-    return _one(name, "meter-one.dts", words, append)
+    return _one(name, LABS / "meter-one.dts", words, append)
+
+
+def first_touch(frames=0):
+    """Rows of memory that is touched for the first time, where so many more
+    frames are taken (and some for the guest that has them)."""
+    lab = LAB_FAULT.read_text()
+    if frames:
+        lab = lab.replace("boot = ", f'boot = "guest create first memory='
+                          f'{4096 + 4 * frames}K kernel=baremetal/meter.elf", ')
+    return _one(f"guard-fault-{frames}", lab, "")
 
 
 def measure():
     """All rows that one hart can do, in the order of the table."""
     found = alone()
     for dirt in DIRT:
-        found.update(_one(f"guard-{dirt}", "meter-pair.dts",
+        found.update(_one(f"guard-{dirt}", LABS / "meter-pair.dts",
                           f"rounds=40 dirty={dirt}"))
-    found.update(_one("guard-fault", "meter-fault.dts", ""))
+    found.update(first_touch())
     return {row.name: found[row.name] for row in rows() if row.name in found}
 
 

@@ -346,6 +346,13 @@ static int create_begin(struct cmd_run *run, struct creating *c)
 	return bad;
 }
 
+/* But not in the same step of the console's. */
+static enum cmd_next create_soon(struct cmd_run *run)
+{
+	run->wake_ticks = run->now_ticks;
+	return CMD_WAIT;
+}
+
 static enum cmd_next do_create(struct cmd_run *run)
 {
 	struct creating *c = run->state;
@@ -356,16 +363,13 @@ static enum cmd_next do_create(struct cmd_run *run)
 		if (!c)
 			return cmd_fail(run, "no memory");
 		return create_begin(run, c) ? cmd_fail(run, "%s", c->err.text)
-					    : CMD_MORE;
+					    : create_soon(run);
 	}
 	if (!c->guest)
 		return create_failed(run);
 	ret = guest_create_step(c->guest, &c->err);
-	if (ret == 1) {
-		/* Soon, but not in the same step of the console's. */
-		run->wake_ticks = run->now_ticks;
-		return CMD_WAIT;
-	}
+	if (ret == 1)
+		return create_soon(run);
 	c->guest = NULL;
 	if (!ret)
 		return create_done(run);

@@ -23,6 +23,8 @@ QUICK = ("sbi_base", "set_timer", "ipi_self")
 def tests(full):
     return [Case("no_operation_takes_more_than_accepted", accepted,
                  timeout=240),
+            Case("a_first_touch_takes_no_more_with_a_few_more_frames_taken",
+                 touched, timeout=240),
             Case("no_trace_record_takes_more_than_40_instructions", traced,
                  timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
@@ -51,6 +53,16 @@ def accepted(t):
     for name, (was, now) in guard.better(found, limits).items():
         print(f"      {name} takes {now} instructions, {was} are accepted: "
               f"make meter-accept keeps it")
+
+
+def touched(t):
+    limits, times = guard.accepted(), guard.allowed()
+    for frames in (1, 2):
+        found = guard.first_touch(frames)
+        t.equal(sorted(found), ["fault_2m", "fault_4k"], "rows")
+        worse = guard.complaints(found, {row: limits[row] for row in found},
+                                 times)
+        t.check(not worse, f"{frames} more: " + "; ".join(worse))
 
 
 def traced(t):

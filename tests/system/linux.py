@@ -2,10 +2,12 @@
 
 import itertools
 import re
+import subprocess
 
 import matrix
+from faults import board, pack
 from harness import Case, TOP
-from labs import Shell, lab, linux, said, says
+from labs import Shell, guest, lab, linux, said, says
 
 ESCAPE = "\x1d"     # Ctrl-], which leaves a guest's console
 UP = "rouse-guest: up, {} harts"
@@ -32,6 +34,28 @@ def everywhere(t):
     m.expect(up("debian", vcpus), 300)
     m.expect(said("debian", rf"{vcpus}\n"), 300)
     m.expect(says("debian", "rouse-guest: run ended, status 0"), 60)
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def own_tree(t):
+    """A tree of the guest's own, with four CPUs of which it has two, other
+    RAM, and none of the machine's devices that a guest hasn't got."""
+    text = board(t, pack(t, guest("hello", "hello")), "virt", 4)
+    text = text.replace("memory@80000000", "ram@0")
+    for node in ("pci@", "virtio_mmio@", "flash@", "fw-cfg@", "clint@",
+                 "platform-bus@", "pmu ", "pmu@"):
+        text = re.sub(rf"(\t+){node}.*?\n\1}};\n", "", text, flags=re.S)
+    subprocess.run(["dtc", "-q", "-o", t.folder / "own.dtb"], check=True,
+                   input=text, text=True)
+    work = ('run="cd /proc/device-tree && echo nodes: memory@* ram@* '
+            'cpus/cpu@* && grep -c ^processor /proc/cpuinfo"')
+    m = t.boot(lab=lab(linux("own", f"{work} then=poweroff", vcpus=2,
+                             dtb="own.dtb"), poweroff=True), mem="512M")
+    m.expect(up("own"), 300)
+    m.expect(said("own", r"nodes: memory@80000000 ram@\* cpus/cpu@0 "
+                         r"cpus/cpu@1\n"), 120)
+    m.expect(said("own", r"2\n"), 120)
+    m.expect(says("own", "rouse-guest: run ended, status 0"), 60)
     t.equal(m.wait(), 0, "QEMU's status")
 
 
@@ -167,6 +191,8 @@ def tests(full):
     cases += [Case(f"{n}_linuxes_on_two_harts_reach_their_shell,{p}", many,
                    timeout=1500, guests=n, append=f"sched={p}")
               for n in ((8,) if full else (4,)) for p in some]
+    cases += [Case("a_linux_with_a_tree_of_its_own_boots", own_tree,
+                   timeout=600)]
     cases += [Case(f"linux_boots_and_works,{matrix.label(row)}", everywhere,
                    timeout=600, row=row) for row in rows]
     return cases

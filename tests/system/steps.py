@@ -64,7 +64,7 @@ def steps(t):
     own = own_tree(t) if t.args.get("own") else None
     run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M",
                         dtb=own)],
-              ["trace on size=65536", CREATE.format(t.args.get("vcpus", BIG))
+              ["trace on size=65536", "sleep 0.01", CREATE.format(t.args.get("vcpus", BIG))
                + f" memory={t.args['memory']}"
                + (f" dtb={own}" if own else ""),
                "guest start big", "sleep 0.3", "guest stop big",
@@ -90,4 +90,7 @@ def tests(full):
         # In pieces of 1 GiB.
         Case(f"no_step_for_a_guest_of_{LARGE_GIB}_GiB_is_long", steps,
              timeout=300, shift=0, vcpus=1, memory=f"{LARGE_GIB}G",
-             mem=f"{LARGE_GIB + 1}G")]
+             mem=f"{LARGE_GIB + 1}G"),
+        # 511 of them, where RAM ends.
+        Case("no_step_for_a_guest_with_single_frames_is_long", steps,
+             timeout=300, shift=0, vcpus=1, memory="10236K")]

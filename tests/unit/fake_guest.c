@@ -344,11 +344,12 @@ bool arch_guest_quiet(struct guest *g)
 	return *(bool *)g->arch;
 }
 
-void arch_stage2_unmap_all(struct guest *g)
+/* In two steps. */
+bool arch_stage2_unmap_step(struct guest *g)
 {
 	assert_all_off(g);
 	assert_true(*(bool *)g->arch);
-	w.unmaps++;
+	return ++w.unmaps % 2;
 }
 
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)

@@ -508,6 +508,32 @@ static void reserving_comes_in_steps(void **state)
 	fake_ram_end();
 }
 
+/* 511 frames at RAM's end, of a table. */
+static void single_frames_come_and_go_in_steps(void **state)
+{
+	u64 free;
+	int ret;
+
+	fake_ram_add(HOST, 64 * MIB);
+	ticks_a_look = us_to_ticks(GMEM_STEP_US) + 1;
+	assert_int_equal(gmem_create(&guest, (struct gpa){ BASE },
+				     2 * MIB - PAGE_BYTES, &guest.mem), 0);
+	do {
+		free = page_free_count();
+		ret = gmem_reserve_step(guest.mem);
+		/* The table's first frame may come with it. */
+		assert_true(free - page_free_count() <= 2);
+	} while (ret == 1);
+	assert_int_equal(ret, 0);
+	do {
+		free = page_free_count();
+		ret = gmem_destroy_step(guest.mem);
+		assert_true(page_free_count() - free <= 4);
+	} while (ret == 1);
+	assert_int_equal(page_free_count(), page_total_count());
+	fake_ram_end();
+}
+
 static void destroying_comes_in_steps(void **state)
 {
 	u32 steps = 1;
@@ -624,6 +650,7 @@ int main(void)
 		T(freed_frames_hold_nothing_of_the_guest),
 		T(freed_frames_hold_nothing_of_an_earlier_life),
 		T(reserving_comes_in_steps),
+		T(single_frames_come_and_go_in_steps),
 		T(destroying_comes_in_steps),
 		T(a_creation_that_fails_anywhere_keeps_nothing),
 		T(without_a_page_table_the_fault_says_so_and_can_come_again),

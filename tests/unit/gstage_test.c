@@ -266,13 +266,38 @@ static void unmapping_takes_all_away_and_keeps_the_root(void **state)
 	assert_int_equal(map(&guest, 0, 8 * GIB, 3 * GIB + 6 * MIB + 4096), 0);
 	assert_int_equal(map(&guest, 1ULL << 49, 1ULL << 33, 4096), 0);
 	assert_true(page_free_count() < had);
-	gstage_unmap_all(guest.gstage);
+	while (gstage_unmap_step(guest.gstage))
+		;
 	assert_int_equal(page_free_count(), had);
 	assert_int_equal(gstage_table_frames(guest.gstage), 4);
 	assert_unmapped(&guest, 0);
 	assert_unmapped(&guest, 1ULL << 49);
 	assert_int_equal(map(&guest, 0, 16 * GIB, GIB), 0);
 	assert_maps(&guest, 77, 16 * GIB + 77, GIB);
+	end();
+}
+
+/* For a guest of any size: each table is looked at once. */
+static void no_step_of_unmapping_frees_many_tables(void **state)
+{
+	u64 had, free;
+	bool more;
+
+	begin(1ULL << 50);
+	had = page_free_count();
+	/* Tables of 4 KiB pages below tables of 2 MiB pages, one of each. */
+	for (u64 i = 0; i < 3 * GSTAGE_STEP_TABLES; i++)
+		assert_int_equal(map(&guest, i * GIB, 8 * GIB, 4096), 0);
+	do {
+		free = page_free_count();
+		assert_int_equal(gstage_table_frames(guest.gstage),
+				 4 + had - free);
+		more = gstage_unmap_step(guest.gstage);
+		assert_true(page_free_count() - free <= GSTAGE_STEP_TABLES);
+		assert_true(!more || page_free_count() > free);
+	} while (more);
+	assert_int_equal(page_free_count(), had);
+	assert_unmapped(&guest, 0);
 	end();
 }
 
@@ -387,6 +412,7 @@ int main(void)
 		cmocka_unit_test(mapping_again_changes_nothing),
 		cmocka_unit_test(a_large_page_over_small_ones_fills_the_gaps),
 		cmocka_unit_test(unmapping_takes_all_away_and_keeps_the_root),
+		cmocka_unit_test(no_step_of_unmapping_frees_many_tables),
 		cmocka_unit_test(without_memory_nothing_is_kept),
 		cmocka_unit_test(a_map_that_ran_out_of_memory_can_be_repeated),
 		cmocka_unit_test(random_maps_agree_with_a_flat_table),

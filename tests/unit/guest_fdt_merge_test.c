@@ -545,6 +545,28 @@ static void a_node_is_made_in_as_many_steps_as_it_has_parts(void **st)
 	assert_int_equal(steps, few + 10);
 }
 
+/* As for libfdt and Linux, which read what is written by that. */
+static void of_a_number_of_cells_said_twice_the_first_counts(void **st)
+{
+	int bytes;
+
+	state = 1;
+	args_any();
+	fdt_create(own, TREE_BYTES);
+	fdt_finish_reservemap(own);
+	fdt_begin_node(own, "");
+	for (u32 i = 2; i; i--) {
+		fdt_property_u32(own, "#address-cells", i);
+		fdt_property_u32(own, "#size-cells", i);
+	}
+	fdt_end_node(own);
+	assert_int_equal(fdt_finish(own), 0);
+	assert_int_equal(merge(got, own), 0);
+	assert_non_null(fdt_getprop(got, fdt_path_offset(got, "/" MEMORY),
+				    "reg", &bytes));
+	assert_int_equal(bytes, 16);
+}
+
 static void what_the_specification_rules_out_is_not_sound(void **st)
 {
 	char name[TREE_NAME_MAX + 2] = "";
@@ -583,6 +605,8 @@ int main(void)
 		cmocka_unit_test(a_property_that_ends_nowhere_is_refused),
 		cmocka_unit_test(
 			a_node_is_made_in_as_many_steps_as_it_has_parts),
+		cmocka_unit_test(
+			of_a_number_of_cells_said_twice_the_first_counts),
 		cmocka_unit_test(what_the_specification_rules_out_is_not_sound),
 	};
 

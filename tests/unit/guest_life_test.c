@@ -315,7 +315,7 @@ static void a_reboot_starts_anew_from_the_images(void **state)
 	guest_end(g, EVENT_REBOOT, 0);
 	run_all();
 	assert_int_equal(g->state, GUEST_RUNNING);
-	assert_int_equal(w.unmaps, 2);
+	assert_int_equal(w.unmaps, 4);
 	assert_int_equal(w.emul_resets, 3);
 	assert_int_equal(w.arch_resets, 2);
 	assert_int_equal(w.loads, 2);
