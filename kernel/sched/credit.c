@@ -113,6 +113,8 @@ static u64 turn_end(struct credit_cpu *cc, struct credit_unit *cu, u64 ticks,
 	/* Alone: the core looks when CPUs are to be compared. */
 	if (!vqueue_first(&cc->queue) && !cu->node.group)
 		end = TIME_NEVER;
+	else
+		cc->waited_ticks = now;
 	return MIN(end, MAX(vqueue_unpark_at(&cc->queue),
 			    now + cc->ratelimit_ticks));
 }
@@ -338,25 +340,23 @@ static struct sched_unit *credit_give(struct sched_cpu *sc,
 	return u;
 }
 
-/* What a CPU was ahead or behind where nobody waited is nobody's debt. */
+/* What a CPU was ahead or behind where nobody waited is nobody's debt. But who
+ * waits here, or has until just now, is owed it. */
 static void credit_rested(struct sched_cpu *sc, u64 since, u64 now)
 {
 	struct credit_unit *cur = sc->current ? sc->current->part : NULL;
 	struct credit_cpu *cc = sc->part;
-	struct vqueue_unit *n = NULL;
 	u64 by;
 
-	if (now - since < cc->vtime.claim_ticks)
+	since = MAX(since, cc->waited_ticks);
+	if (vqueue_first(&cc->queue) ||
+	    (s64)(now - since) < (s64)cc->vtime.claim_ticks)
 		return;
 	by = vtime_catch_up(sc, &cc->vtime, now);
 	if (!by)
 		return;
 	if (cur)
 		vtime_shift(&cur->vtime, by);
-	/* Their own times, too: credit_yield looks at no more. */
-	while ((n = vqueue_walk(&cc->queue, n)))
-		vtime_shift(&unit_at(n)->vtime, by);
-	vqueue_shift(&cc->queue, by);
 	publish(sc, cur);
 }
 

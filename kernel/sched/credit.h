@@ -19,6 +19,7 @@
 struct credit_cpu {
 	struct vqueue queue;
 	struct vtime_cpu vtime;
+	u64 waited_ticks; /* when a turn began last while another waited */
 	u64 capped; /* how many of its units are in a group */
 
 	u64 ratelimit_ticks; /* constant: RATELIMIT_US */

@@ -261,12 +261,12 @@ static void rest_begin(struct sched_core *core, u64 now)
 	core->balance_at = now + us_to_ticks(REST_US);
 }
 
-/* From now on it is compared with others again. */
-static void rest_over(struct sched_core *core, u64 now)
+void rest_over(struct sched_core *core, u64 now)
 {
 	u64 since = core->rest_since;
 
-	core->rest_since = 0;
+	/* One that is in no look's way yet has another rest from here on. */
+	core->rest_since = core->look_ticks ? 0 : now;
 	if (since && core->ops->rested)
 		core->ops->rested(&core->sc, since, now);
 }
@@ -275,10 +275,6 @@ void rest_end(struct sched_core *core)
 {
 	u32 self = core->sc.cpu->index;
 
-	/* One that gives way is not to be overlooked: neither current, nor in
-	 * the queue. */
-	if (core->sc.current)
-		rest_over(core, time_now_ticks());
 	for (u32 i = idle_next(IDLE_RESTS, 0); i != CPU_NONE;
 	     i = idle_next(IDLE_RESTS, i + 1)) {
 		if (i == self || cpuset_has(&core->barred, i) ||

@@ -205,10 +205,16 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 		return cpu;
 	cpu = here && (why != WHY_NEW || core->load <= 1) ? self
 							  : least_loaded(u);
-	/* It waits here. Whoever rests sees the load, or we its bit. */
-	if (cpu == self && unlikely(idle_bit_others(&core->rest_bit)))
+	if (cpu != self)
+		return cpu;
+	/* It waits here, as the first that does. (One that is about to give way
+	 * would be overlooked: neither current, nor in the queue.) */
+	if (core->load == 2 && core->sc.current)
+		rest_over(core, now);
+	/* Whoever rests sees the load, or we its bit. */
+	if (unlikely(idle_bit_others(&core->rest_bit)))
 		rest_end(core);
-	return cpu;
+	return self;
 }
 
 /* Shall the current give way to a unit that has just been queued? */

@@ -82,6 +82,9 @@ void balance_look(struct sched_core *core, u64 now);
 void bar_lift(struct sched_core *core, const struct sched_unit *u);
 /* A vCPU waits here: those that rest are told. */
 void rest_end(struct sched_core *core);
+/* This CPU's own rest, if it had one, ends: for the first that is about to wait
+ * here, for one that waits elsewhere, for a look. */
+void rest_over(struct sched_core *core, u64 now);
 /* Units that waited for their cap can run: is anyone idle? */
 void spread(struct sched_core *core, u64 now);
 /* Under a policy that is new to the CPU. */

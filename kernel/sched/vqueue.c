@@ -141,25 +141,3 @@ struct vqueue_unit *vqueue_walk(const struct vqueue *q, struct vqueue_unit *u)
 	}
 	return n ? vqueue_unit_of(n) : NULL;
 }
-
-static void group_shift(struct vqueue_group *g, u64 by)
-{
-	g->floor += by;
-	for (struct heap_node *n = g->units.root; n;
-	     n = heap_walk(&g->units, n))
-		n->key += by;
-}
-
-void vqueue_shift(struct vqueue *q, u64 by)
-{
-	for (struct heap_node *n = q->ready.root; n;
-	     n = heap_walk(&q->ready, n)) {
-		struct vqueue_node *at = container_of(n, struct vqueue_node,
-						      node);
-
-		n->key += by;
-		if (at->units)
-			group_shift(container_of(at, struct vqueue_group, at),
-				    by);
-	}
-}

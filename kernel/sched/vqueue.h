@@ -136,9 +136,6 @@ static inline u64 vqueue_unpark_at(const struct vqueue *q)
 	return q->parked.root ? q->parked.root->key : TIME_NEVER;
 }
 
-/* All that are not parked are later by so much from now on. O(n). */
-void vqueue_shift(struct vqueue *q, u64 by);
-
 /* For a walk over all units that are not parked, in no order; NULL begins and
  * ends it. The queue must not change meanwhile. */
 struct vqueue_unit *vqueue_walk(const struct vqueue *q, struct vqueue_unit *u);

@@ -32,9 +32,10 @@
  * by who happens to be where: a CPU that a task has half of for a second is
  * behind by that, and a unit that comes would leave that CPU alone for as long.
  * Nobody has waited for what others had, so nothing is owed: when CPUs are
- * compared again, after such a rest, each goes on from the latest time that
- * there is (vtime_catch_up), its units along with it. A drift that grew while
- * somebody waited who might have moved stays.
+ * compared again, after such a rest, each on which nobody waits, nor has until
+ * just now, goes on from the latest time that there is (vtime_catch_up), and
+ * whoever has it as well. A drift that grew while somebody waited who might
+ * have moved stays.
  *
  * One that was woken where somebody runs, and is handed over to an idle CPU
  * without having waited, is owed no more than if it had stayed: else whoever

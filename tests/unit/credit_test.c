@@ -839,8 +839,8 @@ static void the_queue_is_whole_whoever_comes_and_goes(void **state)
 	}
 }
 
-/* Those who wait where a CPU's time is moved on are moved along. */
-static void who_waits_while_its_cpu_catches_up_does_so_too(void **state)
+/* Where some wait all the time what others have had is not forgotten. */
+static void who_waits_is_owed_what_others_had(void **state)
 {
 	const struct credit_cpu *cc;
 	u64 was;
@@ -856,7 +856,7 @@ static void who_waits_while_its_cpu_catches_up_does_so_too(void **state)
 	was = cc->vtime.now;
 	fake_guest_start(guests[3]);
 	fake_run_for(FAKE_MS);
-	assert_true(cc->vtime.now - was > 400 * FAKE_MS * VTIME_PER_TICK);
+	assert_true(cc->vtime.now - was < 20 * FAKE_MS * VTIME_PER_TICK);
 	lot_check(0);
 	end();
 }
@@ -866,8 +866,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
 		cmocka_unit_test(the_queue_is_whole_whoever_comes_and_goes),
-		cmocka_unit_test(
-			who_waits_while_its_cpu_catches_up_does_so_too),
+		cmocka_unit_test(who_waits_is_owed_what_others_had),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
 		cmocka_unit_test(where_nobody_waits_nobody_is_interrupted),
 		cmocka_unit_test(
@@ -898,9 +897,6 @@ int main(void)
 		cmocka_unit_test(
 			what_a_cpu_was_behind_while_nobody_waited_is_no_debt),
 		cmocka_unit_test(who_starts_elsewhere_is_owed_nothing),
-		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),
-		cmocka_unit_test(
-			vcpus_that_wake_each_other_have_one_guests_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,15 +210,6 @@ static void model_unpark(u64 now, u64 floor)
 	assert_int_equal(got, due);
 }
 
-static void model_shift(u64 by)
-{
-	for (int i = 0; i < UNITS; i++)
-		model[i].key += ready(i) ? by : 0;
-	for (int g = 0; g < GROUPS; g++)
-		group_model[g].floor += group_model[g].parked ? 0 : by;
-	vqueue_shift(&queue, by);
-}
-
 static void random_steps_agree_with_a_list(void **state)
 {
 	(void)state;
@@ -238,8 +229,6 @@ static void random_steps_agree_with_a_list(void **state)
 				model_unpark(now, 1000000 + rnd(&s, 1000));
 			else if (what == 2)
 				model_exchange(&s);
-			else if (what == 3)
-				model_shift(rnd(&s, 300));
 			else if (what == 4)
 				model_run(i);
 			else if (model[i].in)
