@@ -265,9 +265,11 @@ void rest_over(struct sched_core *core, u64 now)
 {
 	u64 since = core->rest_since;
 
+	if (!since)
+		return;
 	/* One that is in no look's way yet has another rest from here on. */
 	core->rest_since = core->look_ticks ? 0 : now;
-	if (since && core->ops->rested)
+	if (core->ops->rested)
 		core->ops->rested(&core->sc, since, now);
 }
 

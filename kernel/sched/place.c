@@ -209,7 +209,7 @@ static u32 choose(struct sched_core *core, struct sched_unit *u,
 		return cpu;
 	/* It waits here, as the first that does. (One that is about to give way
 	 * would be overlooked: neither current, nor in the queue.) */
-	if (core->load == 2 && core->sc.current)
+	if (unlikely(core->rest_since) && core->load == 2 && core->sc.current)
 		rest_over(core, now);
 	/* Whoever rests sees the load, or we its bit. */
 	if (unlikely(idle_bit_others(&core->rest_bit)))
