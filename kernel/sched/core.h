@@ -108,6 +108,8 @@ struct sched_core {
 	u64 looked_ticks;         /* when it did last */
 	u32 room_vain;            /* times in vain, since other units came or
 				   * may run elsewhere */
+	bool may_leave;           /* a unit of ours may run on another CPU, as
+				   * far as the bars say: a row begins so */
 
 	struct task *task_first, **task_last;
 	u64 guests_until;         /* a step was run: guests' turn till then */

@@ -137,7 +137,7 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 	if (core->load <= 1)
 		return;
 	rest_end(core);
-	if (idle_bit_others(&core->idle_bit))
+	if (idle_bit_others(&core->idle_bit) && core->may_leave)
 		room_want(core, now);
 }
 
@@ -151,28 +151,47 @@ static void bar_set(struct sched_core *core, u32 word, u64 bits)
 		core->rest_bit.others = ~(bits | 1ULL << self % 64);
 }
 
+/* Is there a CPU that isn't barred? */
+static void bars_changed(struct sched_core *core)
+{
+	u32 self = core->sc.cpu->index;
+	u64 open = 0;
+
+	for (u32 i = 0; i * 64 < cpu_count(); i++)
+		open |= ~(core->barred.w[i] |
+			  (i == self / 64 ? 1ULL << self % 64 : 0));
+	core->may_leave = open;
+}
+
 void bar_lift(struct sched_core *core, const struct sched_unit *u)
 {
 	core->room_vain = 0;
 	for (u32 i = 0; i * 64 < cpu_count(); i++)
 		bar_set(core, i,
 			core->barred.w[i] & ~ck_pr_load_64(&u->allowed.w[i]));
+	bars_changed(core);
+}
+
+void bar_where_none(struct sched_core *core)
+{
+	struct cpuset may = {{0}};
+
+	for (struct sched_unit *u = core->units; u; u = u->next)
+		for (u32 i = 0; i * 64 < cpu_count(); i++)
+			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+	for (u32 i = 0; i * 64 < cpu_count(); i++)
+		bar_set(core, i, ~may.w[i]);
+	bars_changed(core);
 }
 
 /* That CPU was given nothing: was it in vain for good? Then so it would be for
  * all others where nobody of ours may run. */
 static void bar_if_none(struct sched_core *core, u32 cpu)
 {
-	struct cpuset may = {{0}};
-
-	for (struct sched_unit *u = core->units; u; u = u->next) {
+	for (struct sched_unit *u = core->units; u; u = u->next)
 		if (unit_may_run(u, cpu))
 			return;
-		for (u32 i = 0; i * 64 < cpu_count(); i++)
-			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
-	}
-	for (u32 i = 0; i * 64 < cpu_count(); i++)
-		bar_set(core, i, ~may.w[i]);
+	bar_where_none(core);
 }
 
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)

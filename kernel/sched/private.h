@@ -80,6 +80,8 @@ void balance_look(struct sched_core *core, u64 now);
 /* The unit, of this CPU, may run on what CPUs it says now: none of them is
  * barred. Before it is routed. */
 void bar_lift(struct sched_core *core, const struct sched_unit *u);
+/* Bars the CPUs on which no unit of this one may run, and no others. */
+void bar_where_none(struct sched_core *core);
 /* A vCPU waits here: those that rest are told. */
 void rest_end(struct sched_core *core);
 /* This CPU's own rest, if it had one, ends: for the first that is about to wait

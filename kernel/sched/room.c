@@ -259,12 +259,15 @@ static void room_fire(struct timer *t, u64 now)
 	/* A policy that gives nothing shares no CPUs. */
 	if (!core->ops->give || !reach_begin(&idle, core->sc.cpu->index))
 		return;
-	if (room_make(core, &idle, now))
+	if (room_make(core, &idle, now)) {
 		core->room_vain = 0;
-	else
+	} else {
 		core->room_vain++;
+		bar_where_none(core);
+	}
 	core->looked_ticks = now;
-	room_set(core, now + room_ticks(core));
+	if (core->may_leave)
+		room_set(core, now + room_ticks(core));
 }
 
 void room_init(struct sched_core *core)

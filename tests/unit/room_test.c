@@ -464,6 +464,25 @@ static void many_that_are_idle_leave_one_alone_that_looks(void **state)
 	}
 }
 
+/* None of theirs may run anywhere else: that is found once. Who may says so. */
+static void who_may_go_nowhere_else_is_not_looked_at_again(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		const struct sched_core *core;
+
+		boot(2, sharing_policy(n));
+		start(one(1, 0, 0));
+		start(one(1, 0, 0));
+		core = core_of(cpu_by_index(0));
+		fake_run_for(100 * FAKE_MS);
+		assert_false(timer_is_set(&core->room));
+		assert_false(core->may_leave);
+		start(one(3, 0, 0));
+		assert_true(core->may_leave);
+		end();
+	}
+}
+
 static void nobody_looks_where_nobody_is_idle(void **state)
 {
 	for (u32 n = 0; n < 2 * sharing_policy_count(); n++) {
@@ -502,6 +521,8 @@ int main(void)
 		cmocka_unit_test(naps_of_others_move_nobody_all_the_time),
 		cmocka_unit_test(who_can_not_be_helped_is_hardly_disturbed),
 		cmocka_unit_test(many_that_are_idle_leave_one_alone_that_looks),
+		cmocka_unit_test(
+			who_may_go_nowhere_else_is_not_looked_at_again),
 		cmocka_unit_test(nobody_looks_where_nobody_is_idle),
 	};
 
