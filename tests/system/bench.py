@@ -108,7 +108,7 @@ def in_part(t):
         (folder / f"{name}.json").write_text("whole")
     for words in ([], ["--explain"]):
         run(t, [TOP / "bench" / "meter.py", *words, "--machine", "aclint",
-                "--rows", "ipi_self", "--rounds", "5"], TOP,
+                "--rows", "ipi_self", "--rounds", "200"], TOP,
             ROUSE_BENCH_RESULTS=str(folder))
     for name in ("meter", "meter_outliers"):
         t.check((folder / f"{name}.json").read_text() == "whole",
