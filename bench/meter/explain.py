@@ -134,7 +134,9 @@ def clock_of(seen, recorded_ticks, began_ns):
             found[(ns - t * TICK_NS) // BIN_NS] += 1
     if not found:
         return None
-    best, count = found.most_common(1)[0]
+    # They differ by a little, so they may be on both sides of a bin's end.
+    best = max(found, key=lambda b: (found[b] + found.get(b + 1, 0), found[b]))
+    count = found[best] + found.get(best + 1, 0)
     return Clock(best * BIN_NS) if count > 2 else None
 
 
