@@ -141,47 +141,43 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 		room_want(core, now);
 }
 
-/* Who rests is told of a unit that waits here, except where none may go. */
-static void bar_set(struct sched_core *core, u32 word, u64 bits)
+/* Who rests is told of a unit that waits here, except where none may go.
+ * Returns the other CPUs of that word that are not barred. */
+static u64 bar_set(struct sched_core *core, u32 word, u64 bits)
 {
 	u32 self = core->sc.cpu->index;
 
 	ck_pr_store_64(&core->barred.w[word], bits);
-	if (word == self / 64)
-		core->rest_bit.others = ~(bits | 1ULL << self % 64);
-}
-
-/* Is there a CPU that isn't barred? */
-static void bars_changed(struct sched_core *core)
-{
-	u32 self = core->sc.cpu->index;
-	u64 open = 0;
-
-	for (u32 i = 0; i * 64 < cpu_count(); i++)
-		open |= ~(core->barred.w[i] |
-			  (i == self / 64 ? 1ULL << self % 64 : 0));
-	core->may_leave = open;
+	if (word == self / 64) {
+		bits |= 1ULL << self % 64;
+		core->rest_bit.others = ~bits;
+	}
+	return ~bits;
 }
 
 void bar_lift(struct sched_core *core, const struct sched_unit *u)
 {
+	u64 open = 0;
+
 	core->room_vain = 0;
 	for (u32 i = 0; i * 64 < cpu_count(); i++)
-		bar_set(core, i,
-			core->barred.w[i] & ~ck_pr_load_64(&u->allowed.w[i]));
-	bars_changed(core);
+		open |= bar_set(core, i,
+				core->barred.w[i] &
+					~ck_pr_load_64(&u->allowed.w[i]));
+	core->may_leave = open;
 }
 
 void bar_where_none(struct sched_core *core)
 {
 	struct cpuset may = {{0}};
+	u64 open = 0;
 
 	for (struct sched_unit *u = core->units; u; u = u->next)
 		for (u32 i = 0; i * 64 < cpu_count(); i++)
 			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
 	for (u32 i = 0; i * 64 < cpu_count(); i++)
-		bar_set(core, i, ~may.w[i]);
-	bars_changed(core);
+		open |= bar_set(core, i, ~may.w[i]);
+	core->may_leave = open;
 }
 
 /* That CPU was given nothing: was it in vain for good? Then so it would be for
