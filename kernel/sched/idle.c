@@ -137,7 +137,7 @@ __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 	if (core->load <= 1)
 		return;
 	rest_end(core);
-	if (idle_bit_others(&core->idle_bit) && core->may_leave)
+	if (idle_bit_others(&core->idle_bit))
 		room_want(core, now);
 }
 

@@ -127,7 +127,7 @@ static __attribute__((noinline)) u32 sleeper_for(struct sched_core *core,
 
 	if (idle_any(IDLE_SLEEPS, &u->allowed))
 		cpu = idle_claim_any(IDLE_SLEEPS, &u->allowed, self);
-	if (cpu == CPU_NONE && core->load > 1 && core->may_leave)
+	if (cpu == CPU_NONE && core->load > 1)
 		room_want(core, now);
 	return cpu;
 }
@@ -172,7 +172,7 @@ static __attribute__((noinline)) void
 wait_where_placed(struct sched_core *core, u64 now)
 {
 	ck_pr_fence_memory();
-	if (unlikely(idle_bit_others(&core->idle_bit)) && core->may_leave)
+	if (unlikely(idle_bit_others(&core->idle_bit)))
 		room_want(core, now);
 	if (unlikely(idle_bit_others(&core->rest_bit)))
 		rest_end(core);

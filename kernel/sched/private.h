@@ -118,8 +118,14 @@ static inline void timer_arm(struct sched_core *core, u64 want)
 /* ---- room.c: who runs goes elsewhere ---- */
 
 void room_init(struct sched_core *core);
-/* A unit waits here while another CPU is idle: looks for a way, soon. */
-void room_want(struct sched_core *core, u64 now);
+void room_look_soon(struct sched_core *core, u64 now);
+/* A unit waits here while another CPU is idle: looks for a way, soon, if there
+ * may be one. */
+static inline void room_want(struct sched_core *core, u64 now)
+{
+	if (core->may_leave)
+		room_look_soon(core, now);
+}
 /* This CPU is idle and may not have what waits elsewhere: looks for a way if it
  * stays idle. */
 void room_want_later(struct sched_core *core);

@@ -275,7 +275,7 @@ void room_init(struct sched_core *core)
 	timer_init(&core->room, room_fire);
 }
 
-void room_want(struct sched_core *core, u64 now)
+void room_look_soon(struct sched_core *core, u64 now)
 {
 	u64 at = MAX(now, core->looked_ticks + room_ticks(core));
 
