@@ -19,8 +19,8 @@
  * lets a vCPU wait has raised its load and fenced (place.c), and tells those
  * whose bits it finds. While it rests its virtual time is as old as its turn
  * (vtime.c); it looks now and then all the same, so that a turn that is charged
- * has a bound. When it is compared again its policy is told how long it has
- * rested.
+ * has a bound. When it is compared again, or somebody begins to wait on itself,
+ * its policy is told how long it has rested.
  *
  * Nor is a CPU to be interrupted again and again by one that it can't help: who
  * is asked, and has no unit that may run there, queued or not, bars that CPU.

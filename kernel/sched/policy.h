@@ -222,9 +222,10 @@ struct sched_ops {
 	u32 period_us, lag_us;
 
 	/*
-	 * Such looks begin again: since `since` this CPU has made none, since
-	 * nobody waited elsewhere. Owner's CPU; its current, if it has one, is
-	 * charged up to `now`. Absent: nothing to do.
+	 * Since `since` this CPU has made no such looks, as nobody waited
+	 * elsewhere; now somebody does, or the first is about to wait here.
+	 * Owner's CPU; its current, if it has one, has been charged when its
+	 * last turn ended. Absent: nothing to do.
 	 */
 	void (*rested)(struct sched_cpu *sc, u64 since, u64 now);
 

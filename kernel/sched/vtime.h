@@ -171,8 +171,8 @@ static inline void vtime_share(const struct vtime_here *h,
 		vu->at += (u64)lead / h->count;
 }
 
-/* Moves a CPU's time on to the latest that any CPU is at. By how much: as far
- * as its units are to be moved, too, with vtime_shift if they aren't queued. */
+/* Moves the time of a CPU where nobody waits on to the latest that any is at.
+ * Returns by how much: whoever runs there is to be moved as far. */
 u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now);
 
 static inline void vtime_shift(struct vtime_unit *vu, u64 by)
