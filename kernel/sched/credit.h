@@ -75,18 +75,16 @@ static inline void publish(struct sched_cpu *sc, struct credit_unit *cur)
 			    wait);
 }
 
-static inline struct credit_unit *current_of(const struct sched_cpu *sc)
-{
-	return sc->current->part;
-}
-
 /* For credit_yield, once the queue has changed. */
 static inline void current_lend(struct sched_cpu *sc)
 {
 	struct credit_cpu *cc = sc->part;
+	struct credit_unit *cur;
 
-	if (sc->current)
-		vqueue_lend(&cc->queue, &current_of(sc)->node);
+	if (!sc->current)
+		return;
+	cur = sc->current->part;
+	vqueue_lend(&cc->queue, &cur->node);
 }
 
 static inline void push(struct sched_cpu *sc, struct credit_unit *cu)
