@@ -63,10 +63,11 @@ void prop_generate(struct prop_case *c, const char *policy, u64 seed, u32 ops)
 		c->cpus += 62;
 	c->guests = 1 + (u32)random_below(&r, 6);
 	c->vcpus = 1 + (u32)random_below(&r, 4);
-	c->ops = c->kind == PROP_SHARES ? (u32)random_below(&r, 4) : ops;
+	c->ops = c->kind == PROP_SHARES ? (u32)random_below(&r, 4) :
+		 c->kind == PROP_PLACES ? c->guests * c->vcpus + 12 :
+					  ops;
 	c->op = must_alloc(c->ops, sizeof(*c->op));
 	if (c->kind == PROP_PLACES) {
-		c->ops = c->guests * c->vcpus + 12;
 		places_generate(c, &r);
 		return;
 	}
