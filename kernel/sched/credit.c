@@ -111,10 +111,10 @@ static u64 turn_end(struct credit_cpu *cc, struct credit_unit *cu, u64 ticks,
 	u64 end = now + ticks;
 
 	/* Alone: the core looks when CPUs are to be compared. */
-	if (!vqueue_first(&cc->queue) && !cu->node.group)
-		end = TIME_NEVER;
-	else
+	if (vqueue_first(&cc->queue))
 		cc->waited_ticks = now;
+	else if (!cu->node.group)
+		end = TIME_NEVER;
 	return MIN(end, MAX(vqueue_unpark_at(&cc->queue),
 			    now + cc->ratelimit_ticks));
 }

@@ -531,28 +531,24 @@ static void a_cpu_that_idled_for_long_shares_at_once(void **state)
 	end();
 }
 
-/* Two heavy guests have made a CPU's time slow; what they leave behind when one
- * ends is nothing that others, who come much later, have to wait for. */
-static void what_a_cpu_was_behind_while_nobody_waited_is_no_debt(void **state)
+/* Two guests, one on each CPU, and three for later; the second has a cap, or
+ * none (0). */
+static void five_make(u32 cap)
 {
-	struct fake_vcpu *f;
-	u64 was[5];
-
-	(void)state;
 	boot(2);
 	make(1, 256, 0, 1);
-	make(1, 256, 0, 2);
+	make(1, 256, cap, 2);
 	for (u32 i = 0; i < 3; i++)
 		make(1, 256, 0, 0);
-	make(1, 768, 0, 1);
-	f = fake_vcpu_of(guests[5], 0);
-	f->left = 5000 * FAKE_MS;
-	f->arg[1] = 1000000 * FAKE_MS;
-	f->act = fake_act_block;
 	fake_guest_start(guests[0]);
 	fake_guest_start(guests[1]);
-	fake_guest_start(guests[5]);
-	fake_run_for(8000 * FAKE_MS);
+}
+
+/* The three come as well, and all have the same. */
+static void five_share(void)
+{
+	u64 was[5];
+
 	for (u32 i = 2; i < 5; i++)
 		fake_guest_start(guests[i]);
 	fake_run_for(200 * FAKE_MS);
@@ -563,6 +559,32 @@ static void what_a_cpu_was_behind_while_nobody_waited_is_no_debt(void **state)
 		expect("five on two", i, fake_guest_ran(guests[i]) - was[i],
 		       2000 * FAKE_MS, 400, 15);
 	end();
+}
+
+/* Two heavy guests have made a CPU's time slow; what they leave behind when one
+ * ends is nothing that others, who come much later, have to wait for. */
+static void what_a_cpu_was_behind_while_nobody_waited_is_no_debt(void **state)
+{
+	(void)state;
+	five_make(0);
+	make(1, 768, 0, 1);
+	fake_sleeps(fake_vcpu_of(guests[5], 0), 5000 * FAKE_MS,
+		    1000000 * FAKE_MS);
+	fake_guest_start(guests[5]);
+	fake_run_for(8000 * FAKE_MS);
+	five_share();
+}
+
+/* It was alone there, and was all that its CPU worked for. */
+static void what_a_cap_has_denied_is_no_debt_when_it_is_lifted(void **state)
+{
+	struct sched_params p = SCHED_PARAMS_DEFAULT;
+
+	(void)state;
+	five_make(20);
+	fake_run_for(8000 * FAKE_MS);
+	sched_guest_params(&guests[1]->g, &p);
+	five_share();
 }
 
 /* Its first queue is another CPU's, which is far ahead of the one where it was
@@ -896,6 +918,8 @@ int main(void)
 		cmocka_unit_test(a_cpu_that_idled_for_long_shares_at_once),
 		cmocka_unit_test(
 			what_a_cpu_was_behind_while_nobody_waited_is_no_debt),
+		cmocka_unit_test(
+			what_a_cap_has_denied_is_no_debt_when_it_is_lifted),
 		cmocka_unit_test(who_starts_elsewhere_is_owed_nothing),
 	};
 
