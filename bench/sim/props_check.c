@@ -145,8 +145,6 @@ static void check_waiting(u64 now)
 	bool conserves = policy_of_all()->give != NULL;
 	bool strict = policy_looks_at("priority");
 
-	if (sched_policy_changing() || now - policy_since < GRACE)
-		return;
 	for (u32 i = 0; i < work_count; i++) {
 		const struct vcpu *v = &work_all[i].f->v;
 		const struct sched_unit *u = &v->sched;
@@ -299,10 +297,12 @@ void check_policy_changed(u64 now)
 
 void check_moment(u64 now)
 {
+	bool changed = sched_policy_changing() || now - policy_since < GRACE;
+
 	check_states();
 	check_runstates(now);
-	check_waiting(now);
-	check_places(now, sched_policy_changing() ||
-				  now - policy_since < GRACE);
+	if (!changed)
+		check_waiting(now);
+	check_places(now, changed);
 	check_caps(now);
 }

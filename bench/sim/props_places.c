@@ -16,9 +16,8 @@
  * milliseconds, and a look for one that has been in vain before for longer
  * (kernel/sched/room.c).
  */
-#include <stdlib.h>
-
 #include "bench/sim/props.h"
+#include "bench/sim/text.h"
 #include "kernel/sched/policy.h"
 
 #define WAY_LIMIT (100 * FAKE_MS)
@@ -79,8 +78,8 @@ void check_places(u64 now, bool changed)
 	static bool *leads;
 
 	if (!ways) {
-		ways = calloc(cpu_count(), sizeof(*ways));
-		leads = calloc(cpu_count(), sizeof(*leads));
+		ways = must_alloc(cpu_count(), sizeof(*ways));
+		leads = must_alloc(cpu_count(), sizeof(*leads));
 	}
 	for (u32 c = 0; c < cpu_count(); c++) {
 		const struct vcpu *v = NULL;
