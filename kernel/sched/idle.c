@@ -50,8 +50,8 @@ static void ask_send(struct sched_core *core, u32 cpu, bool idle)
 	struct cpu *c = core->sc.cpu;
 
 	core->asking = true;
-	core->ask = (struct sched_ask){ .cpu = c->index, .idle = idle,
-					.vtime = c->vtime };
+	core->ask = (struct sched_ask){
+		.cpu = c->index, .idle = idle, .vtime = c->vtime};
 	c->stats.asks++;
 	TRACE(STEAL_ASK, TRACE_NOBODY, cpu, idle);
 	doorbell_post(cpu_by_index(cpu), &core->ask_mail, 0);
@@ -118,7 +118,7 @@ static struct sched_unit *give(struct sched_core *core,
  */
 __attribute__((noinline)) void spread(struct sched_core *core, u64 now)
 {
-	struct sched_ask ask = { .idle = true };
+	struct sched_ask ask = {.idle = true};
 	struct sched_unit *u;
 
 	core->spread = false;
@@ -199,8 +199,7 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 
 	c->stats.asked++;
 	u = give(core, &ask, now);
-	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu,
-	      u != NULL);
+	TRACE(STEAL_ANSWER, u ? u->trace_id : TRACE_NOBODY, ask.cpu, u != NULL);
 	if (u) {
 		unit_handover(core, u, ask.cpu, now);
 	} else {
@@ -215,8 +214,8 @@ void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 
 void answer_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
-	struct sched_core *core = container_of(n, struct sched_core,
-					       answer_mail);
+	struct sched_core *core =
+		container_of(n, struct sched_core, answer_mail);
 
 	core->asking = false;
 	if ((bits & ANSWER_DENIED) && core->idling)
@@ -359,7 +358,7 @@ void native_stop(struct sched_core *core)
 static void idle_start(struct sched_core *core)
 {
 	core->idling = true;
-	core->asked = (struct cpuset){ { 0 } };
+	core->asked = (struct cpuset){{0}};
 	idle_enter(IDLE_SLEEPS, core->sc.cpu->index);
 	ask_busiest(core);
 }
@@ -406,7 +405,7 @@ static __attribute__((noinline)) void native_change(struct sched_core *core,
 	idle_enter(IDLE_NATIVE, core->sc.cpu->index);
 	if (now >= core->native_ask_at) {
 		core->native_ask_at = now + us_to_ticks(NATIVE_ASK_US);
-		core->asked = (struct cpuset){ { 0 } };
+		core->asked = (struct cpuset){{0}};
 		ask_busiest(core);
 	}
 }

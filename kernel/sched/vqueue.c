@@ -2,10 +2,10 @@
  * A queue in two levels, for those who need the second one.
  *
  * A guest over its cap may have thousands of units in a CPU's queue, and they
- * come to its top one after another. Parked one by one they'd cost one pick O(n
- * log n), at each slice that the guest can pay for. So a capped guest's units
- * are a heap of their own, and what stands in the queue is its root: one node
- * to park, one to take back.
+ * come to its top one after another. Parked one by one they'd cost one pick
+ * O(n log n), at each slice that the guest can pay for. So a capped guest's
+ * units are a heap of their own, and what stands in the queue is its root: one
+ * node to park, one to take back.
  *
  * What the cap denied them is not owed to them: when a group comes back none of
  * its units may count as further behind than the caller says. That is one word

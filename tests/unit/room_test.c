@@ -383,6 +383,7 @@ static void naps_of_others_move_nobody_all_the_time(void **state)
 {
 	for (u32 n = 0; n < sharing_policy_count(); n++) {
 		struct fake_vcpu *bound, *free, *naps;
+
 		boot(2, sharing_policy(n));
 		free = one(3, 0, 0);
 		bound = one(1, 0, 0);
