@@ -99,7 +99,8 @@ void check_left(struct fake_cpu *f);
 void check_places(u64 now, bool changed);
 
 bool policy_looks_at(const char *knob);
-const struct sched_ops *policy_of_all(void);
+/* Does the policy have `give`? */
+bool policy_gives(void);
 /* Nobody has run on that CPU for longer than what the hypervisor may take. */
 bool idle_for_long(u32 cpu, u64 now);
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "bench/sim/props.h"
-#include "kernel/sched/policy.h"
+#include "kernel/sched/private.h"
 
 #define GRACE (5 * FAKE_MS)
 #define GRACE_TURN (30 * FAKE_MS) /* longer than any slice here */
@@ -35,13 +35,9 @@ bool policy_looks_at(const char *knob)
 	return false;
 }
 
-const struct sched_ops *policy_of_all(void)
+bool policy_gives(void)
 {
-	const struct sched_ops *const *p = __start_rouse_sched;
-
-	while (strcmp((*p)->name, sched_policy_name()))
-		p++;
-	return *p;
+	return policy_find(sched_policy_name())->give != NULL;
 }
 
 void check_entered(struct fake_cpu *f, struct fake_vcpu *v)
@@ -142,7 +138,7 @@ static void check_priority(const struct vcpu *v, u64 now)
 
 static void check_waiting(u64 now)
 {
-	bool conserves = policy_of_all()->give != NULL;
+	bool conserves = policy_gives();
 	bool strict = policy_looks_at("priority");
 
 	for (u32 i = 0; i < work_count; i++) {

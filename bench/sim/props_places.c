@@ -85,7 +85,7 @@ void check_places(u64 now, bool changed)
 		const struct vcpu *v = NULL;
 		struct way *w = &ways[c];
 
-		if (!changed && policy_of_all()->give && idle_for_long(c, now))
+		if (!changed && policy_gives() && idle_for_long(c, now))
 			v = way_to(c, leads);
 		if (!v) {
 			w->looks = 0;
