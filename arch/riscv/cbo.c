@@ -67,5 +67,4 @@ void cbo_finish(void)
 		drop(ISA_ZICBOM, "zicbom");
 	if (ck_pr_load_32(&zicboz_denied))
 		drop(ISA_ZICBOZ, "zicboz");
-	isa_finish();
 }
