@@ -21,21 +21,11 @@
 #include "kernel/log.h"
 #include "kernel/mem.h"
 
-#define TRAPS(insn, at)                                                  \
-	({                                                               \
-		u64 trapped_;                                            \
-		__asm__ volatile("	li	%0, 1\n"                  \
-				 ".option push\n"                        \
-				 ".option arch, +zicbom, +zicboz\n"      \
-				 "1:	" insn "	(%1)\n"           \
-				 ".option pop\n"                         \
-				 "	li	%0, 0\n"                  \
-				 "2:\n" FIXUP("1b", "2b")                \
-				 : "=&r"(trapped_)                       \
-				 : "r"(at)                               \
-				 : "memory");                            \
-		trapped_ != 0;                                           \
-	})
+#define DENIED(insn, page)				\
+	TRAPS(".option push\n"				\
+	      "	.option arch, +zicbom, +zicboz\n"	\
+	      "	" insn "	(%1)\n"			\
+	      "	.option pop", page)
 
 /* Any hart sets them, atomic. */
 static u32 zicbom_denied, zicboz_denied;
@@ -46,10 +36,10 @@ void cbo_probe(void)
 	bool none = hpa_is_none(pa); /* then it is not known */
 	void *page = none ? NULL : hpa_ptr(pa);
 
-	if (isa_has(ISA_ZICBOZ) && (none || TRAPS("cbo.zero", page)))
+	if (isa_has(ISA_ZICBOZ) && (none || DENIED("cbo.zero", page)))
 		ck_pr_store_32(&zicboz_denied, 1);
 	if (isa_has(ISA_ZICBOM) &&
-	    (none || TRAPS("cbo.flush", page) || TRAPS("cbo.inval", page)))
+	    (none || DENIED("cbo.flush", page) || DENIED("cbo.inval", page)))
 		ck_pr_store_32(&zicbom_denied, 1);
 	if (!none)
 		page_free(pa, 0);
