@@ -7,11 +7,11 @@
  */
 #include "kernel/guest_fdt.h"
 
-#include <libfdt.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "kernel/guest.h"
 #include "kernel/guest_fdt_private.h"
-#include "kernel/mem.h"
 
 /* Root, chosen, memory, soc; a dozen devices; names. */
 #define ROOM_BASE (16 * KIB)
@@ -37,6 +37,8 @@ void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 	*job = (struct guest_fdt_job){.args = *args};
 	job->tree.buf = buf;
 	job->tree.end = (u32)MIN(bytes, (size_t)INT_MAX);
+	snprintf(job->memory_name, sizeof(job->memory_name), "memory@%lx",
+		 args->guest->cfg.ram_base.v);
 	job->pieces = args->dtb ? guest_fdt_merging : guest_fdt_writing;
 }
 

@@ -69,11 +69,11 @@ struct guest_fdt_job {
 	struct guest_fdt_args args;
 	int (*const *pieces)(struct guest_fdt_job *job); /* those to come */
 	struct tree_writer tree;
+	char memory_name[32]; /* of the node */
 	u32 vcpu;   /* the next one */
 	void *seed; /* where it was written */
 	/* Of the guest's own tree. */
 	struct guest_fdt_walk walk;
-	char memory_name[32];
 	bool copying;     /* it has been looked through */
 	bool has_surplus; /* it has CPUs that the guest hasn't got */
 	u32 phandle;      /* the greatest */

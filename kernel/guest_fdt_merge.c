@@ -26,7 +26,6 @@
 #include <string.h>
 
 #include "kernel/guest.h"
-#include "kernel/image.h"
 
 #define COPY_BYTES 4096u /* at once */
 
@@ -75,7 +74,7 @@ static int memory_write(struct guest_fdt_job *job)
 	    (address == 1 && last > UINT32_MAX) ||
 	    (size == 1 && cfg->memory_bytes > UINT32_MAX))
 		return -EINVAL;
-	guest_fdt_memory(job, job->memory_name, address, size);
+	guest_fdt_memory(job, address, size);
 	return 1;
 }
 
@@ -288,8 +287,6 @@ static int open_piece(struct guest_fdt_job *job)
 	int ret = walk_begin(job);
 
 	tree_begin(t, t->buf, t->end, job->walk.from.strings_bytes);
-	guest_fdt_memory_name(&job->args.guest->cfg, job->memory_name,
-			      sizeof(job->memory_name));
 	return ret;
 }
 
