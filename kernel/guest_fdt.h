@@ -37,12 +37,15 @@ struct guest_fdt_args {
 	size_t rng_seed_bytes;
 };
 
-/* A node of the guest's own tree, by its properties: guest_fdt_merge.c. */
+/* A node of the guest's own tree, by its properties: guest_fdt_node.c. */
 struct guest_fdt_node {
 	bool has_type, is_memory, is_cpu, has_reg, has_hartid;
 	u64 hartid;
 	u32 phandle; /* 0: none */
 };
+
+/* The root's, of an address and a size; those of an address in `cpus`. */
+enum { CELLS_ADDRESS, CELLS_SIZE, CELLS_CPU };
 
 /* A walk through the guest's own tree: guest_fdt_merge.c. */
 struct guest_fdt_walk {
@@ -52,8 +55,7 @@ struct guest_fdt_walk {
 	u32 ahead;    /* ... and where its next property is; 0: it has begun */
 	u32 left_out; /* the depth of a node that is; 0: none */
 	u8 place, child; /* of the last node begun; of the root's last child */
-	int cells[2]; /* the root's, of an address and a size; or an error */
-	int cpu_cells;
+	int cells[3];   /* of CELLS_*; or an error */
 	u8 cells_known; /* a bit for each of those that was said */
 	bool has_memory, has_chosen, has_cpus; /* they have been come by */
 	bool adding, closing; /* CPUs that are missing; what the root lacks */
