@@ -63,30 +63,3 @@ void *guest_fdt_seed(const struct guest_fdt_job *job)
 {
 	return job->seed;
 }
-
-int guest_fdt_look(const void *dtb, size_t dtb_bytes)
-{
-	struct tree_reader r;
-
-	return tree_open(&r, dtb, dtb_bytes);
-}
-
-int guest_fdt_check(const void *dtb, size_t dtb_bytes)
-{
-	struct tree_reader r;
-	struct tree_token token;
-	u64 base, bytes;
-	int ret = tree_open(&r, dtb, dtb_bytes);
-
-	if (ret)
-		return ret;
-	do {
-		ret = tree_reserved(&r, &base, &bytes);
-	} while (ret == 1);
-	if (ret)
-		return ret;
-	do {
-		ret = tree_next(&r, &token);
-	} while (ret == 1);
-	return ret;
-}

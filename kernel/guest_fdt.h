@@ -91,14 +91,6 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
 
 /*
- * Is that a sound device tree? 0, -EINVAL. Any alignment. After 0 libfdt may
- * read it, where it is aligned to 8. guest_fdt_look looks at the header only,
- * and takes no longer for a larger one.
- */
-int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
-int guest_fdt_look(const void *dtb, size_t dtb_bytes) __must_check;
-
-/*
  * Begins a tree in `buf`, aligned to 8, of which every byte up to the tree's
  * end will be written. What `args` points to stays until it is complete.
  * Nothing is allocated: whoever gives up does nothing.

@@ -17,11 +17,11 @@
 
 #include "arch/riscv/isa.h"
 #include "kernel/cmdline.h"
-#include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
+#include "kernel/tree_read.h"
 
 #define S_EXTERNAL 9
 #define S_SOFT 1
@@ -39,7 +39,7 @@ int machine_check(const void *fdt)
 {
 	if (!IS_ALIGNED((uintptr_t)fdt, 8) || fdt_magic(fdt) != FDT_MAGIC)
 		return -EINVAL;
-	return guest_fdt_check(fdt, fdt_totalsize(fdt));
+	return tree_check(fdt, fdt_totalsize(fdt));
 }
 
 static u64 cells(const fdt32_t *p, int n)
