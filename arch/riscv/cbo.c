@@ -21,12 +21,6 @@
 #include "kernel/log.h"
 #include "kernel/mem.h"
 
-#define DENIED(insn, page)				\
-	TRAPS(".option push\n"				\
-	      "	.option arch, +zicbom, +zicboz\n"	\
-	      "	" insn "	(%1)\n"			\
-	      "	.option pop", page)
-
 /* Any hart sets them, atomic. */
 static u32 zicbom_denied, zicboz_denied;
 
@@ -36,10 +30,11 @@ void cbo_probe(void)
 	bool none = hpa_is_none(pa); /* then it is not known */
 	void *page = none ? NULL : hpa_ptr(pa);
 
-	if (isa_has(ISA_ZICBOZ) && (none || DENIED("cbo.zero", page)))
+	if (isa_has(ISA_ZICBOZ) && (none || TRAPS(CBO("cbo.zero (%1)"), page)))
 		ck_pr_store_32(&zicboz_denied, 1);
 	if (isa_has(ISA_ZICBOM) &&
-	    (none || DENIED("cbo.flush", page) || DENIED("cbo.inval", page)))
+	    (none || TRAPS(CBO("cbo.flush (%1)"), page) ||
+	     TRAPS(CBO("cbo.inval (%1)"), page)))
 		ck_pr_store_32(&zicbom_denied, 1);
 	if (!none)
 		page_free(pa, 0);
