@@ -44,8 +44,10 @@ SRCS := $(filter-out kernel/sched/%,$(wildcard kernel/*.c kernel/*/*.c)) \
 ASMS := $(wildcard arch/riscv/*.S)
 
 # Libraries: their sources are fetched by tools/setup, never copied in here.
-LIBFDT := fdt fdt_addresses fdt_check fdt_empty_tree fdt_ro fdt_rw \
-	fdt_strerror fdt_sw fdt_wip
+# Only tests of the host write trees by libfdt.
+LIBFDT := fdt fdt_addresses fdt_ro
+HOST_LIBFDT := $(LIBFDT) fdt_check fdt_empty_tree fdt_rw fdt_strerror fdt_sw \
+	fdt_wip
 ZLIB   := adler32 crc32 inffast inflate inftrees zutil
 
 LAB ?= guests/labs/demo.dts
@@ -145,7 +147,7 @@ setup:  ## install and fetch what is missing (SETUP=0 only lists it)
 	@SETUP=$(SETUP) tools/setup
 
 # What setup fetches has no other rule.
-$(LIBFDT:%=$(B)/libfdt/%.c) $(ZLIB:%=$(B)/zlib/%.c): | setup ;
+$(HOST_LIBFDT:%=$(B)/libfdt/%.c) $(ZLIB:%=$(B)/zlib/%.c): | setup ;
 $(B)/guests/packages/list: | setup ;
 
 # A file that holds the flags, new only when they change, so that a change of
@@ -312,7 +314,7 @@ HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	GUEST_FDT $(wildcard kernel/guest_fdt*.c kernel/tree*.c) $(B)/zlib/crc32.c; \
 	LAB $(wildcard kernel/lab*.c) $(addprefix kernel/,config.c cpio.c \
 	image_plan.c image_kind.c image_gunzip.c); \
-	LIBFDT $(LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
+	LIBFDT $(HOST_LIBFDT:%=$(B)/libfdt/%.c); ZLIB $(ZLIB:%=$(B)/zlib/%.c)
 HOST_LINKS := $(if $(HOST_TESTS),$(shell \
 	awk -v groups='$(HOST_GROUPS)' -f tests/sources.awk $(HOST_TESTS)))
 

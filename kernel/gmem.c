@@ -85,7 +85,7 @@ static bool reserve_whole(struct gmem *m, u64 n)
 /* Its table: the frames come one by one. */
 static int reserve_pages(struct gmem *m, u64 n)
 {
-	struct hpa *table = obj_alloc(BLOCK_PAGES * sizeof(*table));
+	struct hpa *table = obj_alloc_raw(BLOCK_PAGES * sizeof(*table));
 
 	if (!table)
 		return -ENOMEM;

@@ -7,11 +7,11 @@
  */
 #include "kernel/guest_fdt.h"
 
-#include <libfdt.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "kernel/guest.h"
 #include "kernel/guest_fdt_private.h"
-#include "kernel/mem.h"
 
 /* Root, chosen, memory, soc; a dozen devices; names. */
 #define ROOM_BASE (16 * KIB)
@@ -37,6 +37,8 @@ void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 	*job = (struct guest_fdt_job){.args = *args};
 	job->tree.buf = buf;
 	job->tree.end = (u32)MIN(bytes, (size_t)INT_MAX);
+	snprintf(job->memory_name, sizeof(job->memory_name), "memory@%lx",
+		 args->guest->cfg.ram_base.v);
 	job->pieces = args->dtb ? guest_fdt_merging : guest_fdt_writing;
 }
 
@@ -60,31 +62,4 @@ int guest_fdt_end_piece(struct guest_fdt_job *job)
 void *guest_fdt_seed(const struct guest_fdt_job *job)
 {
 	return job->seed;
-}
-
-int guest_fdt_look(const void *dtb, size_t dtb_bytes)
-{
-	struct tree_reader r;
-
-	return tree_open(&r, dtb, dtb_bytes);
-}
-
-int guest_fdt_check(const void *dtb, size_t dtb_bytes)
-{
-	struct tree_reader r;
-	struct tree_token token;
-	u64 base, bytes;
-	int ret = tree_open(&r, dtb, dtb_bytes);
-
-	if (ret)
-		return ret;
-	do {
-		ret = tree_reserved(&r, &base, &bytes);
-	} while (ret == 1);
-	if (ret)
-		return ret;
-	do {
-		ret = tree_next(&r, &token);
-	} while (ret == 1);
-	return ret;
 }

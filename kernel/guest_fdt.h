@@ -37,12 +37,15 @@ struct guest_fdt_args {
 	size_t rng_seed_bytes;
 };
 
-/* A node of the guest's own tree, by its properties: guest_fdt_merge.c. */
+/* A node of the guest's own tree, by its properties: guest_fdt_node.c. */
 struct guest_fdt_node {
 	bool has_type, is_memory, is_cpu, has_reg, has_hartid;
 	u64 hartid;
 	u32 phandle; /* 0: none */
 };
+
+/* The root's, of an address and a size; those of an address in `cpus`. */
+enum { CELLS_ADDRESS, CELLS_SIZE, CELLS_CPU };
 
 /* A walk through the guest's own tree: guest_fdt_merge.c. */
 struct guest_fdt_walk {
@@ -52,8 +55,7 @@ struct guest_fdt_walk {
 	u32 ahead;    /* ... and where its next property is; 0: it has begun */
 	u32 left_out; /* the depth of a node that is; 0: none */
 	u8 place, child; /* of the last node begun; of the root's last child */
-	int cells[2]; /* the root's, of an address and a size; or an error */
-	int cpu_cells;
+	int cells[3];   /* of CELLS_*; or an error */
 	u8 cells_known; /* a bit for each of those that was said */
 	bool has_memory, has_chosen, has_cpus; /* they have been come by */
 	bool adding, closing; /* CPUs that are missing; what the root lacks */
@@ -69,11 +71,11 @@ struct guest_fdt_job {
 	struct guest_fdt_args args;
 	int (*const *pieces)(struct guest_fdt_job *job); /* those to come */
 	struct tree_writer tree;
+	char memory_name[32]; /* of the node */
 	u32 vcpu;   /* the next one */
 	void *seed; /* where it was written */
 	/* Of the guest's own tree. */
 	struct guest_fdt_walk walk;
-	char memory_name[32];
 	bool copying;     /* it has been looked through */
 	bool has_surplus; /* it has CPUs that the guest hasn't got */
 	u32 phandle;      /* the greatest */
@@ -87,14 +89,6 @@ struct guest_fdt_job {
  */
 u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
-
-/*
- * Is that a sound device tree? 0, -EINVAL. Any alignment. After 0 libfdt may
- * read it, where it is aligned to 8. guest_fdt_look looks at the header only,
- * and takes no longer for a larger one.
- */
-int guest_fdt_check(const void *dtb, size_t dtb_bytes) __must_check;
-int guest_fdt_look(const void *dtb, size_t dtb_bytes) __must_check;
 
 /*
  * Begins a tree in `buf`, aligned to 8, of which every byte up to the tree's

@@ -26,7 +26,6 @@
 #include <string.h>
 
 #include "kernel/guest.h"
-#include "kernel/image.h"
 
 #define COPY_BYTES 4096u /* at once */
 
@@ -68,14 +67,14 @@ static int memory_write(struct guest_fdt_job *job)
 	struct guest_fdt_walk *w = &job->walk;
 	const struct guest_config *cfg = &job->args.guest->cfg;
 	u64 last = cfg->ram_base.v + cfg->memory_bytes - 1;
-	int address = w->cells[0], size = w->cells[1];
+	int address = w->cells[CELLS_ADDRESS], size = w->cells[CELLS_SIZE];
 
 	w->has_memory = true;
 	if (address < 1 || address > 2 || size < 1 || size > 2 ||
 	    (address == 1 && last > UINT32_MAX) ||
 	    (size == 1 && cfg->memory_bytes > UINT32_MAX))
 		return -EINVAL;
-	guest_fdt_memory(job, job->memory_name, address, size);
+	guest_fdt_memory(job, address, size);
 	return 1;
 }
 
@@ -94,7 +93,7 @@ static int cpu_add(struct guest_fdt_job *job)
 		return 1;
 	if (job->phandle >= FDT_MAX_PHANDLE || job->names[i / 8] & 1u << i % 8)
 		return -EINVAL;
-	guest_fdt_cpu(&job->tree, job->args.isa, i, w->cpu_cells,
+	guest_fdt_cpu(&job->tree, job->args.isa, i, w->cells[CELLS_CPU],
 		      ++job->phandle);
 	return 1;
 }
@@ -119,7 +118,7 @@ static int root_close(struct guest_fdt_job *job)
 		return 1;
 	}
 	w->has_cpus = w->adding = true;
-	w->cpu_cells = 1;
+	w->cells[CELLS_CPU] = 1;
 	tree_node(t, "cpus");
 	tree_u32(t, "#address-cells", 1);
 	tree_u32(t, "#size-cells", 0);
@@ -195,14 +194,12 @@ static int node_found(struct guest_fdt_job *job)
 	return 1;
 }
 
-static void cells_learn(struct guest_fdt_walk *w, const char *name, int *to)
+static void cells_learn(struct guest_fdt_walk *w, const char *name, u32 which)
 {
-	u8 bit = to == &w->cells[0] ? 1 : to == &w->cells[1] ? 2 : 4;
-
-	if (w->cells_known & bit || strcmp(w->token.name, name))
+	if (w->cells_known & 1u << which || strcmp(w->token.name, name))
 		return;
-	w->cells_known |= bit;
-	*to = guest_fdt_cells(&w->token);
+	w->cells_known |= (u8)(1u << which);
+	w->cells[which] = guest_fdt_cells(&w->token);
 }
 
 static int prop_found(struct guest_fdt_job *job)
@@ -213,10 +210,10 @@ static int prop_found(struct guest_fdt_job *job)
 	if (w->left_out)
 		return 1;
 	if (w->place == IN_ROOT) {
-		cells_learn(w, "#address-cells", &w->cells[0]);
-		cells_learn(w, "#size-cells", &w->cells[1]);
+		cells_learn(w, "#address-cells", CELLS_ADDRESS);
+		cells_learn(w, "#size-cells", CELLS_SIZE);
 	} else if (w->place == IN_CPUS) {
-		cells_learn(w, "#address-cells", &w->cpu_cells);
+		cells_learn(w, "#address-cells", CELLS_CPU);
 	}
 	if (!guest_fdt_is_ours(job, p) && job->copying)
 		data_begin(w, p->data,
@@ -278,7 +275,7 @@ static int walk_begin(struct guest_fdt_job *job)
 	struct guest_fdt_walk *w = &job->walk;
 
 	/* Without the properties: Devicetree Specification, 2.3.5. */
-	*w = (struct guest_fdt_walk){ .cells = { 2, 1 }, .cpu_cells = 2 };
+	*w = (struct guest_fdt_walk){ .cells = { 2, 1, 2 } };
 	return tree_open(&w->from, job->args.dtb, job->args.dtb_bytes);
 }
 
@@ -288,8 +285,6 @@ static int open_piece(struct guest_fdt_job *job)
 	int ret = walk_begin(job);
 
 	tree_begin(t, t->buf, t->end, job->walk.from.strings_bytes);
-	guest_fdt_memory_name(&job->args.guest->cfg, job->memory_name,
-			      sizeof(job->memory_name));
 	return ret;
 }
 

@@ -28,10 +28,8 @@ size_t guest_fdt_isa_bytes(const struct guest_fdt_isa *isa);
  * handed over at start. cpu_props: what a hart offers. cpu: a CPU's node, its
  * `reg` of 1 or 2 cells, with its interrupt controller.
  */
-void guest_fdt_memory(struct guest_fdt_job *job, const char *name,
-		      int address_cells, int size_cells);
-void guest_fdt_memory_name(const struct guest_config *cfg, char *name,
-			   size_t bytes);
+void guest_fdt_memory(struct guest_fdt_job *job, int address_cells,
+		      int size_cells);
 void guest_fdt_chosen_props(struct guest_fdt_job *job);
 void guest_fdt_cpu_props(struct tree_writer *t,
 			 const struct guest_fdt_isa *isa);

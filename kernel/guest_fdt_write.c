@@ -77,21 +77,15 @@ void guest_fdt_chosen_props(struct guest_fdt_job *job)
 		memcpy(job->seed, a->rng_seed, a->rng_seed_bytes);
 }
 
-void guest_fdt_memory_name(const struct guest_config *cfg, char *name,
-			   size_t bytes)
-{
-	snprintf(name, bytes, "memory@%lx", cfg->ram_base.v);
-}
-
-void guest_fdt_memory(struct guest_fdt_job *job, const char *name,
-		      int address_cells, int size_cells)
+void guest_fdt_memory(struct guest_fdt_job *job, int address_cells,
+		      int size_cells)
 {
 	const struct guest_config *cfg = &job->args.guest->cfg;
 	struct tree_writer *t = &job->tree;
 	u32 bytes = (u32)(address_cells + size_cells) * sizeof(fdt32_t);
 	u8 *reg;
 
-	tree_node(t, name);
+	tree_node(t, job->memory_name);
 	tree_string(t, "device_type", "memory");
 	reg = tree_room(t, "reg", bytes);
 	if (reg) {
@@ -233,7 +227,6 @@ static int head_piece(struct guest_fdt_job *job)
 {
 	const struct guest_fdt_args *a = &job->args;
 	struct tree_writer *t = &job->tree;
-	char memory[32];
 
 	tree_begin(t, t->buf, t->end, 0);
 	tree_reserve_end(t);
@@ -243,8 +236,7 @@ static int head_piece(struct guest_fdt_job *job)
 	tree_string(t, "model", "rouse,virt");
 	aliases_write(t, a->guest);
 	chosen_write(job);
-	guest_fdt_memory_name(&a->guest->cfg, memory, sizeof(memory));
-	guest_fdt_memory(job, memory, 2, 2);
+	guest_fdt_memory(job, 2, 2);
 	tree_node(t, "cpus");
 	cells_put(t, 1, 0);
 	tree_u32(t, "timebase-frequency", (u32)a->timebase_hz);

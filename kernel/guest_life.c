@@ -168,9 +168,8 @@ int guest_resume(struct guest *g)
 	return 0;
 }
 
-void guest_vcpu_off(struct guest *g, struct vcpu *v)
+void guest_vcpu_off(struct guest *g)
 {
-	(void)v;
 	if (ck_pr_load_32(&g->state) == GUEST_STOPPING)
 		task_wake(g->task);
 }

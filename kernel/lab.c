@@ -8,8 +8,8 @@
  * binding has. Nothing is skipped because it isn't known: a misspelt knob that
  * is silently ignored costs its owner an afternoon.
  *
- * The tree may come from anyone, so guest_fdt_check looks at all of it first;
- * after that libfdt's readers can't leave it.
+ * The tree may come from anyone, so tree_check looks at all of it first; after
+ * that libfdt's readers can't leave it.
  *
  * Rejected: collecting all errors. The first one is what gets mended first, and
  * later ones are often its echo.
@@ -20,9 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kernel/guest_fdt.h"
 #include "kernel/lab_prop.h"
 #include "kernel/mem.h"
+#include "kernel/tree_read.h"
 
 #define LAB_FILE_NAME "lab.dtb"
 #define LAB_COMPATIBLE "rouse,lab"
@@ -295,7 +295,7 @@ int lab_parse(const void *dtb, size_t bytes, const struct lab_env *env,
 	int ret;
 
 	*out = NULL;
-	if (guest_fdt_check(dtb, bytes))
+	if (tree_check(dtb, bytes))
 		return lab_fail(&w, LAB_FILE_NAME " is no sound device tree");
 	r.lab = obj_alloc(sizeof(*r.lab));
 	if (!r.lab)

@@ -13,6 +13,7 @@
 #include "kernel/guest_fdt.h"
 #include "kernel/image.h"
 #include "kernel/mem.h"
+#include "kernel/tree_read.h"
 
 /* A node's name in a device tree has at most 31 characters; so has a guest. */
 #define NAME_MAX_BYTES 31
@@ -260,8 +261,9 @@ static int sched_check(const struct lab_where *w,
 /* No step of a task may take as long as all of a tree. */
 static bool is_tree(const struct cpio_file *dtb, bool at_boot)
 {
-	int ret = at_boot ? guest_fdt_check(dtb->data, dtb->bytes)
-			  : guest_fdt_look(dtb->data, dtb->bytes);
+	struct tree_reader r;
+	int ret = at_boot ? tree_check(dtb->data, dtb->bytes)
+			  : tree_open(&r, dtb->data, dtb->bytes);
 
 	return ret == 0;
 }

@@ -63,8 +63,7 @@ enum trace_class {
  *
  * why: enum sched_why (kernel/sched/policy.h): 0 new, 1 woken, 2 preempted,
  * 3 expired, 4 yield, 5 moved, 6 changed, 7 arrived. virq_hex: VIRQ_*
- * (kernel/virq.h): 1 soft, 2 external, 4 timer, 8 fence, 16 fenced, 32 event,
- * 64 tell.
+ * (kernel/virq.h): 1 soft, 2 external, 4 timer, 8 fence, 16 fenced, 32 event.
  */
 #define TRACE_EVENTS(X)                                                       \
 	X(0x001, EXIT, EXIT, "cause_hex", "pc_hex",                           \

@@ -169,3 +169,23 @@ int tree_next(struct tree_reader *r, struct tree_token *out)
 		return -EINVAL; /* the end, in a node or without a root */
 	}
 }
+
+int tree_check(const void *data, size_t bytes)
+{
+	struct tree_reader r;
+	struct tree_token token;
+	u64 base, reserved_bytes;
+	int ret = tree_open(&r, data, bytes);
+
+	if (ret)
+		return ret;
+	do {
+		ret = tree_reserved(&r, &base, &reserved_bytes);
+	} while (ret == 1);
+	if (ret)
+		return ret;
+	do {
+		ret = tree_next(&r, &token);
+	} while (ret == 1);
+	return ret;
+}

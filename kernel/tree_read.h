@@ -1,7 +1,7 @@
 /*
  * Reading a flattened device tree (Devicetree Specification, chapter 5, version
  * 16 or 17) of any bytes at any address, from its beginning to its end, a piece
- * at a time. No piece of work grows with the tree.
+ * at a time. No piece of work grows with the tree (tree_check is all of them).
  *
  * What has been read to its end without an error is sound, and libfdt may read
  * it, at an address that is aligned to 8.
@@ -56,5 +56,8 @@ int tree_next(struct tree_reader *r, struct tree_token *out) __must_check;
  */
 int tree_look(const struct tree_reader *r, u32 at, struct tree_token *out)
 	__must_check;
+
+/* All of it at once: is it sound? 0, -EINVAL. It takes as long as the tree. */
+int tree_check(const void *data, size_t bytes) __must_check;
 
 #endif

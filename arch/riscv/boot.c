@@ -138,7 +138,6 @@ static void timer_choose(void)
 		if (isa_has(ISA_SSTC))
 			clock_leave_sstc();
 		isa_drop(ISA_SSTC);
-		isa_finish();
 		return;
 	}
 	if (!cmdline_is("timer", "sstc"))

@@ -21,22 +21,6 @@
 #include "kernel/log.h"
 #include "kernel/mem.h"
 
-#define TRAPS(insn, at)                                                  \
-	({                                                               \
-		u64 trapped_;                                            \
-		__asm__ volatile("	li	%0, 1\n"                  \
-				 ".option push\n"                        \
-				 ".option arch, +zicbom, +zicboz\n"      \
-				 "1:	" insn "	(%1)\n"           \
-				 ".option pop\n"                         \
-				 "	li	%0, 0\n"                  \
-				 "2:\n" FIXUP("1b", "2b")                \
-				 : "=&r"(trapped_)                       \
-				 : "r"(at)                               \
-				 : "memory");                            \
-		trapped_ != 0;                                           \
-	})
-
 /* Any hart sets them, atomic. */
 static u32 zicbom_denied, zicboz_denied;
 
@@ -46,10 +30,11 @@ void cbo_probe(void)
 	bool none = hpa_is_none(pa); /* then it is not known */
 	void *page = none ? NULL : hpa_ptr(pa);
 
-	if (isa_has(ISA_ZICBOZ) && (none || TRAPS("cbo.zero", page)))
+	if (isa_has(ISA_ZICBOZ) && (none || TRAPS(CBO("cbo.zero (%1)"), page)))
 		ck_pr_store_32(&zicboz_denied, 1);
 	if (isa_has(ISA_ZICBOM) &&
-	    (none || TRAPS("cbo.flush", page) || TRAPS("cbo.inval", page)))
+	    (none || TRAPS(CBO("cbo.flush (%1)"), page) ||
+	     TRAPS(CBO("cbo.inval (%1)"), page)))
 		ck_pr_store_32(&zicbom_denied, 1);
 	if (!none)
 		page_free(pa, 0);
@@ -67,5 +52,4 @@ void cbo_finish(void)
 		drop(ISA_ZICBOM, "zicbom");
 	if (ck_pr_load_32(&zicboz_denied))
 		drop(ISA_ZICBOZ, "zicboz");
-	isa_finish();
 }

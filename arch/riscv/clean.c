@@ -7,6 +7,7 @@
  * somebody else's. So they are written back before it has the frames. Guests
  * are told of Svpbmt only where that can be done (isa.c).
  */
+#include "arch/riscv/cbo.h"
 #include "arch/riscv/isa.h"
 #include "kernel/arch.h"
 
@@ -17,11 +18,7 @@ void clean_blocks(const void *p, size_t bytes)
 	u64 at = (u64)p, end = at + bytes, block = isa_cbom_bytes;
 
 	for (; at < end; at += block)
-		__asm__ volatile(".option push\n"
-				 ".option arch, +zicbom\n"
-				 "cbo.clean (%0)\n"
-				 ".option pop" ::"r"(at)
-				 : "memory");
+		__asm__ volatile(CBO("cbo.clean (%0)") ::"r"(at) : "memory");
 	/* Before anything that tells of the frames. */
 	__asm__ volatile("fence" ::: "memory");
 }

@@ -207,11 +207,6 @@ int isa_add_hart(const void *fdt, int node)
 	return 0;
 }
 
-void isa_drop(enum isa_ext ext)
-{
-	isa_have[ext] = false;
-}
-
 /* Letters follow the "rv64" at once, names each after an underscore. */
 static void guest_string_add(const char *name)
 {
@@ -255,6 +250,12 @@ void isa_finish(void)
 		isa_vlenb = csr_read(CSR_VLENB);
 		csr_clear(CSR_SSTATUS, SSTATUS_VS);
 	}
+}
+
+void isa_drop(enum isa_ext ext)
+{
+	isa_have[ext] = false;
+	isa_finish();
 }
 
 const char *const *isa_guest_extensions(u32 *count)

@@ -44,7 +44,7 @@ int isa_add_hart(const void *fdt, int node) __must_check;
 /* After the last hart: derive what depends on the whole set. */
 void isa_finish(void);
 
-/* The harts do without it; isa_finish is to follow. */
+/* After isa_finish: the harts do without it, and what depends on it. */
 void isa_drop(enum isa_ext ext);
 
 /*

@@ -17,11 +17,11 @@
 
 #include "arch/riscv/isa.h"
 #include "kernel/cmdline.h"
-#include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
+#include "kernel/tree_read.h"
 
 #define S_EXTERNAL 9
 #define S_SOFT 1
@@ -39,7 +39,7 @@ int machine_check(const void *fdt)
 {
 	if (!IS_ALIGNED((uintptr_t)fdt, 8) || fdt_magic(fdt) != FDT_MAGIC)
 		return -EINVAL;
-	return guest_fdt_check(fdt, fdt_totalsize(fdt));
+	return tree_check(fdt, fdt_totalsize(fdt));
 }
 
 static u64 cells(const fdt32_t *p, int n)
@@ -127,24 +127,35 @@ static bool node_usable(const void *fdt, int node)
 	return !s || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
 
-/* Range n of the tree's RAM, in its order. */
-static bool ram_nth(const void *fdt, u32 n, struct range *out)
+/* A way through the ranges of the tree's RAM, in its order. */
+struct ram_at {
+	int node;
+	u32 reg; /* of that node, the next one */
+};
+
+static struct ram_at ram_first(const void *fdt)
 {
-	int node, len, cells_each = fdt_address_cells(fdt, 0) +
-				    fdt_size_cells(fdt, 0);
+	return (struct ram_at){fdt_first_subnode(fdt, 0), 0};
+}
 
-	fdt_for_each_subnode(node, fdt, 0) {
-		const char *type = prop_string(fdt, node, "device_type");
-		struct mmio m;
+static bool is_ram_node(const void *fdt, int node)
+{
+	const char *type = prop_string(fdt, node, "device_type");
 
-		if (!type || strcmp(type, "memory") != 0)
-			continue;
-		if (machine_reg(fdt, node, n, &m) == 0) {
+	return type && strcmp(type, "memory") == 0;
+}
+
+static bool ram_next(const void *fdt, struct ram_at *at, struct range *out)
+{
+	struct mmio m;
+
+	for (; at->node >= 0; at->node = fdt_next_subnode(fdt, at->node)) {
+		if (is_ram_node(fdt, at->node) &&
+		    machine_reg(fdt, at->node, at->reg++, &m) == 0) {
 			*out = range_within(m.base, m.bytes);
 			return true;
 		}
-		if (cells_each > 0 && fdt_getprop(fdt, node, "reg", &len))
-			n -= (u32)(len / (cells_each * 4));
+		at->reg = 0;
 	}
 	return false;
 }
@@ -158,19 +169,21 @@ struct ram {
 static void ram_ranges(const void *ctx, struct range_search *s)
 {
 	const struct ram *ram = ctx;
+	struct ram_at at = ram_first(ram->fdt);
 	struct range r;
 
-	for (u32 n = 0; n < ram->count && ram_nth(ram->fdt, n, &r); n++)
+	for (u32 n = 0; n < ram->count && ram_next(ram->fdt, &at, &r); n++)
 		range_consider(s, r);
 }
 
 int machine_ram(const void *fdt, void (*fn)(u64 base, u64 bytes))
 {
+	struct ram_at at = ram_first(fdt);
 	struct ram before = {fdt, 0};
 	struct range r;
 
 	/* What two ranges have in common is the first one's. */
-	for (; ram_nth(fdt, before.count, &r); before.count++)
+	for (; ram_next(fdt, &at, &r); before.count++)
 		range_without(r, ram_ranges, &before, fn);
 	return before.count ? 0 : -EINVAL;
 }

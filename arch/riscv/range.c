@@ -33,7 +33,9 @@ void range_consider(struct range_search *s, struct range r)
 		s->found = r;
 }
 
-struct range range_next(u64 at, ranges_fn *ranges, const void *ctx)
+/* The lowest of `ranges` that ends behind `at`; at the end of all addresses: it
+ * is none. */
+static struct range range_next(u64 at, ranges_fn *ranges, const void *ctx)
 {
 	struct range_search s = {at, {UINT64_MAX, UINT64_MAX}};
 

@@ -27,10 +27,6 @@ void range_consider(struct range_search *s, struct range r);
 /* Considers some ranges; they may be empty, overlap, and come in any order. */
 typedef void ranges_fn(const void *ctx, struct range_search *s);
 
-/* The lowest of `ranges` that ends behind `at`; at the end of all addresses: it
- * is none. */
-struct range range_next(u64 at, ranges_fn *ranges, const void *ctx);
-
 /* Calls `piece` for each part of `r` that is in none of `taken`, in order. */
 void range_without(struct range r, ranges_fn *taken, const void *ctx,
 		   void (*piece)(u64 base, u64 bytes));

@@ -72,31 +72,22 @@ int triggers_set(const struct trigger *list, u32 count)
 
 /* ---- Does it work? ---- */
 
-#define PROBE_LOAD(insn, at, trapped) \
-	__asm__ volatile("	li	%0, 1\n" \
-			 "1:	" insn "	t0, (%1)\n" \
-			 "	li	%0, 0\n" \
-			 "2:\n" FIXUP("1b", "2b") \
-			 : "=&r"(trapped) \
-			 : "r"(at) \
-			 : "t0", "memory")
-
 static bool load_traps(u64 size, const u64 *at)
 {
-	u64 trapped;
+	bool trapped;
 
 	switch (size) {
 	case 1:
-		PROBE_LOAD("lb", at, trapped);
+		trapped = TRAPS("lb	t0, (%1)", at);
 		break;
 	case 2:
-		PROBE_LOAD("lh", at, trapped);
+		trapped = TRAPS("lh	t0, (%1)", at);
 		break;
 	case 3:
-		PROBE_LOAD("lw", at, trapped);
+		trapped = TRAPS("lw	t0, (%1)", at);
 		break;
 	default:
-		PROBE_LOAD("ld", at, trapped);
+		trapped = TRAPS("ld	t0, (%1)", at);
 		break;
 	}
 	return trapped && csr_read(CSR_SCAUSE) == CAUSE_BREAKPOINT;

@@ -3,6 +3,7 @@
  * a cache block at a time, which isn't read before it is written.
  */
 #include "kernel/arch.h"
+#include "arch/riscv/cbo.h"
 #include "arch/riscv/isa.h"
 
 #include <string.h>
@@ -16,9 +17,5 @@ void arch_zero(void *p, size_t bytes)
 		return;
 	}
 	for (; at < end; at += block)
-		__asm__ volatile(".option push\n"
-				 ".option arch, +zicboz\n"
-				 "cbo.zero (%0)\n"
-				 ".option pop" ::"r"(at)
-				 : "memory");
+		__asm__ volatile(CBO("cbo.zero (%0)") ::"r"(at) : "memory");
 }

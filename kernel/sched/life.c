@@ -213,7 +213,7 @@ static bool requests_do(struct sched_core *core, struct vcpu *v, u64 now)
 		ck_pr_fence_release();
 		if (req & REQ_COUNTED)
 			ck_pr_faa_32(&u->account->kills_due, -1u);
-		guest_vcpu_off(v->guest, v);
+		guest_vcpu_off(v->guest);
 		return true;
 	}
 	if (req & VCPU_REQ_START) {
@@ -395,7 +395,7 @@ void current_off(struct sched_core *core, u64 now)
 	now = arch_ticks();
 	charge_current(core, now);
 	unit_off(core, v, now);
-	guest_vcpu_off(v->guest, v);
+	guest_vcpu_off(v->guest);
 	unit_owe_rest(core, u, now);
 	/* It was started again before it was quite off. */
 	if (u->start)

@@ -84,11 +84,11 @@ u32 sched_guest_kill(struct guest *g, u32 from) __must_check;
 bool sched_guest_killed(const struct guest *g);
 
 /*
- * Supplied by the guest manager: `v` went OFF by itself, or its KILL was
- * acknowledged (even if it had been OFF). On the owner's CPU; may wake tasks
- * and post requests, must not free `v`. The core keeps g->vcpus_on.
+ * Supplied by the guest manager: a vCPU of `g` went OFF by itself, or its KILL
+ * was acknowledged (even if it had been OFF). On the owner's CPU; may wake
+ * tasks and post requests, must not free the vCPU. The core keeps g->vcpus_on.
  */
-void guest_vcpu_off(struct guest *g, struct vcpu *v);
+void guest_vcpu_off(struct guest *g);
 
 /* New knobs for all vCPUs of a guest. Any CPU; one caller at a time. The
  * caller has checked the ranges and keeps g->cfg.sched itself. */

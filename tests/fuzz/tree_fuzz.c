@@ -41,7 +41,7 @@ static void result_check(const void *fdt, size_t room)
 	int chosen;
 
 	MUST(fdt_totalsize(fdt) <= room);
-	MUST(guest_fdt_check(fdt, fdt_totalsize(fdt)) == 0);
+	MUST(tree_check(fdt, fdt_totalsize(fdt)) == 0);
 	MUST(nodes_of_type(fdt, 0, "memory") == 1);
 	MUST(nodes_of_type(fdt, fdt_path_offset(fdt, "/cpus"), "cpu") == HARTS);
 	chosen = fdt_path_offset(fdt, "/chosen");
@@ -107,12 +107,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	guest.cfg.ram_base.v = RAM;
 	guest.cfg.memory_bytes = 6 * GIB;
 	guest.cfg.bootargs = "console=ttyS0";
-	if (guest_fdt_check(data, bytes) == 0)
+	if (tree_check(data, bytes) == 0)
 		sound_check(data, bytes);
 	fdt = fixup(data, bytes, &room);
 	if (!fdt)
 		return 0;
-	MUST(guest_fdt_check(data, bytes) == 0);
+	MUST(tree_check(data, bytes) == 0);
 	result_check(fdt, room);
 	/* What a memory node had beside what it must have goes the first
 	 * time. */

@@ -97,7 +97,7 @@ u64 time_now_ticks(void)
 	return now;
 }
 
-void guest_vcpu_off(struct guest *g, struct vcpu *v)
+void guest_vcpu_off(struct guest *g)
 {
 	offs++;
 }

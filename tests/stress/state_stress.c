@@ -115,9 +115,9 @@ u64 time_now_ticks(void)
 	return (u64)t.tv_sec * 10000000 + (u64)t.tv_nsec / 100;
 }
 
-void guest_vcpu_off(struct guest *g, struct vcpu *v)
+void guest_vcpu_off(struct guest *g)
 {
-	(void)g, (void)v;
+	(void)g;
 	ck_pr_faa_32(&offs, 1);
 }
 

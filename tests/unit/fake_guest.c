@@ -181,7 +181,7 @@ static void owner_answers(struct vcpu *v)
 {
 	v->state = VCPU_OFF;
 	v->guest->account->kills_due--;
-	guest_vcpu_off(v->guest, v);
+	guest_vcpu_off(v->guest);
 }
 
 void owners_answer(struct guest *g)

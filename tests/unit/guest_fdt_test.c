@@ -112,7 +112,7 @@ static void *write_tree(void)
 
 	assert_non_null(fdt);
 	assert_int_equal(make(fdt, bytes), 0);
-	assert_int_equal(guest_fdt_check(fdt, fdt_totalsize(fdt)), 0);
+	assert_int_equal(tree_check(fdt, fdt_totalsize(fdt)), 0);
 	assert_true(fdt_totalsize(fdt) <= bytes);
 	return fdt;
 }
@@ -417,7 +417,7 @@ static void *fix_tree(const char *dts)
 	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
 	fdt = malloc(bytes);
 	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes), 0);
-	assert_int_equal(guest_fdt_check(fdt, fdt_totalsize(fdt)), 0);
+	assert_int_equal(tree_check(fdt, fdt_totalsize(fdt)), 0);
 	free(dtb);
 	return fdt;
 }
@@ -562,8 +562,8 @@ static void a_tree_may_be_at_any_address(void **state)
 	for (size_t by = 1; by < 8; by++) {
 		odd = malloc(bytes + by);
 		memcpy(odd + by, dtb, bytes);
-		assert_int_equal(guest_fdt_check(odd + by, bytes), 0);
-		assert_int_equal(guest_fdt_check(odd + by, bytes - 1), -EINVAL);
+		assert_int_equal(tree_check(odd + by, bytes), 0);
+		assert_int_equal(tree_check(odd + by, bytes - 1), -EINVAL);
 		assert_int_equal(fix(buf, sizeof(buf), odd + by, bytes), 0);
 		assert_memory_equal(buf, want, fdt_totalsize(want));
 		free(odd);

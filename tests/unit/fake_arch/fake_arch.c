@@ -109,9 +109,8 @@ u64 time_now_ticks(void)
 	return self()->now;
 }
 
-void guest_vcpu_off(struct guest *g, struct vcpu *v)
+void guest_vcpu_off(struct guest *g)
 {
-	(void)v;
 	container_of(g, struct fake_guest, g)->offs++;
 }
 
