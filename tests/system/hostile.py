@@ -32,6 +32,11 @@ RAM, IMAGE = 0x80000000, 0x80200000 # of QEMU's virt
 
 SLICE_US = 1000
 SECONDS = 0.5
+# Where turns are promised a neighbour has some eighty in half a second, and one
+# more or less before and after is by chance: within 0.979 to 1.004 of its work
+# beside `dbtr-naps` in eight runs that began at different moments, and once 0.963.
+# In a second: 0.990 to 1.009.
+TURNS_SECONDS = 1
 
 # Attack: how much less work than beside `calm` is no fault of the attack.
 # Slices are not whole in half a second, hence the most of NEAR.
@@ -72,9 +77,6 @@ LINE_US = 200
 # Nor is what the firmware has to take out of the hart as a turn ends: two calls.
 UNLOADS = ("dbtr-naps", "dbtr-yield")
 UNLOAD_US = 60
-# Of the work beside these, where turns are made up for: mostly nothing, but one
-# run of five had 3.7 % less.
-UNLOAD_LESS = 0.04
 
 # What is another thing for a guest whose hart masks have several words, the
 # last of them not full.
@@ -237,8 +239,6 @@ def judge(t, attack, fared, calm, seconds, more=0):
     near = max(ATTACKS[attack], more) + LESS[promise]
     if promise == "turns":
         near += longer_us(t, attack)[0] / SLICE_US
-    elif promise == "rr" and attack in UNLOADS:
-        near += UNLOAD_LESS
     t.check(fared.rate >= calm.rate * (1 - near),
             f"{attack}: the neighbour does {100 * fared.rate / calm.rate:.1f} "
             "% of what it does beside calm")
@@ -295,6 +295,11 @@ def which_on(smp, policy, full):
     if smp == 4:
         return OF_SEVERAL[:4] if policy == matrix.default() else []
     return OF_SEVERAL[everyone.index(policy)::len(everyone)]
+
+
+def seconds_of(policy):
+    """How long a quick run looks at each attack."""
+    return TURNS_SECONDS if promised(policy) in ("rr", "turns") else SECONDS
 
 
 def attacks(t):
@@ -650,8 +655,8 @@ def tests(full):
     for policy in matrix.sharing():
         cases.append(Case(f"no_attack_costs_a_neighbour_its_due,{policy}",
                           attacks, timeout=900, policy=policy,
-                          which=which(policy, full),
-                          seconds=2 if full else SECONDS, limit=800))
+                          which=which(policy, full), limit=800,
+                          seconds=2 if full else seconds_of(policy)))
     cases += [Case(f"a_guest_of_{CROWD}_vcpus_makes_nobody_wait", crowd,
                    timeout=300, policy=policy)
               for policy in matrix.sharing() if promised(policy) == "priority"]
