@@ -97,13 +97,12 @@ def growth_lines(found):
             level = abs(last["of_first"] - 100) <= LEVEL_PERCENT
             sizes = {r["vcpus"]: r["median"] for r in mine
                      if r["policy"] == policy}
-            step = step_words(sizes)
-            good &= level or max(last["per_doubling"],
-                                 *(largest_step(sizes) or ())[:1]) \
-                <= PER_DOUBLING
+            step = largest_step(sizes)
+            good &= level or (step[0] if step else
+                              last["per_doubling"]) <= PER_DOUBLING
             words.append(f"{policy} {last['of_first'] - 100:+.1f} %" if level
                          else f"{policy} {last['per_doubling']:+.1f} each "
-                         f"doubling{step}")
+                         f"doubling{step_words(sizes)}")
         words += [f"{p}: no room for two" for p in others if mine]
         most = max((r["vcpus"] for r in mine), default=0)
         yield Line(f"cost of {what}, 2 to {most or 2000:,} vCPUs on a hart",

@@ -62,6 +62,11 @@ def _version(command, pattern):
     return found.group(1) if found else "unknown"
 
 
+def compiler():
+    """The version of the one that the hypervisor is built with."""
+    return output(["riscv64-unknown-elf-gcc", "-dumpversion"]) or "unknown"
+
+
 def _opensbi():
     try:
         name = (BUILD / "opensbi" / ".from").read_text()
@@ -85,8 +90,7 @@ def conditions(**more):
             qemu=_version(["qemu-system-riscv64", "--version"],
                           r"version (\S+)"),
             opensbi=_opensbi(),
-            compiler=_version(["riscv64-unknown-elf-gcc", "--version"],
-                              r"\) (\S+)"))
+            compiler=compiler())
     return {**_same_for_all, **more}
 
 

@@ -7,15 +7,15 @@ same sources may take a little more.
 """
 
 import re
-import subprocess
 from pathlib import Path
+
+import results
 
 from .figures import Figures
 from .machine import GUEST, TOP, Run, rows
 
 FILE = Path(__file__).resolve().parent / "accepted.tsv"
 LABS = TOP / "guests" / "labs"
-LAB_FAULT = LABS / "meter-fault.dts"
 ICOUNT = ("-icount", "shift=0,sleep=off")
 DIRT = ("integer", "fp", "vector")
 # Another compiler's instructions may be so many times the accepted ones.
@@ -44,7 +44,7 @@ def alone(append="", only=(), name="guard"):
 def first_touch(frames=0):
     """Rows of memory that is touched for the first time, where so many more
     frames are taken (and some for the guest that has them)."""
-    lab = LAB_FAULT.read_text()
+    lab = (LABS / "meter-fault.dts").read_text()
     if frames:
         lab = lab.replace("boot = ", f'boot = "guest create first memory='
                           f'{4096 + 4 * frames}K kernel=baremetal/meter.elf", ')
@@ -61,17 +61,10 @@ def measure():
     return {row.name: found[row.name] for row in rows() if row.name in found}
 
 
-def compiler():
-    """The version of the compiler that the hypervisor is built with."""
-    return subprocess.run(["riscv64-unknown-elf-gcc", "-dumpversion"],
-                          check=True, text=True,
-                          stdout=subprocess.PIPE).stdout.strip()
-
-
 def allowed(path=FILE):
     """How many times what was accepted a row may take with this compiler."""
     named = COMPILER.search(path.read_text())
-    return 1 if named and named[1] == compiler() else OTHER_COMPILER
+    return 1 if named and named[1] == results.compiler() else OTHER_COMPILER
 
 
 def accepted(path=FILE):
@@ -87,7 +80,7 @@ def accept(found, path=FILE):
         "# Instructions of each operation on one hart, as accepted: median\n"
         "# and upper quartile. `make meter-accept` writes this file; the\n"
         "# commit says why.\n"
-        f"# by gcc {compiler()}\n" +
+        f"# by gcc {results.compiler()}\n" +
         "".join(f"{name}\t{f.median}\t{f.q3}\n"
                 for name, f in found.items()))
 

@@ -51,6 +51,16 @@ bool wait_status(u64 hartid, u64 want)
 	return true;
 }
 
+bool wait_timer(void)
+{
+	u64 start = time_now();
+
+	while (!timer_pending())
+		if (time_now() - start > HANG_TICKS)
+			return false;
+	return true;
+}
+
 struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg)
 {
 	if (machine.hart_count < 2) {

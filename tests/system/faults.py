@@ -67,8 +67,7 @@ def sweep(t):
     equally: by how much is seen in rounds in which nothing is done."""
     image = (GUESTS / "baremetal" / "hello.bin").read_bytes()
     (t.folder / "hello.gz").write_bytes(gzip.compress(image))
-    subprocess.run(["dtc", "-q", "-o", t.folder / "x.dtb"], check=True,
-                   input=TREE, text=True)
+    tree_write(t, TREE, "x.dtb")
     m = t.boot(lab=lab(guest("a", kernel="hello.gz", memory="16M", dtb="x.dtb",
                              autostart=False),
                        guest("other", "tick", **TICK)), mem="256M")
@@ -236,6 +235,14 @@ def board(t, packed, machine, smp):
         stdout=subprocess.PIPE).stdout.decode()
 
 
+def tree_write(t, text, name="board.dtb"):
+    """Makes a device tree of its source text; its path."""
+    tree = t.folder / name
+    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree],
+                   check=True, input=text, text=True)
+    return tree
+
+
 def pack(t, *guests):
     source, packed = t.folder / "packed.dts", t.folder / "packed.cpio"
     source.write_text(lab(*guests, poweroff=True))
@@ -256,10 +263,7 @@ def hart_that_is_not_there(t):
     more = re.sub(r"phandle = <0x[0-9a-f]+>;",
                   lambda _, n=iter(range(0x700, 0x800)):
                   f"phandle = <{next(n):#x}>;", more)
-    tree = t.folder / "board.dtb"
-    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree],
-                   input=text.replace(node, node + more), check=True,
-                   text=True)
+    tree = tree_write(t, text.replace(node, node + more))
     m = t.boot(initrd=packed, smp=3, mem="256M", machine=machine,
                options=["-dtb", str(tree)])
     m.expect(t.args["says"])

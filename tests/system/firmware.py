@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from faults import board, pack
+from faults import board, pack, tree_write
 from harness import TOP, Case
 from labs import guest, lab, said
 
@@ -90,10 +90,7 @@ def no_end(t):
     """Neither the firmware nor a device can end the machine."""
     packed = pack(t, guest("hello", "hello"))
     text = board(t, packed, "virt", 2)
-    text = text.replace("sifive,test1", "nobodys,test1")
-    tree = t.folder / "board.dtb"
-    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree],
-                   input=text, check=True, text=True)
+    tree = tree_write(t, text.replace("sifive,test1", "nobodys,test1"))
     m = t.boot(initrd=packed, mem="256M", bios=firmware(t, "BAD_SRST"),
                options=["-dtb", str(tree)])
     m.expect(said("hello", "hello: bye"))

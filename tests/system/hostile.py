@@ -155,11 +155,21 @@ def phase(attack, seconds, quiet=False, start=0.3):
             *look, "guest stop bad"]
 
 
+def phases_beside(attacks, seconds, **how):
+    """The same for `calm` and then each of them."""
+    return [step for attack in ("calm", *attacks)
+            for step in phase(attack, seconds, **how)]
+
+
 def phases(text):
     """{attack: what the console showed meanwhile}"""
     parts = re.split(r"^help: no command 'phase-([\w-]+)'.*\n", text,
                      flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
+
+
+# What the sleeper says: how late it woke, in the mean and at most.
+WAKES_LATE = r"t \d+ wakes \d+ late_us (\d+) most_us (\d+)"
 
 
 class Fared:
@@ -173,14 +183,17 @@ class Fared:
             rf'^\{{"type":"cpu","cpu":{smp - 1},.*\n', text, re.M)]
         lines = text[last[0]:last[1]]
         work = self.numbers(lines, "hog", r"t (\d+) loops (\d+)")
-        wakes = self.numbers(lines, "waker", r"t \d+ wakes \d+ late_us (\d+) "
-                             r"most_us (\d+)")
+        wakes = self.numbers(lines, "waker", WAKES_LATE)
         self.rate = ((work[-1][1] - work[0][1]) / (work[-1][0] - work[0][0])
                      if len(work) > 1 else 0)
         t.check(len(wakes) > 1 or not sleeps,
                 f"{attack}: the sleeper is not heard of")
         self.late = sum(mean for mean, _ in wakes) / max(1, len(wakes))
         self.most = max((most for _, most in wakes), default=0)
+
+    def cpu(self, what):
+        """How much of a CPU that was, of a count of the CPUs' ns."""
+        return sum(self.between.cpus(what)) / self.between.elapsed()
 
     @staticmethod
     def numbers(text, name, pattern):
@@ -235,11 +248,20 @@ def say(t, name, fared, calm):
     with open(t.folder / "fared.tsv", "a") as out:
         parts = "\t".join(f"{k} {v:.4f}" for k, v in
                           fared.between.parts().items())
-        host = sum(fared.between.cpus("host_ns")) / fared.between.elapsed()
-        task = sum(fared.between.cpus("task_ns")) / fared.between.elapsed()
         rate = fared.rate / calm.rate if calm.rate else 0
-        out.write(f"{name}\t{rate:.3f}\t{fared.late:.0f}\t"
-                  f"{fared.most}\t{parts}\thost {host:.4f}\ttask {task:.4f}\n")
+        out.write(f"{name}\t{rate:.3f}\t{fared.late:.0f}\t{fared.most}\t"
+                  f"{parts}\thost {fared.cpu('host_ns'):.4f}\t"
+                  f"task {fared.cpu('task_ns'):.4f}\n")
+
+
+def all_fared(t, attacks, text, smp=1, sleeps=True):
+    """Of each attack, and written down: (attack, how neighbours fared, how
+    beside calm). text: of phases()."""
+    calm = Fared(t, "calm", text["calm"], smp, sleeps)
+    for attack in attacks:
+        fared = Fared(t, attack, text[attack], smp, sleeps)
+        say(t, attack, fared, calm)
+        yield attack, fared, calm
 
 
 def run(t, steps, smp=1, **knobs):
@@ -282,16 +304,10 @@ def seconds_of(policy):
 
 def attacks(t):
     seconds = t.args["seconds"]
-    steps = phase("calm", seconds)
-    for attack in t.args["which"]:
-        steps += phase(attack, seconds)
-    text = phases(run(t, steps).text)
+    text = phases(run(t, phases_beside(t.args["which"], seconds)).text)
     t.check(not re.search(r"^guest stop: bad is (?!stopped)", "".join(
         text.values()), re.M), "it was not to be stopped")
-    calm = Fared(t, "calm", text["calm"], 1)
-    for attack in t.args["which"]:
-        fared = Fared(t, attack, text[attack], 1)
-        say(t, attack, fared, calm)
+    for attack, fared, calm in all_fared(t, t.args["which"], text):
         judge(t, attack, fared, calm, seconds)
         bad = fared.between.after["guest", "bad"]
         t.check(attack in STATES or bad["state"] in ("running", "starting",
@@ -314,11 +330,7 @@ def floods(t):
         steps += phase(attack, seconds)
     m = run(t, steps)
     # The flood that uses up the burst is the first of that name.
-    text = phases(m.text)
-    calm = Fared(t, "calm", text["calm"], 1)
-    for attack in FLOODS:
-        fared = Fared(t, attack, text[attack], 1)
-        say(t, attack, fared, calm)
+    for attack, fared, calm in all_fared(t, FLOODS, phases(m.text)):
         # Half a per cent of the CPU is for what is shown.
         judge(t, attack, fared, calm, seconds, more=0.05)
     t.check(re.search(r"^\[bad\] \.\.\. \d+ bytes lost", m.text, re.M),
@@ -338,9 +350,7 @@ def late_beside(t, vcpus):
                              "guest list -j", "poweroff"]),
                smp=1, mem="256M", options=counted(SHIFT))
     t.equal(m.wait(t.args.get("limit", 200)), 0, "QEMU's status")
-    most = [int(n) for n in re.findall(said(
-        "waker", r"neighbour: t \d+ wakes \d+ late_us \d+ most_us (\d+)"),
-        m.text, re.M)]
+    most = [n for _, n in Fared.numbers(m.text, "waker", WAKES_LATE)]
     t.check(most, f"{vcpus} vCPUs: the sleeper is not heard of")
     return max(most), m
 
@@ -416,24 +426,15 @@ def endless(t):
 def many(t):
     """The same by an attacker of more vCPUs than a word has bits."""
     seconds = t.args["seconds"]
-    steps = ["watch bad hog waker"]
-    for attack in ("calm", *MANY):
-        steps += phase(attack, seconds, start=MANY_START_S)
-    text = phases(run(t, steps, vcpus=MANY_VCPUS).text)
-    calm = Fared(t, "calm", text["calm"], 1)
-    for attack in MANY:
+    steps = phases_beside(MANY, seconds, start=MANY_START_S)
+    text = phases(run(t, ["watch bad hog waker", *steps],
+                      vcpus=MANY_VCPUS).text)
+    for attack, fared, calm in all_fared(t, MANY, text):
         begun = re.search(said("bad", f"hostile: {attack}, "), text[attack],
                           re.M)
         t.check(begun and begun.start() < text[attack].index('{"type"'),
                 f"{attack}: it had not begun")
-        fared = Fared(t, attack, text[attack], 1)
-        say(t, attack, fared, calm)
         judge(t, attack, fared, calm, seconds)
-
-
-def nobodys(fared):
-    """How much of the CPU was charged to none."""
-    return sum(fared.between.cpus("host_ns")) / fared.between.elapsed()
 
 
 def wakes(t):
@@ -441,21 +442,16 @@ def wakes(t):
     turn it is: so the neighbour has its share, and next to nothing is nobody's
     time."""
     seconds = t.args["seconds"]
-    steps = []
-    for attack in ("calm", *t.args["which"]):
-        steps += phase(attack, seconds, start=MANY_START_S)
+    steps = phases_beside(t.args["which"], seconds, start=MANY_START_S)
     text = phases(run(t, steps, **SLEEPERS).text)
-    calm = Fared(t, "calm", text["calm"], 1)
-    for attack in t.args["which"]:
-        fared = Fared(t, attack, text[attack], 1)
-        say(t, attack, fared, calm)
+    for attack, fared, calm in all_fared(t, t.args["which"], text):
         woken = sum(n for (guest, _), n in fared.between.vcpus("wakes").items()
                     if guest == "bad")
         t.check(woken > SLEEPERS["vcpus"], f"{attack}: {woken} wake-ups")
         judge(t, attack, fared, calm, seconds)
-        t.check(nobodys(fared) <= nobodys(calm) + NOBODYS,
-                f"{attack}: {100 * nobodys(fared):.1f} % of the CPU was "
-                f"nobody's, beside calm {100 * nobodys(calm):.1f}")
+        mine, usual = fared.cpu("host_ns"), calm.cpu("host_ns")
+        t.check(mine <= usual + NOBODYS, f"{attack}: {100 * mine:.1f} % of the "
+                f"CPU was nobody's, beside calm {100 * usual:.1f}")
 
 
 def race(t):
@@ -614,12 +610,9 @@ def on_harts(t):
                              "help phase-end", "poweroff"]),
                smp=smp, mem="256M", options=side_by_side(smp))
     t.equal(m.wait(t.args["limit"]), 0, "QEMU's status")
-    text = phases(m.text)
     sleeps = len(guests) > 1 + bound
-    calm = Fared(t, "calm", text["calm"], smp, sleeps)
-    for attack in t.args["which"]:
-        fared = Fared(t, attack, text[attack], smp, sleeps)
-        say(t, attack, fared, calm)
+    for attack, fared, calm in all_fared(t, t.args["which"], phases(m.text),
+                                         smp, sleeps):
         judge_parts(t, attack, fared.between.parts(), bound)
         if sleeps:
             judge_late(t, attack, fared, calm)

@@ -2,10 +2,9 @@
 
 import itertools
 import re
-import subprocess
 
 import matrix
-from faults import board, pack
+from faults import board, pack, tree_write
 from harness import Case, TOP
 from labs import Shell, guest, lab, linux, said, says
 
@@ -45,8 +44,7 @@ def own_tree(t):
     for node in ("pci@", "virtio_mmio@", "flash@", "fw-cfg@", "clint@",
                  "platform-bus@", "pmu ", "pmu@"):
         text = re.sub(rf"(\t+){node}.*?\n\1}};\n", "", text, flags=re.S)
-    subprocess.run(["dtc", "-q", "-o", t.folder / "own.dtb"], check=True,
-                   input=text, text=True)
+    tree_write(t, text, "own.dtb")
     work = ('run="cd /proc/device-tree && echo nodes: memory@* ram@* '
             'cpus/cpu@* && grep -c ^processor /proc/cpuinfo"')
     m = t.boot(lab=lab(linux("own", f"{work} then=poweroff", vcpus=2,

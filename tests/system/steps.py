@@ -5,9 +5,9 @@ task.h). Time is counted instructions, one a nanosecond, so what is found does
 not depend on the build host.
 """
 
-import subprocess
 from collections import defaultdict
 
+from faults import tree_write
 from harness import Case
 from labs import guest
 from trace import Run, complete, rows
@@ -18,7 +18,7 @@ INSTRUCTIONS = 100_000
 LARGE_GIB = 3
 TICK = 100  # of instructions: 10 MHz
 
-CREATE = "guest create big vcpus={} kernel=baremetal/rebooter.elf"
+CREATE = "guest create big vcpus={} memory={} kernel=baremetal/rebooter.elf"
 # A tree of the guest's own: of every second CPU, so that as many are kept as
 # are added, and others that it hasn't got; and a property of 200 KB.
 TREE = """/dts-v1/;
@@ -55,21 +55,20 @@ def worst(trace):
 
 def own_tree(t):
     cpus = "".join(CPU % (n, n, n + 1) for n in range(0, 2 * BIG, 2))
-    subprocess.run(["dtc", "-q", "-o", t.folder / "own.dtb"], check=True,
-                   input=TREE % ("5a" * 200_000, cpus), text=True)
-    return "own.dtb"
+    return tree_write(t, TREE % ("5a" * 200_000, cpus), "own.dtb").name
 
 
 def steps(t):
     own = own_tree(t) if t.args.get("own") else None
+    create = CREATE.format(t.args.get("vcpus", BIG), t.args["memory"])
+    if own:
+        create += f" dtb={own}"
     run = Run(t, [guest("image", "rebooter", autostart=False, memory="8M",
                         dtb=own)],
-              ["trace on size=65536", "sleep 0.01", CREATE.format(t.args.get("vcpus", BIG))
-               + f" memory={t.args['memory']}"
-               + (f" dtb={own}" if own else ""),
-               "guest start big", "sleep 0.3", "guest stop big",
-               "guest destroy big", "sleep 0.05", "trace off"], smp=1,
-              mem=t.args.get("mem", "1G"))
+              ["trace on size=65536", "sleep 0.01", create, "guest start big",
+               "sleep 0.3", "guest stop big", "guest destroy big",
+               "sleep 0.05", "trace off"],
+              smp=1, mem=t.args.get("mem", "1G"))
     most = worst(complete(t, run.trace))
     t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
     t.check("big: starts at" in run.m.text, "big has not started")

@@ -2,13 +2,12 @@
 used, and where nothing can be done without the rest one line says so."""
 
 import re
-import subprocess
 
-from faults import board, pack
+from faults import board, pack, tree_write
 from firmware import firmware
 from harness import Case
-from matrix import HOSTS
 from labs import guest, said
+from matrix import HOSTS
 
 
 PLIC, ACLINT = (HOSTS[h][0] for h in ("plic", "aclint"))
@@ -21,10 +20,7 @@ def changed(t, packed, *changes, machine="virt"):
     for old, new in changes:
         text, n = re.subn(old, new, text, flags=re.S)
         t.equal(n, 1, f"places of {old!r} in the tree")
-    tree = t.folder / "board.dtb"
-    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree],
-                   input=text, check=True, text=True)
-    return ["-dtb", str(tree)]
+    return ["-dtb", str(tree_write(t, text))]
 
 
 def ram(*nodes):

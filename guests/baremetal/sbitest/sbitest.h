@@ -46,10 +46,12 @@ static inline bool timer_pending(void)
 	return csr_read(sip) & IRQ_BIT(IRQ_S_TIMER);
 }
 
-/* Waits until *word, or the hart's state, is `want`; false: it didn't come in
- * HANG_TICKS. */
+/* Waits until *word, or the hart's state, is `want`, or STIP is set, which
+ * follows the clock, but needn't do so at once (Sstc, section 2.1); false: it
+ * didn't come in HANG_TICKS. */
 bool wait_word(u64 *word, u64 want);
 bool wait_status(u64 hartid, u64 want);
+bool wait_timer(void);
 
 /* Runs fn on the second hart while this one goes on; NULL: there is none. */
 struct hart *other_start(void (*fn)(struct hart *h, void *arg), void *arg);

@@ -9,23 +9,13 @@ static struct sbi_ret set_timer(u64 when)
 	return sbi_call(SBI_TIME, 0, when, 0, 0);
 }
 
-static bool wait_pending(void)
-{
-	u64 start = time_now();
-
-	while (!timer_pending())
-		if (time_now() - start > HANG_TICKS)
-			return false;
-	return true;
-}
-
 static void fires_in_time(void)
 {
 	u64 when = time_now() + machine.hz / 100;
 
 	check_eq(set_timer(when).error, 0, "error");
 	check(!timer_pending() || time_now() >= when, "pending at once");
-	check(wait_pending(), "never pending");
+	check(wait_timer(), "never pending");
 	check((s64)(time_now() - when) >= 0, "pending before its time");
 	set_timer(UINT64_MAX);
 }
@@ -36,7 +26,7 @@ static void past_fires(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(past); i++) {
 		set_timer(past[i]);
-		check(wait_pending(), "0x%lx never pending", past[i]);
+		check(wait_timer(), "0x%lx never pending", past[i]);
 		set_timer(UINT64_MAX);
 		check(!timer_pending(), "pending after a new deadline");
 	}
@@ -45,7 +35,7 @@ static void past_fires(void)
 static void later_clears(void)
 {
 	set_timer(0);
-	check(wait_pending(), "never pending");
+	check(wait_timer(), "never pending");
 	set_timer(time_now() + 100 * machine.hz);
 	check(!timer_pending(), "still pending");
 	set_timer(UINT64_MAX);
