@@ -22,6 +22,7 @@
 #include "arch/riscv/clock.h"
 #include "arch/riscv/triggers.h"
 #include "arch/riscv/uart.h"
+#include "arch/riscv/vector.h"
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
 #include "kernel/guest_fdt.h"
@@ -214,6 +215,7 @@ static void boot_rest(void *arg)
 	harts_start(); /* tells this CPU its place in the controllers, too */
 	hart_local_init(&boot_cpu);
 	cbo_finish();
+	vector_finish();
 	guest_isa_init();
 	for (u32 i = 0; i < cpu_count(); i++) {
 		struct riscv_cpu *c = riscv_cpu(cpu_by_index(i));

@@ -15,6 +15,7 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/vector.h"
 
 void fpu_cpu_init(void)
 {
@@ -24,7 +25,7 @@ void fpu_cpu_init(void)
 		csr_set(CSR_SSTATUS, SSTATUS_FS);
 		fp_regs_load(&zeros);
 	}
-	if (isa_vlenb) {
+	if (isa_has(ISA_V) && vector_measure()) {
 		csr_set(CSR_SSTATUS, SSTATUS_VS);
 		vector_regs_zero();
 	}

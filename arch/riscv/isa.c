@@ -18,12 +18,13 @@ struct isa_row {
 	const char *name;
 	bool guest;   /* guests are told */
 	u64 henvcfg;  /* bits that enable it in VS-mode */
+	enum isa_ext needs; /* what goes takes along what needs it */
 };
 
 /*
  * State, where a row adds any:
- *   f, d     f0-f31, fcsr         fp.S, when dirty
- *   v        v0-v31 and its CSRs  vector.S, when dirty
+ *   f, d     f0-f31, fcsr         fpu.S, when dirty
+ *   v        v0-v31 and its CSRs  fpu.S, when dirty
  *   sstc     vstimecmp            vtimer.c
  *   zicbo*   senvcfg              world.c
  *   zicntr   scounteren           world.c; time through htimedelta
@@ -36,16 +37,18 @@ static const struct isa_row rows[] = {
 	[ISA_I] = { "i", true, 0 },
 	[ISA_M] = { "m", true, 0 },
 	[ISA_A] = { "a", true, 0 },
-	[ISA_F] = { "f", true, 0 },
-	[ISA_D] = { "d", true, 0 },
+	/* fpu.S moves registers of D; with F alone, FP stays off for all. */
+	[ISA_F] = { "f", true, 0, ISA_D },
+	[ISA_D] = { "d", true, 0, ISA_F },
 	[ISA_C] = { "c", true, 0 },
-	[ISA_V] = { "v", true, 0 },
+	[ISA_V] = { "v", true, 0, ISA_D },
 	[ISA_H] = { "h", false, 0 },
 	[ISA_SSTC] = { "sstc", true, HENVCFG_STCE },
 	[ISA_SVADU] = { "svadu", false, 0 },
 	[ISA_SVINVAL] = { "svinval", true, 0 },
 	[ISA_SVNAPOT] = { "svnapot", true, 0 },
-	[ISA_SVPBMT] = { "svpbmt", true, HENVCFG_PBMTE },
+	/* Who can pass by the caches must find zeroes in memory: clean.c. */
+	[ISA_SVPBMT] = { "svpbmt", true, HENVCFG_PBMTE, ISA_ZICBOM },
 	[ISA_SMSTATEEN] = { "smstateen", false, 0 },
 	[ISA_SSAIA] = { "ssaia", false, 0 },
 	[ISA_SSCSRIND] = { "sscsrind", false, 0 },
@@ -67,13 +70,13 @@ static const struct isa_row rows[] = {
 	{ "zabha", true, 0 },
 	{ "zaamo", true, 0 },
 	{ "zalrsc", true, 0 },
-	{ "zfa", true, 0 },
-	{ "zfh", true, 0 },
-	{ "zfhmin", true, 0 },
-	{ "zfbfmin", true, 0 },
+	{ "zfa", true, 0, ISA_F },
+	{ "zfh", true, 0, ISA_F },
+	{ "zfhmin", true, 0, ISA_F },
+	{ "zfbfmin", true, 0, ISA_F },
 	{ "zca", true, 0 },
 	{ "zcb", true, 0 },
-	{ "zcd", true, 0 },
+	{ "zcd", true, 0, ISA_D },
 	{ "zba", true, 0 },
 	{ "zbb", true, 0 },
 	{ "zbc", true, 0 },
@@ -87,18 +90,18 @@ static const struct isa_row rows[] = {
 	{ "zksed", true, 0 },
 	{ "zksh", true, 0 },
 	{ "zkt", true, 0 },
-	{ "zvfh", true, 0 },
-	{ "zvfhmin", true, 0 },
-	{ "zvbb", true, 0 },
-	{ "zvbc", true, 0 },
-	{ "zvkb", true, 0 },
-	{ "zvkg", true, 0 },
-	{ "zvkned", true, 0 },
-	{ "zvknha", true, 0 },
-	{ "zvknhb", true, 0 },
-	{ "zvksed", true, 0 },
-	{ "zvksh", true, 0 },
-	{ "zvkt", true, 0 },
+	{ "zvfh", true, 0, ISA_V },
+	{ "zvfhmin", true, 0, ISA_V },
+	{ "zvbb", true, 0, ISA_V },
+	{ "zvbc", true, 0, ISA_V },
+	{ "zvkb", true, 0, ISA_V },
+	{ "zvkg", true, 0, ISA_V },
+	{ "zvkned", true, 0, ISA_V },
+	{ "zvknha", true, 0, ISA_V },
+	{ "zvknhb", true, 0, ISA_V },
+	{ "zvksed", true, 0, ISA_V },
+	{ "zvksh", true, 0, ISA_V },
+	{ "zvkt", true, 0, ISA_V },
 	{ "svvptc", true, 0 },
 };
 
@@ -110,7 +113,6 @@ static const struct isa_row rows[] = {
 
 bool riscv_has_sstc;
 bool isa_untold;
-u64 isa_vlenb;
 u32 isa_cbom_bytes, isa_cboz_bytes;
 
 bool isa_have[ROWS];
@@ -223,17 +225,21 @@ static void blocks_finish(enum isa_ext ext, u32 *bytes)
 		*bytes = 0;
 }
 
+/* Harts have what theirs need: only what was dropped can be missing. F and D,
+ * which need each other, come before what needs either. */
+static void needs_finish(void)
+{
+	for (u32 i = 0; i < ROWS; i++)
+		isa_have[i] = isa_have[i] && isa_have[rows[i].needs];
+}
+
 void isa_finish(void)
 {
 	blocks_finish(ISA_ZICBOM, &isa_cbom_bytes);
 	blocks_finish(ISA_ZICBOZ, &isa_cboz_bytes);
-	/* Who can pass by the caches must find zeroes in memory: clean.c. */
-	if (!isa_have[ISA_ZICBOM])
-		isa_have[ISA_SVPBMT] = false;
 	/* vsiselect is there with either. */
 	isa_have[ISA_SSCSRIND] = isa_have[ISA_SSCSRIND] || isa_have[ISA_SSAIA];
-	/* fp.S moves registers of D; with F alone, FP stays off for all. */
-	isa_have[ISA_F] = isa_have[ISA_F] && isa_have[ISA_D];
+	needs_finish();
 	riscv_has_sstc = isa_have[ISA_SSTC];
 	isa_untold = (isa_have[ISA_SSCTR] || isa_have[ISA_ZCMT]) &&
 		     !isa_have[ISA_SMSTATEEN];
@@ -244,11 +250,6 @@ void isa_finish(void)
 			continue;
 		guest_names[guest_count++] = rows[i].name;
 		guest_string_add(rows[i].name);
-	}
-	if (isa_have[ISA_V]) {
-		csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
-		isa_vlenb = csr_read(CSR_VLENB);
-		csr_clear(CSR_SSTATUS, SSTATUS_VS);
 	}
 }
 

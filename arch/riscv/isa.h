@@ -44,7 +44,7 @@ int isa_add_hart(const void *fdt, int node) __must_check;
 /* After the last hart: derive what depends on the whole set. */
 void isa_finish(void);
 
-/* After isa_finish: the harts do without it, and what depends on it. */
+/* After isa_finish: the harts do without it, and without what needs it. */
 void isa_drop(enum isa_ext ext);
 
 /*
@@ -56,9 +56,6 @@ const char *isa_guest_string(void);
 
 /* henvcfg for guests: enables for what they are told of. */
 u64 isa_guest_henvcfg(void);
-
-/* Bytes of a vector register, 0 without V. Harts must agree. */
-extern u64 isa_vlenb;
 
 /* Cache block sizes from the harts' nodes; 0: no Zicbom, no Zicboz. */
 extern u32 isa_cbom_bytes, isa_cboz_bytes;

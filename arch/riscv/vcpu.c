@@ -10,6 +10,7 @@
 #include "arch/riscv/isa.h"
 #include "arch/riscv/quick.h"
 #include "arch/riscv/triggers.h"
+#include "arch/riscv/vector.h"
 #include "arch/riscv/vfence.h"
 #include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
@@ -19,7 +20,7 @@
 
 static size_t vector_bytes(void)
 {
-	return sizeof(struct vector_state) + 32 * isa_vlenb;
+	return sizeof(struct vector_state) + 32 * vector_reg_bytes;
 }
 
 static size_t triggers_bytes(void)
@@ -33,7 +34,7 @@ struct vcpu *arch_vcpu_alloc(struct guest *g, u32 id)
 
 	if (!v)
 		return NULL;
-	if (isa_vlenb) {
+	if (vector_reg_bytes) {
 		v->vector = obj_alloc(vector_bytes());
 		if (!v->vector)
 			goto undo_vcpu;

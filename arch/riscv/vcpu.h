@@ -34,7 +34,7 @@ struct fp_state {
 
 struct vector_state {
 	u64 vstart, vcsr, vl, vtype;
-	u8 v[]; /* 32 registers of isa_vlenb bytes */
+	u8 v[]; /* 32 registers of vector_reg_bytes */
 };
 
 /* Registers that each exit stores in x[]: all but x0, gp and s0-s11. The

@@ -5,7 +5,7 @@ import re
 
 from faults import board, pack, tree_write
 from firmware import firmware
-from harness import Case
+from harness import CPU, Case
 from labs import guest, said
 from matrix import HOSTS
 
@@ -50,6 +50,7 @@ def device(t):
     packed = pack(t, guest("hello", "hello", vcpus=t.args["harts"],
                            pin=list(range(t.args["harts"]))))
     m = t.boot(initrd=packed, mem="256M", machine=machine, bios=firmware(t),
+               cpu=t.args["cpu"],
                options=changed(t, packed, *t.args["changes"],
                                machine=machine))
     m.expect(t.args["says"])
@@ -102,7 +103,7 @@ def short(node, size):
              rf"\g<1> {size:#x}>")]
 
 
-# What is short, where, the harts that are left, what is said.
+# What is wrong, where, the harts that are left, what is said; on which harts.
 DEVICES = [
     ("a_plic_without_contexts", PLIC, 2, short("plic", 0x1000),
      "host: .*, interrupts none"),
@@ -117,6 +118,9 @@ DEVICES = [
      "warning: test@100000: has registers of 0 bytes, not 4: left out"),
     ("a_doorbell_for_one_hart", ACLINT, 1, short("sswi", 4),
      r"error: hart 1 is not wired to the ACLINT SSWI.*; left out"),
+    ("vector_registers_that_no_hart_has", PLIC, 2, [],
+     "isa: harts have vector registers of 0 to 0 bytes; done without v",
+     "rv64,v=off"),
 ]
 
 
@@ -149,8 +153,9 @@ def tests(full):
     return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes)
              for name, nodes in MEMORY[::1 if full else 2]] +
             [Case(f"{name}_is_no_panic", device, timeout=60, machine=machine,
-                  harts=harts, changes=changes, says=says)
-             for name, machine, harts, changes, says in DEVICES] +
+                  harts=harts, changes=changes, says=says,
+                  cpu=cpu[0] if cpu else CPU)
+             for name, machine, harts, changes, says, *cpu in DEVICES] +
             [Case("a_way_to_end_that_is_not_there_is_tried_once", end,
                   timeout=60)] +
             [Case(f"{name}_is_refused", refused, timeout=60, changes=changes,
