@@ -278,14 +278,32 @@ static void read_hart(const void *fdt, int node)
 	machine.hart_count++;
 }
 
+/* One cell, or two (Devicetree Specification, 3.8.1). A guest is told in one,
+ * as Linux reads it. */
+static u64 timebase_of(const void *fdt, int cpus)
+{
+	int len;
+	u64 hz;
+	const fdt32_t *p = cpus < 0 ? NULL :
+		fdt_getprop(fdt, cpus, "timebase-frequency", &len);
+
+	if (!p)
+		refuse("the device tree has no /cpus/timebase-frequency");
+	if (len != 4 && len != 8)
+		refuse("the device tree's /cpus/timebase-frequency is of %d "
+		       "bytes, not of 4 or 8", len);
+	hz = cells(p, len / 4);
+	if (!hz || hz > UINT32_MAX)
+		refuse("the device tree's /cpus/timebase-frequency is %lu Hz, "
+		       "not 1 to %u", hz, UINT32_MAX);
+	return hz;
+}
+
 static void read_harts(const void *fdt)
 {
 	int node, cpus = fdt_path_offset(fdt, "/cpus");
 
-	timebase_hz = cpus < 0 ? 0 :
-		prop_u32(fdt, cpus, "timebase-frequency", 0);
-	if (!timebase_hz)
-		refuse("the device tree has no /cpus/timebase-frequency");
+	timebase_hz = timebase_of(fdt, cpus);
 	machine.harts = obj_alloc(sizeof(struct hart) * count_cpus(fdt, cpus));
 	if (!machine.harts)
 		refuse("not enough memory for the list of harts");

@@ -118,6 +118,8 @@ DEVICES = [
      "warning: test@100000: has registers of 0 bytes, not 4: left out"),
     ("a_doorbell_for_one_hart", ACLINT, 1, short("sswi", 4),
      r"error: hart 1 is not wired to the ACLINT SSWI.*; left out"),
+    ("a_frequency_of_two_cells", PLIC, 2,
+     [("timebase-frequency = <", "timebase-frequency = <0 ")], "cpus: 2"),
     ("vector_registers_that_no_hart_has", PLIC, 2, [],
      "isa: harts have vector registers of 0 to 0 bytes; done without v",
      "rv64,v=off"),
@@ -144,6 +146,9 @@ REFUSED = [
     ("a_boot_hart_that_is_no_cpu",
      [(r'(cpu@0 \{.*?)device_type = "cpu";', r'\1device_type = "gpu";')],
      "the device tree has no usable node for hart 0, on which this runs"),
+    ("a_clock_that_stands_still",
+     [("timebase-frequency = <.*?>;", "timebase-frequency = <0>;")],
+     "the device tree's /cpus/timebase-frequency is 0 Hz, not 1 to 4294967295"),
 ]
 # OpenSBI would choose another hart, or stop.
 OWN_FIRMWARE = {"a_boot_hart_that_is_no_cpu"}
