@@ -57,8 +57,8 @@ static const struct isa_row rows[] = {
 	[ISA_ZCMT] = { "zcmt", false, 0 },
 	[ISA_ZICBOM] = { "zicbom", true, HENVCFG_CBCFE | HENVCFG_CBIE_FLUSH },
 	[ISA_ZICBOZ] = { "zicboz", true, HENVCFG_CBZE },
+	[ISA_ZICNTR] = { "zicntr", true, 0 },
 	[ISA_OTHER] =
-	{ "zicntr", true, 0 },
 	{ "zicsr", true, 0 },
 	{ "zifencei", true, 0 },
 	{ "zihintpause", true, 0 },
@@ -141,9 +141,14 @@ static void mark(bool *set, const char *name, size_t len)
 			set[ISA_D] = true;
 }
 
-/* "rv64imafdch_zicsr_...": single letters, then names between underscores. */
+/* "rv64imafdch_svinval_...": single letters, then names between underscores. It
+ * is older than some names of what belonged to I (the binding of riscv,isa). */
 static void mark_string(bool *set, const char *isa)
 {
+	static const char *const of_i[] = { "zicntr", "zicsr", "zifencei" };
+
+	for (u32 i = 0; i < ARRAY_LEN(of_i); i++)
+		mark(set, of_i[i], strlen(of_i[i]));
 	isa += strncmp(isa, "rv64", 4) == 0 ? 4 : 0;
 	for (; *isa && *isa != '_'; isa++)
 		mark(set, isa, 1);

@@ -97,7 +97,13 @@ static inline void vhw_vs_restart(void)
 	csr_clear(CSR_VSSTATUS, SSTATUS_SIE);
 }
 
-/* The hart's counters, and which of them its guests may read. */
+/* The hart's counters, if harts have them, and which of them its guests may
+ * read. */
+static inline bool vhw_has_counters(void)
+{
+	return isa_has(ISA_ZICNTR);
+}
+
 static inline u64 vhw_cycle(void)
 {
 	return csr_read(CSR_CYCLE);
@@ -227,6 +233,7 @@ void vhw_vsepc_set(u64 pc);
 u64 vhw_vsstatus(void);
 void vhw_vsstatus_set(u64 bits);
 void vhw_vs_restart(void);
+bool vhw_has_counters(void);
 u64 vhw_cycle(void);
 u64 vhw_instret(void);
 void vhw_hcounteren_set(u64 bits);

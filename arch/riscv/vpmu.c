@@ -19,6 +19,9 @@
  * load to its put-back or save; work of the hypervisor for this vCPU in
  * between is counted, as that of firmware is on a hart without filtering.
  *
+ * Harts without Zicntr have no hardware counters, nor have their guests: a read
+ * of theirs is an illegal instruction, which never comes here, and ours may be.
+ *
  * Firmware counters. fw[] counts each event while at least one counter of the
  * vCPU is started for any; a counter is a difference of it. So an event is one
  * atomic add, whatever the number of counters, and one test for who counts
@@ -37,6 +40,11 @@
 #include "arch/riscv/quick.h"
 #include "arch/riscv/vhw.h"
 #include "arch/riscv/vsbi.h"
+
+u32 vpmu_ids(void)
+{
+	return (vhw_has_counters() ? VPMU_HW_IDS : 0) | VPMU_FW_IDS;
+}
 
 /* What counter `id` counts, however long it has been doing so. */
 static u64 source(struct riscv_vcpu *v, u32 id)

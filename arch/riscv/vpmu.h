@@ -21,8 +21,8 @@ struct riscv_vcpu;
 #define VPMU_INSTRET 2
 #define VPMU_FW_FIRST 3
 #define VPMU_COUNTERS 32
-#define VPMU_IDS (0xffffffffu & ~(1u << VPMU_TIME))
 #define VPMU_HW_IDS (1u << VPMU_CYCLE | 1u << VPMU_INSTRET)
+#define VPMU_FW_IDS (0xffffffffu << VPMU_FW_FIRST)
 
 /* Firmware events (section 11.5), by their codes. */
 enum vpmu_event {
@@ -64,6 +64,9 @@ struct vpmu {
 	u64 info_at, info_left; /* event_get_info: an address, and entries */
 };
 
+/* A bit for each that guests have. */
+u32 vpmu_ids(void);
+
 static inline bool vpmu_is_hw(u32 id)
 {
 	return VPMU_HW_IDS >> id & 1;
@@ -71,7 +74,7 @@ static inline bool vpmu_is_hw(u32 id)
 
 /*
  * One counter: what it shows now; it begins to count, or stands still. Ids of
- * VPMU_IDS; a firmware counter has an event. `v` is loaded.
+ * vpmu_ids(); a firmware counter has an event. `v` is loaded.
  */
 u64 vpmu_value(struct riscv_vcpu *v, u32 id);
 void vpmu_start(struct riscv_vcpu *v, u32 id);

@@ -1,8 +1,9 @@
 /*
  * PMU (chapter 11): the calls. What counts, and how, is in vpmu.c.
  *
- * Two hardware counters, cycle and instret, and as many firmware counters as
- * make 32 ids; so each firmware event can have one, and some more than one.
+ * Two hardware counters, cycle and instret, if harts have them, and as many
+ * firmware counters as make 32 ids; so each firmware event can have one, and
+ * some more than one.
  *
  * The filter flags are hints (section 11.8), and ignored. There are no overflow
  * interrupts: they need Sscofpmf for guests.
@@ -62,11 +63,11 @@ static u32 counters_for(u64 event, u64 data)
 	if (data != 0)
 		return 0;
 	if (event == EVENT_CYCLES)
-		return 1u << VPMU_CYCLE;
+		return vpmu_ids() & 1u << VPMU_CYCLE;
 	if (event == EVENT_INSTRUCTIONS)
-		return 1u << VPMU_INSTRET;
+		return vpmu_ids() & 1u << VPMU_INSTRET;
 	return event - EVENT(TYPE_FW, 0) < VPMU_EVENTS ?
-		       VPMU_IDS & ~VPMU_HW_IDS : 0;
+		       VPMU_FW_IDS : 0;
 }
 
 /* A set of counters: false if one doesn't exist. None of an empty one does not,
@@ -81,7 +82,7 @@ static bool set_get(const struct riscv_vcpu *v, u32 *set)
 	if (base >= VPMU_COUNTERS || mask >> (VPMU_COUNTERS - base))
 		return false;
 	*set = (u32)(mask << base);
-	return !(*set & ~VPMU_IDS);
+	return !(*set & ~vpmu_ids());
 }
 
 static u32 set_first(u32 set)
@@ -96,7 +97,7 @@ static enum exit_next counter_info(struct riscv_vcpu *v)
 {
 	u64 id = reg_get(v, REG_A0);
 
-	if (id >= VPMU_COUNTERS || !(VPMU_IDS >> id & 1))
+	if (id >= VPMU_COUNTERS || !(vpmu_ids() >> id & 1))
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
 	return vsbi_return(v, VSBI_OK, vpmu_is_hw((u32)id) ?
 			   (CSR_CYCLE + id) | INFO_WIDTH_64 :

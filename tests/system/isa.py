@@ -108,6 +108,19 @@ def untold(t):
             "the guest is not content")
 
 
+def counters(t):
+    """Without Zicntr there is neither `cycle` nor a counter that is read there."""
+    m = t.boot(lab=lab(guest("arch", "archtest", bootargs="only=counters"),
+                       guest("sbi", "sbitest", vcpus=2, bootargs="only=pmu_"),
+                       poweroff=True), mem="256M", cpu="rv64,zicntr=off")
+    t.equal(m.wait(), 0, "QEMU's status")
+    for name, passed in (("arch", 1), ("sbi", 6)):
+        t.check(re.search(said(name, rf"{passed} passed, 0 failed\n"), m.text,
+                          re.M), f"{name} is not content")
+    t.equal("zicntr" in m.text.partition("isa: guests see")[2], False,
+            "Zicntr is told of")
+
+
 def tests(full):
     cases = [Case(f"state_of_{name}_is_nobodys", untold, timeout=90, cpu=cpu)
              for name, cpu in UNTOLD.items()]
@@ -115,6 +128,8 @@ def tests(full):
                    timeout=60, zicbom="off"),
               Case("with_zicbom_they_have", memory_types, timeout=60,
                    zicbom="on")]
+    cases += [Case("without_zicntr_guests_have_no_hardware_counters", counters,
+                   timeout=60)]
     return cases + [Case(f"guests_are_content_with_harts_with_{label(r)}", content,
                  timeout=600 if full else 200, row=r,
                  guests=("archtest", "sbitest") if full else ("archtest",))

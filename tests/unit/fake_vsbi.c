@@ -318,6 +318,11 @@ void vhw_vs_restart(void)
 	w.hart.restarts++;
 }
 
+bool vhw_has_counters(void)
+{
+	return !w.hart.no_counters;
+}
+
 u64 vhw_cycle(void)
 {
 	return w.hart.cycle;

@@ -29,6 +29,7 @@ struct fake_hart {
 	u64 vstimecmp, vsie, vsatp, hvip;
 	u64 timer_ticks; /* of the host */
 	u32 restarts;    /* vhw_vs_restart */
+	bool no_counters;
 	u64 cycle, instret, hcounteren, scounteren;
 	u64 henvcfg, henvcfg_has; /* bits that can be set */
 	u64 sepc, vsepc, vsstatus;

@@ -1,6 +1,7 @@
 /*
  * What is made of the host's device tree, where that is odd: the clock's
- * frequency, and interrupt controllers with too few registers.
+ * frequency, interrupt controllers with too few registers, a list of extensions
+ * that is older than their names.
  */
 /* sources: arch/riscv/machine.c arch/riscv/isa.c arch/riscv/range.c
  *	kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c LIBFDT */
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
+#include "arch/riscv/isa.h"
 #include "fake_lab.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -53,6 +55,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 static char tree[8192];
 static const void *frequency;
 static int frequency_bytes;
+static const char *extensions;
+static int extensions_bytes;
 
 static void tree_begin_here(void)
 {
@@ -71,6 +75,9 @@ static void tree_begin_here(void)
 	fdt_property_string(tree, "device_type", "cpu");
 	fdt_property_u32(tree, "reg", 0);
 	fdt_property_string(tree, "riscv,isa", "rv64imafdch");
+	if (extensions)
+		fdt_property(tree, "riscv,isa-extensions", extensions,
+			     extensions_bytes);
 	fdt_begin_node(tree, "interrupt-controller");
 	fdt_property(tree, "interrupt-controller", "", 0);
 	fdt_property_u32(tree, "phandle", INTC);
@@ -210,6 +217,24 @@ static void registers_of_too_few_sources_are_left_out(void **state)
 		}
 }
 
+static void i_of_a_string_has_what_had_no_name_then(void **state)
+{
+	static const char list[] = "i\0m\0h\0zicsr";
+
+	tree_begin_here();
+	assert_true(tree_read_here());
+	assert_true(isa_has(ISA_ZICNTR) && isa_has(ISA_H));
+	assert_non_null(strstr(isa_guest_string(), "_zicntr_zicsr_zifencei"));
+	/* A list has their names. */
+	extensions = list;
+	extensions_bytes = sizeof(list);
+	tree_begin_here();
+	assert_true(tree_read_here());
+	assert_false(isa_has(ISA_ZICNTR));
+	assert_non_null(strstr(isa_guest_string(), "_zicsr"));
+	assert_null(strstr(isa_guest_string(), "_zifencei"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +242,8 @@ int main(void)
 		cmocka_unit_test_setup(one_that_is_none_is_refused, setup),
 		cmocka_unit_test_setup(
 			registers_of_too_few_sources_are_left_out, setup),
+		cmocka_unit_test_setup(i_of_a_string_has_what_had_no_name_then,
+				       setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

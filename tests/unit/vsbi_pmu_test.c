@@ -97,6 +97,29 @@ static void the_counters_are_what_they_say(void **state)
 	expect_ret(pmu(1, ALL, 0, 0, 0, 0), VSBI_INVALID_PARAM, 0);
 }
 
+/* A read of ours would be an illegal instruction. */
+static void harts_without_counters_have_no_hardware_counters(void **state)
+{
+	u64 val;
+
+	(void)state;
+	w.hart.no_counters = true;
+	expect_ret(pmu(0, 0, 0, 0, 0, 0), 0, 32);
+	for (u64 id = 0; id < 3; id++)
+		expect_ret(pmu(1, id, 0, 0, 0, 0), VSBI_INVALID_PARAM, 0);
+	assert_true(pmu(1, 3, 0, 0, 0, 0).value >> 63);
+	assert_int_equal(config(1, AUTO, CYCLES), VSBI_INVALID_PARAM);
+	assert_int_equal(config(EVERY, AUTO, FW(5)), VSBI_INVALID_PARAM);
+	assert_int_equal(config(FW_ALL, AUTO, CYCLES), VSBI_NOT_SUPPORTED);
+	assert_int_equal(config(FW_ALL, AUTO, INSTRUCTIONS),
+			 VSBI_NOT_SUPPORTED);
+	assert_int_equal(config(FW_ALL, AUTO, FW(5)), 3);
+	assert_int_equal(start(HW, 0, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(stop(EVERY, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(stop(FW_ALL, 0), VSBI_ALREADY_STOPPED);
+	assert_false(csr_trap(CSR_CYCLE, false, &val));
+}
+
 static void a_set_with_a_counter_that_is_not_there_is_refused(void **state)
 {
 	static const struct {
@@ -746,6 +769,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(the_counters_are_what_they_say),
+		T(harts_without_counters_have_no_hardware_counters),
 		T(a_set_with_a_counter_that_is_not_there_is_refused),
 		T(a_set_of_none_is_right_wherever_it_begins),
 		T(flags_that_are_reserved_are_refused),
