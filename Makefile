@@ -7,7 +7,7 @@
 #   OUT=file.cpio         where `make lab` writes
 #   SMP=2 MEM=1G          harts and memory of the machine
 #   MACHINE=virt          -M of QEMU, such as virt,aia=aplic-imsic,aia-guests=3
-#   CPU=rv64,v=on         -cpu of QEMU, such as rv64,sstc=off
+#   CPU=rv64,sstc=off     -cpu of QEMU (tools/defaults has the usual machine)
 #   APPEND="..."          Rouse's command line, such as "sched=credit"
 #   METER="..."           options of bench/meter.py, such as "--rows ipi_self"
 #   SCENARIO=file.sim     what `make sim` simulates; ARGS="..." are its options

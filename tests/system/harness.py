@@ -39,7 +39,8 @@ BUILD = TOP / "build"
 GUESTS = BUILD / "guests"
 
 # The harts of QEMU, unless a test or a benchmark says otherwise.
-CPU = "rv64,v=on"
+CPU = re.search(r"(?m)^CPU=(.*)$",
+                (TOP / "tools" / "defaults").read_text()).group(1)
 
 # All limits are against hanging, not measures of speed; a slow machine may
 # stretch them.
