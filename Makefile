@@ -66,8 +66,17 @@ B := build
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 
+# Who types a variable that there isn't would wait for what it doesn't do.
+TYPED := $(foreach v,$(filter-out ROUSE_%,$(.VARIABLES)),$(if $(findstring command \
+	line,$(origin $(v))),$(v)))
+NOWHERE := $(if $(TYPED),$(shell for v in $(TYPED); do grep -qswF -e "$$v" \
+	Makefile */*/build.mk tools/* || echo "$$v"; done))
+$(if $(NOWHERE),$(error there is no variable $(NOWHERE): make help lists them))
+
 # All cores build, also for who types plain `make`.
 JOBS ?= $(shell nproc)
+$(if $(filter-out 0,$(shell expr "$(JOBS)" : '[1-9][0-9]*$$')),,$(error \
+	JOBS=$(JOBS): expected a number of commands at a time))
 MAKEFLAGS += --no-builtin-rules -j$(JOBS)
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -285,7 +294,7 @@ debug-server: all guests  ## only QEMU with its gdb stub, for an editor
 # Records from the start; what was taken, and what to open, it says at the end.
 SECONDS ?= 5
 trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
-	@tools/trace run -- $(SECONDS)
+	@tools/trace run -- "$(SECONDS)"
 
 # --- tests on the build host ------------------------------------------------
 

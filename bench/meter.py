@@ -27,22 +27,15 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent / p)
+                for p in (".", "../tools")]
 import results  # noqa: E402
 from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
 import matrix  # noqa: E402
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
-
-    def error(self, message):
-        print(f"meter: {message}; bench/meter.py --help says what there is",
-              file=sys.stderr)
-        sys.exit(2)
+from words import Parser  # noqa: E402
 
 
 def some(text):
@@ -53,7 +46,7 @@ def some(text):
 
 def options(argv):
     # argparse fills in what a % begins.
-    p = Parser(usage=__doc__.replace("%", "%%"), add_help=False)
+    p = Parser("meter", usage=__doc__.replace("%", "%%"), add_help=False)
     p.add_argument("--machine", action="append", choices=MACHINES)
     p.add_argument("--rows", default="")
     p.add_argument("--rounds", type=some, default=1000)

@@ -29,6 +29,16 @@ $(foreach t,$(FUZZ_LINKS),$(eval $(call fuzz_program,$(firstword \
 
 .PHONY: fuzz setup-fuzz
 
+# Before minutes of compiling.
+ifneq ($(filter fuzz,$(MAKECMDGOALS)),)
+FUZZ_NAMES := $(sort $(patsubst tests/fuzz/%,%,$(subst _fuzz.c,,$(subst \
+	_fuzz.py,,$(wildcard tests/fuzz/*_fuzz.c tests/fuzz/*_fuzz.py)))))
+$(if $(filter-out $(FUZZ_NAMES),$(TARGET)),$(error \
+	no target $(TARGET): there are $(FUZZ_NAMES)))
+$(if $(filter-out 0,$(shell expr "$(SECONDS)" : '[1-9][0-9]*$$')),,$(error \
+	SECONDS=$(SECONDS): expected a number of seconds))
+endif
+
 setup-fuzz:
 	@SETUP=$(SETUP) tools/setup fuzz
 

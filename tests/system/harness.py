@@ -72,6 +72,10 @@ class Failure(Exception):
     """A test that did not pass; the text says why."""
 
 
+class Refused(Exception):
+    """What was asked for can't be; the text says why."""
+
+
 class Skip(Exception):
     """A test that cannot run here; the text says why."""
 

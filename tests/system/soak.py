@@ -23,7 +23,7 @@ from pathlib import Path
 import invariants
 import matrix
 import soak_plan
-from harness import BUILD, SLOW, TOP, Case, Failure, socket_path
+from harness import BUILD, SLOW, TOP, Case, Failure, Refused, socket_path
 from labs import Shell, guest, lab
 
 sys.path.insert(0, str(TOP / "tools"))
@@ -305,17 +305,33 @@ def case(name, seconds, seed, steps=None, **row):
                 steps=steps or soak_plan.Plan(seed).steps(), row=row)
 
 
+def asked(name, what, read):
+    """What `make soak` was given, or None."""
+    text = os.environ.get(f"ROUSE_SOAK_{name}")
+    try:
+        return read(text) if text else None
+    except (OSError, ValueError):
+        raise Refused(f"{name}={text}: expected {what}") from None
+
+
+def minutes_of(text):
+    if not 0 < float(text) < 1e6:
+        raise ValueError
+    return float(text)
+
+
 def tests(full):
-    minutes = os.environ.get("ROUSE_SOAK_MINUTES")
-    seed = os.environ.get("ROUSE_SOAK_SEED")
-    replay = os.environ.get("ROUSE_SOAK_REPLAY")
-    if replay:
-        steps = Path(replay).read_text().splitlines()
+    minutes = asked("MINUTES", "a number of minutes above 0", minutes_of)
+    seed = asked("SEED", "a whole number", int)
+    steps = asked("REPLAY", "a file with a list of steps",
+                  lambda path: Path(path).read_text().splitlines())
+    if steps:
         return [case("the_same_again", 1e6, "of that list", steps)]
-    seed = int(seed) if seed else int(time.time()) if full or minutes else 1
+    if seed is None:
+        seed = int(time.time()) if full or minutes else 1
     if minutes:
         return [case(f"nothing_is_stuck_nothing_is_lost,seed_{seed}",
-                     60 * float(minutes), seed)]
+                     60 * minutes, seed)]
     if not full:
         return [case("nothing_is_stuck_and_nothing_is_lost", 120, seed)]
     return [case(f"nothing_is_stuck_and_nothing_is_lost,{matrix.label(row)}",

@@ -1,0 +1,37 @@
+"""The words of a command line, for tools in Python."""
+
+import argparse
+import sys
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with them; `name` begins it."""
+
+    def __init__(self, name, **options):
+        options.setdefault("formatter_class",
+                           argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)
+        self.name = name
+
+    def error(self, message):
+        print(f"{self.name}: {message}; --help says what there is",
+              file=sys.stderr)
+        sys.exit(2)
+
+    def verbs(self, **options):
+        """add_subparsers, of parsers of the same name."""
+        return self.add_subparsers(
+            parser_class=lambda **more: Parser(self.name, **more), **options)
+
+
+def number(least, kind=int):
+    """A `type`: one from `least` on."""
+    def read(text):
+        try:
+            if least <= kind(text) < 1e9:
+                return kind(text)
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a number from {least:g} on")
+    return read
