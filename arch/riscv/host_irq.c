@@ -110,8 +110,8 @@ static int imsic_cpu_init(struct riscv_cpu *c, u32 intc)
 /* Are the controller's registers of context, or hart, k within its window? */
 static bool has_context(u64 k)
 {
-	return plic ? PLIC_CLAIM(k) < machine.plic.bytes :
-		      IDC_CLAIMI(k) < machine.aplic.bytes;
+	return plic ? PLIC_CLAIM(k) + 4 <= machine.plic.bytes :
+		      IDC_CLAIMI(k) + 4 <= machine.aplic.bytes;
 }
 
 int host_irq_cpu_init(struct riscv_cpu *c, u32 intc)

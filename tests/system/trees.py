@@ -11,6 +11,8 @@ from matrix import HOSTS
 
 
 PLIC, ACLINT = (HOSTS[h][0] for h in ("plic", "aclint"))
+# Of its two APLICs, the one for S-mode.
+APLIC, S_APLIC = "virt,aia=aplic", "interrupt-controller@d000000"
 
 
 def changed(t, packed, *changes, machine="virt"):
@@ -38,6 +40,8 @@ def memory(t):
                        for i, n in enumerate(names)])
     m = t.boot(initrd=packed, mem="256M",
                options=changed(t, packed, ram(*t.args["nodes"])))
+    if t.args["says"]:
+        m.expect(t.args["says"])
     total = int(m.expect(r"memory: \d+ MiB free of (\d+)\n").group(1))
     t.check(240 <= total <= 256, f"{total} MiB are counted, of 256")
     m.expect_all([said(n, r"toucher: ok\n") for n in names], 120)
@@ -82,6 +86,7 @@ def refused(t):
 
 
 ALL = "0 0x80000000 0 0x10000000"
+NO_ROOM = "memory above 0x3c80000000 is left out: Sv39 has no room\n"
 # A quick run has every other one.
 MEMORY = [
     ("twice", (ALL, ALL)),
@@ -93,12 +98,17 @@ MEMORY = [
      ("0 0x80000000 0 0x20f000", "0 0x8020f000 0 0xfdf1000")),
     ("and_some_of_no_size", (ALL, "0 0x90000000 0 0", "0 0x700 0 0x10")),
     ("and_some_without_end", (ALL, "0xffffffff 0xfffff000 0 0x2000")),
+    ("and_some_that_no_hart_reaches", (ALL, "0x1000000 0 0 0x10000000"),
+     NO_ROOM),
+    ("and_some_beyond_the_map", (ALL, "0x3c 0x80000000 0 0x10000000"),
+     NO_ROOM),
 ]
 
 
 def short(node, size):
     """What makes the node's registers so few bytes."""
-    return [(rf"(\t{node}@[0-9a-f]+ \{{[^}}]*?"
+    name = node if "@" in node else node + "@[0-9a-f]+"
+    return [(rf"(\t{name} \{{[^}}]*?"
              r"reg = <0x[0-9a-f]+ 0x[0-9a-f]+ 0x0+) 0x[0-9a-f]+>",
              rf"\g<1> {size:#x}>")]
 
@@ -112,6 +122,9 @@ DEVICES = [
      [("interrupts = <0x0a>", "interrupts = <0x7fffffff>"),
       ("riscv,ndev = <0x[0-9a-f]+>", "riscv,ndev = <0xffffffff>")],
      "cpus: 2"),
+    ("an_aplic_without_targets", APLIC, 2, short(S_APLIC, 0x3ffc),
+     "host: .*, interrupts none"),
+    ("an_aplic_without_harts", APLIC, 2, short(S_APLIC, 0x4000), "cpus: 2"),
     ("a_clock_without_registers", PLIC, 2, short("rtc", 0),
      "warning: rtc@101000: has registers of 0 bytes, not 8: left out"),
     ("a_way_to_end_without_registers", PLIC, 2, short("test", 0),
@@ -155,8 +168,9 @@ OWN_FIRMWARE = {"a_boot_hart_that_is_no_cpu"}
 
 
 def tests(full):
-    return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes)
-             for name, nodes in MEMORY[::1 if full else 2]] +
+    return ([Case(f"memory_is_there_{name}", memory, timeout=120, nodes=nodes,
+                  says=says[0] if says else None)
+             for name, nodes, *says in MEMORY[::1 if full else 2]] +
             [Case(f"{name}_is_no_panic", device, timeout=60, machine=machine,
                   harts=harts, changes=changes, says=says,
                   cpu=cpu[0] if cpu else CPU)
