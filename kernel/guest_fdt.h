@@ -59,6 +59,11 @@ struct guest_fdt_walk {
 	u8 cells_known; /* a bit for each of those that was said */
 	bool has_memory, has_chosen, has_cpus; /* they have been come by */
 	bool adding, closing; /* CPUs that are missing; what the root lacks */
+	/* Of the root's child and its child, or of a property that is compared
+	 * with those that are left out, so many so far: guest_fdt_left.c. */
+	u64 path[2];
+	bool comparing;
+	u32 compared;
 	u8 cpus[GUEST_VCPUS_MAX / 8]; /* those that have been come by */
 	/* A property or the strings, on their way. */
 	const u8 *data;
@@ -79,6 +84,9 @@ struct guest_fdt_job {
 	bool copying;     /* it has been looked through */
 	bool has_surplus; /* it has CPUs that the guest hasn't got */
 	u32 phandle;      /* the greatest */
+	u64 *left;        /* nodes that are left out: guest_fdt_left.c */
+	u32 left_count;
+	u64 map_path;     /* of cpu-map */
 	u8 names[GUEST_VCPUS_MAX / 8]; /* cpu@<that>: there is such a node */
 };
 
@@ -96,7 +104,8 @@ u64 guest_fdt_room(const struct guest_config *cfg,
  * Nothing is allocated: whoever gives up does nothing.
  *
  * Of the guest's own tree, memory, cpus and chosen are corrected: CPUs that the
- * guest doesn't have are left out, missing ones are added.
+ * guest doesn't have are left out, with aliases and symbols that lead to them;
+ * missing ones are added.
  */
 void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 		     const struct guest_fdt_args *args);

@@ -9,7 +9,8 @@
  * A CPU's node that may stay is kept, with what isn't ours to say, since its
  * interrupt controller's phandle is what the tree's own interrupt controllers
  * refer to. Nodes of CPUs that don't exist are left out, so is a second one of
- * the same hart, and with any of them cpu-map, which would refer to them.
+ * the same hart, and with any of them cpu-map, which would refer to them, and
+ * the aliases that do (guest_fdt_left.c).
  *
  * The problem: a tree may be large, and no step may be long; calls that edit
  * move and search all of it each time (512 CPUs in it: 13,000,000 instructions
@@ -153,15 +154,19 @@ static int node_begin(struct guest_fdt_job *job)
 		job->phandle = MAX(job->phandle, w->node.phandle);
 	if (w->left_out)
 		return 1;
+	guest_fdt_left_path(job);
 	w->place = (u8)guest_fdt_place(job);
 	if (w->from.depth == 2)
 		w->child = w->place;
 	w->has_chosen |= w->place == IN_CHOSEN;
 	w->has_cpus |= w->place == IN_CPUS;
-	if (w->place == LEFT_OUT)
+	if (w->place == LEFT_OUT) {
 		w->left_out = w->from.depth;
-	else if (job->copying)
+		if (!job->copying)
+			guest_fdt_left_note(job);
+	} else if (job->copying) {
 		node_write(job);
+	}
 	if (w->from.depth == 3 && w->child == IN_CPUS && w->place != LEFT_OUT)
 		guest_fdt_name_note(job);
 	return 1;
@@ -202,6 +207,21 @@ static void cells_learn(struct guest_fdt_walk *w, const char *name, u32 which)
 	w->cells[which] = guest_fdt_cells(&w->token);
 }
 
+static void prop_copy(struct guest_fdt_job *job)
+{
+	const struct tree_token *p = &job->walk.token;
+
+	data_begin(&job->walk, p->data,
+		   tree_room_at(&job->tree, p->name_at, p->bytes), p->bytes);
+}
+
+static int path_compare(struct guest_fdt_job *job)
+{
+	if (guest_fdt_path_leads(job))
+		prop_copy(job);
+	return 1;
+}
+
 static int prop_found(struct guest_fdt_job *job)
 {
 	struct guest_fdt_walk *w = &job->walk;
@@ -215,10 +235,9 @@ static int prop_found(struct guest_fdt_job *job)
 	} else if (w->place == IN_CPUS) {
 		cells_learn(w, "#address-cells", CELLS_CPU);
 	}
-	if (!guest_fdt_is_ours(job, p) && job->copying)
-		data_begin(w, p->data,
-			   tree_room_at(&job->tree, p->name_at, p->bytes),
-			   p->bytes);
+	if (!guest_fdt_is_ours(job, p) && job->copying &&
+	    !guest_fdt_is_path(job))
+		prop_copy(job);
 	return 1;
 }
 
@@ -253,6 +272,8 @@ static int walk_step(struct guest_fdt_job *job)
 		return data_copy(w), 1;
 	if (w->ahead)
 		return look_ahead(job);
+	if (w->comparing)
+		return path_compare(job);
 	if (w->adding)
 		return cpu_add(job);
 	if (w->closing)
@@ -284,6 +305,8 @@ static int open_piece(struct guest_fdt_job *job)
 	struct tree_writer *t = &job->tree;
 	int ret = walk_begin(job);
 
+	if (!ret)
+		ret = guest_fdt_left_begin(job);
 	tree_begin(t, t->buf, t->end, job->walk.from.strings_bytes);
 	return ret;
 }
@@ -294,6 +317,7 @@ static int survey_piece(struct guest_fdt_job *job)
 
 	if (ret)
 		return ret;
+	guest_fdt_left_end(job);
 	job->copying = true;
 	return walk_begin(job);
 }

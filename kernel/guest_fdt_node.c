@@ -25,6 +25,7 @@ static const char *const *const props[] = {
 	[IN_CHOSEN] = chosen_props,
 	[IN_CPUS] = cpus_props,
 	[IN_CPU] = cpu_props,
+	[IN_PATHS] = NULL,
 	[LEFT_OUT] = NULL,
 };
 
@@ -113,6 +114,9 @@ enum guest_fdt_place guest_fdt_place(struct guest_fdt_job *job)
 		return IN_CHOSEN;
 	if (w->from.depth == 2 && !w->has_cpus && is_named(name, "cpus"))
 		return IN_CPUS;
+	if (w->from.depth == 2 && (!strcmp(name, "aliases") ||
+				   !strcmp(name, "__symbols__")))
+		return IN_PATHS;
 	if (w->from.depth != 3 || w->child != IN_CPUS)
 		return IN_OTHER;
 	if (w->node.is_cpu)

@@ -43,6 +43,7 @@ enum guest_fdt_place {
 	IN_CHOSEN,
 	IN_CPUS,
 	IN_CPU,
+	IN_PATHS, /* aliases, __symbols__ */
 	LEFT_OUT,
 };
 
@@ -60,5 +61,21 @@ enum guest_fdt_place guest_fdt_place(struct guest_fdt_job *job);
 void guest_fdt_name_note(struct guest_fdt_job *job);
 bool guest_fdt_is_ours(struct guest_fdt_job *job, const struct tree_token *p);
 int guest_fdt_cells(const struct tree_token *p);
+
+/*
+ * Paths to nodes that are left out. left_bytes: what their list needs of the
+ * buffer. left_begin: takes that, or -ENOSPC. left_path: a node begins, in none
+ * that is left out. left_note: that one is. left_end: all have been come by; of
+ * cpu-map it is known only then. is_path: is the property a path that must be
+ * compared? path_leads: compares some; true: it is to be copied, or else
+ * walk.comparing says whether there is more to compare.
+ */
+u64 guest_fdt_left_bytes(size_t dtb_bytes);
+int guest_fdt_left_begin(struct guest_fdt_job *job) __must_check;
+void guest_fdt_left_path(struct guest_fdt_job *job);
+void guest_fdt_left_note(struct guest_fdt_job *job);
+void guest_fdt_left_end(struct guest_fdt_job *job);
+bool guest_fdt_is_path(struct guest_fdt_job *job);
+bool guest_fdt_path_leads(struct guest_fdt_job *job);
 
 #endif

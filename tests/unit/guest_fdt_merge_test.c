@@ -35,10 +35,50 @@ static int edited(int e)
 	return e;
 }
 
+/* Where nodes were that have been removed. */
+static char gone[4096][64];
+static u32 gone_count;
+
 static void node_remove(void *fdt, int node)
 {
-	if (node >= 0)
-		edited(fdt_del_node(fdt, node));
+	if (node < 0)
+		return;
+	assert_true(gone_count < ARRAY_LEN(gone));
+	/* Longer ones are deeper than anybody looks. */
+	if (fdt_node_depth(fdt, node) <= 2 &&
+	    !fdt_get_path(fdt, node, gone[gone_count], sizeof(gone[0])) &&
+	    strcmp(gone[gone_count], "/" MEMORY))
+		gone_count++;
+	edited(fdt_del_node(fdt, node));
+}
+
+static bool leads_there(const char *path)
+{
+	for (u32 i = 0; i < gone_count; i++) {
+		size_t n = strlen(gone[i]);
+
+		if (!strncmp(path, gone[i], n) && (!path[n] || path[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static void model_paths(void *fdt, const char *name)
+{
+	int node = fdt_subnode_offset(fdt, 0, name), prop;
+
+	prop = node < 0 ? node : fdt_first_property_offset(fdt, node);
+	while (prop >= 0) {
+		const char *of;
+		const char *path = fdt_getprop_by_offset(fdt, prop, &of, NULL);
+
+		if (*path != '/' || !leads_there(path)) {
+			prop = fdt_next_property_offset(fdt, prop);
+			continue;
+		}
+		edited(fdt_delprop(fdt, node, of));
+		prop = fdt_first_property_offset(fdt, node);
+	}
 }
 
 static int node_get(void *fdt, const char *name)
@@ -217,6 +257,7 @@ static int model(void *to, const void *from)
 {
 	int e = fdt_open_into(from, to, TREE_BYTES);
 
+	gone_count = 0;
 	edited(e);
 	edited(fdt_find_max_phandle(from, &phandle));
 	e = model_memory(to);
@@ -224,6 +265,8 @@ static int model(void *to, const void *from)
 		e = model_cpus(to);
 	if (!e)
 		model_chosen(to);
+	model_paths(to, "aliases");
+	model_paths(to, "__symbols__");
 	return e;
 }
 
@@ -382,6 +425,28 @@ static void put_chosen(void *fdt)
 	fdt_end_node(fdt);
 }
 
+/* Paths to nodes that there may be, some of which go. */
+static void put_paths(void *fdt, const char *node)
+{
+	static const char *const paths[] = {
+		"/cpus", "/cpus/cpu@0", "/cpus/cpu@7", "/cpus/cpu@70",
+		"/cpus/cpu@5/interrupt-controller", "/cpus/cpu-map/n@0/n@1",
+		"/cpus/cpu@3/n@0", "/" MEMORY, "/memory0", "/memory2@1",
+		"/n@0", "/n@1/memory0/n@1", "/a-cpu@2", "/", "", "cpus",
+		"/n@2:115200", "/n@1/", "//", "/cpus/", "/cpus@0/cpu@6",
+		"/n@0/n@0/memory0",
+	};
+	char name[16];
+
+	fdt_begin_node(fdt, node);
+	for (u32 i = 0; i < ARRAY_LEN(paths); i++) {
+		snprintf(name, sizeof(name), "path%u", i);
+		if (any(4))
+			fdt_property_string(fdt, name, paths[i]);
+	}
+	fdt_end_node(fdt);
+}
+
 static void tree_any(void *fdt)
 {
 	u32 has = any(16);
@@ -396,6 +461,8 @@ static void tree_any(void *fdt)
 	if (any(8))
 		fdt_property_u32(fdt, "#size-cells", any(16) ? 2 : any(6));
 	PUT_SOME(fdt, "bootargs", "model", "timebase-frequency");
+	if (any(2))
+		put_paths(fdt, "aliases");
 	if (has & 1)
 		put_node(fdt, 0, 2);
 	if (has & 2)
@@ -412,6 +479,8 @@ static void tree_any(void *fdt)
 	put_node(fdt, 2, 2);
 	if (!(has & 2) && any(2))
 		put_chosen(fdt);
+	if (any(2))
+		put_paths(fdt, "__symbols__");
 	if (!(has & 8) && any(2))
 		put_cpus(fdt);
 	fdt_end_node(fdt);
@@ -545,6 +614,54 @@ static void a_node_is_made_in_as_many_steps_as_it_has_parts(void **st)
 	assert_int_equal(steps, few + 10);
 }
 
+/* An alias, and very many CPUs that the guest hasn't got. */
+static int merge_with_alias(const char *path, u32 cpus)
+{
+	state = 1;
+	args_any();
+	fdt_create(own, TREE_BYTES);
+	fdt_finish_reservemap(own);
+	fdt_begin_node(own, "");
+	fdt_property_u32(own, "#size-cells", 2);
+	fdt_begin_node(own, "aliases");
+	fdt_property_string(own, "one", path);
+	fdt_end_node(own);
+	fdt_begin_node(own, "cpus");
+	for (u32 i = 100; i < 100 + cpus; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "cpu@%x", i);
+		fdt_begin_node(own, name);
+		fdt_property_string(own, "device_type", "cpu");
+		fdt_property_u32(own, "reg", i);
+		fdt_end_node(own);
+	}
+	fdt_end_node(own);
+	fdt_begin_node(own, "soc");
+	fdt_end_node(own);
+	fdt_end_node(own);
+	assert_int_equal(fdt_finish(own), 0);
+	assert_int_equal(merge(got, own), 0);
+	return fdt_path_offset(got, "/aliases");
+}
+
+static void a_path_is_compared_with_some_at_a_time(void **st)
+{
+	char last[32];
+	int node;
+	u32 least;
+
+	snprintf(last, sizeof(last), "/cpus/cpu@%x", 100 + 2000 - 1);
+	node = merge_with_alias(last, 2000);
+	assert_null(fdt_getprop(got, node, "one", NULL));
+	node = merge_with_alias("no path", 2000);
+	assert_non_null(fdt_getprop(got, node, "one", NULL));
+	least = steps;
+	node = merge_with_alias("/soc", 2000);
+	assert_non_null(fdt_getprop(got, node, "one", NULL));
+	assert_int_equal(steps, least + 4);
+}
+
 /* As for libfdt and Linux, which read what is written by that. */
 static void of_a_number_of_cells_said_twice_the_first_counts(void **st)
 {
@@ -605,6 +722,7 @@ int main(void)
 		cmocka_unit_test(a_property_that_ends_nowhere_is_refused),
 		cmocka_unit_test(
 			a_node_is_made_in_as_many_steps_as_it_has_parts),
+		cmocka_unit_test(a_path_is_compared_with_some_at_a_time),
 		cmocka_unit_test(
 			of_a_number_of_cells_said_twice_the_first_counts),
 		cmocka_unit_test(what_the_specification_rules_out_is_not_sound),
