@@ -31,6 +31,9 @@
 #define SOURCES_MOST 1023u
 #define PLIC_LEAST   0x200000
 #define APLIC_LEAST  0x4000
+/* Of an IMSIC's places for a hart's files; 6 are enough for 63 guests and the
+ * hart itself (AIA 3.6), and its binding has one more. */
+#define GUEST_BITS_MOST 7u
 
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
@@ -412,6 +415,19 @@ static bool is_our_aplic(const void *fdt, int node)
 	       fdt_get_phandle(fdt, machine.imsic_node);
 }
 
+/* Where a hart's file is depends on how many for guests are before it. */
+static bool imsic_fits(const void *fdt, int node)
+{
+	u32 bits = prop_u32(fdt, node, "riscv,guest-index-bits", 0);
+
+	machine.imsic_guest_bits = bits;
+	if (bits > GUEST_BITS_MOST)
+		log_warn("%.32s: has %u guest-index-bits, not 0 to %u: left "
+			 "out", fdt_get_name(fdt, node, NULL), bits,
+			 GUEST_BITS_MOST);
+	return bits <= GUEST_BITS_MOST;
+}
+
 /* AIA: the S-level IMSIC is the one wired to the harts' S external input. */
 static void read_aia(const void *fdt)
 {
@@ -420,11 +436,8 @@ static void read_aia(const void *fdt)
 	while ((node = find(fdt, node, "riscv,imsics")) >= 0)
 		if (ext_has(fdt, node, S_EXTERNAL))
 			break;
-	if (node >= 0) {
+	if (node >= 0 && imsic_fits(fdt, node))
 		machine.imsic_node = node;
-		machine.imsic_guest_bits =
-			prop_u32(fdt, node, "riscv,guest-index-bits", 0);
-	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
 		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))

@@ -217,6 +217,20 @@ static void registers_of_too_few_sources_are_left_out(void **state)
 		}
 }
 
+static void an_imsic_with_impossible_files_is_left_out(void **state)
+{
+	static const u32 bits[] = { 0, 7, 8, 52, UINT32_MAX };
+
+	for (u32 i = 0; i < ARRAY_LEN(bits); i++) {
+		tree_begin_here();
+		controller("riscv,imsics", 0x28000000, 0x1000,
+			   "riscv,guest-index-bits", bits[i]);
+		assert_true(tree_read_here());
+		assert_int_equal(machine.imsic_node >= 0, bits[i] <= 7);
+		assert_int_equal(said[0] == 0, bits[i] <= 7);
+	}
+}
+
 static void i_of_a_string_has_what_had_no_name_then(void **state)
 {
 	static const char list[] = "i\0m\0h\0zicsr";
@@ -242,6 +256,8 @@ int main(void)
 		cmocka_unit_test_setup(one_that_is_none_is_refused, setup),
 		cmocka_unit_test_setup(
 			registers_of_too_few_sources_are_left_out, setup),
+		cmocka_unit_test_setup(
+			an_imsic_with_impossible_files_is_left_out, setup),
 		cmocka_unit_test_setup(i_of_a_string_has_what_had_no_name_then,
 				       setup),
 	};
