@@ -15,6 +15,7 @@
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/arch.h"
+#include "kernel/percpu/doorbell.h"
 #include "kernel/time.h"
 
 /* Goldfish RTC: reading the low word latches the high one. */
@@ -113,4 +114,19 @@ void arch_wait(void)
 	/* A guest that is being destroyed waits for every hgatp. */
 	arch_guest_let_go();
 	wait();
+}
+
+bool vhw_bell_wait(void)
+{
+	/* Nothing of the guest's may end the wait. */
+	u64 vsie = csr_swap(CSR_VSIE, 0), pending;
+
+	__asm__ volatile("wfi" ::: "memory");
+	csr_write(CSR_VSIE, vsie);
+	pending = csr_read(CSR_SIP);
+	if (pending & IRQ_BIT(IRQ_STI))
+		return false;
+	if (pending & IRQ_BIT(IRQ_SEI))
+		host_irq_take();
+	return cpu_guest_bell(cpu_this());
 }

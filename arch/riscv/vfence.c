@@ -14,8 +14,9 @@
  * than that by then. The same holds for the instruction cache (`cpu` below).
  *
  * Two words order it all. arch_guest.fence_gen counts requests; vfence.live
- * says that a CPU is inside arch_vcpu_run with the vCPU, where it looks again
- * before each entry (virq_raise's promise) and once more when it leaves.
+ * says that a CPU is inside arch_vcpu_run with the vCPU and doesn't wait there:
+ * it looks again before each entry (virq_raise's promise) and once more when it
+ * leaves.
  *
  *   requester                          target's CPU
  *   post at the target                 live = 1
@@ -30,8 +31,8 @@
  * live as the target wrote it, or the target sees the new fence_gen. If the
  * requester sees 0, the target's next look ([A]) does the work before an entry;
  * if it sees 1, the target's raised bit or its last look ([C]) does it soon,
- * and tells the waiter. A CPU inside arch_vcpu_run never waits for another, and
- * a vCPU that waits has left it, so two that fence each other can't lock up.
+ * and tells the waiter. A CPU with a live vCPU never waits for another, and a
+ * vCPU that waits isn't live, so two that fence each other can't lock up.
  *
  * "Do the work": read fence_gen, take what is posted, fence, store `done`, full
  * fence [D], take the waiters. A waiter: sets its bit, full fence [E], looks at
@@ -39,6 +40,17 @@
  * waiter is woken by VIRQ_FENCED and looks again at its remaining targets, in
  * order, one bit set at a time: all targets work at once, so that by the time
  * the first is done the others mostly are.
+ *
+ * Where it waits: a target that is live answers as soon as it is rung, so the
+ * waiter first leaves in place (wait_here): live = 0, and what is due at itself
+ * is done, as at each end of a run, but its turn goes on, its CPU stays in mode
+ * GUEST and waits in WFI for the ring of VIRQ_FENCED. To block, to wake and to
+ * begin another turn takes 1,600 instructions more. Whatever else the CPU is
+ * rung for with mail, and its timer, ends the turn, and then it waits as a
+ * blocked vCPU: so a target that is slow, or a hart that hangs, keeps nobody
+ * else from this CPU for longer than a guest that computes, and the time is the
+ * waiter's own. Since nobody who waits is live, whichever way, two that fence
+ * each other need nothing of each other, nor any number in a ring.
  *
  * Posting takes no lock: FENCE.I and the full flush are bits. A range has one
  * of a few slots, FREE -> CLAIMED (producer, CAS) -> READY -> FREE (the owner).
@@ -56,7 +68,9 @@
  *
  * Rejected: a lock around a longer list (the waiting is unbounded if the
  * holder is a busy guest's CPU); a ticket for each target (a request would
- * need memory for each pair; one generation for the guest serves all);
+ * need memory for each pair; one generation for the guest serves all); looking
+ * at the target again and again before the wait (how often is chance, and under
+ * QEMU 256 `pause` see the answer in one round of 100);
  * waking every target (an idle guest would pay for its busy vCPU's unmapping);
  * returning with the results set and hoping that nobody enters the guest
  * (an interrupt pending at the caller would let it go on too early).
@@ -67,6 +81,7 @@
 
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
+#include "kernel/bits.h"
 #include "kernel/guest.h"
 #include "kernel/virq.h"
 
@@ -182,7 +197,7 @@ static void waiters_wake(struct riscv_vcpu *v)
 		return;
 	bits = ck_pr_fas_64(&v->fence.waiters, 0);
 	while (bits) {
-		u32 id = (u32)__builtin_ctzll(bits);
+		u32 id = (u32)bit_lowest(bits);
 
 		bits &= bits - 1;
 		for (; id < g->cfg.vcpus; id += 64) {
@@ -222,10 +237,15 @@ static void work_do(struct riscv_vcpu *v)
 	waiters_wake(v);
 }
 
-static bool harts_has(const struct vfence_harts *h, u32 id)
+/* Takes vCPU `id` out of a mask (of all vCPUs target_find leaves it out). Was
+ * it in? */
+static bool harts_take(struct vfence_harts *h, u64 id)
 {
-	return h->all || (id >= h->base && id - h->base < 64 &&
-			  (h->mask >> (id - h->base) & 1));
+	u64 bit = id - h->base < 64 ? 1ULL << (id - h->base) : 0;
+	bool had = h->all || (h->mask & bit);
+
+	h->mask &= ~bit;
+	return had;
 }
 
 /* The part of the guest's vCPUs that can be in `h`: [first, end). */
@@ -247,11 +267,26 @@ static bool target_settled(const struct vfence *t, u64 gen)
 	       (s64)(ck_pr_load_64(&t->done) - gen) >= 0;
 }
 
-/* The targets of `v`'s request from f->next to `end`. */
-#define for_each_target(t, v, f, end)                                     \
-	for (struct riscv_vcpu *t; (f)->next < (end); (f)->next++)        \
-		if ((t = to_riscv((v)->v.guest->vcpu[(f)->next])) != (v) && \
-		    harts_has(&(f)->harts, (f)->next))
+/* The first target of `v`'s request from f->next on, which is then its number,
+ * or `end`: NULL. */
+static struct riscv_vcpu *target_find(struct riscv_vcpu *v, u32 end)
+{
+	struct vfence *f = &v->fence;
+	u32 next = f->next;
+
+	if (f->harts.all) {
+		next += next == v->v.id;
+	} else if (next < end) {
+		u64 rest = f->harts.mask >> (next - (u32)f->harts.base);
+
+		next = rest ? next + (u32)bit_lowest(rest) : end;
+	}
+	f->next = MIN(next, end);
+	return next < end ? to_riscv(v->v.guest->vcpu[next]) : NULL;
+}
+
+#define for_each_target(t, v, f, end) \
+	for (struct riscv_vcpu *t; (t = target_find(v, end)); (f)->next++)
 
 /* Counts a request from `v` at `t`, as SBI PMU has it. */
 static void op_count(struct riscv_vcpu *v, struct riscv_vcpu *t,
@@ -331,8 +366,15 @@ static bool step_last(struct riscv_vcpu *v)
 	return true;
 }
 
-/* Goes on with the request, a batch at most. True: it is over. */
-static bool go_on(struct riscv_vcpu *v)
+/* How far a request has come. */
+enum progress {
+	ALL_DONE,
+	TARGET_DUE, /* one has yet to do its part; it raises VIRQ_FENCED */
+	BATCH_DONE, /* the rest is for another turn */
+};
+
+/* Goes on with the request, a batch at most. */
+static enum progress go_on(struct riscv_vcpu *v)
 {
 	struct vfence *f = &v->fence;
 	u32 all = harts_end(&f->harts, v->v.guest), left = BATCH, from;
@@ -340,56 +382,23 @@ static bool go_on(struct riscv_vcpu *v)
 	do {
 		from = f->next;
 		if (!f->step(v, MIN(all, from + left)))
-			return false;
+			return TARGET_DUE;
 		left -= f->next - from;
 		if (f->next == all && step_last(v)) {
 			ck_pr_store_32(&f->waiting, 0);
 			/* What the guest does next comes after what the
 			 * targets did before. */
 			ck_pr_fence_memory();
-			return true;
+			return ALL_DONE;
 		}
 	} while (left);
 	/* It has the CPU, so nobody need be told. */
 	ck_pr_or_32(&v->v.virq, VIRQ_FENCED);
-	return false;
+	return BATCH_DONE;
 }
 
-/* Is anyone but `v` in `h`? */
-static bool others(const struct vfence_harts *h, const struct riscv_vcpu *v)
-{
-	u32 id = v->v.id;
-
-	if (h->all)
-		return v->v.guest->cfg.vcpus > 1;
-	return h->mask &&
-	       !(harts_has(h, id) && h->mask == 1ULL << (id - h->base));
-}
-
-bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
-		    const struct vfence_op *op)
-{
-	struct vfence *f = &v->fence;
-
-	/* This vCPU executes nothing of the guest's until all is over. */
-	if (harts_has(harts, v->v.id))
-		op_do(op);
-	if (!others(harts, v))
-		return true;
-	f->harts = *harts;
-	f->op = *op;
-	f->next = harts_first(harts);
-	f->rung = 0;
-	f->step = step_post;
-	/* Before any target can take our bit: [E] orders it. */
-	ck_pr_store_32(&f->waiting, 1);
-	if (go_on(v))
-		return true;
-	v->odd |= VCPU_ODD_CALL;
-	return false;
-}
-
-bool vfence_run_begin(struct riscv_vcpu *v)
+/* vfence_run_begin, and how far the request has come, if there is one. */
+static enum progress run_begin(struct riscv_vcpu *v)
 {
 	struct vfence *f = &v->fence;
 
@@ -403,7 +412,7 @@ bool vfence_run_begin(struct riscv_vcpu *v)
 		vhw_fence_i();
 	}
 	if (likely(!ck_pr_load_32(&f->waiting)))
-		return true;
+		return ALL_DONE;
 	/* Used up before we look: one that comes later is seen by the block
 	 * protocol, one that came for an earlier target must not be. */
 	ck_pr_and_32(&v->v.virq, ~VIRQ_FENCED);
@@ -411,6 +420,56 @@ bool vfence_run_begin(struct riscv_vcpu *v)
 	return go_on(v);
 }
 
+/*
+ * Waits in place. No answer is missed: whoever raises VIRQ_FENCED finds this
+ * vCPU RUNNING and its CPU in mode GUEST, so rings, and the ring pends until it
+ * is acknowledged, which is before go_on looks at the target. TARGET_DUE: the
+ * turn is to end.
+ */
+static enum progress wait_here(struct riscv_vcpu *v)
+{
+	enum progress progress;
+
+	do {
+		vfence_run_end(v);
+		if (!vhw_bell_wait())
+			return TARGET_DUE;
+		progress = run_begin(v);
+	} while (progress == TARGET_DUE);
+	return progress;
+}
+
+bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
+		    const struct vfence_op *op)
+{
+	struct vfence *f = &v->fence;
+	enum progress progress;
+
+	/* This vCPU executes nothing of the guest's until all is over. */
+	f->harts = *harts;
+	if (harts_take(&f->harts, v->v.id))
+		op_do(op);
+	if (f->harts.all ? v->v.guest->cfg.vcpus == 1 : !f->harts.mask)
+		return true;
+	f->op = *op;
+	f->next = harts_first(harts);
+	f->rung = 0;
+	f->step = step_post;
+	/* Before any target can take our bit: [E] orders it. */
+	ck_pr_store_32(&f->waiting, 1);
+	progress = go_on(v);
+	if (progress == TARGET_DUE)
+		progress = wait_here(v);
+	if (progress == ALL_DONE)
+		return true;
+	v->odd |= VCPU_ODD_CALL;
+	return false;
+}
+
+bool vfence_run_begin(struct riscv_vcpu *v)
+{
+	return run_begin(v) == ALL_DONE;
+}
 void vfence_run_end(struct riscv_vcpu *v)
 {
 	vfence_leave(&v->fence);

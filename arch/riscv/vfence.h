@@ -73,10 +73,11 @@ struct vfence {
 
 /*
  * Does `op` on `harts` (all of them must exist) for vCPU `v`, which runs on
- * this CPU. True: done. False: some CPU inside the guest has yet to do its
- * part, or there are so many targets that more turns are needed to tell them;
- * the caller leaves the guest with NEXT_BLOCK, and vfence_run_begin says when
- * the vCPU may go on. `v` is woken by VIRQ_FENCED.
+ * this CPU. True: done, perhaps after a wait in place (vhw_bell_wait). False:
+ * some CPU inside the guest has yet to do its part, and this one has something
+ * else to do, or there are so many targets that more turns are needed to tell
+ * them; the caller leaves the guest with NEXT_BLOCK, and vfence_run_begin says
+ * when the vCPU may go on. `v` is woken by VIRQ_FENCED.
  */
 bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 		    const struct vfence_op *op) __must_check;

@@ -192,6 +192,13 @@ static inline void vhw_timer_no_later(u64 host_ticks)
 		arch_timer_set(host_ticks);
 }
 
+/*
+ * The vCPU waits in an exit, in mode GUEST, until its CPU is rung. True: for
+ * this vCPU alone, or for nobody. False: the turn is to end, by mail or by the
+ * timer, which pends.
+ */
+bool vhw_bell_wait(void);
+
 /* Fences for the guest whose VMID hgatp holds (Privileged ISA, 15.3.2). */
 static inline void vhw_hfence_all(void)
 {
@@ -249,6 +256,7 @@ u64 vhw_scounteren(void);
 void vhw_hvip_set(u64 bits);
 u64 vhw_hvip_clear(u64 bits);
 void vhw_timer_no_later(u64 host_ticks);
+bool vhw_bell_wait(void);
 void vhw_hfence_all(void);
 void vhw_hfence_va(u64 va);
 void vhw_hfence_asid(u64 asid);

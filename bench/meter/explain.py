@@ -10,7 +10,8 @@ recorded.
 A round's records are those that a CPU wrote while its hart was counted. The
 plugin's records have the host's time and the trace's have ticks; QEMU's clock is
 the host's but for a constant, which is found from what both have: a WFI of the
-hypervisor's and the CPU_WAIT before it, or where none waits, who gives way.
+hypervisor's and the CPU_WAIT before it; where none waits, a round's begin and who
+gives way, or calls.
 
 What most rounds have recorded is usual. An outlier is told by what it has more, or
 else by what it lacks, in the words of CAUSES, the first that applies; with no
@@ -144,9 +145,12 @@ def clock(rounds, row, trace):
     waits = [ns for ns, at in rounds.waits if at >= UPPER_HALF]
     began = rounds.first_ns
     pairs = [(waits, "CPU_WAIT")]
+    begins = [spans[0][1] for spans in rounds.spans[row.name]]
     if row.how == "switch":
-        begins = [spans[0][1] for spans in rounds.spans[row.name]]
         pairs.insert(0, (begins, "YIELD"))
+    # Its caller waits in an exit, which records no CPU_WAIT.
+    if row.how == "fence":
+        pairs.insert(0, (begins, "EXIT"))
     for seen, name in pairs:
         found = clock_of(seen, [r[0] for c in trace.cpus for r in c.records
                                 if r[1] == form.NUMBER[name]], began)

@@ -2,28 +2,37 @@
  * Fences between harts, with threads for CPUs: each runs one vCPU of a guest,
  * in and out of the guest, with a TLB of its own that forgets only when told.
  * After a fence is over nobody may see what was there before it, and whoever
- * waits is woken (nothing here times out; harts_run's alarm ends a test that
- * hangs).
+ * waits, in place or blocked, is rung or woken. Bells are good or late; where
+ * nothing but fences is going on a ring that is lost is lost for good (nothing
+ * here times out; harts_run's alarm ends a test that hangs), elsewhere mail,
+ * other interrupts and timers come in between.
  */
-/* sources: arch/riscv/vfence.c tests/stress/harts.c */
+/* sources: arch/riscv/vfence.c kernel/sched/wake.c tests/stress/harts.c
+ *	tests/unit/fake_trace.c */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
+#include "kernel/percpu/doorbell.h"
+#include "kernel/sched/trace.h"
 #include "kernel/virq.h"
 #include "tests/stress/harts.h"
 
-#define VCPUS 4
+#define VCPUS 8
 #define PAGES 8
-#define TURNS 50000
+#define TURNS 40000 /* of all vCPUs, in one run */
 #define STEPS 12
 
 struct cpu_thread {
 	struct riscv_vcpu v;
+	struct cpu c;
+	u32 pending, sent; /* atomic: its bell in hardware, and on its way */
+	struct mbox_node note; /* mail for it, about nothing */
 	u32 tlb[PAGES], icache; /* 0: nothing cached */
-	u64 rng, waits;
+	u64 rng, blocks, in_place;
 	u64 fences; /* that are over; others look */
 
 	/* What the fence that it waits for will have promised. */
@@ -34,12 +43,18 @@ struct cpu_thread {
 static struct cpu_thread cpus[VCPUS];
 static struct vcpu *table[VCPUS];
 static struct arch_guest arch;
-static struct guest guest = { .cfg.vcpus = VCPUS, .vcpu = table,
-			      .arch = &arch };
+static struct guest guest = { .vcpu = table, .arch = &arch };
 static u32 pt[PAGES], floors[PAGES], code = 1, code_floor;
+static bool late, noisy; /* of this run */
 static __thread struct cpu_thread *here;
+_Thread_local struct cpu *fake_this_cpu;
 
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+
+static u32 rnd(struct cpu_thread *c, u32 below)
+{
+	return hart_random(&c->rng, below);
+}
 
 /* ---- The hart ---- */
 
@@ -72,12 +87,52 @@ void vhw_fence_i(void)
 	here->icache = 0;
 }
 
-/* ---- The guest ---- */
-
-static u32 rnd(struct cpu_thread *c, u32 below)
+void arch_doorbell_ring(struct cpu *target)
 {
-	return hart_random(&c->rng, below);
+	struct cpu_thread *c = container_of(target, struct cpu_thread, c);
+
+	ck_pr_store_32(late ? &c->sent : &c->pending, 1);
 }
+
+void arch_doorbell_ack(void)
+{
+	ck_pr_store_32(&here->pending, 0);
+}
+
+/* Does its bell pend? One that was sent arrives at some time. */
+static bool rung(struct cpu_thread *c)
+{
+	if (late && rnd(c, 8) == 0 && ck_pr_fas_32(&c->sent, 0))
+		ck_pr_store_32(&c->pending, 1);
+	return ck_pr_load_32(&c->pending);
+}
+
+bool vhw_bell_wait(void)
+{
+	while (!rung(here)) {
+		/* A timer. */
+		if (noisy && rnd(here, 500) == 0)
+			return false;
+		sched_yield();
+	}
+	here->in_place++;
+	return cpu_guest_bell(&here->c);
+}
+
+/* ---- The rest of the kernel ---- */
+
+u64 time_now_ticks(void)
+{
+	return 0;
+}
+
+void trace_wait_begin(struct vcpu *v, u64 since_ticks)
+{
+	(void)v, (void)since_ticks;
+	abort();
+}
+
+/* ---- The guest ---- */
 
 static void stale(const char *what, u32 saw, u32 least)
 {
@@ -156,28 +211,109 @@ static void virq_flush(struct cpu_thread *c)
 		vfence_before_entry(&c->v);
 }
 
-static void turn(struct cpu_thread *c)
+/* Something that has nothing to do with fences, for another CPU. */
+static void disturb(struct cpu_thread *c)
 {
-	if (!vfence_run_begin(&c->v)) {
-		c->waits++;
-		vfence_run_end(&c->v);
-		while (!(LOAD(&c->v.v.virq) & VIRQ_FENCED))
-			sched_yield();
+	struct cpu_thread *to = &cpus[rnd(c, guest.cfg.vcpus)];
+
+	if (to == c)
 		return;
-	}
-	if (c->value)
-		fence_over(c);
-	jitter(c);
-	virq_flush(c);
+	if (rnd(c, 2))
+		doorbell_post(&to->c, &to->note, 1);
+	else
+		virq_raise(&to->v.v, VIRQ_SOFT);
+}
+
+/* The guest goes on until its turn ends. False: it waits for a fence. */
+static bool steps(struct cpu_thread *c)
+{
 	for (u32 i = rnd(c, STEPS); i; i--) {
+		if (rung(c) && !cpu_guest_bell(&c->c))
+			break;
 		if (LOAD(&c->v.v.virq))
 			virq_flush(c);
 		jitter(c);
 		access_check(c);
+		if (noisy && rnd(c, 16) == 0)
+			disturb(c);
 		if (rnd(c, 16) == 0 && !change_and_fence(c))
-			break;
+			return false;
+	}
+	return true;
+}
+
+/* As arch_vcpu_run. False: RUN_BLOCK. */
+static bool run(struct cpu_thread *c)
+{
+	bool goes_on = vfence_run_begin(&c->v);
+
+	if (goes_on && cpu_enter_guest(&c->c, &c->v.v)) {
+		if (c->value)
+			fence_over(c);
+		virq_flush(c);
+		goes_on = steps(c);
+		cpu_leave_guest(&c->c);
 	}
 	vfence_run_end(&c->v);
+	return goes_on;
+}
+
+/* As current_block, for a vCPU that waits for a fence. */
+static void block(struct cpu_thread *c)
+{
+	u32 *state = &c->v.v.state;
+
+	ck_pr_store_32(state, VCPU_BLOCKING);
+	ck_pr_fence_memory();
+	if (ck_pr_load_32(&c->v.v.virq) & VIRQ_FENCED) {
+		(void)ck_pr_cas_32(state, VCPU_BLOCKING, VCPU_RUNNING);
+		return;
+	}
+	ck_pr_fence_release();
+	c->blocks += ck_pr_cas_32(state, VCPU_BLOCKING, VCPU_BLOCKED);
+}
+
+static void note_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	(void)c, (void)n, (void)bits, (void)now;
+}
+
+static void wake_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	struct vcpu *v = container_of(n, struct vcpu, mail);
+
+	(void)c, (void)bits, (void)now;
+	if (ck_pr_load_32(&v->state) == VCPU_WAKING)
+		ck_pr_store_32(&v->state, VCPU_QUEUED);
+}
+
+static void mail_look(struct cpu_thread *c)
+{
+	struct mbox_node *n = mbox_take_all(&c->c.mbox), *next;
+
+	for (; n; n = next) {
+		next = mbox_next(n);
+		n->look(&c->c, n, mbox_take(n), 0);
+	}
+}
+
+/* A round of the CPU's loop. */
+static void turn(struct cpu_thread *c)
+{
+	u32 state;
+
+	doorbell_answer(&c->c);
+	mail_look(c);
+	state = ck_pr_load_32(&c->v.v.state);
+	if (state == VCPU_QUEUED || state == VCPU_RUNNING) {
+		ck_pr_store_32(&c->v.v.state, VCPU_RUNNING);
+		if (!run(c))
+			block(c);
+	} else if (cpu_will_stop(&c->c, CPU_IDLE)) {
+		while (!rung(c))
+			sched_yield();
+		ck_pr_store_32(&c->c.mode, CPU_HYP);
+	}
 }
 
 /*
@@ -198,27 +334,62 @@ static void sleep_long(struct cpu_thread *c)
 static void *cpu_main(void *arg)
 {
 	here = container_of(arg, struct cpu_thread, v);
+	fake_this_cpu = &here->c;
 	here->rng = hart_seed(&here->v);
-	for (u32 i = 0; i < TURNS || here->value; i++) {
+	for (u32 i = 0; i < TURNS / guest.cfg.vcpus || here->value; i++) {
 		turn(here);
 		if (!here->value && rnd(here, 8) == 0)
 			sleep_long(here);
 	}
+	/* Nobody is there any more. */
+	ck_pr_store_32(&here->v.v.state, VCPU_OFF);
 	return NULL;
+}
+
+static void cpu_init(struct cpu_thread *c, u32 n)
+{
+	c->c.index = n;
+	mbox_init(&c->c.mbox);
+	mbox_node_init(&c->note, note_look);
+	mbox_node_init(&c->v.v.mail, wake_look);
+	c->v.v.cpu = c->v.host = &c->c;
+	c->v.v.state = VCPU_QUEUED;
+}
+
+static void run_all(u32 vcpus)
+{
+	u64 blocks = 0, in_place = 0, fences = 0;
+
+	memset(cpus, 0, sizeof(cpus));
+	guest.cfg.vcpus = vcpus;
+	for (u32 i = 0; i < vcpus; i++)
+		cpu_init(&cpus[i], i);
+	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
+	for (u32 i = 0; i < vcpus; i++) {
+		blocks += cpus[i].blocks;
+		in_place += cpus[i].in_place;
+		fences += cpus[i].fences;
+	}
+	printf("%u CPUs%s%s: %llu fences, none stale; %llu rings that ended "
+	       "waits in place, %llu blocked, none lost\n", vcpus,
+	       late ? ", late bells" : "", noisy ? ", with other mail" : "",
+	       (unsigned long long)fences, (unsigned long long)in_place,
+	       (unsigned long long)blocks);
+	/* It went where the danger is. */
+	if (!fences || (vcpus > 1 && (!in_place || (noisy && !blocks))))
+		exit(1);
 }
 
 int main(void)
 {
-	u64 waits = 0, fences = 0;
+	static const u32 sizes[] = { 1, 2, 4, VCPUS };
 
 	for (u32 i = 0; i < PAGES; i++)
 		pt[i] = 1;
-	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
-	for (u32 i = 0; i < VCPUS; i++) {
-		waits += cpus[i].waits;
-		fences += cpus[i].fences;
+	for (u32 i = 0; i < 16; i++) {
+		late = i & 1;
+		noisy = i & 2;
+		run_all(sizes[i / 4]);
 	}
-	printf("%llu fences, %llu waits, none stale, none lost\n",
-	       (unsigned long long)fences, (unsigned long long)waits);
 	return 0;
 }

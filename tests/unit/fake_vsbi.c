@@ -405,6 +405,11 @@ void vhw_timer_no_later(u64 host_ticks)
 	w.hart.timer_ticks = MIN(w.hart.timer_ticks, host_ticks);
 }
 
+__attribute__((weak)) bool vhw_bell_wait(void)
+{
+	return w.bell_wait && w.bell_wait();
+}
+
 __attribute__((weak)) void vhw_hfence_all(void)
 {
 	w.fence_all++;

@@ -74,6 +74,10 @@ struct fake_world {
 	 * memory. */
 	void (*after_read)(void *from, size_t bytes);
 
+	/* What vhw_bell_wait answers, and what others do meanwhile. None: there
+	 * is something else to do. */
+	bool (*bell_wait)(void);
+
 	/* Fences that "the hart" did. */
 	u32 fence_i, fence_all, fence_asid, fence_va, fence_va_asid;
 	u64 fence_last_va;

@@ -26,7 +26,7 @@ static u32 batch;
 #define PAGES 6
 #define NONE UINT32_MAX
 
-enum where { OUT, BEGUN, INSIDE, ENDING, WAITS };
+enum where { OUT, BEGUN, INSIDE, ENDING, WAITS, IN_PLACE };
 
 struct model_hart {
 	char cpu; /* its address stands for a struct cpu */
@@ -49,7 +49,9 @@ static u32 pt[ASIDS][PAGES], code;
 static enum where where[VCPUS];
 static u32 hart_of[VCPUS], hart_last[VCPUS];
 static u64 rng;
-static u64 waits, fences_over;
+static u64 waits, fences_over, in_place;
+static u32 caller; /* who made the call that is being handled */
+static u32 calls; /* vCPUs that wait in place, one in the other's time */
 
 static u32 rnd(u32 below)
 {
@@ -153,7 +155,9 @@ static void change_and_fence(u32 n)
 	v->x[REG_A2] = pages ? first * PAGE_BYTES : 0;
 	v->x[REG_A3] = pages * PAGE_BYTES;
 	v->x[REG_A4] = asid;
+	caller = n;
 	next = vsbi_call(v);
+	where[n] = INSIDE;
 	assert_int_equal(v->x[REG_A0], 0);
 	if (next == NEXT_ADVANCE) {
 		floors_keep(n);
@@ -263,14 +267,44 @@ static void step(u32 n, bool quiet)
 		if (v->v.virq & VIRQ_FENCED)
 			step_out(n);
 		break;
+	case IN_PLACE:
+		fail();
 	}
+}
+
+/*
+ * The caller waits in place, and the others go on meanwhile, some of them into
+ * a wait of their own. Mail, or a timer, may come before the answer.
+ */
+bool vhw_bell_wait(void)
+{
+	struct model_hart *mine = here;
+	u32 n = caller, steps = rnd(60);
+	bool rung;
+
+	if (calls == VCPUS - 1)
+		return false;
+	calls++;
+	where[n] = IN_PLACE;
+	for (u32 i = 0; i < steps; i++) {
+		u32 other = rnd(VCPUS);
+
+		if (where[other] != IN_PLACE)
+			step(other, false);
+	}
+	calls--;
+	here = mine;
+	caller = n;
+	rung = fake_vcpu(n)->v.virq & VIRQ_FENCED;
+	in_place += rung;
+	return rung;
 }
 
 static void walk(u64 seed)
 {
 	fake_world_init(VCPUS);
 	rng = seed;
-	batch = 1 + rnd(VCPUS + 1);
+	batch = 1 + rnd(rnd(2) ? VCPUS + 1 : 4 * VCPUS);
 	code = 1;
 	memset(hart, 0, sizeof(hart));
 	memset(floors, 0, sizeof(floors));
@@ -299,11 +333,12 @@ static void nothing_stale_is_seen_and_nobody_is_left_waiting(void **state)
 {
 	(void)state;
 	here = &hart[0];
-	waits = fences_over = 0;
+	waits = fences_over = in_place = 0;
 	for (u64 seed = 1; seed <= 40; seed++)
 		walk(seed * 0x9e3779b97f4a7c15ULL);
 	/* The walk went where the danger is. */
 	assert_true(waits > 1000);
+	assert_true(in_place > 1000);
 	assert_true(fences_over > 10000);
 }
 
