@@ -152,6 +152,17 @@ static u32 reach_more(struct sched_core *core, u32 *first)
 
 /* ---- The CPU on which someone waits ---- */
 
+/* It is idle, and is to have one that makes room, who stays for a while: as if
+ * it had looked just now. Else it would look as soon as one that naps wakes
+ * there, and the other would come back at once. */
+static bool claim(u32 cpu, u64 now)
+{
+	if (!idle_claim(IDLE_SLEEPS, cpu))
+		return false;
+	ck_pr_store_64(&core_of(cpu_by_index(cpu))->looked_ticks, now);
+	return true;
+}
+
 /* The current goes to that CPU. */
 static bool current_go(struct sched_core *core, u32 to, bool idle, u64 now)
 {
@@ -159,7 +170,7 @@ static bool current_go(struct sched_core *core, u32 to, bool idle, u64 now)
 
 	/* One that polls is about to end that: somebody waits. */
 	if (!u || core->polling || !unit_may_run(u, to) ||
-	    (idle && !idle_claim(IDLE_SLEEPS, to)))
+	    (idle && !claim(to, now)))
 		return false;
 	if (unlikely(unit_vcpu(u)->waits))
 		now = current_waits(core, true, now);
@@ -181,7 +192,7 @@ static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
 
 	if (!u)
 		return current_go(core, to, idle, now);
-	if (idle && !idle_claim(IDLE_SLEEPS, to))
+	if (idle && !claim(to, now))
 		return false;
 	unit_handover(core, u, to, now);
 	return true;
