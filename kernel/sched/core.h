@@ -123,9 +123,9 @@ struct sched_core {
 	struct cpuset asked;      /* since this CPU had nothing to run */
 
 	struct timer room;        /* when to look for room, or for who wants */
-	u64 looked_ticks;         /* when it did last; or, written by whoever
-				   * claims it, idle, for one that makes room,
-				   * when that was */
+	u64 looked_ticks;         /* when it did last; or when another CPU
+				   * claimed it, idle, for one that makes
+				   * room, and wrote so, atomic */
 	u32 room_vain;            /* times in vain, since other units came or
 				   * may run elsewhere */
 	bool may_leave;           /* a unit of ours may run on another CPU, as

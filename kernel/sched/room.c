@@ -397,7 +397,7 @@ static void idle_fire(struct sched_core *core, u64 now)
 
 static void waits_fire(struct sched_core *core, u64 now)
 {
-	core->looked_ticks = now;
+	ck_pr_store_64(&core->looked_ticks, now);
 	switch (room_make(core, now)) {
 	case FOUND_NOT_YET:
 		room_go_on(core, now);
@@ -437,7 +437,8 @@ void room_init(struct sched_core *core)
 
 void room_look_soon(struct sched_core *core, u64 now)
 {
-	u64 at = MAX(now, core->looked_ticks + room_ticks(core));
+	u64 looked = ck_pr_load_64(&core->looked_ticks);
+	u64 at = MAX(now, looked + room_ticks(core));
 
 	/* Where there are many CPUs that may have been a guess. */
 	if (idle_next(IDLE_SLEEPS, 0) == CPU_NONE)
