@@ -57,6 +57,24 @@ struct sched_pool {
 
 extern struct sched_pool sched_pool;
 
+/* A look for room, from piece to piece: room.c. */
+struct room_look {
+	enum { LOOK_NONE, LOOK_BEGINS, LOOK_WAITS, LOOK_IDLE } on;
+	u32 count, asked; /* of places: reached; whose current was asked */
+	u32 most;         /* of them, if none is idle */
+	u32 from;         /* idle: the CPU that is asked next who waits */
+	bool waits;       /* idle: someone does */
+	u32 left;         /* sets to look at in this piece */
+	struct cpuset reached;
+	struct cpuset set; /* begins: who waits may run on these; idle: they
+			    * are told */
+};
+
+/* A CPU that a row has reached, and the first one on that row. */
+struct room_place {
+	u16 cpu, first;
+};
+
 /* A CPU's part of the core. */
 struct sched_core {
 	struct sched_cpu sc; /* must be first: policies hold a pointer to it */
@@ -105,7 +123,9 @@ struct sched_core {
 	struct cpuset asked;      /* since this CPU had nothing to run */
 
 	struct timer room;        /* when to look for room, or for who wants */
-	u64 looked_ticks;         /* when it did last */
+	u64 looked_ticks;         /* when it did last; or when another CPU
+				   * claimed it, idle, for one that makes
+				   * room, and wrote so, atomic */
 	u32 room_vain;            /* times in vain, since other units came or
 				   * may run elsewhere */
 	bool may_leave;           /* a unit of ours may run on another CPU, as
@@ -130,6 +150,10 @@ struct sched_core {
 	struct mbox_node answer_mail;          /* and comes back */
 	struct mbox_node look_mail;            /* LOOK_ */
 	struct mbox_node pool_mail;
+
+	/* The owner only. */
+	struct room_look look __cacheline;
+	struct room_place places[]; /* as many as there are CPUs */
 };
 
 static inline struct sched_core *core_of(struct cpu *c)

@@ -83,7 +83,9 @@ int sched_init(const char *policy)
 	ck_spinlock_init(&p->promises);
 	sizes_find(p);
 	for (u32 i = 0; i < cpu_count(); i++) {
-		struct sched_core *core = obj_alloc(sizeof(*core));
+		struct sched_core *core =
+			obj_alloc(sizeof(*core) +
+				  cpu_count() * sizeof(core->places[0]));
 
 		if (!core)
 			return -ENOMEM;

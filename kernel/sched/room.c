@@ -10,13 +10,13 @@
  * one's place, leads to an idle CPU: what is an augmenting path where workers
  * and places are matched.
  *
- * A CPU on which someone waits looks: from the idle CPUs it goes back to those
- * whose current may run there, to those whose current may run on one of these,
- * and so on, up to the first on which a unit of its own may run. Who waits goes
- * rather than who runs. The unit is handed over, and where it arrives and has
- * to wait that CPU looks, and is one step nearer. So nobody holds a plan, and a
- * CPU that has found other work meanwhile ends it: then the unit waits there,
- * as well as here.
+ * A CPU on which someone waits looks: it goes on to the CPUs on which a unit of
+ * its own may run, to those on which their currents may run, and so on, up to
+ * the first that is idle. Each CPU that is reached knows by which of the first
+ * ones; a unit goes there, who waits rather than who runs. Where it arrives and
+ * has to wait that CPU looks, and is one step nearer. So nobody holds a plan,
+ * and a CPU that has found other work meanwhile ends it: then the unit waits
+ * there, as well as here.
  *
  * When: as soon as a unit has to wait while a CPU is idle, or one that is idle
  * asks in vain (ask_look); but once in ROOM_US, so that a neighbour that sleeps
@@ -28,145 +28,149 @@
  * waits.
  *
  * A CPU that becomes idle doesn't ask where it is barred (idle.c). If it is
- * idle when its own time comes, ROOM_US later or more, it looks whether anyone
- * waits who could be helped by such a row, and tells that one to look; and so
- * on while anyone waits. Only its own idle time goes into that.
+ * idle when its own time comes, ROOM_US later or more, it looks in the same way
+ * from where anyone waits, whether a row leads to a CPU that is idle, and tells
+ * the one where it begins to look; and so on while anyone waits. Only its own
+ * idle time goes into that.
  *
- * A look takes a walk over all CPUs for each length of rows, up to the one that
- * is found. Rows are short unless most units may run on very few CPUs.
+ * A look asks each CPU's current at most once, however long the rows are, and
+ * is done in pieces, so that nobody waits for more than one of them: with 512
+ * CPUs a piece is 128 currents, of 140 instructions each, and 45 for each CPU
+ * that is reached. Between two pieces the CPU goes on with what it has to do.
+ * What is found in an earlier piece may be wrong by the next, as it may be by
+ * the time that the unit arrives.
  *
  * What is read of other CPUs is a hint. Each step is an ordinary hand-over, and
  * an idle CPU is claimed by its bit.
  *
- * Rejected: to look when a current is replaced (a look on the way of each
- * switch), to move all units of a row at once (CPUs would have to wait for each
- * other).
+ * Rejected: to go back from the idle CPUs to who may run there (nobody knows
+ * who may, so that each length of rows is a walk over all CPUs, of 43,000
+ * instructions with 512); to look when a current is replaced (a look on the way
+ * of each switch); to move all units of a row at once (CPUs would have to wait
+ * for each other).
  */
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
 
 #define ROOM_US 5000
 #define VAIN_MAX 3 /* doublings of that */
+#define PIECE_SETS 128 /* of CPUs, looked at in one piece */
+#define PIECE_US 50 /* from one to the next */
 
-/* From where a row leads to an idle CPU. */
-struct reach {
-	struct cpuset all;
-	struct cpuset last; /* the longest, by one, that are known */
-};
+enum found { FOUND, FOUND_NONE, FOUND_NOT_YET };
 
 static u32 words(void)
 {
 	return (cpu_count() + 63) / 64;
 }
 
-/* The first of `set` on which `u` may run, or CPU_NONE. Short where the set is
- * empty: it is asked of each CPU's current, for rows of each length. */
-static u32 first_of(const struct sched_unit *u, const struct cpuset *set)
+/* Anew; as if `self` were reached already, since no row leads back, unless it
+ * is where it is to end. */
+static void reach_begin(struct sched_core *core, u32 self)
 {
+	struct room_look *r = &core->look;
+
+	r->count = r->asked = r->from = 0;
+	r->most = cpu_count() - (self != CPU_NONE);
+	r->reached = (struct cpuset){{0}};
+	/* Who may run anywhere may do so where no CPU is. */
+	if (cpu_count() % 64)
+		r->reached.w[cpu_count() / 64] = ~0ULL << cpu_count() % 64;
+	if (self != CPU_NONE)
+		cpuset_add(&r->reached, self);
+}
+
+/* Do rows lead to no more CPUs? */
+static bool reach_over(const struct sched_core *core)
+{
+	const struct room_look *r = &core->look;
+
+	return r->asked == r->count || r->count == r->most;
+}
+
+/* Not inlined: most words have nothing new, and are to take few
+ * instructions. */
+static __attribute__((noinline)) void reach_add(struct sched_core *core,
+						u32 word, u64 w, u32 first)
+{
+	struct room_place *p = &core->places[core->look.count];
+
+	core->look.reached.w[word] |= w;
+	for (; w; w &= w - 1) {
+		u32 cpu = word * 64 + (u32)__builtin_ctzll(w);
+
+		*p++ = (struct room_place){
+			(u16)cpu, (u16)(first == CPU_NONE ? cpu : first)};
+	}
+	core->look.count = (u32)(p - core->places);
+}
+
+/* Rows lead on to `may`; they are `first`'s, or CPU_NONE: each is the first of
+ * one. Returns an idle CPU among those that were not reached before, which may
+ * be tried, or CPU_NONE: all of them are reached now. */
+static u32 reach(struct sched_core *core, const struct cpuset *may, u32 first)
+{
+	struct room_look *r = &core->look;
+
 	for (u32 i = 0, n = words(); i < n; i++) {
-		u64 w = set->w[i];
+		u64 w = ck_pr_load_64(&may->w[i]) & ~r->reached.w[i], idle;
 
 		if (!w)
 			continue;
-		w &= ck_pr_load_64(&u->allowed.w[i]);
-		if (w)
-			return i * 64 + (u32)__builtin_ctzll(w);
+		idle = w & ck_pr_load_64(&idle_masks[IDLE_SLEEPS].w[i]);
+		if (idle)
+			return i * 64 + (u32)__builtin_ctzll(idle);
+		reach_add(core, i, w, first);
 	}
 	return CPU_NONE;
 }
 
-/* Is no unit of that CPU to run on any of `set`? A hint. */
-static bool bars_all(const struct sched_core *core, const struct cpuset *set)
+/* Rows go on by those who run where they have got to, up to an idle CPU, which
+ * is returned, and the first of its row; or CPU_NONE: they don't lead to any,
+ * or the piece is over. The current of another CPU isn't freed before this one
+ * has looked at mail again (sched_quiesce). */
+static u32 reach_more(struct sched_core *core, u32 *first)
 {
-	for (u32 i = 0, n = words(); i < n; i++)
-		if (set->w[i] & ~ck_pr_load_64(&core->barred.w[i]))
-			return false;
-	return true;
-}
+	struct room_look *r = &core->look;
 
-/* Rows longer by one, none of them over `self`. False: there are none. The
- * current of another CPU isn't freed before this one has looked at mail again
- * (sched_quiesce). */
-static bool reach_grow(struct reach *r, u32 self)
-{
-	struct cpuset next = {{0}};
-	bool any = false;
+	for (; r->left && !reach_over(core); r->asked++) {
+		const struct room_place *p = &core->places[r->asked];
+		const struct vcpu *v =
+			ck_pr_load_ptr(&cpu_by_index(p->cpu)->current);
+		u32 idle;
 
-	for (u32 i = 0; i < cpu_count(); i++) {
-		const struct vcpu *v = ck_pr_load_ptr(
-			&cpu_by_index(i)->current);
-
-		if (!v || i == self || cpuset_has(&r->all, i) ||
-		    first_of(&v->sched, &r->last) == CPU_NONE)
+		r->left--;
+		if (!v)
 			continue;
-		cpuset_add(&next, i);
-		cpuset_add(&r->all, i);
-		any = true;
+		*first = p->first;
+		idle = reach(core, &v->sched.allowed, p->first);
+		if (idle != CPU_NONE)
+			return idle;
 	}
-	r->last = next;
-	return any;
-}
-
-/* The idle CPUs. False: there are none but this. */
-static bool reach_begin(struct reach *r, u32 self)
-{
-	*r = (struct reach){0};
-	for (u32 i = idle_next(IDLE_SLEEPS, 0); i != CPU_NONE;
-	     i = idle_next(IDLE_SLEEPS, i + 1))
-		cpuset_add(&r->all, i);
-	cpuset_del(&r->all, self);
-	r->last = r->all;
-	return cpuset_next(&r->all, 0) != CPU_NONE;
+	return CPU_NONE;
 }
 
 /* ---- The CPU on which someone waits ---- */
 
-/* Who waits here may run on these. */
-static struct cpuset waiting_may(const struct sched_core *core)
+/* It is idle, and is to have one that makes room, who stays for a while: as if
+ * it had looked just now. Else it would look as soon as one that naps wakes
+ * there, and the other would come back at once. */
+static bool claim(u32 cpu, u64 now)
 {
-	struct cpuset may = {{0}};
-
-	for (const struct sched_unit *u = core->units; u; u = u->next)
-		for (u32 i = 0; u->queued && i < words(); i++)
-			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
-	return may;
+	if (!idle_claim(IDLE_SLEEPS, cpu))
+		return false;
+	ck_pr_store_64(&core_of(cpu_by_index(cpu))->looked_ticks, now);
+	return true;
 }
 
-/* One that waits goes to one of `set`, which are idle or not, as the policy
- * chooses. */
-static bool waiting_go(struct sched_core *core, const struct cpuset *may,
-		       const struct cpuset *set, bool idle, u64 now)
-{
-	struct sched_ask ask = {.idle = true};
-	struct sched_unit *u;
-
-	cpuset_for_each(to, set) {
-		ask.cpu = to;
-		if (!cpuset_has(may, to))
-			continue;
-		u = core->ops->give(&core->sc, &ask, now);
-		if (!u || (idle && !idle_claim(IDLE_SLEEPS, to)))
-			continue;
-		unit_handover(core, u, to, now);
-		return true;
-	}
-	return false;
-}
-
-/* The current goes to one of `set`. */
-static bool current_go(struct sched_core *core, const struct cpuset *set,
-		       bool idle, u64 now)
+/* The current goes to that CPU. */
+static bool current_go(struct sched_core *core, u32 to, bool idle, u64 now)
 {
 	struct sched_unit *u = core->sc.current;
-	u32 to;
 
 	/* One that polls is about to end that: somebody waits. */
-	if (!u || core->polling)
-		return false;
-	to = idle ? idle_claim_any(IDLE_SLEEPS, &u->allowed,
-				   core->sc.cpu->index)
-		  : first_of(u, set);
-	if (to == CPU_NONE)
+	if (!u || core->polling || !unit_may_run(u, to) ||
+	    (idle && !claim(to, now)))
 		return false;
 	if (unlikely(unit_vcpu(u)->waits))
 		now = current_waits(core, true, now);
@@ -179,55 +183,176 @@ static bool current_go(struct sched_core *core, const struct cpuset *set,
 	return true;
 }
 
-/* One step; `idle`: the idle CPUs. False: nobody can be helped. */
-static bool room_make(struct sched_core *core, struct reach *idle, u64 now)
+/* One step to `to`, which is idle or not: by one that waits, as the policy
+ * chooses, or else by the current. */
+static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
 {
-	struct cpuset may = waiting_may(core);
-	bool first = true;
+	struct sched_ask ask = {.cpu = to, .idle = true};
+	struct sched_unit *u = core->ops->give(&core->sc, &ask, now);
 
-	do {
-		if (waiting_go(core, &may, &idle->last, first, now) ||
-		    current_go(core, &idle->last, first, now))
+	if (!u)
+		return current_go(core, to, idle, now);
+	if (idle && !claim(to, now))
+		return false;
+	unit_handover(core, u, to, now);
+	return true;
+}
+
+/* Those who wait here may run on these. What its cap has set aside doesn't wait
+ * for a CPU. */
+static struct cpuset waiting_may(const struct sched_core *core)
+{
+	struct cpuset may = {{0}};
+	u32 n = words();
+
+	for (const struct sched_unit *u = core->units; u; u = u->next) {
+		if (!u->queued || !u->counted)
+			continue;
+		for (u32 i = 0; i < n; i++)
+			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+	}
+	return may;
+}
+
+/* Rows begin here and lead to `may`. True: so did one of one step. */
+static bool room_begin(struct sched_core *core, const struct cpuset *may,
+		       u64 now)
+{
+	struct room_look *r = &core->look;
+	u32 idle;
+
+	while (r->left && (idle = reach(core, may, CPU_NONE)) != CPU_NONE) {
+		r->left--;
+		if (step_to(core, idle, true, now))
 			return true;
-		first = false;
-	} while (reach_grow(idle, core->sc.cpu->index));
+		/* It is no more: others have claimed it. */
+		cpuset_add(&r->reached, idle);
+	}
 	return false;
+}
+
+/* Where many wait it takes a piece to find where they may go, and one to look
+ * at all of them afterwards. */
+static bool many_wait(const struct sched_core *core)
+{
+	return core->look.left < MIN(core->load, PIECE_SETS);
+}
+
+/* Those that wait before the current, since it has a turn. */
+static enum found room_begin_all(struct sched_core *core, u64 now)
+{
+	struct room_look *r = &core->look;
+
+	if (r->on != LOOK_BEGINS) {
+		r->on = LOOK_BEGINS;
+		r->set = waiting_may(core);
+		r->left -= MIN(r->left, core->load);
+		if (many_wait(core))
+			return FOUND_NOT_YET;
+	}
+	r->on = LOOK_WAITS;
+	reach_begin(core, core->sc.cpu->index);
+	if (room_begin(core, &r->set, now) ||
+	    (core->sc.current &&
+	     room_begin(core, &core->sc.current->allowed, now)))
+		return FOUND;
+	return FOUND_NONE;
+}
+
+/* A piece of a look. */
+static enum found room_make(struct sched_core *core, u64 now)
+{
+	struct room_look *r = &core->look;
+	u32 first, idle;
+
+	if (r->on != LOOK_WAITS) {
+		enum found f = room_begin_all(core, now);
+
+		if (f != FOUND_NONE)
+			return f;
+	}
+	while ((idle = reach_more(core, &first)) != CPU_NONE) {
+		if (step_to(core, first, false, now))
+			return FOUND;
+		/* Other units are here than those it began with. */
+		cpuset_add(&r->reached, idle);
+	}
+	/* In vain all units are looked at. */
+	return !reach_over(core) || many_wait(core) ? FOUND_NOT_YET
+						    : FOUND_NONE;
 }
 
 /* ---- The CPU that is idle ---- */
 
 /* Not inlined: where it is told whether records are written stays right in
  * front of each (bench/meter/hooks.py). */
-static __attribute__((noinline)) void tell(struct cpu *c)
+static __attribute__((noinline)) void tell(struct sched_core *core, u32 cpu)
 {
+	struct cpu *c = cpu_by_index(cpu);
+
+	cpuset_add(&core->look.set, cpu);
 	doorbell_post(c, &core_of(c)->look_mail, LOOK_ROOM);
 }
 
-/* Tells all that somebody who waits there may be helped by a row that ends
- * here; where it begins is said by the bars. One that looks by itself soon is
- * left alone: it finds our bit, or the next call that it does so no more.
- * False: nobody waits anywhere. */
-static bool room_tell(struct sched_core *core)
+/* Where may those go who wait on that CPU, or run there? As its bars say. */
+static struct cpuset may_leave(u32 cpu)
 {
-	u32 self = core->sc.cpu->index;
-	struct reach r = {0};
-	bool waits = false;
+	const struct cpuset *barred = &core_of(cpu_by_index(cpu))->barred;
+	struct cpuset may = {{0}};
 
-	cpuset_add(&r.all, self);
-	r.last = r.all;
-	do {
-		for (u32 i = 0; i < cpu_count(); i++) {
-			struct cpu *c = cpu_by_index(i);
+	for (u32 i = 0, n = words(); i < n; i++)
+		may.w[i] = ~ck_pr_load_64(&barred->w[i]);
+	return may;
+}
 
-			if (i == self || ck_pr_load_32(&c->load) <= 1)
-				continue;
-			waits = true;
-			if (!ck_pr_load_32(&core_of(c)->room_due) &&
-			    !bars_all(core_of(c), &r.last))
-				tell(c);
-		}
-	} while (reach_grow(&r, self));
-	return waits;
+/* Rows begin where someone waits, but for a CPU that looks by itself soon: it
+ * finds our bit, or the next call that it does so no more. Returns one to be
+ * told, or CPU_NONE. */
+static u32 tell_begin(struct sched_core *core)
+{
+	struct room_look *r = &core->look;
+
+	for (; r->from < cpu_count() && r->left; r->from++) {
+		struct cpu *c = cpu_by_index(r->from);
+		struct cpuset may;
+
+		r->left--;
+		if (c == core->sc.cpu || ck_pr_load_32(&c->load) <= 1)
+			continue;
+		r->waits = true;
+		if (ck_pr_load_32(&core_of(c)->room_due) ||
+		    cpuset_has(&r->set, r->from))
+			continue;
+		may = may_leave(r->from);
+		if (reach(core, &may, r->from) != CPU_NONE)
+			return r->from;
+	}
+	return CPU_NONE;
+}
+
+/* A piece of a look: tells those CPUs from which a row leads to one that is
+ * idle, one after the other. FOUND: someone waits. */
+static enum found room_tell(struct sched_core *core)
+{
+	struct room_look *r = &core->look;
+
+	if (r->on != LOOK_IDLE) {
+		r->on = LOOK_IDLE;
+		r->waits = false;
+		r->set = (struct cpuset){{0}};
+		reach_begin(core, CPU_NONE);
+	}
+	while (r->left) {
+		u32 cpu = tell_begin(core);
+
+		if (cpu == CPU_NONE && reach_more(core, &cpu) == CPU_NONE)
+			break;
+		tell(core, cpu);
+		reach_begin(core, CPU_NONE);
+	}
+	if (r->from < cpu_count() || !reach_over(core))
+		return FOUND_NOT_YET;
+	return r->waits ? FOUND : FOUND_NONE;
 }
 
 /* ---- When ---- */
@@ -244,30 +369,65 @@ static void room_set(struct sched_core *core, u64 at)
 	ck_pr_store_32(&core->room_due, 1);
 }
 
+/* The look goes on, if it does, after a turn. */
+static void room_go_on(struct sched_core *core, u64 now)
+{
+	room_set(core, now + us_to_ticks(PIECE_US));
+}
+
+/* Nothing to run, or no one who would have to wait. */
+static void idle_fire(struct sched_core *core, u64 now)
+{
+	struct room_look *r = &core->look;
+
+	if (r->on != LOOK_IDLE)
+		core->room_vain++;
+	switch (!core->load && core->idling ? room_tell(core) : FOUND_NONE) {
+	case FOUND_NOT_YET:
+		room_go_on(core, now);
+		return;
+	case FOUND:
+		room_set(core, now + room_ticks(core));
+		break;
+	case FOUND_NONE:
+		break;
+	}
+	r->on = LOOK_NONE;
+}
+
+static void waits_fire(struct sched_core *core, u64 now)
+{
+	ck_pr_store_64(&core->looked_ticks, now);
+	switch (room_make(core, now)) {
+	case FOUND_NOT_YET:
+		room_go_on(core, now);
+		return;
+	case FOUND:
+		core->room_vain = 0;
+		break;
+	case FOUND_NONE:
+		core->room_vain++;
+		bar_where_none(core);
+		break;
+	}
+	core->look.on = LOOK_NONE;
+	if (core->may_leave)
+		room_set(core, now + room_ticks(core));
+}
+
 static void room_fire(struct timer *t, u64 now)
 {
 	struct sched_core *core = container_of(t, struct sched_core, room);
-	struct reach idle;
 
 	ck_pr_store_32(&core->room_due, 0);
-	if (core->load <= 1) {
-		core->room_vain++;
-		if (!core->load && core->idling && room_tell(core))
-			room_set(core, now + room_ticks(core));
-		return;
-	}
+	core->look.left = PIECE_SETS;
+	if (core->load <= 1)
+		idle_fire(core, now);
 	/* A policy that gives nothing shares no CPUs. */
-	if (!core->ops->give || !reach_begin(&idle, core->sc.cpu->index))
-		return;
-	if (room_make(core, &idle, now)) {
-		core->room_vain = 0;
-	} else {
-		core->room_vain++;
-		bar_where_none(core);
-	}
-	core->looked_ticks = now;
-	if (core->may_leave)
-		room_set(core, now + room_ticks(core));
+	else if (core->ops->give && idle_next(IDLE_SLEEPS, 0) != CPU_NONE)
+		waits_fire(core, now);
+	else
+		core->look.on = LOOK_NONE;
 }
 
 void room_init(struct sched_core *core)
@@ -277,7 +437,8 @@ void room_init(struct sched_core *core)
 
 void room_look_soon(struct sched_core *core, u64 now)
 {
-	u64 at = MAX(now, core->looked_ticks + room_ticks(core));
+	u64 looked = ck_pr_load_64(&core->looked_ticks);
+	u64 at = MAX(now, looked + room_ticks(core));
 
 	/* Where there are many CPUs that may have been a guess. */
 	if (idle_next(IDLE_SLEEPS, 0) == CPU_NONE)

@@ -15,6 +15,9 @@ from tracelib import form
 
 BIG = 512
 INSTRUCTIONS = 100_000
+# What is promised is more than what there is: steps stop after 50,000, or a
+# little later.
+STOPPED = 70_000
 LARGE_GIB = 3
 TICK = 100  # of instructions: 10 MHz
 
@@ -73,7 +76,7 @@ def steps(t):
     t.check({"console", "big", "reaper"} <= set(most), f"tasks: {set(most)}")
     t.check("big: starts at" in run.m.text, "big has not started")
     for name, instructions in most.items():
-        t.check(instructions <= INSTRUCTIONS,
+        t.check(instructions <= STOPPED,
                 f"a step of {name} took {instructions} instructions")
 
 

@@ -19,6 +19,9 @@
 
 #define MADE_MAX 100
 #define WHILE	 (500 * FAKE_MS)
+#define MANY	 512
+/* Of CPUs, in one step: 150 instructions each, with 512 of them. */
+#define LOOK_MOST 128
 
 /* Guests of one vCPU each; all of them are freed at the end. */
 static struct fake_guest *made[MADE_MAX];
@@ -279,6 +282,51 @@ static void a_row_of_them_moves_up_by_one(void **state)
 	}
 }
 
+/* In how many steps that CPU has looked at so many others; none of them is
+ * long. Others stand still meanwhile. */
+static u32 steps_of_look(u32 cpu, u32 others)
+{
+	const struct room_look *r = &core_of(cpu_by_index(cpu))->look;
+	u32 was = r->asked, steps = 0;
+
+	while (r->asked < others) {
+		fake_step(cpu);
+		if (r->asked > was)
+			steps++;
+		assert_true(r->asked <= was + LOOK_MOST);
+		was = r->asked;
+	}
+	return steps;
+}
+
+/* A row over all CPUs but the last, which is idle, and doesn't lead there
+ * yet. */
+static void no_step_of_a_look_for_a_long_row_is_long(void **state)
+{
+	for (u32 n = 0; n < sharing_policy_count(); n++) {
+		struct fake_guest *g;
+		struct vcpu *v;
+
+		boot(MANY, sharing_policy(n));
+		made[made_count++] = g = fake_guest_make(MANY, NULL, 0);
+		for (u32 i = 0; i < MANY; i++)
+			let(fake_vcpu_of(g, i), 1, i ? i - 1 : 0);
+		fake_guest_start(g);
+		fake_run_for(FAKE_MS);
+		for (u32 i = 1; i < MANY - 1; i++)
+			let(fake_vcpu_of(g, i), 3, i - 1);
+		assert_true(steps_of_look(0, MANY - 2) >=
+			    (MANY - 2) / LOOK_MOST);
+		v = &fake_vcpu_of(g, 1)->v;
+		assert_int_equal(v->cpu->index, 0);
+		let(fake_vcpu_of(g, MANY - 1), 3, MANY - 2);
+		for (u32 i = 0; i < 1000 && v->cpu->index == 0; i++)
+			fake_step(0);
+		assert_int_equal(v->cpu->index, 1);
+		end();
+	}
+}
+
 /* Who waits could go to a CPU whose current could go to an idle one. */
 static void who_waits_takes_the_place_of_one_that_moves(void **state)
 {
@@ -516,6 +564,7 @@ int main(void)
 		cmocka_unit_test(who_makes_room_is_told_that_it_waits),
 		cmocka_unit_test(who_may_not_stay_is_told_that_it_waits),
 		cmocka_unit_test(a_row_of_them_moves_up_by_one),
+		cmocka_unit_test(no_step_of_a_look_for_a_long_row_is_long),
 		cmocka_unit_test(who_waits_takes_the_place_of_one_that_moves),
 		cmocka_unit_test(a_way_that_opens_elsewhere_is_found),
 		cmocka_unit_test(a_barred_cpu_that_is_idle_is_used_by_a_row),
