@@ -103,10 +103,13 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			return case_run(optarg);
-		default:
+		default: /* getopt has said what is wrong */
 			return 2;
 		}
 	}
+	if (optind < argc)
+		die("%s: no such word; --steps N, --seed N, --policy NAME, "
+		    "--case FILE", argv[optind]);
 	if (only && !sched_policy_knobs(only))
 		die("no policy %s", only);
 	while (sched_policy_list(n))
