@@ -99,6 +99,9 @@ class Guest:
                 *[[[f"until={begin}", f"run={FOREVER_US}"]]] * self.vcpus]
 
     def shares_yielder(self, piece_us):
+        return [f"do=yielder run-us={piece_us:.1f}"]
+
+    def shares_pending(self, piece_us):
         """Its WFI finds something pending, so it never gives its CPU away."""
         return ["do=hog"]
 
