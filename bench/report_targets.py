@@ -75,8 +75,9 @@ def tail_line(found):
     table = results.as_dicts(found["meter"]) if "meter" in found else []
     wide = [r for r in table if r["p99"] > 1.1 * r["median"]]
     names = ", ".join(dict.fromkeys(r["title"] for r in wide))
-    text = f"{len(table) - len(wide)} of {len(table)} rows" + (
-        f"; not: {names}" if names else "")
+    least = min((r["n"] for r in table), default=0)
+    text = (f"{len(table) - len(wide)} of {len(table)} rows, of {least:,} "
+            "rounds or more") + (f"; not: {names}" if names else "")
     return Line("p99 within 10 % of the median", "meter", "every row",
                 text if table else UNMEASURED, not wide if table else None, "")
 
