@@ -161,7 +161,7 @@ def versions(found):
     """What all results have in common, once, at the top."""
     sets = [r["conditions"] for r in found.values()]
     words = []
-    for name in ("commit", "qemu", "opensbi", "compiler"):
+    for name in ("commit", "qemu", "opensbi", "compiler", "guests"):
         values = sorted({str(c[name]) for c in sets if name in c})
         if values:
             words.append(f"{name} {', '.join(values)}")
