@@ -56,5 +56,6 @@ def measure(b, policy, thief, seed):
 
 
 def plots(done):
-    return [{"kind": "dots", "title": "what the thief got", "x": "thief",
-             "y": "got", "by": "policy", "target": "share"}]
+    return [{"kind": "dots",
+             "title": "what the thief got, and its share by weight",
+             "x": "thief", "y": "got", "by": "policy", "target": "share"}]
