@@ -7,8 +7,8 @@ QUESTION = ("WFI traps, is the hart's own, or polls for up to 2 ms. How late "
             "does the hog find stolen (runnable, and not running: what its STA "
             "page says)? Beside the hog all three are alike, and are meant to "
             "be: where anybody else wants the CPU, native and poll trap as "
-            "well. What is stolen there is what the waiting guest works, 20 us "
-            "each 1.25 ms, and the switches to it and back.")
+            "well. What is stolen from it is what the waiting guest works, 20 "
+            "us whenever it has its turn, and the switches to it and back.")
 COLUMNS = [
     key("policy", "policy"),
     key("wfi", "WFI"),
