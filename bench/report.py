@@ -162,7 +162,7 @@ def versions(found):
     sets = [r["conditions"] for r in found.values()]
     words = []
     for name in ("commit", "qemu", "opensbi", "compiler", "guests"):
-        values = sorted({str(c[name]) for c in sets if name in c})
+        values = sorted({str(c[name]) for c in sets if c.get(name)})
         if values:
             words.append(f"{name} {', '.join(values)}")
     return " &middot; ".join(map(esc, words))
