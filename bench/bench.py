@@ -220,7 +220,8 @@ class Bench:
                                       f"see {m.log_path}")
             results.note_ran(results.Machine(
                 machine, harts, shift, harness.CPU, mem, append,
-                policy.name if policy else results.told_policy(m.text)))
+                policy.name if policy else results.told_policy(m.text),
+                results.guest_packages("".join(guests))))
             return Run(m.text)
         finally:
             test.close()

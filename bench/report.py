@@ -37,7 +37,8 @@ SECTIONS = [
                                         "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
-    ("How soon", "latency", ["latency", "wfi", "cyclictest"]),
+    ("How soon", "latency", ["latency", "wfi", "wfi_ipi",
+                              "cyclictest"]),
     ("Many harts", "places", ["conserve", "handover"]),
     ("What it costs", "costs", ["switch", "scaling", "hackbench",
                                 "consolidation"]),
@@ -160,8 +161,8 @@ def versions(found):
     """What all results have in common, once, at the top."""
     sets = [r["conditions"] for r in found.values()]
     words = []
-    for name in ("commit", "qemu", "opensbi", "compiler"):
-        values = sorted({str(c[name]) for c in sets if name in c})
+    for name in ("commit", "qemu", "opensbi", "compiler", "guests"):
+        values = sorted({str(c[name]) for c in sets if c.get(name)})
         if values:
             words.append(f"{name} {', '.join(values)}")
     return " &middot; ".join(map(esc, words))

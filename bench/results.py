@@ -28,6 +28,7 @@ import subprocess
 import threading
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
@@ -76,6 +77,34 @@ def _opensbi():
     return found.group(1) if found else name.strip()
 
 
+# What images of guests are made of (guests/linux/build): beginnings of the names
+# of Debian's packages.
+PACKAGES = {
+    "linux/Image": ("linux-image",),
+    "linux/initrd.gz": ("busybox-static", "rt-tests", "stress-ng"),
+    "linux/initrd-small.gz": ("busybox-static",),
+}
+
+
+def guest_packages(images, path=None):
+    """The versions of what a text names images of, or "": what was fetched for
+    the guests that there are."""
+    wanted = [name for image, names in PACKAGES.items() if image in images
+              for name in names]
+    path = path or BUILD / "guests" / "packages" / "list"
+    try:
+        files = path.read_text().split()[1::2]
+    except OSError:
+        files = []
+    found = {}
+    for name, version, _ in (unquote(f).split("_", 2) for f in files):
+        for want in wanted:
+            if name.startswith(want):
+                found[want] = version
+    return ", ".join(f"{want} {found.get(want, 'unknown')}"
+                     for want in dict.fromkeys(wanted))
+
+
 _same_for_all = {}
 
 
@@ -103,6 +132,7 @@ class Machine(NamedTuple):
     memory: str
     append: str     # the command line of what ran on it
     policy: str     # as the hypervisor told it
+    guests: str = ""    # versions of what its guests are made of
 
 
 _ran = threading.local()
@@ -132,7 +162,7 @@ def machine_conditions(machines):
     return {"machine": of("machine"), "harts": of("harts"),
             "icount_shift": of("icount_shift"), "cpu": of("cpu"),
             "memory": of("memory"), "append": of("append", " | "),
-            "policies": of("policy")}
+            "policies": of("policy"), "guests": of("guests", " | ")}
 
 
 def check(result):

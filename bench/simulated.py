@@ -99,6 +99,9 @@ class Guest:
                 *[[[f"until={begin}", f"run={FOREVER_US}"]]] * self.vcpus]
 
     def shares_yielder(self, piece_us):
+        return [f"do=yielder run-us={piece_us:.1f}"]
+
+    def shares_pending(self, piece_us):
         """Its WFI finds something pending, so it never gives its CPU away."""
         return ["do=hog"]
 
@@ -129,12 +132,6 @@ class Guest:
         return ["do=program", [[f"until={self.at_us()}"], *(
             [f"sleep={pause:.1f}", f"run={run}"] for pause in self.moments())]]
 
-    def probe_ipi(self, piece_us):
-        run, pauses = self.number("run_us", RUN_US), list(self.moments())
-        return ["do=program", [[f"until={self.at_us()}"], *(
-            [f"sleep={pause:.1f}", f"raise={self.name}:1"]
-            for pause in pauses)], [["wait", f"run={run}"] for _ in pauses]]
-
 
 # --- what is told of them ---------------------------------------------------
 
@@ -159,6 +156,10 @@ class Seen:
         return [idle * self.ns / self.harts] * self.harts
 
     def vcpus(self, what):
+        """Of guests with one vCPU."""
+        if what == "runnable_ns":
+            return {(name, 0): row["waiting"] / 100 * self.ns
+                    for name, row in self.rows.items()}
         if what != "exits":
             raise Cannot(f"the vCPUs' {what}")
         return {(name, 0): row[what] for name, row in self.rows.items()}
@@ -226,7 +227,7 @@ class Run:
         if mode == "turns":
             notes = [f"turns {s}+{e - s}"
                      for s, e in self._within(g, hart, first, last)]
-        elif mode == "wake" or hart == 1:   # by IPI: only that one writes
+        elif mode == "wake":
             notes = [f"late {ticks}:1" for at, ticks in
                      self.late[g.name, hart] if first < at <= last]
         yield f"probe: hz {self.trace.hz} zero_ns 0"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import results
 
+from . import touch
 from .figures import Figures
 from .machine import GUEST, TOP, Run, rows
 
@@ -44,11 +45,7 @@ def alone(append="", only=(), name="guard"):
 def first_touch(frames=0):
     """Rows of memory that is touched for the first time, where so many more
     frames are taken (and some for the guest that has them)."""
-    lab = (LABS / "meter-fault.dts").read_text()
-    if frames:
-        lab = lab.replace("boot = ", f'boot = "guest create first memory='
-                          f'{4096 + 4 * frames}K kernel=baremetal/meter.elf", ')
-    return _one(f"guard-fault-{frames}", lab, "")
+    return _one(f"guard-fault-{frames}", touch.lab(10, frames), "")
 
 
 def measure():

@@ -7,7 +7,7 @@ what they do.
 
 from types import SimpleNamespace
 
-from . import guard
+from . import guard, touch
 from .figures import Figures
 from .machine import GUEST, MACHINES, TOP, NoRoom, Run, rows
 
@@ -85,7 +85,7 @@ def run_of(opt, key, part):
             LABS / "meter-queued.dts", f"rounds={opt.rounds} settle_us=50000")
     if part == "fault":
         return Run(name, harts=1, options=guard.ICOUNT, **usual).guest(
-            ELF).rouse(LABS / "meter-fault.dts")
+            ELF).rouse(touch.lab(opt.rounds))
     return Run(name, harts=1, **usual).guest(ELF).rouse(
         LABS / "meter-pair.dts",
         f"rounds={opt.rounds} dirty={part.partition('_')[2]}")

@@ -8,8 +8,9 @@ A *round* is one operation. How its instructions are found depends on the row
             if it rings none), and the receiver's from the moment of MARK_BEGIN
             to the first instructions of its handler; or, if it left a loop
             after that (rows "running" and "queued"), from when it left one for
-            the last time: what came and went before wasn't on the way. On one
-            hart: from MARK_BEGIN to the handler
+            the last time: what came and went before wasn't on the way. One
+            that polls (waiting.py) counts from when the sender has done its
+            part. On one hart: from MARK_BEGIN to the handler
     expiry  from the hart's last wake-up to the handler; or, if it is not to
             sleep, from when it last left its loop. Where QEMU doesn't tell who waits (-icount) the
             hart's last WFI stands for the wake-up
@@ -261,7 +262,8 @@ class Rounds:
         if o.row.state == "asleep" and o.slept_ns > SLEPT_NS and \
                 o.row.handler != "MARK_STARTED":
             return self._drop(o.row, SLEPT)
-        if o.row.state in ("running", "queued") and there in o.begin.idle:
+        if o.row.state in ("running", "queued", "polling") and \
+                there in o.begin.idle:
             return self._drop(o.row, "the receiver's hart was asleep")
         gone, begin = o.bell or o.sent, o.begin
         if o.row.state == "queued":
@@ -272,6 +274,10 @@ class Rounds:
         elif o.row.state == "running":
             # What came when it had been rung is of the ring.
             begin = self._left(o, there, gone)
+        elif o.row.state == "polling":
+            # It finds what there is on its own, perhaps before the sender's
+            # call is over.
+            begin = min(gone, o.handler, key=lambda r: r.index)
         mine = self._delta(o.begin, gone, here)
         theirs = self._delta(begin, o.handler, there)
         self.halves.setdefault(o.row.name, []).append((sum(mine), sum(theirs)))

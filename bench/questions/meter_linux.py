@@ -26,8 +26,7 @@ def plots(done):
     measured = [row for _, rows, _ in done for row in rows]
     bars = {"Rouse": statistics.median(row[3] for row in measured),
             "no hypervisor": statistics.median(row[2] for row in measured),
-            **{f"{peers.WHAT[p]} (elsewhere)": s
-               for p, s in peers.LINUX_S.items() if p != "native"}}
+            **peers.linux_bars()}
     return [{"kind": "bars", "title": "until its init, median [s]",
              "x": "who", "y": "seconds", "data": [
                  {"who": who, "seconds": round(s, 3)}

@@ -3,8 +3,12 @@ from bench import fair, Claim, guest, hog, key, seed, value
 TITLE = "Thieves"
 QUESTION = ("A guest shares one CPU with an honest hog of the same weight and "
             "tries to get more than its half: by sleeping from just before "
-            "each tick, by yielding, by waking often to be preferred, or by "
-            "having eight vCPUs. None may get over its share + 1 %.")
+            "each tick, by yielding, by a WFI that has nothing to wait for, by "
+            "waking often to be preferred, or by having eight vCPUs. Where the "
+            "policy looks at weights, and so promises shares, none may get over "
+            "its share + 1 %. The others promise turns: of equal ones each "
+            "vCPU has as many, so eight vCPUs have eight ninths, which is no "
+            "theft there but what was asked for.")
 COLUMNS = [
     key("policy", "policy"),
     key("promised", "looks at weights"),
@@ -22,6 +26,7 @@ THIEVES = {
     "sleeps before each 10 ms tick": ("mode=sleeper tick_us=10000", 1),
     "sleeps before each 1 ms tick": ("mode=sleeper tick_us=1000", 1),
     "yields": ("mode=yielder", 1),
+    "waits for what is there": ("mode=pending", 1),
     "wakes every 150 us": ("mode=boost run_us=100 sleep_us=50", 1),
     "wakes every 10 ms": ("mode=boost run_us=9500 sleep_us=500", 1),
     "eight that wake in turn": ("mode=boost run_us=900 sleep_us=100", 8),
@@ -51,5 +56,6 @@ def measure(b, policy, thief, seed):
 
 
 def plots(done):
-    return [{"kind": "dots", "title": "what the thief got", "x": "thief",
-             "y": "got", "by": "policy", "target": "share"}]
+    return [{"kind": "dots",
+             "title": "what the thief got, and its share by weight",
+             "x": "thief", "y": "got", "by": "policy", "target": "share"}]

@@ -14,8 +14,9 @@
  *      sleeper  works, but sleeps from just before each tick of `tick_us=`
  *               (10000) until just after it: the attack on schedulers that
  *               charge whoever runs at the tick; `phase_us=` shifts it
- *      yielder  works in small pieces, each followed by a WFI that returns at
- *               once since an interrupt is pending
+ *      yielder  works in small pieces and gives the CPU away after each
+ *      pending  the same, but by a WFI that has nothing to wait for, since an
+ *               interrupt is pending, and so returns at once
  *      boost    works `run_us=` (100), sleeps `sleep_us=` (50), and so on: the
  *               attack on schedulers that prefer those who wake
  * harts= limits how many harts do it.
@@ -78,11 +79,16 @@ static void step_sleeper(struct result *r)
 		nap_until(r, now + (tick - at) + guard);
 }
 
-/* SSIP is pending for good, so WFI may only pass. */
 static void step_yielder(struct result *r)
 {
 	work_once(r);
-	r->naps++;
+	wrs_nto();
+}
+
+/* SSIP is pending for good, so WFI may only pass. */
+static void step_pending(struct result *r)
+{
+	work_once(r);
 	wfi();
 }
 
@@ -102,6 +108,7 @@ static const struct mode {
 	{"hog", step_hog},
 	{"sleeper", step_sleeper},
 	{"yielder", step_yielder},
+	{"pending", step_pending},
 	{"boost", step_boost},
 };
 
@@ -126,7 +133,7 @@ static void run(struct hart *h, void *arg)
 	struct result *r = &results[h->index], unused = {0};
 	const struct mode *mode = arg;
 
-	if (mode->step == step_yielder) {
+	if (mode->step == step_pending) {
 		csr_write(sie, IRQ_BIT(IRQ_S_SOFT));
 		csr_set(sip, IRQ_BIT(IRQ_S_SOFT));
 	} else {
@@ -165,7 +172,7 @@ static const struct mode *find_mode(void)
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
 		if (!strcmp(modes[i].name, name))
 			return &modes[i];
-	die("mode= must be hog, sleeper, yielder or boost");
+	die("mode= must be hog, sleeper, yielder, pending or boost");
 }
 
 int main(void)
@@ -192,7 +199,7 @@ int main(void)
 
 		print("shares: hart %ld loops %ld time_ns %ld\n", harts[i].id,
 		      r->loops, ticks_to_ns(r->ticks));
-		if (r->naps && mode->step != step_yielder)
+		if (r->naps)
 			print("shares: hart %ld naps %ld late_mean_ns %ld "
 			      "late_max_ns %ld\n",
 			      harts[i].id, r->naps,

@@ -49,6 +49,10 @@ def read(folder):
     return results, results.read_all(folder)
 
 
+# Those that have Linux in a guest.
+LINUX = ("cyclictest", "hackbench", "consolidation", "meter_linux")
+
+
 def questions():
     return sorted(p.stem for p in (TOP / "bench" / "questions").glob("*.py"))
 
@@ -72,6 +76,8 @@ def ask(t):
                 f"{name} has nothing to draw")
         for key in ("commit", "qemu", "opensbi", "machine", "harts", "seed"):
             t.check(key in result["conditions"], f"{name}: no {key}")
+        t.equal("linux-image 6." in result["conditions"]["guests"],
+                name in LINUX, f"{name} has the version of its Linux")
         lines = (folder / f"{name}.tsv").read_text().splitlines()
         table = [line for line in lines if not line.startswith("#")]
         t.equal(len(table), 1 + len(rows), f"lines of {name}.tsv")

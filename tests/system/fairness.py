@@ -292,10 +292,11 @@ def caps_beside(t):
 
 def cap_of_sleepers(t):
     """Sleeping and waking all the time is no way around a cap."""
+    modes = "sleeper", "yielder", "pending", "boost"
     guests = [guest(mode, "shares", cap=20, bootargs=f"mode={mode} ms=1000000")
-              for mode in ("sleeper", "yielder", "boost")]
+              for mode in modes]
     seen = measure(t, guests, t.args["policy"], 1)
-    judge_caps(t, seen, dict.fromkeys(("sleeper", "yielder", "boost"), 20))
+    judge_caps(t, seen, dict.fromkeys(modes, 20))
 
 
 def new_cap(t):
@@ -314,6 +315,7 @@ def new_cap(t):
 GREEDY = {
     "who_sleeps_before_each_tick": "mode=sleeper",
     "who_yields_all_the_time": "mode=yielder",
+    "who_waits_for_what_is_there": "mode=pending",
     "who_wakes_to_be_preferred": "mode=boost",
     "who_wakes_every_10_us": "mode=boost run_us=10 sleep_us=5",
     "who_naps_for_slices": "mode=boost run_us=15000 sleep_us=5000",

@@ -62,6 +62,7 @@ WORK = {
     "brief": "mode=boost run_us=200 sleep_us=1800",
     "dodger": "mode=sleeper",
     "yielder": "mode=yielder",
+    "pending": "mode=pending",
 }
 
 # Name: [(work, vCPUs, knobs)]. Of the second kind nobody sleeps.
@@ -72,7 +73,8 @@ SLEEPERS = {
                    ("hog", 1, {"slice-us": 3000}),
                    ("nap", 1, {"priority": 200})],
     "smp": [("nap", 2, {}), ("hog", 3, {}), ("brief", 1, {})],
-    "dodgers": [("dodger", 1, {}), ("hog", 1, {}), ("yielder", 1, {})],
+    "dodgers": [("dodger", 1, {}), ("hog", 1, {}), ("yielder", 1, {}),
+                ("pending", 1, {})],
 }
 HOGS = {
     "weights": [("hog", 1, {"weight": 100}), ("hog", 1, {"weight": 200}),

@@ -333,6 +333,31 @@ def shares(name, mode, **knobs):
                  bootargs=f"mode={mode} ms=100000000", **knobs)
 
 
+def gives_way(t):
+    """A guest that yields gives its CPU to whoever waits for it, each time, and
+    a WFI that has nothing to wait for doesn't."""
+    trace = Run(t, [shares("hog", "hog"), shares("thief", t.args["mode"])],
+                ["trace on sched,life size=4096", "guest start hog thief",
+                 f"sleep {t.args['seconds']}", "trace off"],
+                t.args["policy"], 1).trace
+    told = model.Model(trace)
+    t.equal(told.problems[:5], [], "impossible")
+    who = {n.vcpu: n.guest for n in trace.names.values()}
+    ran = {who[v]: sums.get(model.RUNNING, 0)
+           for v, (_, sums) in told.sums().items()}
+    share = ran["thief"] / sum(ran.values())
+    turns = [(r[1], who.get(r[3])) for r in rows(trace, "YIELD", "DISPATCH")]
+    after = [(who_, next_) for (event, who_), (_, next_)
+             in zip(turns, turns[1:]) if event == E["YIELD"]]
+    if t.args["mode"] == "yielder":
+        t.check(len(after) > 50, f"only {len(after)} yields")
+        t.equal(set(after), {("thief", "hog")}, "who gave way to whom")
+        t.check(share < 0.05, f"it had {share * 100:.1f} % all the same")
+    else:
+        t.equal(after, [], "who gave way to whom")
+        t.check(share > 0.45, f"it had only {share * 100:.1f} %")
+
+
 def everything(t):
     """Guests and commands that do all that there is an event for."""
     pair = [guest(f"pair{i}", "meter", autostart=False, memory="18M", pin=0,
@@ -482,6 +507,12 @@ def tests(full):
         Case("a_long_wait_ends_a_recording", late),
         Case("a_ring_that_keeps_the_first_counts_the_rest", fills),
         Case("names_outlive_their_guests", names),
+        *[Case(f"{name},{policy}", gives_way, policy=policy, mode=mode,
+               seconds=2, shift=5)
+          for name, mode in (
+              ("who_yields_gives_way_each_time", "yielder"),
+              ("who_has_nothing_to_wait_for_keeps_its_turn", "pending"))
+          for policy in matrix.sharing()],
         Case("every_event_of_the_format_is_recorded", everything),
         Case("one_command_takes_and_converts", make),
         *[Case(f"a_monitor_that_does_not_listen_yet_is_waited_for{name}",

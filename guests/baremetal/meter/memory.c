@@ -2,9 +2,10 @@
  * Rows of memory that is touched for the first time in the guest's life.
  *
  * What a page is depends on the hypervisor. Rouse maps blocks of 2 MiB and
- * single pages where RAM begins or ends inside of one; so the lab gives this
- * guest one page more than whole blocks (meter-fault.dts), and starts it again
- * and again, since memory can be touched for the first time only once.
+ * single pages where RAM begins or ends inside of one; so the lab gives one
+ * guest a page more than whole blocks and another many blocks, and starts them
+ * again and again (bench/meter/touch.py), since memory can be touched for the
+ * first time only once.
  */
 #include "guests/baremetal/meter/meter.h"
 
