@@ -48,7 +48,9 @@ def measure(b, policy, slice, seed):
 
 
 def plots(done):
+    panels = {}
+    for case, _, cdf in done:
+        panels.setdefault(f"slices of {case['slice'] / 1000:g} ms", {})[
+            case["policy"].name] = cdf
     return [{"kind": "cdf", "title": "length of turns",
-             "x_title": "turn [% of the slice]",
-             "curves": {f"{c['policy']}, {c['slice'] / 1000:g} ms": cdf
-                        for c, _, cdf in done}}]
+             "x_title": "turn [% of the slice]", "panels": panels}]
