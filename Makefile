@@ -453,7 +453,7 @@ setup-bench:
 
 # What was answered is reported also if something failed; not if what was wanted
 # was refused (2), for then nothing was.
-bench: all guests setup-bench $(B)/meter.so  ## ask the questions of bench/, and report
+bench: all guests setup-bench $(B)/meter.so $(SIM_BINS)  ## ask the questions of bench/, and report
 	@JOBS=$(JOBS) bench/run $(if $(QUICK),--quick) $(if $(ANEW),--anew) \
 		$(ONLY); status=$$?; [ $$status -ne 2 ] || exit 2; \
 	/usr/bin/python3 bench/report.py && exit $$status

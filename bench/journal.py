@@ -17,11 +17,11 @@ import results
 FOLDER = results.folder().parent / "journal"
 
 # Of what was built, and of what asks.
-BUILT = ("rouse.bin", "meter.so", "opensbi/fw_jump.bin",
+BUILT = ("rouse.bin", "meter.so", "sim/rouse-sim", "opensbi/fw_jump.bin",
          "guests/baremetal/*.elf", "guests/linux/Image",
          "guests/linux/initrd*.gz")
 ASKING = ("bench/*.py", "bench/meter/*", "bench/questions/*.py",
-          "tests/system/*.py")
+          "bench/sim/costs", "bench/sweep/*", "tests/system/*.py")
 
 
 def _files():

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import results  # noqa: E402
 
 try:
+    import report_layout  # noqa: E402
     import report_meter  # noqa: E402
     import report_plots  # noqa: E402
     import report_targets  # noqa: E402
@@ -89,20 +90,6 @@ def conditions(result):
     return f'<dl class="conditions">{"".join(words)}</dl>'
 
 
-def figures(result, colours):
-    rows = results.as_dicts(result)
-    groups, out = {}, []
-    for i, plot in enumerate(result.get("plots", [])):
-        svg = report_plots.draw(result, plot, rows, colours,
-                                f"{result['name']}{i}-")
-        if svg:
-            groups.setdefault(plot.get("group", ""), []).append(svg)
-    for svgs in groups.values():
-        out.append('<div class="plots">' + "\n".join(
-            f"<figure>{svg}</figure>" for svg in svgs) + "</div>")
-    return "\n".join(out)
-
-
 def commits_between(old, new):
     """How many commits lie between two, or None if nobody knows."""
     text = results.output(["git", "rev-list", "--count", "--left-right",
@@ -132,15 +119,16 @@ def stale_words(found, tree):
 
 
 def article(result, colours, stale):
-    drawn = report_meter.figures(result) if result["name"] == "meter" \
-        else figures(result, colours)
     badge = f'<p class="old">{esc(stale)}</p>' if stale else ""
+    lead = (f"<h3>{esc(result['title'])}</h3>\n"
+            f'{badge}<p class="question">{esc(result["question"])}</p>')
+    drawn = lead + report_meter.figures(result) if result["name"] == "meter" \
+        else report_layout.figures(result, colours, lead)
+    seen = "<figure" in drawn or 'class="cells"' in drawn
     count = len(result["rows"])
     return f"""<article id="{esc(result['name'])}">
-<h3>{esc(result['title'])}</h3>
-{badge}<p class="question">{esc(result['question'])}</p>
 {drawn}
-<details{"" if drawn else " open"}><summary>The table, {count} row{"s" * (count != 1)}</summary>
+<details{"" if seen else " open"}><summary>The table, {count} row{"s" * (count != 1)}</summary>
 {table(result)}
 {conditions(result)}
 </details>

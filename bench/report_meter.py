@@ -9,6 +9,7 @@ of its way (columns stage_NAME). Others' figures come from bench/peers.py.
 import html
 
 import peers
+import report_layout
 import report_plots as plots
 import report_targets
 import results
@@ -55,7 +56,7 @@ def bars_of(name, some):
     for peer, figures in peers.FIGURES.get(name, {}).items():
         for i, value in enumerate(figures):
             bars.append((peer + (", AIA" if i else ""), value,
-                         plots.PALETTE[SHADES[peer]], None))
+                         plots.TINTS[SHADES[peer]], None))
     return bars
 
 
@@ -96,50 +97,64 @@ def stages(row):
             if name.startswith("stage_") and n}
 
 
+def alike(row, other):
+    """Would nobody see a difference between their bars?"""
+    mine, theirs = stages(row), stages(other)
+    return all(abs(mine.get(s, 0) - theirs.get(s, 0)) <=
+               0.03 * sum(mine.values()) for s in {*mine, *theirs})
+
+
 def staged(rows):
-    """Rows with stages; of machines that give the same, the first."""
-    out, seen = [], set()
+    """[(row, [its machines])] of those with stages; machines of which nobody
+    would see that they differ are one."""
+    out = []
     for row in rows.values():
-        split = stages(row)
-        key = (row["row"], *split.items())
-        if split and key not in seen:
-            seen.add(key)
-            out.append(row)
+        if not stages(row):
+            continue
+        same = next((m for r, m in out if r["row"] == row["row"]
+                     and alike(r, row)), None)
+        if same is None:
+            out.append((row, [row["machine"]]))
+        else:
+            same.append(row["machine"])
     return out
 
 
-def draw_stages(rows):
+def stage_key(names):
+    return report_layout.key([
+        ({"c": "hypervisor C"}.get(name, name),
+         plots.page_colours(plots.TINTS[k % len(plots.TINTS)]), "solid")
+        for k, name in enumerate(names)])
+
+
+def stage_names(some):
+    return list(dict.fromkeys(s for r, _ in some for s in stages(r)))
+
+
+def draw_stages(some):
     """Which part of each operation each stage is, and how much all is."""
-    rows = staged(rows)
-    if not rows:
-        return None
-    names = list(dict.fromkeys(s for r in rows for s in stages(r)))
-    fig, axes = plots.figure(0.6 + 0.21 * len(rows), 7.6)
-    for i, row in enumerate(rows):
+    names = stage_names(some)
+    fig, axes = plots.figure(0.6 + 0.21 * len(some), 7.6)
+    for i, (row, _) in enumerate(some):
         left, total = 0, sum(stages(row).values())
         for name, n in stages(row).items():
             part = 100 * n / total
             axes.barh(i, part, 0.78, left=left, linewidth=0,
-                      color=plots.PALETTE[names.index(name)
-                                          % len(plots.PALETTE)])
+                      color=plots.TINTS[names.index(name) % len(plots.TINTS)])
             left += part
         axes.annotate(f"{total:,.0f}", (100, i), va="center", fontsize=8,
                       xytext=(5, 0), textcoords="offset points",
                       color=plots.INK)
-    for k, name in enumerate(names):
-        axes.barh(0, 0, color=plots.PALETTE[k % len(plots.PALETTE)],
-                  label={"c": "hypervisor C"}.get(name, name))
-    many = [r["row"] for r in rows]
-    axes.set_yticks(range(len(rows)), [title_of(r) + (
-        f", {SHORT.get(r['machine'], r['machine'])}"
-        if many.count(r["row"]) > 1 else "") for r in rows])
+    many = [r["row"] for r, _ in some]
+    axes.set_yticks(range(len(some)), [title_of(r) + (
+        ", " + "/".join(SHORT.get(m, m) for m in machines)
+        if many.count(r["row"]) > 1 else "") for r, machines in some])
     axes.tick_params(axis="y", length=0, labelcolor=plots.INK)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_ylim(len(some) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of the instructions of a median round, by stage; at the "
                     "right, all of them")
-    plots.legend(fig, axes, columns=min(5, len(names)))
     return fig
 
 
@@ -153,9 +168,12 @@ def figures(result):
         svg = plots.inline(draw_bars(some), "meter-bars-", "instructions")
         out.append(f'<figure class="wide">{svg}<figcaption>The same program on '
                    f"all of them. {html.escape(what)}.</figcaption></figure>")
-    fig = draw_stages(rows)
-    if fig:
-        svg = plots.inline(fig, "meter-stages-", "stages")
-        out.append(f'<figure class="wide">{svg}</figure>')
+    some = staged(rows)
+    if some:
+        svg = plots.inline(draw_stages(some), "meter-stages-", "stages")
+        # In sight however far one has come down.
+        out.append('<figure class="wide stages">'
+                   + stage_key(stage_names(some))
+                   + f'<div class="scroll">{svg}</div></figure>')
     out.append(report_targets.outliers(result))
     return '<div class="wide">' + "\n".join(out) + "</div>"

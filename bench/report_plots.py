@@ -4,15 +4,18 @@ A plot is an object in a result's "plots":
 
     {"kind": ..., "title": "...", "group": "..."}
 
-`group`: plots of one group stand side by side under one heading. The kinds:
+`group`: plots of one group stand side by side. The kinds:
 
     bars   of the table: x, y, by (columns), where ({column: value})
     stack  the same, the parts of an x behind one another
     dots   the same as points; target: the column that they should be at
     lines  the same along a number x; log, log_x: logarithmic axes
-    cdf    curves: {name: [[value, part of all], ...]}, x_title, log
+    cdf    curves: {name: [[value, part of all], ...]}, x_title, log; or
+           panels: {title: curves}, one small plot each, all of one scale
     area   stacked: x, series {name: [...]}, lines {name: what is due}
     gantt  rows {name: [[start, end], ...]}, x_title
+    cells  text: x and y (columns) of each row, those of one `by` in a line;
+           target: the column with what y may be at most
 
 bars, stack, dots and lines may bring rows of their own: data [{column: value}].
 
@@ -21,7 +24,7 @@ bar from the least to the greatest where there is room.
 
 Colours are written as INK, MUTED, GRID and the colours of a palette, and
 replaced by CSS variables of the page, so that a plot follows the page into
-the dark. A policy has one colour on the whole page.
+the dark. A policy has one colour on the whole page, and nothing else has it.
 """
 
 import io
@@ -37,6 +40,8 @@ import matplotlib.ticker  # noqa: E402
 INK, MUTED, GRID = "#010203", "#040506", "#070809"
 OURS = "#0c0d0e"    # Rouse beside others
 PALETTE = [f"#0a0b{i:02x}" for i in range(1, 11)]
+# Of what is no policy.
+TINTS = [f"#0b0c{i:02x}" for i in range(1, 12)]
 
 plt.rcParams.update({
     "svg.fonttype": "none", "svg.hashsalt": "rouse",
@@ -57,7 +62,10 @@ plt.rcParams.update({
     "savefig.facecolor": "none", "lines.linewidth": 1.6,
 })
 
-WIDTH = 4.7     # inches, 72 units each: near a telephone's width
+# Inches, 72 units each: near a telephone's width. Of small multiples on a wide
+# page three or four stand side by side, and letters are to be as large there.
+WIDTH = 4.7
+SMALL = {3: 3.3, 4: 2.6}    # of so many columns
 
 
 class Colours:
@@ -74,8 +82,7 @@ class Colours:
             return self.policies[str(name)]
         if first in self.policies:
             return self.policies[first]
-        # What is no policy has colours of its own.
-        return PALETTE[(place + 4) % len(PALETTE)]
+        return TINTS[(place + 1) % len(TINTS)]
 
 
 def styles(names):
@@ -298,8 +305,12 @@ def draw_lines(result, plot, rows, colours):
 
 def draw_cdf(result, plot, rows, colours):
     fig, axes = figure()
-    line, wide = styles(plot["curves"]), widths(plot["curves"])
-    for k, (name, points) in enumerate(plot["curves"].items()):
+    curves = plot["curves"]
+    # Small multiples have all of their names and values in common.
+    names = plot.get("names") or list(curves)
+    line, wide = styles(names), widths(names)
+    for k, name in enumerate(names):
+        points = curves.get(name)
         if not points:
             continue
         xs = [points[0][0], *(p[0] for p in points)]
@@ -307,9 +318,13 @@ def draw_cdf(result, plot, rows, colours):
         axes.step(xs, ys, where="post", label=name,
                   color=colours.of(name, k), linestyle=line[name],
                   linewidth=wide[name])
-    values = [p[0] for points in plot["curves"].values() for p in points]
+    values = plot.get("span") or [p[0] for points in curves.values()
+                                  for p in points]
     if plot.get("log"):
         logarithmic(axes.xaxis, values)
+    elif plot.get("span"):
+        margin = 0.05 * (max(values) - min(values)) or 1
+        axes.set_xlim(min(values) - margin, max(values) + margin)
     axes.xaxis.get_major_locator().set_params(**(
         {} if axes.get_xscale() == "log" else {"nbins": 5}))
     axes.set_ylim(0, 101)
@@ -320,10 +335,23 @@ def draw_cdf(result, plot, rows, colours):
     return fig
 
 
+def panels(plot):
+    """The plots that a plot with panels is: itself, if it has none."""
+    if "panels" not in plot:
+        return [plot]
+    some = {title: c for title, c in plot["panels"].items() if any(c.values())}
+    names = list(dict.fromkeys(n for c in some.values() for n in c))
+    values = [p[0] for c in some.values() for points in c.values()
+              for p in points if p[0] > 0 or not plot.get("log")]
+    return [{**plot, "title": title, "curves": curves, "names": names,
+             "span": [min(values, default=0), max(values, default=1)]}
+            for title, curves in some.items()]
+
+
 def draw_area(result, plot, rows, colours):
     fig, axes = figure(2.5)
     names = list(plot["series"])
-    shades = [PALETTE[(i + 4) % len(PALETTE)] for i in range(len(names))]
+    shades = [TINTS[(i + 1) % len(TINTS)] for i in range(len(names))]
     axes.stackplot(plot["x"], *plot["series"].values(), labels=names,
                    colors=shades, alpha=0.82, linewidth=0)
     level = 0
@@ -344,7 +372,7 @@ def draw_gantt(result, plot, rows, colours):
     fig, axes = figure(0.6 + 0.24 * len(strips))
     for i, (name, turns) in enumerate(strips.items()):
         axes.broken_barh([(s, e - s) for s, e in turns], (i - 0.36, 0.72),
-                         facecolors=PALETTE[(i + 4) % len(PALETTE)],
+                         facecolors=TINTS[(i + 1) % len(TINTS)],
                          linewidth=0)
     named(axes, strips)
     axes.margins(x=0)
@@ -359,6 +387,17 @@ DRAW = {"bars": draw_bars, "stack": draw_stack, "dots": draw_dots,
 
 
 # --- into the page ----------------------------------------------------------
+
+
+def page_colours(text):
+    """With the page's variables for the colours of ours."""
+    for name, colour in [("ink", INK), ("muted", MUTED), ("grid", GRID),
+                         ("ours", OURS)]:
+        text = text.replace(colour, f"var(--{name})")
+    for letter, colours in (("c", PALETTE), ("t", TINTS)):
+        for i, colour in enumerate(colours):
+            text = text.replace(colour, f"var(--{letter}{i + 1})")
+    return text
 
 
 def inline(fig, prefix, label):
@@ -383,22 +422,40 @@ def inline(fig, prefix, label):
     svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"'
                  if m[1] in used else "", svg)
     svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{prefix}", svg)
-    for name, colour in [("ink", INK), ("muted", MUTED), ("grid", GRID),
-                         ("ours", OURS)]:
-        svg = svg.replace(colour, f"var(--{name})")
-    for i, colour in enumerate(PALETTE):
-        svg = svg.replace(colour, f"var(--c{i + 1})")
+    svg = page_colours(svg)
     svg = re.sub(r"font: ([^;']*?)([\d.]+)px [^;]*?(;|\")",
                  r"font: \1\2px var(--sans)\3", svg)
     return re.sub(r"\n\s*", "\n", svg)
 
 
-def draw(result, plot, rows, colours, prefix):
-    """A plot's SVG, or None if there is nothing to draw."""
+def key_of(axes):
+    """[(name, colour, line)] of what a legend would have."""
+    out = []
+    for handle, name in zip(*axes.get_legend_handles_labels()):
+        # A bar's, a line's, or an area's.
+        face = getattr(handle, "patches", [handle])[0]
+        colour = face.get_color() if hasattr(face, "get_color") else \
+            face.get_facecolor()
+        line = "dashed" if getattr(handle, "is_dashed", bool)() else "solid"
+        out.append((name, page_colours(matplotlib.colors.to_hex(
+            colour if isinstance(colour, (str, tuple)) else colour[0])), line))
+    return out
+
+
+def draw(result, plot, rows, colours, prefix, small=0):
+    """(SVG, its key if that is to stand beside it) of a plot, or None if there
+    is nothing to draw. Small ones, of so many columns, share a key."""
     kind = DRAW.get(plot.get("kind"))
     rows = plot.get("data", rows)
     if not kind or ("y" in plot and not rows_of(plot, rows)):
         return None
     fig = kind(result, plot, rows, colours)
-    fig.axes[0].set_title(plot.get("title", ""), pad=7)
-    return inline(fig, prefix, plot.get("title", "plot").replace('"', "'"))
+    axes, key = fig.axes[0], []
+    axes.set_title(plot.get("title", ""), pad=7)
+    if small:
+        key = key_of(axes)
+        for one in fig.legends:
+            one.remove()
+        fig.set_size_inches(SMALL[small], fig.get_figheight() * 0.9)
+    return inline(fig, prefix,
+                  plot.get("title", "plot").replace('"', "'")), key

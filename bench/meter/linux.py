@@ -37,8 +37,8 @@ TARGET, PEER = 1.05, 1.57
 COLUMNS = [
     key("machine"),
     {"name": "seed", "unit": "", "title": "seed", "role": "seed"},
-    column("native", "s", "without a hypervisor"),
-    column("inside", "s", "as a guest", better="less"),
+    column("native", "s", "without a hypervisor", noise_percent=1),
+    column("inside", "s", "as a guest", better="less", noise_percent=1),
     column("ratio", "", "as a guest / without", better="less", noise=0.01),
 ]
 

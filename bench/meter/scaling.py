@@ -21,9 +21,12 @@ LEVEL_PERCENT, PER_DOUBLING = 5, 15
 COLUMNS = [
     key("policy"), key("vcpus", "", "vCPUs on the hart"),
     key("row", "", "operation"),
-    column("n", "rounds"), column("median", UNIT, better="less"),
-    column("p99", UNIT), column("of_first", "%", "of the smallest one's"),
-    column("per_doubling", UNIT, "more for each doubling"),
+    column("n", "rounds", compare=False),
+    column("median", UNIT, better="less", noise=1, noise_percent=2),
+    column("p99", UNIT, better="less", noise=20, noise_percent=10, of="n",
+           enough=500),
+    column("of_first", "%", "of the smallest one's", noise=1),
+    column("per_doubling", UNIT, "more for each doubling", noise=2),
 ]
 
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000)

@@ -64,20 +64,28 @@ def parts_of(row, f):
 
 def columns(stages):
     c = column
-    # What waits for another hart moves by a few instructions; tails depend on
-    # how busy the build host is.
-    near, chance = {"noise": 4}, {"compare": False}
+    # Harts that wait for one another are threads of the build host: a busy one
+    # moves a median by up to 4 %, a stage by a dozen instructions, and what the
+    # luckiest rounds are by as much as it likes. Tails too: what comes in
+    # between one round takes up to 2,500, and may come to ten of a thousand. Of
+    # few rounds none is a tail.
+    near, chance = {"better": "less", "noise": 1, "noise_percent": 4}, \
+        {"compare": False}
+    part = {"noise": 16, "noise_percent": 4}
+    few = {"better": "less", "of": "n", "enough": 500}
+    spread = {"median": near, "p99": {**few, "noise": 20, "noise_percent": 10},
+              "max": {**few, "noise": 2500, "noise_percent": 25}}
     return [key("machine"), key("row"), key("title", "", "operation"),
             c("n", "rounds", **chance)] + \
-        [c(s, UNIT, better="less", **near) if s == "median" else
-         c(s, UNIT, **chance) for s in SPREAD] + \
+        [c(s, UNIT, **spread.get(s, chance)) for s in SPREAD] + \
         [c("target", UNIT),
          c("peer", UNIT, "best peer's median"),
          c("reached", "", "median within the target"),
-         c("outliers", "rounds", "over 1.1 medians", **chance)] + \
-        [c(f"mode_{m.lower()}", UNIT, f"in {m}-mode, typical round", **near)
+         c("outliers", "rounds", "over 1.1 medians", **few, noise=10,
+           noise_percent=25)] + \
+        [c(f"mode_{m.lower()}", UNIT, f"in {m}-mode, typical round", **part)
          for m in MODES.values()] + \
-        [c(f"stage_{s.lower()}", UNIT, f"{s}, typical round", **near)
+        [c(f"stage_{s.lower()}", UNIT, f"{s}, typical round", **part)
          for s in stages] + \
         [c(f"outlier_{s.lower()}", UNIT, f"{s}, more in the mean outlier",
            **chance) for s in stages]

@@ -32,11 +32,14 @@ TARGET_ON, TARGET_OFF = 40, 4
 TITLE = "A trace record, on and off"
 QUESTION = ("What does a record cost while its class is on, and while it is "
             "off?")
+# How often something happens in the run depends on how busy the build host is,
+# and so it does whether a rare thing does at all.
 COLUMNS = [
     key("class"), key("event"),
-    column("records", "records", "counted"),
-    column("on", UNIT, better="less"), column("target_on", UNIT, "target, on"),
-    column("most", UNIT, "at most, by the code", better="less"),
+    column("records", "records", "counted", compare=False),
+    column("on", UNIT, better="less", noise=0.5, may_be_missing=True),
+    column("target_on", UNIT, "target, on"),
+    column("most", UNIT, "at most, by the code", better="less", noise=0.5),
     column("off", UNIT, better="less"),
     column("target_off", UNIT, "target, off"),
 ]

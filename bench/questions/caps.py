@@ -13,7 +13,7 @@ COLUMNS = [
     value("harts", "", "harts"),
     value("cap", "%", "cap"),
     value("due", "%", "due"),
-    value("got", "%", "got"),
+    value("got", "%", "got", noise=0.2),
     value("over", "points", "above its cap", "less", 0.2),
     value("short", "points", "below what it is due", "less", 0.2),
 ]

@@ -8,10 +8,10 @@ COLUMNS = [
     key("policy", "policy"),
     key("load", "load"),
     seed(),
-    value("idle", "%", "idle, of the machine"),
+    value("idle", "%", "idle, of the machine", noise=0.2),
     value("due", "%", "idle at least"),
     value("waste", "points", "idle without need", "less", 0.2),
-    value("jain", "", "Jain's index of got / fair", "more", 0.002),
+    value("jain", "", "Jain's index of got / fair", "more", 0.02),
 ]
 
 HARTS = 4

@@ -12,13 +12,13 @@ COLUMNS = [
     key("guest", "guest"),
     value("weight", "", "weight"),
     value("due", "%", "its share"),
-    value("share", "%", "what it got"),
+    value("share", "%", "what it got", noise=0.2),
     value("error", "%", "off its share, of that share", "less", 0.5),
     value("jain", "", "Jain's index of all four, of got / due", "more",
           0.001),
-    value("lag_10_ms", "ms", "greatest lag in 10 ms", "less"),
-    value("lag_100_ms", "ms", "greatest lag in 100 ms", "less"),
-    value("lag_1000_ms", "ms", "greatest lag in 1 s", "less"),
+    value("lag_10_ms", "ms", "greatest lag in 10 ms", "less", 0.1, 3),
+    value("lag_100_ms", "ms", "greatest lag in 100 ms", "less", 0.5, 5),
+    value("lag_1000_ms", "ms", "greatest lag in 1 s", "less", 1, 5),
 ]
 
 WEIGHTS = {"one": 100, "two": 200, "four": 400, "eight": 800}

@@ -35,20 +35,19 @@ def measure(b, policy, hogs, knobs, seed):
 
 
 def plots(done):
-    curves = {}
+    beside = {}
     for case, _, cdf in done:
-        if case["hogs"] in (0, 4):
-            name = case["policy"].name
-            if case["hogs"] == 0:
-                name += ", alone"
-            elif case["knobs"] != "alike":
-                name += ", preferred"
-            curves.setdefault(name, cdf)
-    return [{"kind": "cdf", "title": "wake to run, 4 hogs on the hart",
-             "x_title": "latency [us]", "log": True, "curves": curves},
-            {"kind": "lines", "title": "median, knobs alike", "x": "hogs",
+        name = case["policy"].name
+        if case["knobs"] != "alike":
+            name += ", preferred"
+        hogs = case["hogs"]
+        title = f"beside {hogs or 'no'} hog{'s' * (hogs != 1)}"
+        beside.setdefault(title, {}).setdefault(name, cdf)
+    return [{"kind": "lines", "title": "median, knobs alike", "x": "hogs",
              "y": "p50", "by": "policy", "where": {"knobs": "alike"},
              "log": True},
             {"kind": "lines", "title": "99th percentile, knobs alike",
              "x": "hogs", "y": "p99", "by": "policy",
-             "where": {"knobs": "alike"}, "log": True}]
+             "where": {"knobs": "alike"}, "log": True},
+            {"kind": "cdf", "title": "wake to run", "x_title": "latency [us]",
+             "log": True, "panels": beside}]

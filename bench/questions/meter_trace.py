@@ -15,7 +15,16 @@ def measure(b):
 
 
 def plots(done):
-    return [{"kind": "dots", "title": "a record, its class on", "x": "event",
-             "y": "on", "target": "target_on"},
-            {"kind": "dots", "title": "and off", "x": "event", "y": "off",
-             "target": "target_off"}]
+    data = [dict(zip([c["name"] for c in COLUMNS], row))
+            for _, some, _ in done for row in some]
+    offs = sorted({r["off"] for r in data})
+    due = ", ".join(f"{n} allowed" for n in {r["target_off"] for r in data})
+    words = "; ".join(
+        f"{n:g}: " + ("all others" if n == offs[0] and len(offs) > 1 else
+                      ", ".join(r["event"] for r in data if r["off"] == n)
+                      if len(offs) > 1 else "all") for n in reversed(offs))
+    most = ", ".join(f"{n}" for n in {r["target_on"] for r in data})
+    return [{"kind": "cells", "by": "class", "x": "event", "y": "on",
+             "target": "target_on", "data": data,
+             "title": f"instructions of a record, its class on; {most} allowed; "
+             f"off, {due}: {words}"}]

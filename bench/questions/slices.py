@@ -10,11 +10,11 @@ COLUMNS = [
     key("promised", "looks at slices"),
     key("slice", "slice", "us"),
     seed(),
-    value("turns", "", "turns seen"),
-    value("mean", "us", "mean"),
+    value("turns", "", "turns seen", noise=2, percent=1),
+    value("mean", "us", "mean", noise=2),
     value("deviation", "us", "standard deviation", "less", 20),
-    value("min", "us", "shortest"),
-    value("max", "us", "longest"),
+    value("min", "us", "shortest", noise=50),
+    value("max", "us", "longest", noise=50),
     value("error", "%", "the mean is off the slice", "less", 0.2),
 ]
 
@@ -48,7 +48,9 @@ def measure(b, policy, slice, seed):
 
 
 def plots(done):
+    panels = {}
+    for case, _, cdf in done:
+        panels.setdefault(f"slices of {case['slice'] / 1000:g} ms", {})[
+            case["policy"].name] = cdf
     return [{"kind": "cdf", "title": "length of turns",
-             "x_title": "turn [% of the slice]",
-             "curves": {f"{c['policy']}, {c['slice'] / 1000:g} ms": cdf
-                        for c, _, cdf in done}}]
+             "x_title": "turn [% of the slice]", "panels": panels}]

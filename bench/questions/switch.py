@@ -10,7 +10,7 @@ COLUMNS = [
     key("vcpus", "vCPUs on the hart"),
     key("guests", "of so many guests"),
     seed(),
-    value("switches", "", "switches seen"),
+    value("switches", "", "switches seen", noise=2, percent=2),
     value("cost", "instructions", "a switch", "less", 10),
     value("part_1_ms", "%", "of a CPU, slices of 1 ms", "less", 0.001),
     value("part_10_ms", "%", "of a CPU, slices of 10 ms", "less", 0.0001),

@@ -15,8 +15,8 @@ COLUMNS = [
     key("thief", "thief"),
     seed(),
     value("share", "%", "its share"),
-    value("got", "%", "it got"),
-    value("hog", "%", "the honest one got"),
+    value("got", "%", "it got", noise=0.3),
+    value("hog", "%", "the honest one got", noise=0.3),
     value("over", "points", "over its share", "less", 0.3),
     value("caught", "", "at most 1 % over its share", "more", 0),
 ]

@@ -57,14 +57,14 @@ def measure(b, policy, wfi, beside, seed):
 def plots(done):
     out = []
     for beside in ("nobody", "a hog"):
-        curves = {}
+        panels = {}
         for case, _, cdf in done:
             if case["beside"] == beside:
-                curves[f"{case['policy']}, {case['wfi']}"] = cdf
-        if curves:
+                panels.setdefault(str(case["policy"]), {})[case["wfi"]] = cdf
+        if panels:
             out.append({"kind": "cdf", "title": f"timer, beside {beside}",
                         "x_title": "latency [us]", "log": True,
-                        "curves": curves})
+                        "panels": panels})
     return out + [{"kind": "bars", "title": "what waiting alone takes of the "
                    "hart", "x": "policy", "y": "waiter", "by": "wfi",
                    "where": {"beside": "nobody"}},
