@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import results  # noqa: E402
 from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
+from meter.figures import words  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
 import matrix  # noqa: E402
@@ -109,13 +110,14 @@ def grow(opt):
     """Wake and pick with more and more vCPUs on one hart."""
     found = {}
     print("scaling: medians of instructions on one hart\n"
-          "  policy  vcpus row    n median  p99  of first  per doubling")
+          "  policy  vcpus row    n median  p99  of first  per doubling  stages")
     for policy in opt.scaling or matrix.sharing():
         for vcpus in scaling.SIZES:
             found[policy, vcpus] = scaling.measure(policy, vcpus)
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
-                    *line), flush=True)
+                    *line), f" {words(found[policy, vcpus][line[2]]['stages'])}",
+                    flush=True)
     lines = scaling.lines_of(found)
     print("".join(f"  {text}\n" for text in scaling.summary(lines)), end="")
     write(result_name("meter_scaling", opt), scaling, lines)
