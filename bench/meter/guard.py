@@ -51,6 +51,26 @@ def first_touch(frames=0):
     return _one(f"guard-fault-{frames}", lab, "")
 
 
+def unsorted(stages):
+    """{row: (share, symbol)} of the hypervisor's symbol that is the largest part
+    of a row among those that no line of `stages` but the last one has."""
+    found = _one("guard-symbols", LABS / "meter-one.dts",
+                 "rounds=4 sleep_us=100", by_symbol=True)
+    found.update(_one("guard-symbols-pair", LABS / "meter-pair.dts",
+                      "rounds=4 dirty=integer", by_symbol=True))
+    found.update(_one("guard-symbols-fault", LABS / "meter-fault.dts", "",
+                      by_symbol=True))
+    return {row: largest_of(f, stages) for row, f in found.items()}
+
+
+def largest_of(figures, stages):
+    rest = [line[1] for line in stages.lines if line[0] == "hypervisor"][-1]
+    return max(((n / figures.median, symbol) for (program, symbol, _), n in
+                zip(figures.buckets, figures.typical)
+                if program == "hypervisor" and
+                stages.of(program, symbol)[1] == rest), default=(0, ""))
+
+
 def measure():
     """All rows that one hart can do, in the order of the table."""
     found = alone()

@@ -12,7 +12,7 @@ from harness import HANGS_S, TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
 from meter import guard, operations, scaling, trace_cost  # noqa: E402
-from meter.images import MeterError  # noqa: E402
+from meter.images import MeterError, Stages  # noqa: E402
 from meter.machine import GUEST, Run  # noqa: E402
 
 # What the guest's count.c has between its markers; the trap's handler as well.
@@ -25,6 +25,8 @@ def tests(full):
                  timeout=240),
             Case("a_first_touch_takes_no_more_with_a_few_more_frames_taken",
                  touched, timeout=240),
+            Case("no_function_without_a_stage_is_a_third_of_an_operation",
+                 sorted_out, timeout=HANGS_S),
             Case("no_trace_record_takes_more_than_40_instructions", traced,
                  timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
@@ -64,6 +66,15 @@ def touched(t):
         worse = guard.complaints(found, {row: limits[row] for row in found},
                                  times)
         t.check(not worse, f"{frames} more: " + "; ".join(worse))
+
+
+def sorted_out(t):
+    found = guard.unsorted(Stages())
+    t.check({"fault_2m", "switch_integer", "timer_asleep"} <= set(found),
+            f"rows: {sorted(found)}")
+    for row, (share, symbol) in found.items():
+        t.check(share < 1 / 3, f"{symbol} is {100 * share:.0f} % of {row}, and "
+                f"bench/meter/stages.txt has it nowhere")
 
 
 def traced(t):
