@@ -6,9 +6,8 @@
     bench/meter.py --rows a,b           only these rows (bench/meter/rows.tsv)
     bench/meter.py --rounds N           of each row (1000)
     bench/meter.py --append "WORDS"     Rouse's command line, such as sched=rr
-    bench/meter.py --explain            what made rounds take longer in rows whose
-                                        p99 is beyond 10 % of the median (or in
-                                        those of --rows), by their traces
+    bench/meter.py --explain            what made rounds take over 1.1 medians (or
+                                        those of --rows, recorded), by traces
     bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
@@ -158,10 +157,10 @@ def explain_rows(opt):
         if names:
             for row in rows():
                 if row.name in names:
-                    lines += explain.lines_of(
-                        key, row.name, *explain.explain(opt, key, row))
+                    lines += explain.explain(opt, key, row)
         else:
-            lines += explain.explain_beyond(opt, key)
+            found, _ = operations.measure(opt, key)
+            lines += explain.explain_late(opt, key, found)
     write(result_name("meter_outliers", opt), explain, lines)
 
 

@@ -118,3 +118,15 @@ def measure(opt, key):
     return found, {name: why for name, why in missing.items()
                    if (not wanted or name in wanted)
                    and (name not in found or "dropped" in why)}
+
+
+def asked(b):
+    """What the questions of a run want."""
+    return options(rounds=50 if b.quick else 1000)
+
+
+def counted(b, machine, part):
+    """{row: Figures} of a part. Once in a run: what took longer in these very
+    rounds is a question, too."""
+    return b.memo(("meter", machine, part),
+                  lambda: measure_part(asked(b), machine, part)[0])
