@@ -26,7 +26,9 @@ def options(**more):
     return SimpleNamespace(**{
         "rows": "", "rounds": 1000, "sleep_us": 5000, "append": "",
         "by": "stage", "native": False, "kernel": None, "initrd": None,
-        "hypervisor": None, "memory": "1G", **more})
+        "hypervisor": None, "memory": "1G",
+        # Of folders: two that run at a time need one each.
+        "prefix": "", **more})
 
 
 def wanted_rows(opt):
@@ -70,7 +72,7 @@ def run_of(opt, key, part):
     usual = {"machine": MACHINES[key], "timeout": 150 + opt.rounds * 0.5,
              "by_symbol": opt.by == "symbol", "memory": opt.memory,
              "append": opt.append}
-    name = key if part == "main" else f"{key}-{part}"
+    name = opt.prefix + (key if part == "main" else f"{key}-{part}")
     if opt.kernel:
         return Run(f"{name}-foreign", **usual).guest(ELF).foreign(
             opt.kernel, opt.hypervisor, opt.initrd)

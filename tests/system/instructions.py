@@ -11,9 +11,10 @@ import matrix
 from harness import HANGS_S, TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
-from meter import guard, operations, scaling, trace_cost  # noqa: E402
+from meter import (  # noqa: E402
+    guard, linux, operations, scaling, trace_cost)
 from meter.images import MeterError, Stages  # noqa: E402
-from meter.machine import GUEST, Run  # noqa: E402
+from meter.machine import GUEST, MACHINES, Run, rows  # noqa: E402
 
 # What the guest's count.c has between its markers; the trap's handler as well.
 KNOWN = {"count_line": 100, "count_loop": 3000, "count_trap": 14}
@@ -27,6 +28,10 @@ def tests(full):
                  touched, timeout=240),
             Case("no_function_without_a_stage_is_a_third_of_an_operation",
                  sorted_out, timeout=HANGS_S),
+            *[Case(f"no_target_is_missed,{key}", targets, key=key,
+                   timeout=HANGS_S) for key in MACHINES],
+            *[Case("linux_comes_to_its_init_in_1_05_times_its_own_time",
+                   to_init, timeout=3 * HANGS_S) for _ in range(full)],
             Case("no_trace_record_takes_more_than_40_instructions", traced,
                  timeout=240),
             Case("without_the_quick_path_calls_take_more_but_not_much", slow,
@@ -77,6 +82,33 @@ def sorted_out(t):
                 f"bench/meter/stages.txt has it nowhere")
 
 
+def targets(t):
+    """The table's, harts that wake one another among them. What only one hart
+    does is the same on all machines, so one of them does what needs a machine of
+    its own."""
+    key = t.args["key"]
+    aims = {row.name: row.target(key == "virt")[0] for row in rows()
+            if row.target(False)[0] and row.asked == "table" and
+            (key == "virt" or row.name not in operations.apart_rows())}
+    t.check({"ipi_asleep", "plic_asleep", "sbi_base"} <= set(aims),
+            f"rows with a target: {sorted(aims)}")
+    found, missing = operations.measure(
+        operations.options(rows=",".join(aims), rounds=100,
+                           prefix="test-targets-"), key)
+    for name, aim in aims.items():
+        t.check(name in found, f"{name} was not measured: {missing.get(name)}")
+        t.check(found[name].median <= aim * guard.allowed(),
+                f"{name} takes {found[name].median} instructions, target {aim}")
+
+
+def to_init(t):
+    initrd, offsets = linux.initramfs(), linux.before()
+    native, inside, ratio = linux.ratio_of(
+        [linux.one("virt", "", seed, initrd, offsets) for seed in linux.SEEDS])
+    t.check(ratio <= linux.TARGET, f"{inside / 1e7:.4f} s as a guest, "
+            f"{native / 1e7:.4f} s without: {ratio:.3f} times")
+
+
 def traced(t):
     found = trace_cost.measure()
     t.check(len(found) > 40, f"only {len(found)} records have a figure")
@@ -109,7 +141,8 @@ def growth(t):
 def without_room(t):
     policy = t.args["policy"]
     opt = operations.options(rows="sbi_base,ipi_near,other_fp,ipi_asleep",
-                             rounds=10, append=f"sched={policy}")
+                             rounds=10, append=f"sched={policy}",
+                             prefix=f"test-room-{policy}-")
     found, missing = operations.measure(opt, "virt")
     t.equal(sorted(found), ["ipi_asleep", "sbi_base"], "rows with room")
     why = f"policy {policy} has no CPU left for it"
