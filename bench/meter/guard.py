@@ -95,6 +95,13 @@ def accepted(path=FILE):
     return {name: (int(median), int(q3)) for name, median, q3 in lines}
 
 
+def simulated(names, path=TOP / "bench" / "sim" / "costs"):
+    """What the simulator takes for all of these costs ("exit + step")."""
+    costs = dict(line.split() for line in path.read_text().splitlines()
+                 if line and not line.startswith("#"))
+    return sum(int(costs[name]) for name in names.split(" + "))
+
+
 def accept(found, path=FILE):
     path.write_text(
         "# Instructions of each operation on one hart, as accepted: median\n"

@@ -142,6 +142,19 @@ def foreign(t):
                     guard.allowed(), f"{name} takes {row['median']}")
 
 
+def switch_cost(t):
+    """What the simulator takes for a turn that ends by the timer, under the
+    policy that is usual, which its costs are of."""
+    run(t, [TOP / "bench" / "run", "--quick", "--policy", t.args["policy"],
+            "switch"], TOP, ROUSE_BENCH_RESULTS=str(t.folder))
+    results, found = read(t.folder)
+    from meter import guard
+    costs = guard.simulated("exit + step + save + timer + load + enter")
+    takes = results.as_dicts(found["switch"])[0]["cost"]
+    t.check(abs(costs - takes) <= 0.05 * takes, f"a switch takes {takes:.0f} "
+            f"instructions, by bench/sim/costs {costs}")
+
+
 # --- runs that don't come to their end --------------------------------------
 
 # Questions to nobody: each answer is a line in a file, so that one sees what
@@ -379,6 +392,8 @@ def tests(full):
         Case("what_some_rows_give_replaces_no_result_of_all", in_part),
         Case("another_hypervisor_is_measured_by_its_image_and_its_symbols",
              foreign),
+        Case("a_switch_takes_what_the_simulator_says", switch_cost,
+             policy=matrix.default()),
         Case("a_question_that_fails_stops_no_other_and_is_asked_again",
              failing),
         Case("a_run_that_is_interrupted_is_gone_on_with", interrupted,
