@@ -88,7 +88,7 @@ def measure(policy, vcpus):
     name = f"{policy}-{vcpus}"
     # A round of the leader's is many picks of the others.
     words = f"rounds={max(4, min(20, 400 // vcpus))}"
-    wakes = f"wakes={max(20, min(100, 16000 // vcpus))}"
+    wakes = f"wakes={max(12, min(100, 16000 // vcpus))}"
     done, buckets = ran(name, policy, vcpus, f"{words} {wakes}")
     found = {"pick": Figures(in_one_guest(done["pick"], buckets), buckets)}
     if vcpus == 2:
