@@ -6,9 +6,8 @@
     bench/meter.py --rows a,b           only these rows (bench/meter/rows.tsv)
     bench/meter.py --rounds N           of each row (1000)
     bench/meter.py --append "WORDS"     Rouse's command line, such as sched=rr
-    bench/meter.py --explain            what made rounds take longer in rows whose
-                                        p99 is beyond 10 % of the median (or in
-                                        those of --rows), by their traces
+    bench/meter.py --explain            what made rounds take over 1.1 medians (or
+                                        those of --rows, recorded), by traces
     bench/meter.py --by symbol          what each function takes, not each stage
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
@@ -32,6 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent / p)
 import results  # noqa: E402
 from meter import (  # noqa: E402
     explain, guard, linux, operations, scaling, table, trace_cost)
+from meter.figures import words  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
 import matrix  # noqa: E402
@@ -63,6 +63,7 @@ def options(argv):
     p.add_argument("--initrd")
     p.add_argument("--hypervisor")
     p.add_argument("--memory", default="1G")
+    p.set_defaults(prefix="")
     p.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     return p.parse_args(argv)
 
@@ -102,13 +103,14 @@ def grow(opt):
     """Wake and pick with more and more vCPUs on one hart."""
     found = {}
     print("scaling: medians of instructions on one hart\n"
-          "  policy  vcpus row    n median  p99  of first  per doubling")
+          "  policy  vcpus row    n median  p99  of first  per doubling  stages")
     for policy in opt.scaling or matrix.sharing():
         for vcpus in scaling.SIZES:
             found[policy, vcpus] = scaling.measure(policy, vcpus)
             for line in scaling.lines_of(found)[-len(found[policy, vcpus]):]:
                 print("  {:7} {:5} {:4} {:6} {:6} {:6} {:6} % {:7}".format(
-                    *line), flush=True)
+                    *line), f" {words(found[policy, vcpus][line[2]]['stages'])}",
+                    flush=True)
     lines = scaling.lines_of(found)
     print("".join(f"  {text}\n" for text in scaling.summary(lines)), end="")
     write(result_name("meter_scaling", opt), scaling, lines)
@@ -149,10 +151,10 @@ def explain_rows(opt):
         if names:
             for row in rows():
                 if row.name in names:
-                    lines += explain.lines_of(
-                        key, row.name, *explain.explain(opt, key, row))
+                    lines += explain.explain(opt, key, row)
         else:
-            lines += explain.explain_beyond(opt, key)
+            found, _ = operations.measure(opt, key)
+            lines += explain.explain_late(opt, key, found)
     write(result_name("meter_outliers", opt), explain, lines)
 
 

@@ -15,7 +15,7 @@ import results
 from meter.linux import PEER, TARGET
 from meter.machine import MACHINES, rows
 from meter.scaling import (
-    LEVEL_PERCENT, PER_DOUBLING, largest_step, step_words)
+    LEVEL_PERCENT, PER_DOUBLING, grows, step_words)
 from meter.trace_cost import TARGET_OFF, TARGET_ON
 
 Line = namedtuple("Line", "what result target reached good peer")
@@ -100,12 +100,10 @@ def growth_lines(found):
             level = abs(last["of_first"] - 100) <= LEVEL_PERCENT
             sizes = {r["vcpus"]: r["median"] for r in mine
                      if r["policy"] == policy}
-            step = largest_step(sizes)
-            good &= level or (step[0] if step else
-                              last["per_doubling"]) <= PER_DOUBLING
+            good &= level or not grows(row, sizes)
             words.append(f"{policy} {last['of_first'] - 100:+.1f} %" if level
                          else f"{policy} {last['per_doubling']:+.1f} each "
-                         f"doubling{step_words(sizes)}")
+                         f"doubling{step_words(row, sizes)}")
         words += [f"{p}: no room for two" for p in others if mine]
         most = max((r["vcpus"] for r in mine), default=0)
         yield Line(f"cost of {what}, 2 to {most or 2000:,} vCPUs on a hart",

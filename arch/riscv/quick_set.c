@@ -14,6 +14,17 @@
 #include "kernel/arch.h"
 #include "kernel/cmdline.h"
 
+/* A hart that starts again finds them as it left them: to look for each is a
+ * third of a start. */
+static void slots_set(struct riscv_vcpu *v, bool on)
+{
+	if (v->slot[0] && v->slots_on == on)
+		return;
+	v->slots_on = on;
+	for (u32 i = 0; i < EMUL_SLOTS; i++)
+		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
+}
+
 void quick_set(struct riscv_vcpu *v, bool on)
 {
 	/* `quick=off` is for comparing the two ways; the quick one knows an
@@ -25,8 +36,7 @@ void quick_set(struct riscv_vcpu *v, bool on)
 	else
 		v->quick = riscv_has_sstc && on;
 	quick_pause_set(v);
-	for (u32 i = 0; i < EMUL_SLOTS; i++)
-		v->slot[i] = on ? emul_slot(v->v.guest, i) : &emul_nowhere;
+	slots_set(v, on);
 }
 
 void quick_reset(struct riscv_vcpu *v)

@@ -92,6 +92,7 @@ struct riscv_vcpu {
 
 	/* The owner only. */
 	bool traced;                 /* as arch_vcpu_trace said last */
+	bool slots_on;               /* slot[]: the guest's, else nowhere */
 	struct vs_csrs vs;
 	u64 henvcfg, hcounteren; /* with bits of our own */
 	u64 deadline_guest_ticks; /* SBI set_timer without Sstc */

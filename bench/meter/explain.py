@@ -13,22 +13,28 @@ the host's but for a constant, which is found from what both have: a WFI of the
 hypervisor's and the CPU_WAIT before it; where none waits, a round's begin and who
 gives way, or calls.
 
-What most rounds have recorded is usual. An outlier is told by what it has more, or
-else by what it lacks, in the words of CAUSES, the first that applies; with no
-difference at all it is unexplained. An outlier is a round of more than 1.1
-medians.
+What most rounds have recorded is usual. A round that took longer is told by what it
+has more, or else by what it lacks, in the words of CAUSES, the first that applies;
+with no difference at all it is unexplained.
+
+So a counted outlier (a round of more than 1.1 medians) is never the recorded one.
+What both have is what they took more than a usual round, stage by stage: an outlier
+has the cause of a recorded round that took more in the same stages, and about as
+much. Rows are recorded REPEATS times, until all of their outliers have one; which
+have none then were not seen again.
 """
 
+import math
 import os
 import re
 import subprocess
 import sys
 import tempfile
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, namedtuple
 
 from . import operations, table
-from .figures import Figures
+from .figures import Figures, parts
 from .images import MeterError
 from .machine import BUILD, MACHINES, TOP, skips, slow
 from .machine import rows as all_rows
@@ -37,13 +43,17 @@ sys.path.insert(0, str(TOP / "tools"))
 from tracelib import capture, form  # noqa: E402
 
 TITLE = "Rounds that took longer"
-QUESTION = ("Where the 99th percentile of an operation is not within 10 % of its "
-            "median: what came in between in the rounds that took longer?")
+QUESTION = ("What came in between in the rounds of an operation that took over "
+            "1.1 medians? The meter counts without a trace, so its rows are "
+            "recorded once more: a round has the reason of one that took "
+            "about as much more in the same stages. If none did in three "
+            "runs, it was not seen again.")
 COLUMNS = [
     table.key("machine"), table.key("row"), table.key("cause"),
     table.column("n", "rounds", compare=False),
-    table.column("median", table.UNIT, "median, recorded", compare=False),
-    table.column("rounds", "rounds", "that took longer for it", compare=False)]
+    table.column("median", table.UNIT, compare=False),
+    table.column("rounds", "rounds", "that took longer for it", compare=False),
+    table.column("recorded", "rounds", "recorded", compare=False)]
 
 ELF = BUILD / "rouse.elf"
 CLASSES = "exit,memory,virq,sched,bell,timer"
@@ -52,6 +62,12 @@ TICK_NS = 100
 BIN_NS = 2000
 UPPER_HALF = 1 << 63  # where the hypervisor's text is
 UNEXPLAINED = "unexplained: nothing else was recorded"
+UNSEEN = "not seen again"
+REPEATS = 3
+# Two excesses are of one kind if they point the same way (their cosine, stages
+# being the axes), and neither is more than so many times the other. What is
+# recorded makes the one longer.
+SAME_WAY, SAME_SIZE = 0.8, 2
 
 # What a round recorded more, and what that means; the first that applies.
 CAUSES = (
@@ -73,6 +89,7 @@ CAUSES = (
     ("EXIT 0x8000000000000009", "a doorbell ended the turn"),
     ("EXIT", "an exit more (cause {})"),
     ("DISPATCH", "another vCPU was dispatched in it"),
+    ("ENTRY", "the hart was in the hypervisor already when it began"),
     ("", "recorded more: {}"),
 )
 
@@ -215,70 +232,167 @@ def line_of(trace, r, begin):
            f"{form.name_of(r[1]):12} {words}".rstrip()
 
 
-def outliers(done, stories, median):
-    """([(instructions, round, cause)] of the rounds over 1.1 medians, longest
-    first; and what is usual. stories: [[(record, key)]], of each round."""
-    keys = [tuple(key for _, key in story) for story in stories]
-    usual = Counter(tuple(sorted(k)) for counts, k in zip(done, keys)
-                    if sum(counts) <= 1.1 * median).most_common(1)[0][0]
-    late = [(sum(counts), n, cause_of(keys[n], usual))
-            for n, counts in enumerate(done) if sum(counts) > 1.1 * median]
-    return sorted(late, key=lambda o: o[:2], reverse=True), usual
+Late = namedtuple("Late", "total number cause excess")
+
+
+class Told:
+    """A row that was recorded."""
+
+    def __init__(self, row, rounds, trace, cpus, buckets):
+        self.figures = Figures(rounds.done[row.name], buckets)
+        self.trace = trace
+        told = Recorded(trace, clock(rounds, row, trace), cpus)
+        self.stories = [told.story(spans) for spans in rounds.spans[row.name]]
+        median = self.figures.median
+        usual = usual_of(self.figures.rounds, self.stories, median)
+        # All that took more than half of them, longest first.
+        self.late = sorted((
+            Late(sum(counts), n,
+                 cause_of([key for _, key in self.stories[n]], usual),
+                 excess(buckets, counts, self.figures.typical))
+            for n, counts in enumerate(self.figures.rounds)
+            if sum(counts) > median), reverse=True,
+            key=lambda late: (late.total, late.number))
+
+    def outliers(self):
+        return [o for o in self.late if o.total > 1.1 * self.figures.median]
+
+    def like(self, more):
+        """The one whose excess is nearest to `more`, of those alike; or None."""
+        some = [o for o in self.late if alike(o.excess, more)]
+        return min(some, default=None, key=lambda o: abs(
+            length(o.excess) - length(more)))
+
+    def show(self, late, out):
+        for r, _ in self.stories[late.number]:
+            out(line_of(self.trace, r, self.stories[late.number][0][0][0]))
+
+
+def usual_of(done, stories, median):
+    """What most rounds have recorded that are no outliers."""
+    return Counter(tuple(sorted(key for _, key in story))
+                   for counts, story in zip(done, stories)
+                   if sum(counts) <= 1.1 * median).most_common(1)[0][0]
+
+
+def excess(buckets, counts, typical):
+    """{stage: how many instructions more than in the typical round}"""
+    return parts(buckets, [a - b for a, b in zip(counts, typical)])
+
+
+def length(more):
+    return math.sqrt(sum(n * n for n in more.values()))
+
+
+def alike(one, other):
+    """Are two excesses of one kind?"""
+    sizes = sorted((length(one), length(other)))
+    along = sum(n * other.get(stage, 0) for stage, n in one.items())
+    return 0 < sizes[1] <= SAME_SIZE * sizes[0] and \
+        along >= SAME_WAY * sizes[0] * sizes[1]
+
+
+def told(opt, key, part, names):
+    """{row: Told} of these rows of a part, recorded."""
+    kib = max(4096, opt.rounds * max(64, 8 * len(names)))
+    some = operations.options(
+        rows=",".join(names), rounds=opt.rounds, sleep_us=opt.sleep_us,
+        append=f'{opt.append} cmd="trace on {CLASSES} size={kib} mode=fill"'
+        .strip(), memory=opt.memory)
+    run = operations.run_of(some, key, part)
+    rounds, trace, text = recorded(run)
+    for name in names:
+        if not rounds.done.get(name):
+            why = skips(text).get(name)
+            raise MeterError(f"{name}: no rounds" + (f": {why}" if why else
+                                                     ""))
+    return {row.name: Told(row, rounds, trace, cpu_of(text), run.map.buckets)
+            for row in all_rows() if row.name in names}
 
 
 def explain(opt, key, row, out=print):
-    """Prints one row's outliers, on one kind of machine. Returns its Figures and
-    how many there are by cause."""
-    some = operations.options(
-        rows=row.name, rounds=opt.rounds, sleep_us=opt.sleep_us,
-        append=f'{opt.append} cmd="trace on {CLASSES} size='
-               f'{max(4096, 64 * opt.rounds)} mode=fill"'.strip(),
-        memory=opt.memory)
-    run = operations.run_of(some, key, operations.parts(some)[0])
-    rounds, trace, text = recorded(run)
-    done = rounds.done.get(row.name, [])
-    if not done:
-        why = skips(text).get(row.name)
-        raise MeterError(f"{row.name}: no rounds" + (f": {why}" if why else
-                                                     ""))
-    told = Recorded(trace, clock(rounds, row, trace), cpu_of(text))
-    stories = [told.story(spans) for spans in rounds.spans[row.name]]
-    figures = Figures(done, run.map.buckets)
-    late, usual = outliers(done, stories, figures.median)
+    """Prints what the outliers of one row are when it is recorded, on one kind of
+    machine; lines of COLUMNS."""
+    part, = operations.parts(operations.options(rows=row.name))
+    found = told(opt, key, part, [row.name])[row.name]
+    figures, late = found.figures, found.outliers()
     out(f"{key} {row.name}, recorded: {figures.n} rounds, median "
         f"{figures.median}, p99 {figures.p99}; {len(late)} over 1.1 medians")
-    causes = Counter(cause for _, _, cause in late)
+    causes = Counter(o.cause for o in late)
     for cause, n in causes.most_common():
         out(f"    {n:4}  {cause}")
-    for total, n, cause in late[:SHOWN]:
-        out(f"    round {n}: {total} instructions; {cause}")
-        for r, _ in stories[n]:
-            out(line_of(trace, r, stories[n][0][0][0]))
-    return figures, causes
+    for o in late[:SHOWN]:
+        out(f"    round {o.number}: {o.total} instructions; {o.cause}")
+        found.show(o, out)
+    return lines_of(key, row.name, figures, causes or
+                    Counter({"none was seen": 0}), figures.n)
 
 
-def beyond(found):
-    """The names of rows whose p99 is not within 10 % of the median."""
-    return [name for name, f in found.items() if f.p99 > 1.1 * f.median]
+class Sought:
+    """A row's outliers that were counted, and what causes they have."""
+
+    def __init__(self, name, figures):
+        self.name, self.figures = name, figures
+        self.left = [excess(figures.buckets, counts, figures.typical)
+                     for counts in figures.rounds
+                     if sum(counts) > 1.1 * figures.median]
+        self.causes, self.recorded, self.shown = Counter(), 0, []
+
+    def look(self, found):
+        """Those of which one alike was recorded have its cause."""
+        self.recorded += found.figures.n
+        left = []
+        for more in self.left:
+            late = found.like(more)
+            if not late:
+                left.append(more)
+                continue
+            if not self.causes[late.cause]:
+                self.shown.append((found, late))
+            self.causes[late.cause] += 1
+        self.left = left
+
+    def tell(self, key, out):
+        """Prints them; lines of COLUMNS."""
+        f = self.figures
+        causes = Counter(self.causes)
+        if self.left:
+            causes[UNSEEN] = len(self.left)
+        out(f"{key} {self.name}: {f.n} rounds, median {f.median}, p99 {f.p99}; "
+            f"{causes.total()} over 1.1 medians, {self.recorded} recorded")
+        for cause, n in causes.most_common():
+            out(f"    {n:4}  {cause}")
+        for found, late in self.shown[:SHOWN]:
+            out(f"    such a one, of {late.total} instructions with its records; "
+                f"{late.cause}")
+            found.show(late, out)
+        return lines_of(key, self.name, f, causes, self.recorded)
 
 
-def lines_of(key, name, figures, causes):
-    causes = causes or Counter({"none was seen": 0})
-    return [[MACHINES[key], name, cause, figures.n, figures.median, n]
-            for cause, n in causes.most_common()]
+def lines_of(key, name, figures, causes, recorded_rounds):
+    return [[MACHINES[key], name, cause, figures.n, figures.median, n,
+             recorded_rounds] for cause, n in causes.most_common()]
 
 
-def explain_beyond(opt, key, out=print):
-    """Measures the wanted rows, and explains those beyond; lines of COLUMNS."""
-    found, _ = operations.measure(opt, key)
-    names = beyond(found)
-    out(f"{key}: {len(found) - len(names)} of {len(found)} rows have their p99 "
-        f"within 10 % of the median")
-    lines = []
-    for row in all_rows():
-        if row.name in names:
-            f = found[row.name]
-            out(f"{key} {row.name}, not recorded: {f.n} rounds, median "
-                f"{f.median}, p99 {f.p99}; {f.outliers()[0]} over 1.1 medians")
-            lines += lines_of(key, row.name, *explain(opt, key, row, out))
-    return lines
+def explain_late(opt, key, found, out=print):
+    """Explains the outliers of all rows that were counted; lines of COLUMNS.
+    found: {row: Figures}."""
+    sought = [s for s in (Sought(row.name, found[row.name]) for row in
+                          all_rows() if row.name in found) if s.left]
+    out(f"{key}: {len(found) - len(sought)} of {len(found)} rows have no round "
+        f"over 1.1 medians")
+    for _ in range(REPEATS):
+        left = {s.name: s for s in sought if s.left}
+        for part, names in by_part(left).items():
+            for name, recorded_row in told(opt, key, part, names).items():
+                left[name].look(recorded_row)
+    return [line for s in sought for line in s.tell(key, out)]
+
+
+def by_part(names):
+    """{part: its rows}, of those."""
+    out = {}
+    for name in names:
+        part, = operations.parts(operations.options(rows=name))
+        out.setdefault(part, []).append(name)
+    return out

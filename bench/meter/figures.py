@@ -29,7 +29,8 @@ class Figures:
 
     def plain(self):
         """What a result of bench/run keeps of it."""
-        return {"n": self.n, "median": self.median, "p99": self.p99}
+        return {"n": self.n, "median": self.median, "p99": self.p99,
+                "stages": self.stages()}
 
     def modes(self):
         out = dict.fromkeys(list(MODES.values()) + ["?"], 0)

@@ -48,6 +48,26 @@ def first_touch(frames=0):
     return _one(f"guard-fault-{frames}", touch.lab(10, frames), "")
 
 
+def unsorted(stages):
+    """{row: (share, symbol)} of the hypervisor's symbol that is the largest part
+    of a row among those that no line of `stages` but the last one has."""
+    found = _one("guard-symbols", LABS / "meter-one.dts",
+                 "rounds=4 sleep_us=100", by_symbol=True)
+    found.update(_one("guard-symbols-pair", LABS / "meter-pair.dts",
+                      "rounds=4 dirty=integer", by_symbol=True))
+    found.update(_one("guard-symbols-fault", LABS / "meter-fault.dts", "",
+                      by_symbol=True))
+    return {row: largest_of(f, stages) for row, f in found.items()}
+
+
+def largest_of(figures, stages):
+    rest = [line[1] for line in stages.lines if line[0] == "hypervisor"][-1]
+    return max(((n / figures.median, symbol) for (program, symbol, _), n in
+                zip(figures.buckets, figures.typical)
+                if program == "hypervisor" and
+                stages.of(program, symbol)[1] == rest), default=(0, ""))
+
+
 def measure():
     """All rows that one hart can do, in the order of the table."""
     found = alone()
@@ -70,6 +90,13 @@ def accepted(path=FILE):
     lines = [line.split("\t") for line in path.read_text().splitlines()
              if line and not line.startswith("#")]
     return {name: (int(median), int(q3)) for name, median, q3 in lines}
+
+
+def simulated(names, path=TOP / "bench" / "sim" / "costs"):
+    """What the simulator takes for all of these costs ("exit + step")."""
+    costs = dict(line.split() for line in path.read_text().splitlines()
+                 if line and not line.startswith("#"))
+    return sum(int(costs[name]) for name in names.split(" + "))
 
 
 def accept(found, path=FILE):

@@ -26,7 +26,9 @@ def options(**more):
     return SimpleNamespace(**{
         "rows": "", "rounds": 1000, "sleep_us": 5000, "append": "",
         "by": "stage", "native": False, "kernel": None, "initrd": None,
-        "hypervisor": None, "memory": "1G", **more})
+        "hypervisor": None, "memory": "1G",
+        # Of folders: two that run at a time need one each.
+        "prefix": "", **more})
 
 
 def wanted_rows(opt):
@@ -70,7 +72,7 @@ def run_of(opt, key, part):
     usual = {"machine": MACHINES[key], "timeout": 150 + opt.rounds * 0.5,
              "by_symbol": opt.by == "symbol", "memory": opt.memory,
              "append": opt.append}
-    name = key if part == "main" else f"{key}-{part}"
+    name = opt.prefix + (key if part == "main" else f"{key}-{part}")
     if opt.kernel:
         return Run(f"{name}-foreign", **usual).guest(ELF).foreign(
             opt.kernel, opt.hypervisor, opt.initrd)
@@ -118,3 +120,15 @@ def measure(opt, key):
     return found, {name: why for name, why in missing.items()
                    if (not wanted or name in wanted)
                    and (name not in found or "dropped" in why)}
+
+
+def asked(b):
+    """What the questions of a run want."""
+    return options(rounds=50 if b.quick else 1000)
+
+
+def counted(b, machine, part):
+    """{row: Figures} of a part. Once in a run: what took longer in these very
+    rounds is a question, too."""
+    return b.memo(("meter", machine, part),
+                  lambda: measure_part(asked(b), machine, part)[0])

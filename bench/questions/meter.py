@@ -17,8 +17,7 @@ def cases(b):
 
 
 def measure(b, machine, part):
-    opt = operations.options(rounds=50 if b.quick else 1000)
-    found, _ = operations.measure_part(opt, machine, part)
+    found = operations.counted(b, machine, part)
     return table.lines_of(machine, found)
 
 

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 from meter import scaling
 
 TITLE = scaling.TITLE
@@ -15,14 +13,12 @@ def cases(b):
 
 
 def measure(b, policy, vcpus):
-    found = scaling.measure(policy.name, vcpus)
-    return [], {row: f.plain() for row, f in found.items()}
+    return [], scaling.measure(policy.name, vcpus)
 
 
 def rows(done):
     return scaling.lines_of({
-        (case["policy"].name, case["vcpus"]): {
-            name: SimpleNamespace(**f) for name, f in found.items()}
+        (case["policy"].name, case["vcpus"]): found
         for case, _, found in done})
 
 

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import matrix
-from harness import Case, TOP
+from harness import BUILD, Case, TOP
 
 DOCUMENT = TOP / "docs" / "scheduler-in-an-afternoon.md"
 
@@ -120,6 +120,45 @@ def in_part(t):
         t.check((folder / f"{name}.json").read_text() == "whole",
                 f"{name} was replaced")
         t.equal(len(read(folder / f"{name}_part.json")[1]), 1, "results")
+
+
+def foreign(t):
+    """Another hypervisor is whatever image starts the payload by itself: this
+    one, which the meter is told nothing of but its symbols."""
+    rows = "sbi_base,plic_load,ipi_asleep"
+    source = (TOP / "guests" / "labs" / "meter.dts").read_text().replace(
+        'bootargs = "', f'bootargs = "rounds=30 rows={rows} ')
+    (t.folder / "lab.dts").write_text(source)
+    run(t, [TOP / "tools" / "lab", t.folder / "lab.dts",
+            t.folder / "lab.cpio"], TOP)
+    run(t, [TOP / "bench" / "meter.py", "--machine", "aclint",
+            "--kernel", BUILD / "rouse.bin", "--initrd", t.folder / "lab.cpio",
+            "--hypervisor", BUILD / "rouse.elf", "--append", "watchdog=off"],
+        TOP, ROUSE_BENCH_RESULTS=str(t.folder))
+    results, found = read(t.folder)
+    found = {row["row"]: row for row in results.as_dicts(
+        found["meter_foreign"])}
+    t.equal(sorted(found), sorted(rows.split(",")), "rows")
+    from meter import guard
+    for name, row in found.items():
+        t.equal(row["stage_elsewhere"], 0, f"{name}: what has no stage")
+        t.check(row["stage_trap"] > 0, f"{name}: no instruction in traps")
+        if name in guard.accepted():
+            t.check(row["median"] <= guard.accepted()[name][1] *
+                    guard.allowed(), f"{name} takes {row['median']}")
+
+
+def switch_cost(t):
+    """What the simulator takes for a turn that ends by the timer, under the
+    policy that is usual, which its costs are of."""
+    run(t, [TOP / "bench" / "run", "--quick", "--policy", t.args["policy"],
+            "switch"], TOP, ROUSE_BENCH_RESULTS=str(t.folder))
+    results, found = read(t.folder)
+    from meter import guard
+    costs = guard.simulated("exit + step + save + timer + load + enter")
+    takes = results.as_dicts(found["switch"])[0]["cost"]
+    t.check(abs(costs - takes) <= 0.05 * takes, f"a switch takes {takes:.0f} "
+            f"instructions, by bench/sim/costs {costs}")
 
 
 # --- runs that don't come to their end --------------------------------------
@@ -357,6 +396,10 @@ def tests(full):
              policy=policy, ask=["thief", "switch"]),
         Case("what_there_is_not_is_named", refusals),
         Case("what_some_rows_give_replaces_no_result_of_all", in_part),
+        Case("another_hypervisor_is_measured_by_its_image_and_its_symbols",
+             foreign),
+        Case("a_switch_takes_what_the_simulator_says", switch_cost,
+             policy=matrix.default()),
         Case("a_question_that_fails_stops_no_other_and_is_asked_again",
              failing),
         Case("a_run_that_is_interrupted_is_gone_on_with", interrupted,

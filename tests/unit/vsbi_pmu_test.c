@@ -387,11 +387,13 @@ static void firmware_events_are_counted_while_somebody_counts(void **state)
 bool mmio_htinst_off;
 struct emul_dev emul_nowhere;
 static struct emul_dev device;
+static u32 slots_asked;
 
 struct emul_dev *emul_slot(const struct guest *g, u32 slot)
 {
 	(void)g;
 	(void)slot;
+	slots_asked++;
 	return &device;
 }
 
@@ -464,6 +466,22 @@ static void a_reset_ends_tracing_and_counting(void **state)
 	arch_vcpu_trace(&v->v, true);
 	assert_int_equal(v->quick, 0);
 	assert_ptr_equal(v->slot[0], &emul_nowhere);
+}
+
+static void who_starts_again_looks_for_no_device_again(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	slots_asked = 0;
+	quick_reset(v);
+	assert_int_equal(slots_asked, EMUL_SLOTS);
+	quick_reset(v);
+	assert_int_equal(slots_asked, EMUL_SLOTS);
+	arch_vcpu_trace(&v->v, true);
+	quick_reset(v);
+	assert_int_equal(slots_asked, 2 * EMUL_SLOTS);
+	assert_ptr_equal(v->slot[EMUL_SLOTS - 1], &device);
 }
 
 static void two_counters_of_one_event_are_their_own(void **state)
@@ -787,6 +805,7 @@ int main(void)
 		T(firmware_events_are_counted_while_somebody_counts),
 		T(tracing_and_counting_come_and_go_in_any_order),
 		T(a_reset_ends_tracing_and_counting),
+		T(who_starts_again_looks_for_no_device_again),
 		T(two_counters_of_one_event_are_their_own),
 		T(reads_of_what_is_no_firmware_counter_are_refused),
 		T(ipis_are_counted_at_both_ends),

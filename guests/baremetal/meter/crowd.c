@@ -7,6 +7,10 @@
  * Other guests may do the same. In the one with `lead=1` the first vCPU wakes
  * the second by an IPI each time that it has its turn and finds it asleep, and
  * ends the guest after all rounds.
+ *
+ * Picks are thousands by then, and wakes few. So after `rounds=` there are
+ * `wakes=` more in which nobody marks a pick; nor does anybody before the first
+ * one, when the leader waits for its share, nor ever a guest that doesn't lead.
  */
 #include "guests/baremetal/meter/meter.h"
 
@@ -14,7 +18,8 @@
 void crowd_start(void);
 _Noreturn void crowd_join(u64 hartid);
 
-u32 crowd_go; /* not 0: the sleep is over */
+u32 crowd_go;	     /* not 0: the sleep is over */
+u32 crowd_quiet = 1; /* not 0: picks are not marked */
 
 static void second(struct hart *h, void *arg)
 {
@@ -48,29 +53,40 @@ static void wake(struct hart *to)
 		yield();
 }
 
-static void lead(u64 crowd)
+static void quiet(u32 is)
 {
-	struct hart *to = crowd > 2 ? &harts[1] : NULL;
+	__atomic_store_n(&crowd_quiet, is, __ATOMIC_RELAXED);
+}
 
+static void lead(struct hart *to)
+{
 	if (to && hart_start(to, second, NULL))
 		die("hart %ld does not start", to->id);
 	/* All the others have their first turns. */
 	for (u64 i = 0; i < 3; i++)
 		yield();
+	quiet(0);
 	for (u64 i = 0; i < plan.rounds; i++) {
 		if (to)
 			wake(to);
 		else
 			yield();
 	}
+	quiet(1);
+	for (u64 i = arg_u64("wakes", 0); to && i; i--)
+		wake(to);
 }
 
 void role_crowd(void)
 {
 	u64 crowd = arg_u64("crowd", machine.hart_count);
 	bool leads = arg_u64("lead", 0);
-	u64 first = leads && crowd > 2 ? 2 : 1;
+	/* Of two, one waits or sleeps. */
+	bool wakes = leads && (crowd > 2 || !plan.rounds);
+	u64 first = wakes ? 2 : 1;
 
+	/* A timer of somebody else's would save what is measured its own. */
+	sleep_ticks(us_to_ticks(arg_u64("rest_us", 0)));
 	for (u64 id = first; id < crowd; id++)
 		if (sbi_hart_start(id, (u64)crowd_start, 0).error)
 			die("hart %ld does not start", id);
@@ -79,5 +95,5 @@ void role_crowd(void)
 		sbi_ipi(crowd - id < 64 ? (1UL << (crowd - id)) - 1 : -1UL, id);
 	if (!leads)
 		crowd_join(harts[0].id);
-	lead(crowd);
+	lead(wakes ? &harts[1] : NULL);
 }

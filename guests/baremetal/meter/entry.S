@@ -46,8 +46,8 @@ meter_start:
 
 /*
  * One of a crowd: sleeps until crowd_go isn't 0, and then gives way for ever.
- * In: a0 hart id. Odd and even ones have
- * markers of their own, so that a switch is told from a return.
+ * In: a0 hart id. Odd and even ones have markers of their own, so that a switch
+ * is told from a return. While crowd_quiet isn't 0 there are no markers.
  */
 	.globl	crowd_start
 	.globl	crowd_join
@@ -55,20 +55,28 @@ meter_start:
 crowd_start:
 	csrwi	sie, 2		/* an IPI ends the WFI, and is not taken */
 	la	t0, crowd_go
-3:	lw	t1, 0(t0)
+4:	lw	t1, 0(t0)
 	bnez	t1, crowd_join
 	wfi
-	j	3b
+	j	4b
 crowd_join:
 	andi	t0, a0, 1
+	la	t2, crowd_quiet
 	bnez	t0, 2f
-1:	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT
+1:	lw	t1, 0(t2)
+	bnez	t1, 3f
+	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT
 	.word	0x00d00073	/* wrs.nto */
 	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_IN
 	j	1b
-2:	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT + 1
+2:	lw	t1, 0(t2)
+	bnez	t1, 3f
+	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_OUT + 1
 	.word	0x00d00073	/* wrs.nto */
 	slti	x0, x0, ROW_PICK << MARK_ROW_SHIFT | MARK_IN + 1
+	j	2b
+3:	.word	0x00d00073	/* wrs.nto */
+	beqz	t0, 1b
 	j	2b
 
 /* void fp_dirty(void): FS becomes dirty. */
