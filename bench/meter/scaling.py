@@ -35,7 +35,8 @@ COLUMNS = [
            enough=500),
     column("of_first", "%", "of the smallest one's", noise=1),
     column("per_doubling", UNIT, "more for each doubling", noise=2),
-    *[column(f"stage_{s.lower()}", UNIT, f"{s}, typical round")
+    *[column(f"stage_{s.lower()}", UNIT, f"{s}, typical round",
+             noise=16, noise_percent=4)
       for s in stage_names()],
 ]
 
