@@ -11,10 +11,10 @@
  *             these moments
  *
  * It begins when the real-time clock is at `at_ms=` (at once), works until
- * then, and does so for `ms=` (1000) of guest time; then it works for
- * `cooldown_ms=` (0), so that its neighbours still have it beside them. Who is
- * started only after that moment says so and fails. `seed=` makes the random
- * moments.
+ * then (and rests before `wake`), and does so for `ms=` (1000) of guest time;
+ * then it works for `cooldown_ms=` (0), so that its neighbours still have it
+ * beside them. Who is started only after that moment says so and fails. `seed=`
+ * makes the random moments.
  *
  * What was written is printed at the end, times in ticks of the timebase:
  *
@@ -35,6 +35,7 @@
 
 #define RECORDS	   (1u << 18) /* for all harts together */
 #define SUB_BITS   5
+#define REST_US	   100000
 #define BUCKETS	   ((64 - SUB_BITS + 1) << SUB_BITS)
 #define ALONG_LINE 8
 
@@ -162,9 +163,14 @@ static void sleep_until(u64 when)
 static void run_wake(struct hart *h)
 {
 	struct notes *n = &notes[h->index];
-	u64 end = time_now() + window, when, now;
+	u64 end, when, now;
 
 	csr_write(sie, IRQ_BIT(IRQ_S_TIMER));
+	/* Who has worked until now may have to wait for its next turn, as is
+	 * fair: it isn't yet one that sleeps. */
+	sleep_until(time_now() + us_to_ticks(REST_US));
+	timer_clear();
+	end = time_now() + window;
 	do {
 		when = next_moment(n);
 		sleep_until(when);
