@@ -75,8 +75,7 @@ enum task_result boot_populate(struct guest_life *l)
 	int ret = gmem_populate_step(l->guest->mem);
 
 	if (ret < 0)
-		return start_failed(l, "not enough host memory for page "
-				    "tables");
+		return start_failed(l, "its memory can't be mapped");
 	return ret ? TASK_MORE : life_go_on(l, LIFE_CLEAR);
 }
 

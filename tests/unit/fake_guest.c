@@ -352,6 +352,16 @@ bool arch_stage2_unmap_step(struct guest *g)
 	return ++w.unmaps % 2;
 }
 
+bool arch_stage2_free_step(struct guest *g)
+{
+	return arch_stage2_unmap_step(g);
+}
+
+int arch_stage2_prepare(struct guest *g, struct gpa at, u64 page_bytes)
+{
+	return 0;
+}
+
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 {
 	return 0;
