@@ -22,9 +22,9 @@
  * that a guest's secrets don't outlive it in free frames.
  *
  * Rejected: mapping single 4 KiB pages as they are zeroed and joining them to
- * 2 MiB later (a table for each block, 0.2 % of RAM, and old tables must outlive
- * every hart's cached walk); zeroing at creation (seconds for large guests
- * before the first instruction).
+ * 2 MiB later (a table for each block, 0.2 % of RAM, and old tables must
+ * outlive every hart's cached walk); zeroing at creation (seconds for large
+ * guests before the first instruction).
  */
 #include "kernel/gmem.h"
 

@@ -11,8 +11,8 @@
  * devices and console (PREPARE), write the device tree (TREE), load it and the
  * images (LOAD); reset time and start hart 0 (GO). A reset goes the same way
  * from the beginning, so nothing of the life before is there. Whatever fails on
- * the way, such as an image that is damaged, ends the guest as a crash does, but
- * is not tried again.
+ * the way, such as an image that is damaged, ends the guest as a crash does,
+ * but is not tried again.
  *
  * No memory is taken on the way: what a start takes is made with the guest, or
  * when the knobs change that it is made by (boot_kit_make), and is the guest's
@@ -240,7 +240,8 @@ static void say_start(struct guest_life *l)
 	}
 	life_tell_untold(l);
 	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
-		 l->kit.load.plan.entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+		 l->kit.load.plan.entry.v, g->cfg.vcpus,
+		 g->cfg.memory_bytes / MIB);
 }
 
 enum task_result boot_go(struct guest_life *l)

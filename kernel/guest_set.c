@@ -10,7 +10,8 @@
  * this function and listings look at); each is looked at afresh where it
  * counts, and the scheduler is told of its own by mail. In a stopped guest the
  * names of images and the like are replaced as well, and with them what a start
- * takes of the host, under state BUSY, so that no start reads them half changed.
+ * takes of the host, under state BUSY, so that no start reads them half
+ * changed.
  */
 #include <string.h>
 

@@ -3,10 +3,10 @@
  *
  * The stream lives on the heap between steps, and between a guest's starts:
  * zlib's state, its window of 32 KiB, for which it asks when it first needs it,
- * but which is there before, and one buffer of output. Going through that buffer instead of the
- * guest's RAM costs a copy, but zlib never sees a guest's address, a step ends
- * exactly at its budget, and one writer, which checks where every byte goes,
- * serves packed and plain images alike.
+ * but which is there before, and one buffer of output. Going through that
+ * buffer instead of the guest's RAM costs a copy, but zlib never sees a guest's
+ * address, a step ends exactly at its budget, and one writer, which checks
+ * where every byte goes, serves packed and plain images alike.
  *
  * gzip allows several members in a row, as `cat a.gz b.gz` makes them; they are
  * unpacked as one.

@@ -265,11 +265,27 @@ static struct hpa spare_take(struct gstage *s)
 	return pa;
 }
 
+/* 0: there is one. 1: there are smaller ones, or a table for them. -ENOENT. */
+static int leaf_put(struct gstage *s, u64 *pte, u32 level, u64 leaf)
+{
+	u64 was = ck_pr_load_64(pte);
+
+	if (level == LEAF_LEVEL_MAX && !was)
+		return -ENOENT;
+	if (level == LEAF_LEVEL_MAX && pte_is_pointer(was))
+		return !table_spare(s, pte, leaf);
+	/* The frame's zeroes came before; gmem_access.c fenced. */
+	if (!was && ck_pr_cas_64_value(pte, 0, leaf, &was))
+		return 0;
+	return !pte_is_leaf(was);
+}
+
 /* Maps one page of `level`; both addresses are aligned to it. Recurses once a
  * level where smaller pages are mapped already. */
 static int map_page(struct gstage *s, u64 gpa, struct hpa to, u32 level)
 {
-	u64 *table = hpa_ptr(s->root), *pte, was;
+	u64 *table = hpa_ptr(s->root);
+	int ret;
 
 	for (u32 l = s->mode->top; l > level; l--) {
 		u64 p = ck_pr_load_64(pte_at(table, s, l, gpa));
@@ -280,27 +296,16 @@ static int map_page(struct gstage *s, u64 gpa, struct hpa to, u32 level)
 			return 0;
 		table = hpa_ptr(pte_hpa(p));
 	}
-	pte = pte_at(table, s, level, gpa);
-	was = ck_pr_load_64(pte);
-	if (level == LEAF_LEVEL_MAX && !was)
-		return -ENOENT;
-	/* The frame's zeroes came before; gmem_access.c fenced. */
-	if (pte_is_leaf(was) ||
-	    (!was && ck_pr_cas_64_value(pte, 0, pte_make(to, PTE_LEAF), &was)) ||
-	    pte_is_leaf(was))
-		return 0;
-	if (level == LEAF_LEVEL_MAX &&
-	    table_spare(s, pte, pte_make(to, PTE_LEAF)))
-		return 0;
-	for (u32 i = 0; i < TABLE_PTES; i++) {
+	ret = leaf_put(s, pte_at(table, s, level, gpa), level,
+		       pte_make(to, PTE_LEAF));
+	for (u32 i = 0; ret == 1 && i < TABLE_PTES; i++) {
 		u64 off = i * level_bytes(level - 1);
-		int ret = map_page(s, gpa + off, (struct hpa){ to.v + off },
-				   level - 1);
 
-		if (ret)
-			return ret;
+		if (map_page(s, gpa + off, (struct hpa){ to.v + off },
+			     level - 1))
+			ret = -ENOENT;
 	}
-	return 0;
+	return MIN(ret, 0);
 }
 
 int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
