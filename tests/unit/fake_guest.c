@@ -621,6 +621,8 @@ int lab_config_set(struct guest_config *cfg, const char *text, bool live,
 	} else if (!strncmp(text, "kernel=", 7)) {
 		obj_free((void *)(uintptr_t)cfg->kernel);
 		cfg->kernel = copy_text(text + 7);
+		if (!cfg->kernel)
+			return -ENOMEM;
 	}
 	return 0;
 }
