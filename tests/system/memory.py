@@ -356,6 +356,34 @@ def survives(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def changes_populate(t):
+    """Pages of 1 GiB and the tables that stand in their place otherwise, from
+    start to start."""
+    m = t.boot(lab=lab(guest("g", "hello", memory="1040M", vcpus=2,
+                             autostart=False, populate="eager")), mem="3G")
+    m.expect("^rouse> ")
+    shell = Shell(m)
+    shell.run("watch g")
+    before = free_memory(shell)["free_bytes"]
+    for n in range(3):
+        for word in ("eager", "lazy"):
+            shell.run(f"set g populate={word}; guest start g; guest wait g",
+                      300)
+            got = shell.guests()["g"]
+            t.equal((got["last_event"], got["last_code"]), ("poweroff", 0),
+                    f"the end of an {word} life")
+            t.equal(got["touched_bytes"] >= 1040 * MIB, word == "eager",
+                    f"all of it is touched if it's {word}")
+    t.equal(m.text.count("hello: bye"), 6, "lives")
+    t.check(free_memory(shell)["free_bytes"] >= before - (64 << 10),
+            "memory is gone")
+    shell.run("guest destroy g")
+    t.check(free_memory(shell)["free_bytes"] > before + 1040 * MIB,
+            "its memory is gone")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def poweroff_status(t):
     """`poweroff N` ends the machine with N, whatever guests do."""
     m, shell = begin(t, HOG)
@@ -384,6 +412,9 @@ def tests(full):
                    crashes)]
     cases += [Case("a_guest_needs_no_memory_that_others_can_take", survives,
                    timeout=240)]
+    if full:
+        cases += [Case("populate_may_be_another_at_each_start",
+                       changes_populate, timeout=900)]
     cases += [Case(f"poweroff_{n}_is_status_{wanted}", poweroff_status,
                    timeout=60, status=n, wanted=wanted)
               for n, wanted in ((0, 0), (77, 77), (512, 255))]
