@@ -146,17 +146,25 @@ void arch_guest_let_go(void);
 u64 arch_vcpu_pc(struct vcpu *v);
 
 /*
- * Second stage. map: [gpa, gpa + bytes) -> hpa, read-write-execute, with the
- * largest pages that fit; 0 or -ENOMEM (what was mapped stays and is harmless).
- * Any CPUs at once, without a lock; what is mapped already stays as it is.
+ * Second stage. prepare: makes the tables in which a page of `page_bytes`
+ * (4 KiB, 2 MiB) at `at` is to be mapped, and those beside it; before the guest
+ * first runs; 0 or -ENOMEM. map: [gpa, gpa + bytes) -> hpa, read-write-execute,
+ * with the largest pages that fit, of prepared tables, so that it needs no
+ * memory; 0, or -ENOENT if they aren't (what was mapped stays and is harmless).
+ * Any CPUs at once, without a lock; what is mapped already stays as it is. A
+ * page of 1 GiB, where those of 2 MiB are prepared: when no vCPU runs and
+ * arch_guest_quiet was true since.
  * unmap_step: takes some of it away, true: call again. No vCPU runs and
  * arch_guest_quiet was true since; after the last one nothing that was mapped
- * before is used by any CPU when the guest runs again. Frames of the tables
- * come from page_alloc.
+ * before is used by any CPU when the guest runs again. The tables stay, until
+ * free_step, likewise, has freed them; then the guest runs no more.
  */
+int arch_stage2_prepare(struct guest *g, struct gpa at, u64 page_bytes)
+	__must_check;
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 	__must_check;
 bool arch_stage2_unmap_step(struct guest *g) __must_check;
+bool arch_stage2_free_step(struct guest *g) __must_check;
 
 /*
  * For a panic. regs: the registers of this CPU, as text lines. frame_next: the

@@ -8,7 +8,9 @@
  * each gets its frames: 1 GiB at once where alignment and free memory allow,
  * else 2 MiB, and single frames only at ragged ends or when memory is in
  * crumbs. So a page table never stands in the way of a large page, and RAM
- * can't run out later.
+ * can't run out later. Nor can the tables of the second stage, which are made
+ * then, when it is known which pages there will be: one for each GiB, and one
+ * for each block of single frames.
  *
  * Zeroing comes in granules of 64 KiB, two bits each: `claimed` is set by the
  * one who will zero it, `ready` after the zeroes. See gmem_access.c for why a
@@ -20,12 +22,13 @@
  * that a guest's secrets don't outlive it in free frames.
  *
  * Rejected: mapping single 4 KiB pages as they are zeroed and joining them to
- * 2 MiB later (a table for each block, 0.2 % of RAM that can run out, and old
- * tables must outlive every hart's cached walk); zeroing at creation (seconds
- * for large guests before the first instruction).
+ * 2 MiB later (a table for each block, 0.2 % of RAM, and old tables must
+ * outlive every hart's cached walk); zeroing at creation (seconds for large
+ * guests before the first instruction).
  */
 #include "kernel/gmem.h"
 
+#include "kernel/arch.h"
 #include "kernel/gmem_private.h"
 #include "kernel/mem.h"
 #include "kernel/time.h"
@@ -127,6 +130,19 @@ static int block_reserve(struct gmem *m)
 	return ret;
 }
 
+/* The second stage's tables for the next one, or 512. */
+static int tables_reserve(struct gmem *m)
+{
+	u64 n = m->step_tables;
+	enum block_kind kind = block_kind(&m->block[n]);
+
+	/* In each of a block of 1 GiB would be the same. */
+	m->step_tables += kind == BLOCK_GIB ? GIB_BLOCKS : 1;
+	return arch_stage2_prepare(m->guest, (struct gpa){ block_gpa(m, n) },
+				   kind == BLOCK_PAGES_TABLE ? PAGE_BYTES :
+							       BLOCK_BYTES);
+}
+
 int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
 {
 	u64 first = ALIGN_DOWN(base.v, BLOCK_BYTES);
@@ -162,8 +178,10 @@ int gmem_reserve_step(struct gmem *m)
 {
 	u64 deadline = step_deadline();
 
-	while (m->pages_left || m->step_reserve < m->blocks) {
-		int ret = m->pages_left ? page_reserve(m) : block_reserve(m);
+	while (m->step_tables < m->blocks) {
+		int ret = m->pages_left		       ? page_reserve(m) :
+			  m->step_reserve < m->blocks ? block_reserve(m) :
+							tables_reserve(m);
 
 		if (ret)
 			return ret;

@@ -3,7 +3,8 @@
  * that it finds zeroed whenever it first looks.
  *
  * All frames are reserved when the guest is created, in steps and in the
- * largest blocks that there are; so running out of RAM later can't happen. They
+ * largest blocks that there are, and with them the page tables that they will
+ * be mapped by; so running out of memory later can't happen. They
  * are zeroed and mapped lazily (the first touch of a 2 MiB block, by the guest
  * or by the host) or eagerly, by steps.
  *
@@ -30,8 +31,9 @@ int gmem_create(struct guest *g, struct gpa base, u64 bytes, struct gmem **out)
 	__must_check;
 
 /*
- * Reserves frames, maps and zeroes nothing: one step. 1: call again; 0: there
- * are all; -ENOMEM: what there is goes by gmem_destroy_step. One caller.
+ * Reserves frames and prepares the second stage, maps and zeroes nothing: one
+ * step. 1: call again; 0: there is all; -ENOMEM: what there is goes by
+ * gmem_destroy_step, and the tables with the second stage. One caller.
  */
 int gmem_reserve_step(struct gmem *m) __must_check;
 
@@ -50,14 +52,15 @@ void gmem_destroy(struct gmem *m);
  * The guest touched `at` and the second stage knew nothing. 0: progress was
  * made, enter the guest again (which may fault here again: a 2 MiB block is
  * zeroed in several steps, and mapped as a whole when it is ready); -EFAULT:
- * no RAM there; -ENOMEM: no frame for a page table. Any CPU, any number of
- * them at once; waits for nobody. The architecture's fault handler.
+ * no RAM there. Anything else is a fault of ours. Any CPU, any number of them
+ * at once; waits for nobody. The architecture's fault handler.
  */
 int gmem_fault(struct gmem *m, struct gpa at) __must_check;
 
 /*
  * Eager population: one step. 1: call again; 0: all RAM is zeroed and mapped,
- * with pages as large as its blocks; -ENOMEM. No vCPU runs; one caller.
+ * with pages as large as its blocks; else a fault of ours. No vCPU runs, the
+ * second stage is quiet (arch_guest_quiet); one caller.
  */
 int gmem_populate_step(struct gmem *m) __must_check;
 

@@ -45,7 +45,8 @@ struct gmem {
 	u64 touched_bytes; /* atomic */
 
 	/* Of whoever does the steps: reserve, populate, reset, destroy. */
-	u64 step_reserve, step_zero, step_map, step_reset, step_wipe, step_free;
+	u64 step_reserve, step_tables, step_zero, step_map, step_reset;
+	u64 step_wipe, step_free;
 	u32 pages_left; /* to reserve of the block before step_reserve */
 
 	struct gmem_block block[];
@@ -84,7 +85,8 @@ u64 granule_zero(struct gmem_block *b, u32 granule);
  * least one if there is one. True: all of the block is ready. */
 bool block_zero_some(struct gmem *m, struct gmem_block *b, u64 deadline_ticks);
 
-/* The second stage learns of block `n`, which is ready. 0 or -ENOMEM. */
+/* The second stage learns of block `n`, which is ready. 0 or -ENOENT: that is a
+ * fault of ours. */
 int block_map(struct gmem *m, u64 n) __must_check;
 
 #endif

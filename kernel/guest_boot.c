@@ -8,16 +8,23 @@
  * Wait until no CPU's second stage is this guest's (QUIET), take all mappings
  * away (UNMAP), forget what RAM was touched (FORGET), so that it is zeroes
  * again; populate if asked to; clear the vCPUs, some at a time (CLEAR); reset
- * devices and console, lay out the images (PREPARE), write the device tree
- * (TREE), load it all (LOAD); reset time and start hart 0 (GO). A reset goes
- * the same way from the beginning, so nothing of the life before is there.
- * Whatever fails on the way ends the guest as a crash does, but is not tried
- * again.
+ * devices and console (PREPARE), write the device tree (TREE), load it and the
+ * images (LOAD); reset time and start hart 0 (GO). A reset goes the same way
+ * from the beginning, so nothing of the life before is there. Whatever fails on
+ * the way, such as an image that is damaged, ends the guest as a crash does,
+ * but is not tried again.
+ *
+ * No memory is taken on the way: what a start takes is made with the guest, or
+ * when the knobs change that it is made by (boot_kit_make), and is the guest's
+ * until it is destroyed. So it can't fail by what others have taken since.
  *
  * The tree is kept until the guest is STOPPED: nothing that is in it changes
  * before, but the seed. To write it takes hundreds of thousands of
  * instructions, which a guest that reboots all the time must not cause each
  * time.
+ *
+ * Rejected: memory for starts that guests share (one's start would wait for
+ * another's images); the guest's own RAM (it is in pieces of any size).
  */
 #include "kernel/guest_private.h"
 
@@ -33,6 +40,67 @@
 
 #define LOAD_BYTES (8 * KIB) /* between two looks at the time */
 #define QUIET_US   200	     /* between two looks at the CPUs */
+
+/* ---- what a start takes ---- */
+
+static int kit_fill(struct boot_kit *kit, struct guest *g,
+		    const struct guest_config *cfg, struct lab_error *err)
+{
+	struct image_files files;
+	int ret = image_files_find(guests_env()->images, cfg, &files, err);
+
+	if (ret)
+		return ret;
+	ret = image_load_init(&kit->load, g, cfg, &files,
+			      guest_fdt_room(cfg, arch_guest_isa(),
+					     files.dtb.bytes), err);
+	if (ret)
+		return ret;
+	kit->fdt = obj_alloc_raw(kit->load.plan.fdt_bytes);
+	if (kit->fdt)
+		return 0;
+	image_load_fini(&kit->load);
+	return -ENOMEM;
+}
+
+int boot_kit_make(struct boot_kit *kit, struct guest *g,
+		  const struct guest_config *cfg, struct lab_error *err)
+{
+	struct lab_error why;
+	int ret = kit_fill(kit, g, cfg, &why);
+
+	if (ret)
+		config_error(err, "%s: %s", cfg->name, ret == -ENOMEM ?
+			     "not enough host memory for the guest" : why.text);
+	return ret;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool boot_kit_suits(const struct guest_config *cfg,
+		    const struct guest_config *now)
+{
+	return same_text(cfg->kernel, now->kernel) &&
+	       same_text(cfg->initrd, now->initrd) &&
+	       same_text(cfg->dtb, now->dtb) &&
+	       same_text(cfg->bootargs, now->bootargs) &&
+	       cfg->has_load == now->has_load &&
+	       cfg->load.v == now->load.v &&
+	       cfg->has_entry == now->has_entry &&
+	       cfg->entry.v == now->entry.v;
+}
+
+void boot_kit_free(struct boot_kit *kit)
+{
+	image_load_fini(&kit->load);
+	obj_free(kit->fdt);
+	kit->fdt = NULL;
+}
+
+/* ---- the steps ---- */
 
 static enum task_result start_failed(struct guest_life *l, const char *why)
 {
@@ -75,8 +143,7 @@ enum task_result boot_populate(struct guest_life *l)
 	int ret = gmem_populate_step(l->guest->mem);
 
 	if (ret < 0)
-		return start_failed(l, "not enough host memory for page "
-				    "tables");
+		return start_failed(l, "its memory can't be mapped");
 	return ret ? TASK_MORE : life_go_on(l, LIFE_CLEAR);
 }
 
@@ -94,53 +161,40 @@ enum task_result boot_clear(struct guest_life *l)
 /* The next step is LOAD: the tree is there. */
 static enum task_result load_begin(struct guest_life *l)
 {
-	if (image_load_init(&l->load, l->guest, &l->files, &l->plan, l->fdt,
-			    fdt_totalsize(l->fdt)))
-		return start_failed(l, "not enough host memory");
+	image_load_begin(&l->kit.load, l->kit.fdt, fdt_totalsize(l->kit.fdt));
 	return life_go_on(l, LIFE_LOAD);
 }
 
-enum task_result boot_prepare(struct guest_life *l)
-{
-	struct guest *g = l->guest;
-	struct lab_error err = {.text = "not enough host memory"};
-	u64 room;
-
-	emul_reset(g);
-	gcons_reset(g);
-	if (image_files_find(guests_env()->images, &g->cfg, &l->files, &err))
-		return start_failed(l, err.text);
-	room = guest_fdt_room(&g->cfg, arch_guest_isa(), l->files.dtb.bytes);
-	if (image_plan(&g->cfg, &l->files, room, &l->plan, &err))
-		return start_failed(l, err.text);
-	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
-	if (l->fdt_seed) {
-		memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
-		return load_begin(l);
-	}
-	life_tree_forget(l);
-	return life_go_on(l, LIFE_TREE);
-}
-
+/* The next step is TREE. */
 static enum task_result tree_start(struct guest_life *l)
 {
-	u64 room = l->plan.fdt_bytes;
+	const struct image_load *load = &l->kit.load;
 	struct guest_fdt_args args = {
 		.guest = l->guest,
 		.isa = arch_guest_isa(),
-		.plan = &l->plan,
-		.dtb = l->files.dtb.data,
-		.dtb_bytes = l->files.dtb.bytes,
+		.plan = &load->plan,
+		.dtb = load->files.dtb.data,
+		.dtb_bytes = load->files.dtb.bytes,
 		.timebase_hz = timebase_hz,
 		.rng_seed = l->seed,
 		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	l->fdt = obj_alloc_raw(room);
-	if (!l->fdt)
-		return start_failed(l, "not enough host memory");
-	guest_fdt_begin(&l->tree, l->fdt, room, &args);
-	return TASK_MORE;
+	guest_fdt_begin(&l->tree, l->kit.fdt, load->plan.fdt_bytes, &args);
+	return life_go_on(l, LIFE_TREE);
+}
+
+enum task_result boot_prepare(struct guest_life *l)
+{
+	struct guest *g = l->guest;
+
+	emul_reset(g);
+	gcons_reset(g);
+	rng_bytes(&l->rng, l->seed, RNG_SEED_BYTES);
+	if (!l->fdt_seed)
+		return tree_start(l);
+	memcpy(l->fdt_seed, l->seed, RNG_SEED_BYTES);
+	return load_begin(l);
 }
 
 enum task_result boot_tree(struct guest_life *l)
@@ -148,15 +202,13 @@ enum task_result boot_tree(struct guest_life *l)
 	u64 until = life_step_end();
 	int ret;
 
-	if (!l->fdt)
-		return tree_start(l);
 	do {
 		ret = guest_fdt_step(&l->tree);
 	} while (ret == 1 && time_now_ticks() < until);
 	if (ret == 1)
 		return TASK_MORE;
 	if (ret < 0)
-		return start_failed(l, l->files.dtb.data ?
+		return start_failed(l, l->kit.load.files.dtb.data ?
 			"dtb: no sound device tree" :
 			"its device tree could not be written");
 	l->fdt_seed = guest_fdt_seed(&l->tree);
@@ -169,10 +221,10 @@ enum task_result boot_load(struct guest_life *l)
 	int ret;
 
 	do {
-		ret = image_load_step(&l->load, LOAD_BYTES);
+		ret = image_load_step(&l->kit.load, LOAD_BYTES);
 	} while (ret == 1 && time_now_ticks() < until);
 	if (ret < 0)
-		return start_failed(l, l->load.err.text);
+		return start_failed(l, l->kit.load.err.text);
 	return ret ? TASK_MORE : life_go_on(l, LIFE_GO);
 }
 
@@ -188,15 +240,15 @@ static void say_start(struct guest_life *l)
 	}
 	life_tell_untold(l);
 	log_info("%s: starts at 0x%lx, %u vCPUs, %lu MiB", g->cfg.name,
-		 l->plan.entry.v, g->cfg.vcpus, g->cfg.memory_bytes / MIB);
+		 l->kit.load.plan.entry.v, g->cfg.vcpus,
+		 g->cfg.memory_bytes / MIB);
 }
 
 enum task_result boot_go(struct guest_life *l)
 {
 	struct guest *g = l->guest;
-	const struct image_plan *plan = &l->plan;
+	const struct image_plan *plan = &l->kit.load.plan;
 
-	life_unload(l);
 	arch_guest_reset(g);
 	arch_vcpu_reset(g->vcpu[0], plan->entry.v, plan->fdt.v);
 	l->phase = LIFE_IDLE;

@@ -162,6 +162,13 @@ static int console_make(struct guest *g, struct lab_error *err)
 	return gcons_create(g) ? no_memory(&g->cfg, err) : 1;
 }
 
+static int kit_make(struct guest *g, struct lab_error *err)
+{
+	int ret = boot_kit_make(&g->life->kit, g, &g->cfg, err);
+
+	return ret ? ret : 1;
+}
+
 /* The table of names never shrinks: they are for who has all the rest. */
 static int names_make(struct guest *g)
 {
@@ -202,6 +209,8 @@ int guest_create_step(struct guest *g, struct lab_error *err)
 		ret = devices_make(g, err);
 	else if (!g->console)
 		ret = console_make(g, err);
+	else if (!g->life->kit.fdt)
+		ret = kit_make(g, err);
 	else if (g->life->vcpu < g->cfg.vcpus)
 		ret = names_make(g);
 	else

@@ -31,9 +31,16 @@ enum life_phase {
 	LIFE_POPULATE, /* eager RAM */
 	LIFE_CLEAR,    /* vCPUs: nothing of the life before */
 	LIFE_PREPARE,  /* devices, the lay-out of images */
-	LIFE_TREE,     /* the device tree, if it isn't there: `tree` is */
-	LIFE_LOAD,     /* the images; from here on `load` is there ... */
-	LIFE_GO,       /* ... until hart 0 is about to start */
+	LIFE_TREE,     /* the device tree, if it isn't there */
+	LIFE_LOAD,     /* the images */
+	LIFE_GO,       /* hart 0 is about to start */
+};
+
+/* What a start takes of the host: made with the guest, which so can start and
+ * reboot however little memory is left then. */
+struct boot_kit {
+	struct image_load load;
+	void *fdt; /* room for the guest's tree */
 };
 
 struct guest_life {
@@ -42,12 +49,9 @@ struct guest_life {
 	enum life_phase phase;
 	u32 vcpu;    /* of KILL, CLEAR and the making: the next one */
 	bool failed; /* this start didn't come as far as RUNNING */
-	struct image_files files;
-	struct image_plan plan;
-	void *fdt; /* the guest's tree, from its first start on */
-	void *fdt_seed; /* where its seed is, once it is complete; or NULL */
+	struct boot_kit kit;
+	void *fdt_seed; /* where the tree's seed is, if there is one; or NULL */
 	struct guest_fdt_job tree;
-	struct image_load load;
 	struct rng rng;
 	u8 seed[RNG_SEED_BYTES]; /* the tree's, until it is written */
 	struct sched_quiesce drain;
@@ -73,15 +77,23 @@ static inline u64 life_step_end(void)
 
 /*
  * For the steps of guest_boot.c, and the task's own. life_go_on: the next step
- * is the first of `phase`. life_unload, before the phase changes: no tree is
- * being written and no image loaded any more. life_tree_forget: the next start
- * writes a tree anew. life_tell_untold: the quiet lives so far, if there were
- * any.
+ * is the first of `phase`. life_tell_untold: the quiet lives so far, if there
+ * were any.
  */
 void life_tell_untold(struct guest_life *l);
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase);
-void life_unload(struct guest_life *l);
-void life_tree_forget(struct guest_life *l);
+
+/*
+ * For starts of `g` as `cfg` has it, which may be about to become its own. 0;
+ * -ENOMEM or -EINVAL, with a line that begins with the guest's name; then there
+ * is nothing to free. `suits`: a kit for `cfg` does for `now`.
+ */
+int boot_kit_make(struct boot_kit *kit, struct guest *g,
+		  const struct guest_config *cfg, struct lab_error *err)
+	__must_check;
+bool boot_kit_suits(const struct guest_config *cfg,
+		    const struct guest_config *now);
+void boot_kit_free(struct boot_kit *kit);
 
 /* A step of the phase of that name. */
 enum task_result boot_quiet(struct guest_life *l);

@@ -30,7 +30,7 @@ enum reap_phase {
 	REAP_REFS,
 	REAP_QUIET,
 	REAP_DRAIN,
-	REAP_UNMAP,
+	REAP_TABLES,
 	REAP_MEMORY,
 	REAP_FREE,
 };
@@ -65,7 +65,7 @@ static enum task_result reap_drain(void)
 {
 	if (!sched_quiesced(&drain))
 		return TASK_WAIT;
-	phase = REAP_UNMAP;
+	phase = REAP_TABLES;
 	return TASK_MORE;
 }
 
@@ -110,8 +110,8 @@ static enum task_result reap_step(struct task *t)
 		return TASK_WAIT;
 	case REAP_DRAIN:
 		return reap_drain();
-	case REAP_UNMAP:
-		if (!arch_stage2_unmap_step(at))
+	case REAP_TABLES:
+		if (!arch_stage2_free_step(at))
 			phase = REAP_MEMORY;
 		return TASK_MORE;
 	case REAP_MEMORY:

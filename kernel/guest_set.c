@@ -9,8 +9,9 @@
  * may be replaced. Of a running guest those are words (and the pins, which only
  * this function and listings look at); each is looked at afresh where it
  * counts, and the scheduler is told of its own by mail. In a stopped guest the
- * names of images and the like are replaced as well, under state BUSY, so that
- * no start reads them half changed.
+ * names of images and the like are replaced as well, and with them what a start
+ * takes of the host, under state BUSY, so that no start reads them half
+ * changed.
  */
 #include <string.h>
 
@@ -129,11 +130,21 @@ static int apply(struct guest *g, struct guest_config *now, bool stopped,
 	return 0;
 }
 
+/* `kit` gets what the guest had, to be freed. */
+static void kit_swap(struct guest *g, struct boot_kit *kit)
+{
+	struct boot_kit old = g->life->kit;
+
+	g->life->kit = *kit;
+	*kit = old;
+}
+
 int guest_set(struct guest *g, const char *const *texts, u32 count,
 	      struct lab_error *err)
 {
 	bool stopped = ck_pr_cas_32(&g->state, GUEST_STOPPED, GUEST_BUSY);
 	const struct lab_env *env = guests_env();
+	struct boot_kit kit = {.fdt = NULL};
 	struct guest_config now;
 	int ret = lab_config_copy(&now, &g->cfg);
 
@@ -145,8 +156,13 @@ int guest_set(struct guest *g, const char *const *texts, u32 count,
 		ret = lab_config_check(&now, env, err);
 	if (!ret)
 		ret = check_fixed(&g->cfg, &now, err);
+	if (!ret && stopped && !boot_kit_suits(&g->cfg, &now))
+		ret = boot_kit_make(&kit, g, &now, err);
 	if (!ret)
 		ret = apply(g, &now, stopped, err);
+	if (!ret && kit.fdt)
+		kit_swap(g, &kit);
+	boot_kit_free(&kit);
 	lab_config_fini(&now);
 	if (stopped) {
 		/* The configuration before the state that lets it start. */

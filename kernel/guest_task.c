@@ -37,20 +37,6 @@
 #define REST_PART 64
 #define REST_MOST_US 1000
 
-void life_unload(struct guest_life *l)
-{
-	if (l->phase == LIFE_TREE)
-		life_tree_forget(l);
-	if (l->phase == LIFE_LOAD || l->phase == LIFE_GO)
-		image_load_fini(&l->load);
-}
-
-void life_tree_forget(struct guest_life *l)
-{
-	obj_free(l->fdt);
-	l->fdt = l->fdt_seed = NULL;
-}
-
 enum task_result life_go_on(struct guest_life *l, enum life_phase phase)
 {
 	l->phase = phase;
@@ -202,7 +188,7 @@ static enum task_result life_ended(struct guest_life *l)
 	l->failed = false;
 	l->phase = LIFE_IDLE;
 	if (action != ACTION_RESTART)
-		life_tree_forget(l);
+		l->fdt_seed = NULL;
 	/* All of that before someone else may start or destroy the guest. */
 	ck_pr_fence_release();
 	if (action == ACTION_RESTART) {
@@ -291,7 +277,6 @@ static enum task_result life_step(struct task *t)
 	if (ck_pr_load_32(&l->guest->state) == GUEST_STOPPING &&
 	    l->phase != LIFE_KILL && l->phase != LIFE_DRAIN &&
 	    l->phase != LIFE_ENDED) {
-		life_unload(l);
 		task_wake_at(t, TIME_NEVER);
 		(void)life_go_on(l, LIFE_KILL);
 	}
@@ -336,8 +321,7 @@ void life_free(struct guest *g)
 {
 	if (!g->life)
 		return;
-	life_unload(g->life);
-	life_tree_forget(g->life);
+	boot_kit_free(&g->life->kit);
 	obj_free(g->life);
 	g->life = NULL;
 	g->task = NULL;

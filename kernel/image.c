@@ -109,8 +109,6 @@ static int kernel_ended(struct image_load *l)
 		return config_error(&l->err, "kernel: \"%s\" ends after 0x%lx "
 				    "bytes, before its last segment",
 				    l->files.kernel.name, ULL(l->at));
-	image_gunzip_close(l->gunzip);
-	l->gunzip = NULL;
 	stage_next(l);
 	return 0;
 }
@@ -128,9 +126,7 @@ static int kernel_step(struct image_load *l, u32 budget)
 			       kernel_ended(l);
 	}
 	ret = image_gunzip_read(l->gunzip, budget, &data, &bytes);
-	if (ret == -ENOMEM)
-		config_error(&l->err, "kernel: no memory is left to unpack it");
-	else if (ret)
+	if (ret)
 		config_error(&l->err, "kernel: \"%s\": the gzip data is "
 			     "damaged after 0x%lx bytes",
 			     l->files.kernel.name, ULL(l->at));
@@ -221,34 +217,41 @@ static u64 kernel_end(const struct image_facts *facts)
 }
 
 int image_load_init(struct image_load *l, struct guest *g,
-		    const struct image_files *files,
-		    const struct image_plan *plan, const void *fdt,
-		    size_t fdt_bytes)
+		    const struct guest_config *cfg,
+		    const struct image_files *files, u64 fdt_bytes,
+		    struct lab_error *err)
 {
 	struct image_facts facts;
 	int ret;
 
 	memset(l, 0, sizeof(*l));
 	l->guest = g;
-	l->plan = *plan;
 	l->files = *files;
-	l->fdt = fdt;
-	l->fdt_bytes = MIN(fdt_bytes, plan->fdt_bytes);
-	ret = image_facts_read(&files->kernel, &facts, &l->err);
+	ret = image_facts_read(&files->kernel, &facts, err);
 	if (ret)
 		return ret;
-	l->kernel_end = kernel_end(&facts);
-	if (facts.gzip) {
-		ret = image_gunzip_open(&l->gunzip, &files->kernel);
-		if (ret) {
-			config_error(&l->err, "kernel: no memory is left to "
-				     "unpack it");
-			image_facts_fini(&facts);
-			return ret;
-		}
+	ret = image_plan_by(cfg, files, &facts, fdt_bytes, &l->plan, err);
+	if (ret) {
+		image_facts_fini(&facts);
+		return ret;
 	}
-	l->elf = facts.elf; /* ours to free now */
+	l->kernel_end = kernel_end(&facts);
+	/* Ours to free now. */
+	l->elf = facts.elf;
+	l->gunzip = facts.gunzip;
+	l->stage = STAGE_DONE;
 	return 0;
+}
+
+void image_load_begin(struct image_load *l, const void *fdt, size_t fdt_bytes)
+{
+	l->fdt = fdt;
+	l->fdt_bytes = MIN(fdt_bytes, l->plan.fdt_bytes);
+	l->stage = STAGE_KERNEL;
+	l->at = 0;
+	l->segment = 0;
+	if (l->gunzip)
+		image_gunzip_rewind(l->gunzip);
 }
 
 void image_load_fini(struct image_load *l)

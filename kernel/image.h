@@ -7,8 +7,9 @@
  * business and may be anything; nothing in it makes a byte go outside the
  * guest's RAM.
  *
- *   image_files_find -> image_plan -> guest_fdt_begin, _step ... ->
- *     image_load_init -> image_load_step until it returns 0 or an error ->
+ *   image_files_find -> image_load_init, which takes all the memory there is to
+ *     take -> for each of the guest's starts: guest_fdt_begin, _step ... ->
+ *     image_load_begin -> image_load_step until it returns 0 or an error ->
  *     image_load_fini
  */
 #ifndef ROUSE_KERNEL_IMAGE_H
@@ -63,43 +64,48 @@ int image_plan(const struct guest_config *cfg, const struct image_files *files,
 	       u64 fdt_bytes, struct image_plan *out, struct lab_error *err)
 	__must_check;
 
-/* Loading under way: long work, done in steps. */
+/* Loading, long work done in steps; and what it takes, ready to begin. */
 struct image_load {
 	struct guest *guest;
 	struct image_plan plan;
 	struct image_files files;
-	const void *fdt; /* the caller's, until image_load_fini */
+	const void *fdt; /* the caller's */
 	size_t fdt_bytes;
-	struct lab_error err; /* after an error: what */
+	struct lab_error err; /* after a step's error: what */
 
 	/* image.c's own. */
 	u32 stage;
 	u64 at;      /* bytes of this stage done */
 	u32 segment; /* ELF: the one that is being filled */
 	u64 kernel_end;
-	struct image_elf *elf;
-	struct image_gunzip *gunzip;
+	struct image_elf *elf;	     /* of an ELF; until image_load_fini */
+	struct image_gunzip *gunzip; /* of a gzip; the same */
 };
 
 /*
- * Prepares loading into the RAM of `g`. `fdt` has at most plan->fdt_bytes
- * bytes. Copies nothing yet.
- * 0, -ENOMEM or -EINVAL (as image_plan); then there is nothing to fini.
+ * Prepares loading into the RAM of `g`, as `cfg` has it: l->plan as image_plan
+ * makes it, and all memory that loading takes, however often. Copies nothing
+ * yet. 0, -ENOMEM or -EINVAL (as image_plan); then there is nothing to fini.
  */
 int image_load_init(struct image_load *l, struct guest *g,
-		    const struct image_files *files,
-		    const struct image_plan *plan, const void *fdt,
-		    size_t fdt_bytes) __must_check;
+		    const struct guest_config *cfg,
+		    const struct image_files *files, u64 fdt_bytes,
+		    struct lab_error *err) __must_check;
+
+/* Loading is to begin, for the first time or again. `fdt` has at most
+ * l->plan.fdt_bytes bytes. */
+void image_load_begin(struct image_load *l, const void *fdt, size_t fdt_bytes);
 
 /*
  * One step: writes at most `budget_bytes` (at least 1) into the guest.
  * 1: call again; 0: everything is there; -EINVAL: the image is damaged, the
- * line is in l->err; -EFAULT: no RAM. After 0 or an error only fini is left.
+ * line is in l->err; -EFAULT: no RAM. After 0 or an error only begin and fini
+ * are left.
  * Context: the guest's management task; no vCPU of the guest runs.
  */
 int image_load_step(struct image_load *l, u32 budget_bytes) __must_check;
 
-/* Gives back what init took; loading may be unfinished. */
+/* Gives back what init took; loading may be unfinished. All zeroes: nothing. */
 void image_load_fini(struct image_load *l);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * A gzip file, unpacked piece by piece by zlib.
  *
- * The stream lives on the heap between steps: zlib's state, its window of
- * 32 KiB and one buffer of output. Going through that buffer instead of the
- * guest's RAM costs a copy, but zlib never sees a guest's address, a step ends
- * exactly at its budget, and one writer, which checks where every byte goes,
- * serves packed and plain images alike.
+ * The stream lives on the heap between steps, and between a guest's starts:
+ * zlib's state, its window of 32 KiB, for which it asks when it first needs it,
+ * but which is there before, and one buffer of output. Going through that
+ * buffer instead of the guest's RAM costs a copy, but zlib never sees a guest's
+ * address, a step ends exactly at its budget, and one writer, which checks
+ * where every byte goes, serves packed and plain images alike.
  *
  * gzip allows several members in a row, as `cat a.gz b.gz` makes them; they are
  * unpacked as one.
@@ -22,23 +23,32 @@
 #define INPUT_MAX (1ULL << 30)
 /* A window of 2^15, and 16: gzip's header and trailer, both checked. */
 #define WINDOW_BITS (15 + 16)
+#define WINDOW_BYTES (1u << 15)
 
 struct image_gunzip {
 	z_stream z;
+	struct cpio_file file;
 	const u8 *in;
 	size_t in_bytes; /* not yet given to zlib */
 	bool ended;
 	u8 buf[BUFFER_BYTES];
+	u8 window[WINDOW_BYTES];
 };
 
 static voidpf gunzip_alloc(voidpf opaque, uInt items, uInt bytes)
 {
-	return obj_alloc((size_t)items * bytes);
+	struct image_gunzip *gz = opaque;
+	size_t all = (size_t)items * bytes;
+
+	return all == sizeof(gz->window) ? gz->window : obj_alloc(all);
 }
 
 static void gunzip_free(voidpf opaque, voidpf p)
 {
-	obj_free(p);
+	struct image_gunzip *gz = opaque;
+
+	if (p != gz->window)
+		obj_free(p);
 }
 
 bool image_is_gzip(const struct cpio_file *f)
@@ -61,16 +71,26 @@ int image_gunzip_open(struct image_gunzip **out, const struct cpio_file *f)
 
 	if (!gz)
 		return -ENOMEM;
-	gz->in = f->data;
-	gz->in_bytes = f->bytes;
+	gz->file = *f;
 	gz->z.zalloc = gunzip_alloc;
 	gz->z.zfree = gunzip_free;
+	gz->z.opaque = gz;
 	if (inflateInit2(&gz->z, WINDOW_BITS) != Z_OK) {
 		obj_free(gz);
 		return -ENOMEM;
 	}
+	image_gunzip_rewind(gz);
 	*out = gz;
 	return 0;
+}
+
+void image_gunzip_rewind(struct image_gunzip *gz)
+{
+	(void)inflateReset(&gz->z); /* fails on no state only */
+	gz->z.avail_in = 0;
+	gz->in = gz->file.data;
+	gz->in_bytes = gz->file.bytes;
+	gz->ended = false;
 }
 
 static void input_feed(struct image_gunzip *gz)
@@ -109,8 +129,6 @@ int image_gunzip_read(struct image_gunzip *gz, u32 max, const void **data,
 		ret = inflate(&gz->z, Z_NO_FLUSH);
 		if (ret == Z_STREAM_END)
 			member_end(gz);
-		else if (ret == Z_MEM_ERROR)
-			return -ENOMEM;
 		else if (ret != Z_OK)
 			return -EINVAL; /* Z_BUF_ERROR: there is no more */
 	}

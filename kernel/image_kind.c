@@ -185,7 +185,6 @@ static int head_judge(const struct head *h, struct image_facts *out,
 static int gzip_judge(const struct cpio_file *f, struct image_facts *out,
 		      struct lab_error *err)
 {
-	struct image_gunzip *gz;
 	struct head h = { .whole = false };
 	const void *data;
 	size_t bytes;
@@ -193,30 +192,27 @@ static int gzip_judge(const struct cpio_file *f, struct image_facts *out,
 	int ret;
 
 	peek = obj_alloc(PEEK_BYTES);
-	ret = peek ? image_gunzip_open(&gz, f) : -ENOMEM;
+	ret = peek ? image_gunzip_open(&out->gunzip, f) : -ENOMEM;
 	if (ret) {
 		obj_free(peek);
 		config_error(err, "kernel: no memory is left to unpack it");
 		return ret;
 	}
 	while (h.bytes < PEEK_BYTES) {
-		ret = image_gunzip_read(gz, PEEK_BYTES - (u32)h.bytes, &data,
-					&bytes);
+		ret = image_gunzip_read(out->gunzip, PEEK_BYTES - (u32)h.bytes,
+					&data, &bytes);
 		if (ret || bytes == 0)
 			break;
 		memcpy(peek + h.bytes, data, bytes);
 		h.bytes += bytes;
 	}
 	h.p = peek;
-	if (ret == -ENOMEM)
-		config_error(err, "kernel: no memory is left to unpack it");
-	else if (ret)
+	if (ret)
 		config_error(err, "kernel: \"%s\": the gzip data is damaged",
 			     f->name);
 	else
 		ret = head_judge(&h, out, f->name, err);
 	out->bytes = MAX(h.bytes, image_gzip_hint(f));
-	image_gunzip_close(gz);
 	obj_free(peek);
 	return ret;
 }
@@ -242,5 +238,7 @@ int image_facts_read(const struct cpio_file *f, struct image_facts *out,
 void image_facts_fini(struct image_facts *facts)
 {
 	obj_free(facts->elf);
+	image_gunzip_close(facts->gunzip);
 	facts->elf = NULL;
+	facts->gunzip = NULL;
 }

@@ -217,22 +217,19 @@ static int rest_place(const struct range *ram, const struct range *kernel,
 	return 0;
 }
 
-int image_plan(const struct guest_config *cfg, const struct image_files *files,
-	       u64 fdt_bytes, struct image_plan *out, struct lab_error *err)
+int image_plan_by(const struct guest_config *cfg,
+		  const struct image_files *files,
+		  const struct image_facts *facts, u64 fdt_bytes,
+		  struct image_plan *out, struct lab_error *err)
 {
 	struct range ram = { cfg->ram_base.v,
 			     cfg->ram_base.v + cfg->memory_bytes };
-	struct image_facts facts;
 	struct range kernel;
 	u64 entry = 0;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	ret = image_facts_read(&files->kernel, &facts, err);
-	if (ret)
-		return ret;
-	ret = kernel_place(cfg, &ram, &facts, &kernel, &entry, err);
-	image_facts_fini(&facts);
+	ret = kernel_place(cfg, &ram, facts, &kernel, &entry, err);
 	if (ret)
 		return ret;
 	ret = rest_place(&ram, &kernel, files->initrd.bytes,
@@ -240,8 +237,8 @@ int image_plan(const struct guest_config *cfg, const struct image_files *files,
 	if (ret)
 		return ret;
 
-	out->kind = facts.kind;
-	out->gzip = facts.gzip;
+	out->kind = facts->kind;
+	out->gzip = facts->gzip;
 	out->kernel.v = kernel.lo;
 	out->kernel_bytes = kernel.hi - kernel.lo;
 	out->entry.v = entry;
@@ -251,4 +248,17 @@ int image_plan(const struct guest_config *cfg, const struct image_files *files,
 	if (out->initrd_bytes && out->initrd.v >= kernel.hi)
 		out->kernel_limit.v = MIN(out->kernel_limit.v, out->initrd.v);
 	return 0;
+}
+
+int image_plan(const struct guest_config *cfg, const struct image_files *files,
+	       u64 fdt_bytes, struct image_plan *out, struct lab_error *err)
+{
+	struct image_facts facts;
+	int ret = image_facts_read(&files->kernel, &facts, err);
+
+	if (ret)
+		return ret;
+	ret = image_plan_by(cfg, files, &facts, fdt_bytes, out, err);
+	image_facts_fini(&facts);
+	return ret;
 }

@@ -29,6 +29,7 @@ struct image_facts {
 	u64 text_offset;      /* IMAGE_LINUX */
 	u64 image_bytes;      /* IMAGE_LINUX: with its bss; 0: not said */
 	struct image_elf *elf; /* IMAGE_ELF */
+	struct image_gunzip *gunzip; /* of a gzip: it has been looked into */
 };
 
 /*
@@ -38,6 +39,12 @@ struct image_facts {
 int image_facts_read(const struct cpio_file *f, struct image_facts *out,
 		     struct lab_error *err) __must_check;
 void image_facts_fini(struct image_facts *facts);
+
+/* image_plan, of an image that has been looked at. */
+int image_plan_by(const struct guest_config *cfg,
+		  const struct image_files *files,
+		  const struct image_facts *facts, u64 fdt_bytes,
+		  struct image_plan *out, struct lab_error *err) __must_check;
 
 /* A gzip file as a stream. */
 struct image_gunzip;
@@ -54,10 +61,12 @@ int image_gunzip_open(struct image_gunzip **gz, const struct cpio_file *f)
 /*
  * The next bytes, at most `max`, in a buffer of the stream's: *data, *bytes. No
  * bytes: the end, and the checksums were right. 0; -EINVAL: damaged or cut
- * short; -ENOMEM.
+ * short. Takes no memory.
  */
 int image_gunzip_read(struct image_gunzip *gz, u32 max, const void **data,
 		      size_t *bytes) __must_check;
+/* Back to the file's beginning. */
+void image_gunzip_rewind(struct image_gunzip *gz);
 void image_gunzip_close(struct image_gunzip *gz);
 
 #endif

@@ -78,13 +78,13 @@ static enum exit_next exit_ram(struct riscv_vcpu *v, struct gpa at, u64 cause)
 		__asm__ volatile("hfence.gvma %0, zero" ::"r"(at.v >> 2)
 				 : "memory");
 		return NEXT_RETRY;
-	case -ENOMEM:
-		guest_crash(&v->v, "no host memory left for address 0x%lx",
-			    at.v);
-		return NEXT_DEAD;
-	default:
+	case -EFAULT:
 		return exit_reflect(v, access_fault(cause),
 				    csr_read(CSR_STVAL));
+	default:
+		/* Never: its tables were made with it. */
+		guest_crash(&v->v, "address 0x%lx can't be mapped", at.v);
+		return NEXT_DEAD;
 	}
 }
 

@@ -4,24 +4,29 @@
  * The problem: any CPU may map at any time (a fault on each of them), and a
  * hart's page walk reads the same words meanwhile.
  *
- * While a guest lives, entries only ever go from 0 to their final value, by
- * compare-and-swap. Two CPUs that want the same table both prepare one; the
- * loser frees its own and uses the winner's. Two that want the same leaf agree
- * on it, since a guest physical address has one frame for the guest's life. So
- * whoever finds an entry set takes it as it is, and nothing is ever unset until
- * no hart can walk the tables any more (gstage_unmap_step).
+ * All tables are made with the guest (gstage_prepare) and stay until it is
+ * destroyed, so that no fault needs memory. While a guest lives, leaves only
+ * ever go from 0 to their final value, by compare-and-swap. Two CPUs that want
+ * the same leaf agree on it, since a guest physical address has one frame for
+ * the guest's life. So whoever finds an entry set takes it as it is, and
+ * nothing is ever unset until no hart can walk the tables any more
+ * (gstage_unmap_step). A hart that has cached "invalid" faults once more, finds
+ * the entry set, and fences for itself: nobody is told of a new mapping
+ * (stage2.c).
  *
- * A new table is zeroed before its address is published; the fence between is
- * for the other CPU's loads, which follow the pointer. A hart that has cached
- * "invalid" faults once more, finds the entry set, and fences for itself:
- * nobody is told of a new mapping (stage2.c).
+ * Whether a leaf of 1 GiB or a table is to be at a place is known at a start
+ * only. So there is a table for each, and while a leaf stands in its place it
+ * is among the spare ones. They change places when no hart can walk them.
  *
  * Invariants: an entry is 0, a pointer (V alone), or a leaf with URWXAD; leaves
- * of 1 GiB are the largest, in every mode; `tables` counts the frames.
+ * of 1 GiB are the largest, in every mode, and as many as there are spare
+ * tables; `tables` counts the frames, the spare ones too.
  *
  * Rejected: a lock per guest (it would be held while frames are zeroed);
- * turning tables into larger leaves later (a cached pointer to the old table
- * outlives it); leaves of 512 GiB (no allocator block is that large).
+ * turning tables into larger leaves while the guest runs (a cached pointer to
+ * the old table outlives it); leaves of 512 GiB (no allocator block is that
+ * large); a table at the fault that needs it, of frames that are promised (as
+ * much memory, zeroed in the guest's time, and a fault that can fail).
  */
 #include <ck_pr.h>
 #include <string.h>
@@ -30,6 +35,7 @@
 
 #include "arch/riscv/gstage_hw.h"
 #include "arch/riscv/vmid.h"
+#include "kernel/arch.h"
 #include "kernel/mem.h"
 
 #define PTE_V 1ULL
@@ -64,7 +70,9 @@ static const struct mode {
 struct gstage {
 	const struct mode *mode;
 	struct hpa root;
-	u64 tables; /* frames below the root; atomic */
+	u64 tables;	  /* frames below the root */
+	struct hpa spare; /* tables; the next one is each one's first word */
+	u64 unmap_at;	  /* where gstage_unmap_step goes on */
 };
 
 /* Bit n: mode n is offered by every hart that has probed. */
@@ -140,6 +148,7 @@ int gstage_create(struct arch_guest *g, u64 gpa_end)
 	if (!s)
 		return -ENOMEM;
 	s->mode = mode;
+	s->spare = HPA_NONE;
 	s->root = page_alloc(ROOT_ORDER);
 	if (hpa_is_none(s->root)) {
 		obj_free(s);
@@ -156,7 +165,7 @@ void gstage_destroy(struct arch_guest *g)
 
 	if (!s)
 		return;
-	while (gstage_unmap_step(s))
+	while (gstage_free_step(s))
 		;
 	page_free(s->root, ROOT_ORDER);
 	obj_free(s);
@@ -191,59 +200,112 @@ static bool pte_is_leaf(u64 pte)
 	return pte & PTE_RWX;
 }
 
-/* The entry, after making it point to a table if it was 0; 0: no memory. */
-static u64 table_need(struct gstage *s, u64 *pte)
+static bool pte_is_pointer(u64 pte)
 {
-	u64 was = ck_pr_load_64(pte), made;
+	return pte && !pte_is_leaf(pte);
+}
+
+/* The table that `pte` points to, made if it was 0; NULL: no memory. */
+static u64 *table_need(struct gstage *s, u64 *pte)
+{
 	struct hpa pa;
 
-	if (was)
-		return was;
+	if (*pte)
+		return hpa_ptr(pte_hpa(*pte));
 	pa = page_alloc(0);
 	if (hpa_is_none(pa))
-		return 0;
-	memset(hpa_ptr(pa), 0, PAGE_BYTES);
-	made = pte_make(pa, PTE_V);
-	/* Zeroes before the pointer; pairs with the dependency of whoever
-	 * follows it. */
-	ck_pr_fence_release();
-	if (ck_pr_cas_64_value(pte, 0, made, &was)) {
-		ck_pr_inc_64(&s->tables);
-		return made;
+		return NULL;
+	arch_zero(hpa_ptr(pa), PAGE_BYTES);
+	*pte = pte_make(pa, PTE_V);
+	s->tables++;
+	return hpa_ptr(pa);
+}
+
+int gstage_prepare(struct gstage *s, struct gpa at, u64 page_bytes)
+{
+	u64 *table = hpa_ptr(s->root);
+
+	if (at.v >> s->mode->gpa_bits)
+		return -ERANGE;
+	for (u32 l = s->mode->top; level_bytes(l) > page_bytes; l--) {
+		u64 *pte = pte_at(table, s, l, at.v);
+
+		if (pte_is_leaf(*pte))
+			return 0;
+		table = table_need(s, pte);
+		if (!table)
+			return -ENOMEM;
 	}
-	page_free(pa, 0);
-	return was;
+	return 0;
+}
+
+/* A leaf of 1 GiB instead of the table at `pte`. False: something is mapped
+ * by it. */
+static bool table_spare(struct gstage *s, u64 *pte, u64 leaf)
+{
+	struct hpa pa = pte_hpa(*pte);
+	u64 *table = hpa_ptr(pa);
+
+	for (u32 i = 0; i < TABLE_PTES; i++)
+		if (table[i])
+			return false;
+	table[0] = s->spare.v;
+	s->spare = pa;
+	ck_pr_store_64(pte, leaf);
+	return true;
+}
+
+static struct hpa spare_take(struct gstage *s)
+{
+	struct hpa pa = s->spare;
+	u64 *table = hpa_ptr(pa);
+
+	s->spare.v = table[0];
+	table[0] = 0;
+	return pa;
+}
+
+/* 0: there is one. 1: there are smaller ones, or a table for them. -ENOENT. */
+static int leaf_put(struct gstage *s, u64 *pte, u32 level, u64 leaf)
+{
+	u64 was = ck_pr_load_64(pte);
+
+	if (level == LEAF_LEVEL_MAX && !was)
+		return -ENOENT;
+	if (level == LEAF_LEVEL_MAX && pte_is_pointer(was))
+		return !table_spare(s, pte, leaf);
+	/* The frame's zeroes came before; gmem_access.c fenced. */
+	if (!was && ck_pr_cas_64_value(pte, 0, leaf, &was))
+		return 0;
+	return !pte_is_leaf(was);
 }
 
 /* Maps one page of `level`; both addresses are aligned to it. Recurses once a
  * level where smaller pages are mapped already. */
 static int map_page(struct gstage *s, u64 gpa, struct hpa to, u32 level)
 {
-	u64 *table = hpa_ptr(s->root), *pte, was;
+	u64 *table = hpa_ptr(s->root);
+	int ret;
 
 	for (u32 l = s->mode->top; l > level; l--) {
-		u64 p = table_need(s, pte_at(table, s, l, gpa));
+		u64 p = ck_pr_load_64(pte_at(table, s, l, gpa));
 
 		if (!p)
-			return -ENOMEM;
+			return -ENOENT;
 		if (pte_is_leaf(p))
 			return 0;
 		table = hpa_ptr(pte_hpa(p));
 	}
-	pte = pte_at(table, s, level, gpa);
-	/* The frame's zeroes came before; gmem_access.c fenced. */
-	if (ck_pr_cas_64_value(pte, 0, pte_make(to, PTE_LEAF), &was) ||
-	    pte_is_leaf(was))
-		return 0;
-	for (u32 i = 0; i < TABLE_PTES; i++) {
+	ret = leaf_put(s, pte_at(table, s, level, gpa), level,
+		       pte_make(to, PTE_LEAF));
+	for (u32 i = 0; ret == 1 && i < TABLE_PTES; i++) {
 		u64 off = i * level_bytes(level - 1);
-		int ret = map_page(s, gpa + off, (struct hpa){ to.v + off },
-				   level - 1);
 
-		if (ret)
-			return ret;
+		if (map_page(s, gpa + off, (struct hpa){ to.v + off },
+			     level - 1))
+			ret = -ENOENT;
 	}
-	return 0;
+	return MIN(ret, 0);
 }
 
 int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
@@ -269,33 +331,72 @@ int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
 	return 0;
 }
 
-/* Frees at most `left` tables below; a pointer goes after its table is empty,
- * so that whoever goes on finds it. False: there are more. */
-static bool table_empty(struct gstage *s, u64 *table, u32 ptes, u32 *left)
+static void pte_unmap(struct gstage *s, u64 *pte, u32 level)
 {
-	for (u32 i = 0; i < ptes; i++) {
-		u64 p = table[i];
+	bool spared = level == LEAF_LEVEL_MAX && *pte;
 
-		if (!p)
-			continue;
-		if (!pte_is_leaf(p)) {
-			if (!table_empty(s, hpa_ptr(pte_hpa(p)), TABLE_PTES,
-					 left) || !*left)
-				return false;
-			page_free(pte_hpa(p), 0);
-			ck_pr_dec_64(&s->tables);
-			--*left;
-		}
-		ck_pr_store_64(&table[i], 0);
+	ck_pr_store_64(pte, spared ? pte_make(spare_take(s), PTE_V) : 0);
+}
+
+/* What is mapped from `at` on, as far as the lowest table that is there says
+ * it, or the next pointer in it. Returns what comes behind. */
+static u64 unmap_from(struct gstage *s, u64 at)
+{
+	u64 *table = hpa_ptr(s->root), *pte, span = 1ULL << s->mode->gpa_bits;
+	u32 l = s->mode->top;
+
+	for (pte = pte_at(table, s, l, at); pte_is_pointer(*pte);
+	     pte = pte_at(table, s, l, at)) {
+		table = hpa_ptr(pte_hpa(*pte));
+		span = level_bytes(l--);
 	}
-	return true;
+	do {
+		pte_unmap(s, pte++, l);
+		at += level_bytes(l);
+	} while (!IS_ALIGNED(at, span) && !pte_is_pointer(*pte));
+	return at;
 }
 
 bool gstage_unmap_step(struct gstage *s)
 {
+	u64 end = 1ULL << s->mode->gpa_bits;
+
+	for (u32 i = 0; i < GSTAGE_STEP_TABLES && s->unmap_at < end; i++)
+		s->unmap_at = unmap_from(s, s->unmap_at);
+	if (s->unmap_at < end)
+		return true;
+	s->unmap_at = 0;
+	return false;
+}
+
+/* Frees at most `left` tables below; a pointer goes after its table is empty,
+ * so that whoever goes on finds it. False: there are more. */
+static bool table_free(struct gstage *s, u64 *table, u32 ptes, u32 *left)
+{
+	for (u32 i = 0; i < ptes; i++) {
+		if (pte_is_pointer(table[i])) {
+			struct hpa pa = pte_hpa(table[i]);
+
+			if (!table_free(s, hpa_ptr(pa), TABLE_PTES, left) ||
+			    !*left)
+				return false;
+			page_free(pa, 0);
+			s->tables--;
+			--*left;
+		}
+		table[i] = 0;
+	}
+	return true;
+}
+
+bool gstage_free_step(struct gstage *s)
+{
 	u32 left = GSTAGE_STEP_TABLES;
 
-	return !table_empty(s, hpa_ptr(s->root), ROOT_PTES, &left);
+	for (; left && !hpa_is_none(s->spare); left--, s->tables--)
+		page_free(spare_take(s), 0);
+	return !left ||
+	       !table_free(s, hpa_ptr(s->root), ROOT_PTES, &left);
 }
 
 struct hpa gstage_lookup(const struct gstage *s, struct gpa at, u64 *page_bytes)
@@ -320,7 +421,7 @@ struct hpa gstage_lookup(const struct gstage *s, struct gpa at, u64 *page_bytes)
 
 u64 gstage_table_frames(const struct gstage *s)
 {
-	return ck_pr_load_64(&s->tables) + (1u << ROOT_ORDER);
+	return s->tables + (1u << ROOT_ORDER);
 }
 
 u64 gstage_hgatp(const struct arch_guest *g, u32 vmid)

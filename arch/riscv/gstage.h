@@ -51,21 +51,36 @@ int gstage_create(struct arch_guest *g, u64 gpa_end) __must_check;
 void gstage_destroy(struct arch_guest *g);
 
 /*
+ * The tables for a page of `page_bytes` (4 KiB, 2 MiB) at `at`, and so for all
+ * that are in the same table. They stay. One caller; no hart's hgatp holds it.
+ * 0; -ENOMEM (those that were made stay); -ERANGE: outside the mode's range.
+ */
+int gstage_prepare(struct gstage *s, struct gpa at, u64 page_bytes)
+	__must_check;
+
+/*
  * [at, at + bytes) -> to, with the largest pages that alignment and mode
- * allow; all three are multiples of 4 KiB. What is mapped already stays as it
- * is. Lock-free; any CPUs at once. Does not fence.
- * 0; -ENOMEM (what was mapped stays); -ERANGE: outside the mode's range.
+ * allow; all three are multiples of 4 KiB, and the tables have been prepared,
+ * below a page of 1 GiB those for pages of 2 MiB. What is mapped already stays
+ * as it is. Takes no memory. Lock-free; any CPUs at once, but 1 GiB and more
+ * by one caller, when no hart's hgatp holds it. Does not fence.
+ * 0; -ENOENT: not prepared (what was mapped stays); -ERANGE: outside the mode's
+ * range.
  */
 int gstage_map(struct gstage *s, struct gpa at, struct hpa to, u64 bytes)
 	__must_check;
 
 /*
- * Forgets mappings and frees tables, GSTAGE_STEP_TABLES of them at most. True:
- * call again; false: nothing is mapped, and only the root is left. No hart's
- * hgatp holds it, and the guest's VMID is renewed (vmid_renew) before it runs.
+ * Forgets the mappings in GSTAGE_STEP_TABLES tables at most, which stay. True:
+ * call again; false: nothing is mapped. No hart's hgatp holds it, and the
+ * guest's VMID is renewed (vmid_renew) before it runs.
  */
 #define GSTAGE_STEP_TABLES 8
 bool gstage_unmap_step(struct gstage *s) __must_check;
+
+/* Frees as many tables, mappings and all. True: call again; false: only the
+ * root is left. No hart's hgatp holds it. */
+bool gstage_free_step(struct gstage *s) __must_check;
 
 /*
  * What the tables say of `at`, as a hart would read them: host address and
@@ -74,7 +89,8 @@ bool gstage_unmap_step(struct gstage *s) __must_check;
 struct hpa gstage_lookup(const struct gstage *s, struct gpa at,
 			 u64 *page_bytes);
 
-/* Frames that the tables take, the root's four included. */
+/* Frames that the tables take, the root's four included. While none is made
+ * or freed. */
 u64 gstage_table_frames(const struct gstage *s);
 
 /* The CSR's value for this guest under `vmid`. */

@@ -85,6 +85,11 @@ void arch_guest_let_go(void)
 	c->csr_owner = NULL;
 }
 
+int arch_stage2_prepare(struct guest *g, struct gpa at, u64 page_bytes)
+{
+	return gstage_prepare(g->arch->gstage, at, page_bytes);
+}
+
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 {
 	return gstage_map(g->arch->gstage, at, to, bytes);
@@ -96,4 +101,9 @@ bool arch_stage2_unmap_step(struct guest *g)
 		return true;
 	vmid_renew(g->arch);
 	return false;
+}
+
+bool arch_stage2_free_step(struct guest *g)
+{
+	return gstage_free_step(g->arch->gstage);
 }

@@ -3,8 +3,10 @@
  */
 #include "kernel/shell/cmd.h"
 
+#include <ck_pr.h>
 #include <inttypes.h>
 
+#include "kernel/guest.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/shell/word.h"
@@ -56,6 +58,23 @@ static enum cmd_next fault_stall(struct cmd_run *run)
 	return CMD_DONE;
 }
 
+static enum cmd_next fault_crash(struct cmd_run *run)
+{
+	struct guest *g;
+	struct vcpu *v = cmd_vcpu(run, run->argv[0], &g);
+	enum cmd_next next = CMD_DONE;
+
+	if (!v)
+		return CMD_DONE;
+	if (ck_pr_load_32(&g->state) == GUEST_RUNNING)
+		guest_crash(v, "so it was asked for");
+	else
+		next = cmd_fail(run, "%s is %s; expected a running guest",
+				g->cfg.name, guest_state_name(g));
+	guest_put(g);
+	return next;
+}
+
 const struct cmd cmd_fault_table[] = {
 	{.noun = "fault",
 	 .verb = "alloc",
@@ -74,5 +93,14 @@ const struct cmd cmd_fault_table[] = {
 	 .min = 2,
 	 .max = 2,
 	 .step = fault_stall},
+	{.noun = "fault",
+	 .verb = "crash",
+	 .args = "GUEST:N",
+	 .help = "let a vCPU be unable to go on, as a bug in Rouse would",
+	 .more = "The guest ends as on-crash says.\n",
+	 .min = 1,
+	 .max = 1,
+	 .arg = {ARG_VCPU, ARG_NONE},
+	 .step = fault_crash},
 	{.noun = NULL},
 };

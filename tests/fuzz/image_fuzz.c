@@ -67,15 +67,19 @@ static void plan_try(const struct image_plan *p, const struct image_files *f)
 	MUST(!overlap(p->fdt.v, p->fdt_bytes, p->initrd.v, p->initrd_bytes));
 }
 
-static void load_try(const struct image_files *files,
+static void load_try(const struct guest_config *cfg,
+		     const struct image_files *files,
 		     const struct image_plan *plan, u32 budget)
 {
 	static const u8 tree[100] = "a device tree";
 	struct image_load l;
+	struct lab_error err;
 	u32 steps = 0;
-	int ret = image_load_init(&l, NULL, files, plan, tree, sizeof(tree));
+	int ret = image_load_init(&l, NULL, cfg, files, sizeof(tree), &err);
 
 	MUST(ret == 0);
+	MUST(!memcmp(&l.plan, plan, sizeof(*plan)));
+	image_load_begin(&l, tree, sizeof(tree));
 	do {
 		step_bytes = 0;
 		ret = image_load_step(&l, budget);
@@ -118,7 +122,7 @@ static void image_try(const void *kernel, size_t bytes, u32 how)
 			abort();
 		plan_try(&plan, &files);
 		/* A small budget shows each byte, and takes long. */
-		load_try(&files, &plan, how & 32 ? 61 + 4096 : MIB);
+		load_try(&cfg, &files, &plan, how & 32 ? 61 + 4096 : MIB);
 		free(ram);
 	}
 	MUST(obj_live_bytes() == 0);

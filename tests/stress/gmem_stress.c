@@ -71,6 +71,11 @@ u64 time_now_ticks(void)
 	return __atomic_fetch_add(&slow, 1000, __ATOMIC_RELAXED);
 }
 
+int arch_stage2_prepare(struct guest *g, struct gpa at, u64 page_bytes)
+{
+	return gstage_prepare(g->arch->gstage, at, page_bytes);
+}
+
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 {
 	return gstage_map(g->arch->gstage, at, to, bytes);

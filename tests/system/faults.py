@@ -28,22 +28,64 @@ AIA = "virt,aia=aplic-imsic"
 
 # --- memory -----------------------------------------------------------------
 
-# Commands, each of whose allocations fails once; what undoes them; and whether
-# they say that there's no memory, or the log does.
+LEAVE = "\x1d"                  # Ctrl-]
+
+# Commands, each of whose allocations fails once; what undoes them; harts, if not
+# two.
 SWEEPS = [
     ("a_guest_is_made_and_runs",
      "guest create x memory=4M kernel=hello.gz vcpus=2 pin=0,1; "
-     "guest start x; guest wait x", "guest stop x; guest wait x; guest destroy x"),
+     "guest start x; guest wait x",
+     "guest stop x; guest wait x; guest destroy x", {}),
     ("a_guest_is_made_with_a_tree_of_its_own",
      "guest create x memory=4M populate=eager kernel=hello.gz dtb=x.dtb; "
-     "guest start x; guest wait x", "guest stop x; guest wait x; guest destroy x"),
+     "guest start x; guest wait x",
+     "guest stop x; guest wait x; guest destroy x", {}),
     ("policies_and_knobs_change",
      "".join(f"sched set {p}; set a weight=300 pin=1; " for p in
              matrix.sharing()) + f"sched set {matrix.default()}; set a "
-     "weight=256", "set a pin=0"),
+     "weight=256", "set a pin=0", {}),
     ("things_are_listed", "guest list; vcpu list -j; sched cpus; log 2; stats",
-     "mem"),
+     "mem", {}),
+    ("a_guest_starts_anew",
+     "guest reset other; guest pause other; guest resume other; sleep 0.02; "
+     "guest reset other", "guest resume other", {}),
+    ("a_guest_reboots",
+     "guest start again; sleep 0.1; guest stop again", "guest stop again", {}),
+    ("a_trace_is_begun",
+     "trace on sched,call size=16; trace mask call; trace status; trace off",
+     "trace off", {}),
 ]
+# What a full run tries besides.
+MORE_SWEEPS = [
+    ("a_trace_is_dumped", "trace on call size=4; trace off; trace dump; mem",
+     "trace off", {}),
+    ("a_trace_is_dumped_as_objects",
+     "trace on call size=4 -j; trace off -j; trace dump -j; mem -j",
+     "trace off", {}),
+    ("top_is_shown", "top 0.02 2; top -j 0.02 1; top 0.02 1", "mem", {}),
+    ("a_console_is_attached", "console other; guest list; console other",
+     "mem", {}),
+    ("registers_are_read",
+     "vcpu regs other:0 other:1; vcpu regs -j other:0; vcpu pin other:0 1",
+     "vcpu pin other:0 none", {}),
+    ("images_change",
+     "set a kernel=hello.gz bootargs=exit=0; set a bootargs= dtb=x.dtb; "
+     "guest start a; guest wait a",
+     "guest stop a; guest wait a; set a bootargs= dtb=x.dtb", {}),
+    ("waits_are_counted",
+     "stats on; stats clear; stats -j; stats off; watch other; watch off; "
+     "sched params; sched list; set other; help; help stats; screen 1000",
+     "stats off; watch off", {}),
+    *(("a_policy_without_room_for_more_comes_and_goes",
+       f"sched set {p}; set a weight=300 pin=1; guest create x memory=4M "
+       f"kernel=hello.gz; guest start x; guest wait x; guest destroy x; "
+       f"sched set {matrix.default()}",
+       f"guest stop x; guest wait x; guest destroy x; set a pin=0; "
+       f"sched set {matrix.default()}", {"smp": 4})
+      for p in matrix.policies() if p not in matrix.sharing()),
+]
+ATTACHED = r"^\[rouse: console of "
 TRIED = r'^(?:\{"type":"fault_alloc","left":(\d+)|rouse: no memory to run this)'
 
 
@@ -63,14 +105,17 @@ TREE = """/dts-v1/;
 
 def sweep(t):
     """The n-th allocation fails, for each n; then the undoing, and memory is
-    as it was. What was typed is remembered, so an equally long line grows it
+    as it was. No guest that was created is the worse for it. What was typed is remembered, so an equally long line grows it
     equally: by how much is seen in rounds in which nothing is done."""
     image = (GUESTS / "baremetal" / "hello.bin").read_bytes()
     (t.folder / "hello.gz").write_bytes(gzip.compress(image))
     tree_write(t, TREE, "x.dtb")
     m = t.boot(lab=lab(guest("a", kernel="hello.gz", memory="16M", dtb="x.dtb",
                              autostart=False),
-                       guest("other", "tick", **TICK)), mem="256M")
+                       guest("again", "hello", autostart=False,
+                             bootargs="reboot=1"),
+                       guest("other", "tick", **TICK)), mem="256M",
+               smp=t.args.get("smp", 2))
     m.expect("rouse> ")
     shell = Shell(m)
     shell.quiet()
@@ -80,7 +125,11 @@ def sweep(t):
         before = shell.json("mem")[0]
         start = m.seen
         m.line(f"fault alloc {n:04}; {command}; fault alloc -j")
-        left = m.expect(TRIED).group(1)
+        found = m.expect(f"{TRIED}|{ATTACHED}")
+        while re.match(ATTACHED, found.group(0)):
+            m.send(LEAVE)
+            found = m.expect(f"{TRIED}|{ATTACHED}")
+        left = found.group(1)
         m.line("fault alloc 0000")
         shell.run(undo)
         after = shell.json("mem")[0]
@@ -105,6 +154,8 @@ def sweep(t):
                            r"MiB wanted)\b.*$", text, re.M)
         failed += bool(lines)
         t.check(len(lines) <= 1, f"allocation {n} fails: it is said {lines}")
+        t.check(not re.search("can't (?:go on|be started)", text),
+                f"allocation {n} fails: a guest pays for it")
     t.check(n > 10 and failed > n // 2, f"{failed} of {n} failed")
     last = shell.json("mem")[0]
     gone = first["free_bytes"] - last["free_bytes"]
@@ -112,7 +163,7 @@ def sweep(t):
             f"{gone} bytes are gone for good")
     # And all is well without failures.
     shell.run("watch all")
-    shell.run(t.args["command"])
+    round_of(0)
     t.equal(shell.guests()["other"]["state"], "running", "the other guest")
     m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")
@@ -464,8 +515,9 @@ def chaos(t):
 
 def tests(full):
     cases = [Case(f"memory_fails_at_each_allocation_while_{name}", sweep,
-                  timeout=600, command=command, undo=undo)
-             for name, command, undo in SWEEPS]
+                  timeout=600, command=command, undo=undo, **more)
+             for name, command, undo, more in
+             SWEEPS + (MORE_SWEEPS if full else [])]
     cases += [Case("memory_fails_while_the_machine_starts",
                    boot_without_memory, timeout=1200,
                    which=range(1, 1000) if full else (1, 9, 30, 50, 70, 90))]

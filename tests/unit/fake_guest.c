@@ -352,6 +352,16 @@ bool arch_stage2_unmap_step(struct guest *g)
 	return ++w.unmaps % 2;
 }
 
+bool arch_stage2_free_step(struct guest *g)
+{
+	return arch_stage2_unmap_step(g);
+}
+
+int arch_stage2_prepare(struct guest *g, struct gpa at, u64 page_bytes)
+{
+	return 0;
+}
+
 int arch_stage2_map(struct guest *g, struct gpa at, struct hpa to, u64 bytes)
 {
 	return 0;
@@ -478,18 +488,24 @@ int image_plan(const struct guest_config *cfg, const struct image_files *files,
 }
 
 int image_load_init(struct image_load *l, struct guest *g,
-		    const struct image_files *files,
-		    const struct image_plan *plan, const void *fdt,
-		    size_t fdt_bytes)
+		    const struct guest_config *cfg,
+		    const struct image_files *files, u64 fdt_bytes,
+		    struct lab_error *error)
 {
-	memset(l, 0, sizeof(*l));
+	if (image_plan(cfg, files, fdt_bytes, &l->plan, error))
+		return -EINVAL;
 	l->gunzip = obj_alloc(3000);
 	if (!l->gunzip)
 		return -ENOMEM;
 	l->guest = g;
-	l->plan = *plan;
-	w.loads++;
 	return 0;
+}
+
+void image_load_begin(struct image_load *l, const void *fdt, size_t fdt_bytes)
+{
+	assert_non_null(l->gunzip);
+	l->stage = 0;
+	w.loads++;
 }
 
 int image_load_step(struct image_load *l, u32 budget_bytes)
@@ -528,6 +544,7 @@ void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 	job->tree.buf = buf;
 	job->args = *args;
 	job->vcpu = 0;
+	assert_non_null(buf);
 }
 
 int guest_fdt_step(struct guest_fdt_job *job)
@@ -604,6 +621,8 @@ int lab_config_set(struct guest_config *cfg, const char *text, bool live,
 	} else if (!strncmp(text, "kernel=", 7)) {
 		obj_free((void *)(uintptr_t)cfg->kernel);
 		cfg->kernel = copy_text(text + 7);
+		if (!cfg->kernel)
+			return -ENOMEM;
 	}
 	return 0;
 }

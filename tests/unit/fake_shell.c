@@ -424,6 +424,11 @@ const char *guest_event_name(u32 event)
 	return names[event];
 }
 
+void guest_crash(struct vcpu *v, const char *fmt, ...)
+{
+	did("crash %s %u: %s; ", v->guest->cfg.name, v->id, fmt);
+}
+
 /* A wish is kept in g->event; it comes true at once, or by fake_grant. */
 enum {
 	WISH_START = 1,

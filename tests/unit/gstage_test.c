@@ -123,10 +123,37 @@ static void assert_unmapped(const struct arch_guest *g, u64 gpa)
 					      &bytes)));
 }
 
-static int map(struct arch_guest *g, u64 gpa, u64 pa, u64 bytes)
+static int map_only(struct arch_guest *g, u64 gpa, u64 pa, u64 bytes)
 {
 	return gstage_map(g->gstage, (struct gpa){ gpa }, (struct hpa){ pa },
 			  bytes);
+}
+
+/* For the pages that gstage_map will take. */
+static int prepare(struct arch_guest *g, u64 gpa, u64 pa, u64 bytes)
+{
+	u64 end = gpa + bytes, page;
+
+	for (; gpa < end; gpa += page, pa += page) {
+		int ret;
+
+		page = IS_ALIGNED(gpa | pa, 2 * MIB) && end - gpa >= 2 * MIB ?
+			       2 * MIB : 4096;
+		ret = gstage_prepare(g->gstage, (struct gpa){ gpa }, page);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int map(struct arch_guest *g, u64 gpa, u64 pa, u64 bytes)
+{
+	int ret = map_only(g, gpa, pa, bytes);
+
+	if (ret != -ENOENT)
+		return ret;
+	ret = prepare(g, gpa, pa, bytes);
+	return ret ? ret : map_only(g, gpa, pa, bytes);
 }
 
 static struct arch_guest guest;
@@ -257,46 +284,120 @@ static void a_large_page_over_small_ones_fills_the_gaps(void **state)
 	end();
 }
 
-static void unmapping_takes_all_away_and_keeps_the_root(void **state)
+static void nothing_is_mapped_without_tables(void **state)
 {
+	begin(1ULL << 50);
+	assert_int_equal(map_only(&guest, BASE, 8 * GIB, 4096), -ENOENT);
+	assert_int_equal(map_only(&guest, 2 * GIB, 8 * GIB, GIB), -ENOENT);
+	assert_int_equal(gstage_prepare(guest.gstage, (struct gpa){ BASE },
+					2 * MIB), 0);
+	/* One below the root, and one of pages of 2 MiB. */
+	assert_int_equal(gstage_table_frames(guest.gstage), 4 + 2);
+	assert_int_equal(map_only(&guest, BASE, 8 * GIB, 4096), -ENOENT);
+	assert_int_equal(map_only(&guest, BASE + 2 * MIB, 8 * GIB, 2 * MIB), 0);
+	assert_int_equal(gstage_prepare(guest.gstage, (struct gpa){ BASE },
+					4096), 0);
+	assert_int_equal(map_only(&guest, BASE, 8 * GIB, 4096), 0);
+	assert_unmapped(&guest, BASE + 4096);
+	assert_int_equal(gstage_prepare(guest.gstage,
+					(struct gpa){ 1ULL << 50 }, 4096),
+			 -ERANGE);
+	end();
+}
+
+/* All that gstage_map needs, it has. */
+static void mapping_takes_no_memory_however_often(void **state)
+{
+	const u64 bytes = 3 * GIB + 6 * MIB + 4096, last = 1ULL << 49;
 	u64 had;
 
 	begin(1ULL << 50);
+	assert_int_equal(prepare(&guest, 0, 8 * GIB, bytes), 0);
+	assert_int_equal(prepare(&guest, last, 1ULL << 33, 4096), 0);
 	had = page_free_count();
-	assert_int_equal(map(&guest, 0, 8 * GIB, 3 * GIB + 6 * MIB + 4096), 0);
-	assert_int_equal(map(&guest, 1ULL << 49, 1ULL << 33, 4096), 0);
-	assert_true(page_free_count() < had);
-	while (gstage_unmap_step(guest.gstage))
-		;
+	for (int i = 0; i < 3; i++) {
+		mem_fail_after(1);
+		assert_int_equal(map_only(&guest, 0, 8 * GIB, bytes), 0);
+		assert_int_equal(map_only(&guest, last, 1ULL << 33, 4096), 0);
+		assert_int_equal(mem_fail_left(), 1);
+		assert_maps(&guest, 0, 8 * GIB, GIB);
+		assert_maps(&guest, bytes - 1, 8 * GIB + bytes - 1, 4096);
+		while (gstage_unmap_step(guest.gstage))
+			;
+		for (u64 at = 0; at < bytes; at += 2 * MIB)
+			assert_unmapped(&guest, at);
+		assert_unmapped(&guest, bytes - 1);
+		assert_unmapped(&guest, last);
+		/* What was given to leaves of 1 GiB is there again. */
+		assert_int_equal(map_only(&guest, 2 * MIB, 8 * GIB, 4 * MIB),
+				 0);
+		while (gstage_unmap_step(guest.gstage))
+			;
+	}
+	mem_fail_after(0);
 	assert_int_equal(page_free_count(), had);
-	assert_int_equal(gstage_table_frames(guest.gstage), 4);
-	assert_unmapped(&guest, 0);
-	assert_unmapped(&guest, 1ULL << 49);
-	assert_int_equal(map(&guest, 0, 16 * GIB, GIB), 0);
-	assert_maps(&guest, 77, 16 * GIB + 77, GIB);
+	/* And some of them are spare. */
+	assert_int_equal(map_only(&guest, 0, 8 * GIB, 2 * GIB), 0);
+	assert_int_equal(gstage_table_frames(guest.gstage),
+			 4 + (1 + 4 + 1) + (1 + 1 + 1));
+	end();
+}
+
+/* Tables of 4 KiB pages below tables of 2 MiB pages, one of each. */
+static void prepare_many(void)
+{
+	for (u64 i = 0; i < 3 * GSTAGE_STEP_TABLES; i++)
+		assert_int_equal(map(&guest, i * GIB, 8 * GIB, 4096), 0);
+}
+
+static u32 count_mapped(void)
+{
+	u32 n = 0;
+
+	for (u64 i = 0; i < 3 * GSTAGE_STEP_TABLES; i++)
+		n += !walk(&guest, i * GIB).fault;
+	return n;
+}
+
+static void no_step_of_unmapping_looks_at_many_tables(void **state)
+{
+	u32 left, steps = 0;
+	bool more;
+
+	begin(1ULL << 50);
+	prepare_many();
+	do {
+		left = count_mapped();
+		more = gstage_unmap_step(guest.gstage);
+		assert_true(left - count_mapped() <= GSTAGE_STEP_TABLES);
+		steps++;
+	} while (more);
+	assert_int_equal(count_mapped(), 0);
+	assert_in_range(steps, 6, 12);
 	end();
 }
 
 /* For a guest of any size: each table is looked at once. */
-static void no_step_of_unmapping_frees_many_tables(void **state)
+static void no_step_of_freeing_frees_many_tables(void **state)
 {
 	u64 had, free;
 	bool more;
 
 	begin(1ULL << 50);
 	had = page_free_count();
-	/* Tables of 4 KiB pages below tables of 2 MiB pages, one of each. */
-	for (u64 i = 0; i < 3 * GSTAGE_STEP_TABLES; i++)
-		assert_int_equal(map(&guest, i * GIB, 8 * GIB, 4096), 0);
+	prepare_many();
+	assert_int_equal(prepare(&guest, 100 * GIB, 0, 20 * GIB), 0);
+	assert_int_equal(map(&guest, 100 * GIB, 0, 20 * GIB), 0);
 	do {
 		free = page_free_count();
 		assert_int_equal(gstage_table_frames(guest.gstage),
 				 4 + had - free);
-		more = gstage_unmap_step(guest.gstage);
+		more = gstage_free_step(guest.gstage);
 		assert_true(page_free_count() - free <= GSTAGE_STEP_TABLES);
 		assert_true(!more || page_free_count() > free);
 	} while (more);
 	assert_int_equal(page_free_count(), had);
+	assert_int_equal(gstage_table_frames(guest.gstage), 4);
 	assert_unmapped(&guest, 0);
 	end();
 }
@@ -319,17 +420,18 @@ static void without_memory_nothing_is_kept(void **state)
 	end();
 }
 
-static void a_map_that_ran_out_of_memory_can_be_repeated(void **state)
+static void tables_that_ran_out_of_memory_can_be_asked_for_again(void **state)
 {
 	for (u64 n = 1; n < 6; n++) {
 		int ret;
 
 		begin(1ULL << 50);
 		mem_fail_after(n);
-		ret = map(&guest, BASE + 4096, 8 * GIB + 4096, 2 * MIB);
+		ret = prepare(&guest, BASE + 4096, 8 * GIB + 4096, 2 * MIB);
 		mem_fail_after(0);
 		if (ret)
 			assert_int_equal(ret, -ENOMEM);
+		assert_int_equal(ret != 0, n <= 4);
 		assert_int_equal(map(&guest, BASE + 4096, 8 * GIB + 4096,
 				     2 * MIB), 0);
 		for (u64 off = 4096; off < 2 * MIB + 4096; off += 4096)
@@ -411,10 +513,13 @@ int main(void)
 		cmocka_unit_test(every_mode_reaches_its_last_page),
 		cmocka_unit_test(mapping_again_changes_nothing),
 		cmocka_unit_test(a_large_page_over_small_ones_fills_the_gaps),
-		cmocka_unit_test(unmapping_takes_all_away_and_keeps_the_root),
-		cmocka_unit_test(no_step_of_unmapping_frees_many_tables),
+		cmocka_unit_test(nothing_is_mapped_without_tables),
+		cmocka_unit_test(mapping_takes_no_memory_however_often),
+		cmocka_unit_test(no_step_of_unmapping_looks_at_many_tables),
+		cmocka_unit_test(no_step_of_freeing_frees_many_tables),
 		cmocka_unit_test(without_memory_nothing_is_kept),
-		cmocka_unit_test(a_map_that_ran_out_of_memory_can_be_repeated),
+		cmocka_unit_test(
+		    tables_that_ran_out_of_memory_can_be_asked_for_again),
 		cmocka_unit_test(random_maps_agree_with_a_flat_table),
 		cmocka_unit_test(what_counts_is_what_every_hart_offers),
 	};

@@ -76,6 +76,39 @@ static void knobs_without_memory_change_nothing(void **state)
 	end();
 }
 
+static void new_images_bring_what_their_start_takes(void **state)
+{
+	static const char *const kernel[] = { "kernel=Other" };
+	static const char *const weight[] = { "weight=512" };
+	struct guest *g;
+	void *had;
+	u64 n = 0;
+	int ret;
+
+	begin(false);
+	g = create(config("one"));
+	had = g->life->kit.fdt;
+	assert_int_equal(guest_set(g, weight, 1, &err), 0);
+	assert_ptr_equal(g->life->kit.fdt, had);
+	do {
+		mem_fail_after(++n);
+		ret = guest_set(g, kernel, 1, &err);
+		mem_fail_after(0);
+		/* All or none. */
+		assert_int_equal(g->life->kit.fdt == had, ret != 0);
+		assert_string_equal(g->cfg.kernel, ret ? "Image" : "Other");
+	} while (ret == -ENOMEM && n < 100);
+	assert_int_equal(ret, 0);
+	assert_in_range(n, 4, 99);
+	mem_fail_after(1);
+	assert_int_equal(guest_start(g), 0);
+	run_all();
+	assert_int_equal(g->state, GUEST_RUNNING);
+	assert_int_equal(mem_fail_left(), 1);
+	mem_fail_after(0);
+	end();
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -85,6 +118,7 @@ int main(void)
 		T(pins_move_the_vcpus_that_they_concern),
 		T(images_change_only_in_a_stopped_guest),
 		T(knobs_without_memory_change_nothing),
+		T(new_images_bring_what_their_start_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

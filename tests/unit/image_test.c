@@ -85,27 +85,27 @@ static int load(const struct guest_config *cfg, const struct image_files *files,
 		u32 budget, struct lab_error *err)
 {
 	static const u8 tree[100] = "a device tree";
-	struct image_plan plan;
 	struct image_load l;
+	u64 live;
 	int ret;
 
-	ret = image_plan(cfg, files, sizeof(tree), &plan, err);
+	ret = image_load_init(&l, NULL, cfg, files, sizeof(tree), err);
 	if (ret)
 		return ret;
-	ret = image_load_init(&l, NULL, files, &plan, tree, sizeof(tree));
-	if (ret)
-		return ret;
+	image_load_begin(&l, tree, sizeof(tree));
+	live = obj_live_bytes();
 	do {
 		fake.step_bytes = 0;
 		ret = image_load_step(&l, budget);
 		assert_true(fake.step_bytes <= budget);
 	} while (ret > 0);
 	*err = l.err;
+	assert_int_equal(obj_live_bytes(), live);
+	if (!ret)
+		assert_memory_equal(fake.ram + l.plan.fdt.v - BASE, tree,
+				    sizeof(tree));
 	image_load_fini(&l);
 	assert_int_equal(obj_live_bytes(), 0);
-	if (!ret)
-		assert_memory_equal(fake.ram + plan.fdt.v - BASE, tree,
-				    sizeof(tree));
 	return ret;
 }
 
@@ -599,11 +599,10 @@ static void loading_can_stop_halfway(void **state)
 	u8 *gz = gzip_store(image, 50000, &bytes);
 	struct image_files f = file_of(gz, bytes);
 	struct lab_error err;
-	struct image_plan p;
 	struct image_load l;
 
-	assert_int_equal(image_plan(&cfg, &f, 100, &p, &err), 0);
-	assert_int_equal(image_load_init(&l, NULL, &f, &p, "tree", 4), 0);
+	assert_int_equal(image_load_init(&l, NULL, &cfg, &f, 100, &err), 0);
+	image_load_begin(&l, "tree", 4);
 	assert_int_equal(image_load_step(&l, 100), 1);
 	assert_int_equal(image_load_step(&l, 0), 1); /* still goes on */
 	image_load_fini(&l);
@@ -612,10 +611,45 @@ static void loading_can_stop_halfway(void **state)
 	free(image);
 }
 
+/* From the beginning, wherever the last time has ended. */
+static void loading_again_takes_no_memory(void **state)
+{
+	struct guest_config cfg = with_ram(1 * MIB);
+	struct image_files f;
+	struct lab_error err;
+	struct image_load l;
+	u8 elf[1024], *gz;
+	size_t bytes;
+
+	elf_image(elf, 0xffffffff80000010, two_segments, 2);
+	gz = gzip_store(elf, sizeof(elf), &bytes);
+	f = file_of(gz, bytes);
+	assert_int_equal(image_load_init(&l, NULL, &cfg, &f, 100, &err), 0);
+	fake_alloc_limit(0);
+	for (u32 n = 1; n < 60; n++) {
+		int ret = 1;
+
+		memset(fake.ram, 0xcc, MIB);
+		image_load_begin(&l, "tree", 4);
+		for (u32 i = 0; ret == 1 && (i < n || n % 4 == 0); i++)
+			ret = image_load_step(&l, 50);
+		if (n % 4)
+			continue;
+		assert_int_equal(ret, 0);
+		assert_memory_equal(fake.ram + l.plan.fdt.v - BASE, "tree", 4);
+		assert_memory_equal(fake.ram + 4096, elf + 512, 100);
+		assert_memory_equal(fake.ram + 65536, elf + 700, 50);
+	}
+	assert_false(fake_alloc_failed());
+	fake_alloc_limit(-1);
+	image_load_fini(&l);
+	assert_int_equal(obj_live_bytes(), 0);
+	free(gz);
+}
+
 static void no_memory_is_an_error_and_leaks_nothing(void **state)
 {
 	struct guest_config cfg = with_ram(1 * MIB);
-	struct image_plan p;
 	struct image_load l;
 	struct image_files f;
 	struct lab_error err;
@@ -628,10 +662,9 @@ static void no_memory_is_an_error_and_leaks_nothing(void **state)
 	f = file_of(gz, bytes);
 	for (long n = 0; n < 100; n++) {
 		fake_alloc_limit(n);
-		ret = image_plan(&cfg, &f, 100, &p, &err);
-		if (!ret)
-			ret = image_load_init(&l, NULL, &f, &p, "tree", 4);
+		ret = image_load_init(&l, NULL, &cfg, &f, 100, &err);
 		if (!ret) {
+			image_load_begin(&l, "tree", 4);
 			while ((ret = image_load_step(&l, 100)) > 0)
 				;
 			image_load_fini(&l);
@@ -699,6 +732,7 @@ int main(void)
 			big_ram_keeps_tree_and_initrd_in_its_first_gib),
 		cmocka_unit_test(ranges_never_overlap),
 		cmocka_unit_test(loading_can_stop_halfway),
+		cmocka_unit_test(loading_again_takes_no_memory),
 		cmocka_unit_test(no_memory_is_an_error_and_leaks_nothing),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 	};

@@ -141,6 +141,10 @@ static void a_wrong_command_gets_one_line_with_what_is_expected(void **state)
 		{"fault stall 0 3601", "fault stall: '3601' seconds; expected "
 				       "0 to 3600\n"},
 		{"fault alloc x", "fault alloc: 'x'; expected a number\n"},
+		{"fault crash nobody:0", "fault crash: no guest 'nobody'; "
+					 "there are: linux0, linux1, hello\n"},
+		{"fault crash hello:0", "fault crash: hello is stopped; "
+					"expected a running guest\n"},
 		{"guest", "guest: expected list, start, stop, pause, resume, "
 			  "reset, destroy, create, wait\n"},
 		{"guest lost", "guest: no 'lost'; expected list, start, stop, "
@@ -912,6 +916,9 @@ static void faults_are_asked_for_by_number(void **state)
 	fake_slow = true;
 	assert_non_null(strstr(run("fault stall 0 5"), "another CPU still"));
 	fake_slow = false;
+	run("guest start linux0");
+	assert_string_equal(run("fault crash linux0:1"), "");
+	assert_non_null(strstr(fake_did, "crash linux0 1: so it was asked "));
 }
 
 /* ---- completion ---- */
