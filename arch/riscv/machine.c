@@ -32,6 +32,10 @@
 #define PLIC_LEAST   0x200000
 #define APLIC_LEAST  0x4000
 
+/* Identities that an interrupt file has (AIA 3.1). */
+#define IDS_LEAST 63u
+#define IDS_MOST  2047u
+
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
 
@@ -406,6 +410,8 @@ static void read_aia(const void *fdt)
 		machine.imsic_node = node;
 		machine.imsic_guest_bits =
 			prop_u32(fdt, node, "riscv,guest-index-bits", 0);
+		machine.imsic_ids = MIN(prop_u32(fdt, node, "riscv,num-ids",
+						 IDS_LEAST), IDS_MOST);
 	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
