@@ -9,6 +9,15 @@
  * A level-sensitive line that goes by message needs one more look after the
  * device was served: the APLIC sends one message for each rise, so the UART's
  * handler reads until nothing is left.
+ *
+ * Who ran before Rouse may have left anything enabled, and a line that nobody
+ * serves stays high for ever: so each CPU clears what its own context has, the
+ * boot CPU all sources of the APLIC's domain, which is ours. If a source that
+ * isn't ours comes all the same it is switched off, and told of. Each does that
+ * once at most, so whoever claims more often than there are sources has a
+ * controller that doesn't do as it is told: this CPU takes nothing of it any
+ * more (context_drop). Doorbells then don't come this way, and the console is
+ * polled.
  */
 #include "arch/riscv/host_irq.h"
 
@@ -18,9 +27,14 @@
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
 #include "arch/riscv/uart.h"
+#include "arch/riscv/vhw_irq.h"
 #include "kernel/arch.h"
+#include "kernel/log.h"
 
 #define UART_IMSIC_ID 2
+
+/* Of one look: all sources that there may be, and one too many. */
+#define CLAIMS_MOST 1024u
 
 /* PLIC 1.0, chapter 3 */
 #define PLIC_ENABLE(ctx) (0x2000 + 0x80 * (ctx))
@@ -30,7 +44,7 @@
 /* IMSIC, indirect registers (AIA 3.8) */
 #define EIDELIVERY 0x70
 #define EITHRESHOLD 0x72
-#define EIE0 0xc0
+#define EIE(id) (0xc0 + (id) / 64 * 2) /* RV64 has the even ones only */
 
 /* APLIC (AIA 4.5) */
 #define APLIC_DOMAINCFG 0x0000
@@ -41,6 +55,7 @@
 #define DOMAINCFG_IE (1u << 8)
 #define SOURCECFG_LEVEL_HIGH 6
 #define IDC_IDELIVERY(k) (0x4000 + 32 * (k))
+#define IDC_IFORCE(k) (0x4004 + 32 * (k))
 #define IDC_ITHRESHOLD(k) (0x4008 + 32 * (k))
 #define IDC_CLAIMI(k) (0x401c + 32 * (k))
 #define DIRECT_PRIORITY 1
@@ -72,6 +87,13 @@ static void imsic_map(void)
 	}
 }
 
+static void aplic_clear(void)
+{
+	vhw_irq_write(aplic + APLIC_DOMAINCFG / 4, 0);
+	for (u32 i = 1; i <= machine.aplic_sources; i++)
+		vhw_irq_write(aplic + APLIC_SOURCECFG(i) / 4, 0);
+}
+
 void host_irq_init(void)
 {
 	if (has_imsic())
@@ -80,12 +102,8 @@ void host_irq_init(void)
 		aplic = mm_map_device(machine.aplic.base, machine.aplic.bytes);
 	else if (machine.plic.bytes)
 		plic = mm_map_device(machine.plic.base, machine.plic.bytes);
-}
-
-static void imsic_write(u64 reg, u64 val)
-{
-	csr_write(CSR_SISELECT, reg);
-	csr_write(CSR_SIREG, val);
+	if (aplic)
+		aplic_clear();
 }
 
 /* A hart's file is the k-th of the regions laid end to end, where k is its
@@ -128,39 +146,67 @@ int host_irq_cpu_init(struct riscv_cpu *c, u32 intc)
 	return 0;
 }
 
+static void imsic_local_init(void)
+{
+	vhw_imsic_write(EIE(0), 1u << DOORBELL_IMSIC_ID | 1u << UART_IMSIC_ID);
+	for (u32 id = 64; id <= machine.imsic_ids; id += 64)
+		if (!vhw_imsic_clear(EIE(id)))
+			break; /* there are fewer than the tree says */
+	vhw_imsic_write(EITHRESHOLD, 0);
+	vhw_imsic_write(EIDELIVERY, 1);
+}
+
+static void plic_local_init(u32 context)
+{
+	for (u32 irq = 0; irq <= machine.plic_ndev; irq += 32)
+		vhw_irq_write(plic + PLIC_ENABLE(context) / 4 + irq / 32, 0);
+	vhw_irq_write(plic + PLIC_THRESHOLD(context) / 4, 0);
+}
+
+static void aplic_local_init(u32 index)
+{
+	vhw_irq_write(aplic + IDC_IFORCE(index) / 4, 0);
+	vhw_irq_write(aplic + IDC_ITHRESHOLD(index) / 4, 0);
+	vhw_irq_write(aplic + IDC_IDELIVERY(index) / 4, 1);
+}
+
 void host_irq_local_init(struct riscv_cpu *c)
 {
-	if (has_imsic()) {
-		imsic_write(EIE0, 1u << DOORBELL_IMSIC_ID |
-				  1u << UART_IMSIC_ID);
-		imsic_write(EITHRESHOLD, 0);
-		imsic_write(EIDELIVERY, 1);
-	} else if (c->irq_context == UINT32_MAX) {
+	if (has_imsic())
+		imsic_local_init();
+	else if (c->irq_context == UINT32_MAX)
 		return;
-	} else if (plic) {
-		plic[PLIC_THRESHOLD(c->irq_context) / 4] = 0;
-	} else if (aplic) {
-		aplic[IDC_ITHRESHOLD(c->irq_context) / 4] = 0;
-		aplic[IDC_IDELIVERY(c->irq_context) / 4] = 1;
-	}
+	else if (plic)
+		plic_local_init(c->irq_context);
+	else if (aplic)
+		aplic_local_init(c->irq_context);
+}
+
+/* Of a CPU's own context: nobody else writes these words. */
+static void plic_switch(u32 context, u32 irq, bool on)
+{
+	volatile u32 *word = plic + PLIC_ENABLE(context) / 4 + irq / 32;
+	u32 bit = 1u << irq % 32, bits = vhw_irq_read(word);
+
+	vhw_irq_write(word, on ? bits | bit : bits & ~bit);
 }
 
 static void plic_enable(u32 context, u32 irq)
 {
-	plic[irq] = 1; /* priority */
-	plic[PLIC_ENABLE(context) / 4 + irq / 32] |= 1u << irq % 32;
+	vhw_irq_write(plic + irq, 1); /* priority */
+	plic_switch(context, irq, true);
 }
 
 /* Target (AIA 4.5.16): by message, the hart's index in the IMSIC's numbering
  * and an identity; directly, its index in the APLIC's and a priority. */
 static void aplic_enable(u32 index, u32 irq)
 {
-	aplic[APLIC_SOURCECFG(irq) / 4] = SOURCECFG_LEVEL_HIGH;
-	aplic[APLIC_TARGET(irq) / 4] = index << 18 |
-		(has_imsic() ? UART_IMSIC_ID : DIRECT_PRIORITY);
-	aplic[APLIC_SETIENUM / 4] = irq;
-	aplic[APLIC_DOMAINCFG / 4] = DOMAINCFG_IE |
-				     (has_imsic() ? DOMAINCFG_DM : 0);
+	vhw_irq_write(aplic + APLIC_SOURCECFG(irq) / 4, SOURCECFG_LEVEL_HIGH);
+	vhw_irq_write(aplic + APLIC_TARGET(irq) / 4, index << 18 |
+		      (has_imsic() ? UART_IMSIC_ID : DIRECT_PRIORITY));
+	vhw_irq_write(aplic + APLIC_SETIENUM / 4, irq);
+	vhw_irq_write(aplic + APLIC_DOMAINCFG / 4, DOMAINCFG_IE |
+		      (has_imsic() ? DOMAINCFG_DM : 0));
 }
 
 void host_irq_enable_uart(struct riscv_cpu *c)
@@ -177,52 +223,96 @@ void host_irq_enable_uart(struct riscv_cpu *c)
 		plic_enable(c->irq_context, irq);
 }
 
-static void plic_take(struct riscv_cpu *c)
+static u32 claim(u32 context)
 {
-	u32 irq;
+	if (plic)
+		return vhw_irq_read(plic + PLIC_CLAIM(context) / 4);
+	return vhw_irq_read(aplic + IDC_CLAIMI(context) / 4) >> 16;
+}
 
-	while ((irq = plic[PLIC_CLAIM(c->irq_context) / 4])) {
+/* After it was completed: a PLIC hears of that only what is enabled. */
+static __attribute__((cold, noinline)) void
+stray_off(const struct riscv_cpu *c, u32 irq)
+{
+	if (irq > (plic ? machine.plic_ndev : machine.aplic_sources))
+		return;
+	if (plic)
+		plic_switch(c->irq_context, irq, false);
+	else
+		vhw_irq_write(aplic + APLIC_SOURCECFG(irq) / 4, 0);
+	log_warn("CPU %u: interrupt source %u is none of Rouse's: switched off",
+		 c->c.index, irq);
+}
+
+static __attribute__((cold, noinline)) void
+context_drop(struct riscv_cpu *c, u32 irq)
+{
+	vhw_sei_off();
+	c->irq_context = UINT32_MAX;
+	if (irq == machine.uart_irq)
+		uart_irq_lost();
+	log_error("CPU %u: interrupt source %u can't be switched off: the CPU "
+		  "takes no device's any more", c->c.index, irq);
+}
+
+static void sources_take(struct riscv_cpu *c)
+{
+	u32 irq = 0;
+
+	for (u32 n = 0; n < CLAIMS_MOST; n++) {
+		irq = claim(c->irq_context);
+		if (!irq)
+			return;
 		if (irq == machine.uart_irq)
 			uart_irq();
-		plic[PLIC_CLAIM(c->irq_context) / 4] = irq;
+		if (plic)
+			vhw_irq_write(plic + PLIC_CLAIM(c->irq_context) / 4,
+				      irq);
+		if (irq != machine.uart_irq)
+			stray_off(c, irq);
+	}
+	context_drop(c, irq);
+}
+
+static void identity_take(const struct riscv_cpu *c, u64 id)
+{
+	if (id == UART_IMSIC_ID) {
+		uart_irq();
+	} else if (id && id <= machine.imsic_ids) {
+		vhw_imsic_write(EIE(id), vhw_imsic_read(EIE(id)) &
+					 ~(1UL << id % 64));
+		log_warn("CPU %u: interrupt identity %u is none of Rouse's: "
+			 "switched off", c->c.index, (u32)id);
 	}
 }
 
-static void aplic_take(struct riscv_cpu *c)
-{
-	u32 top;
-
-	while ((top = aplic[IDC_CLAIMI(c->irq_context) / 4]))
-		if (top >> 16 == machine.uart_irq)
-			uart_irq();
-}
-
-static __attribute__((noinline)) void others_take(struct riscv_cpu *c)
+static __attribute__((noinline)) void others_take(struct riscv_cpu *c, u64 id)
 {
 	if (has_imsic())
-		uart_irq();
-	else if (c->irq_context == UINT32_MAX)
-		return;
-	else if (plic)
-		plic_take(c);
-	else if (aplic)
-		aplic_take(c);
+		identity_take(c, id);
+	else if (c->irq_context != UINT32_MAX && (plic || aplic))
+		sources_take(c);
 }
 
 void host_irq_take(void)
 {
+	u64 id = 0;
+
 	/* A claim takes the top identity, the doorbell's first, which needs no
 	 * more than that. What is below it stays pending, and is taken at the
 	 * next look. */
-	if (has_imsic() && csr_swap(CSR_STOPEI, 0) >> 16 != UART_IMSIC_ID)
-		return;
-	others_take(riscv_this());
+	if (has_imsic()) {
+		id = vhw_imsic_claim() >> 16;
+		if (id == DOORBELL_IMSIC_ID)
+			return;
+	}
+	others_take(riscv_this(), id);
 }
 
 void arch_host_irq(void)
 {
 	/* Asked each round of the loop: usually there is nothing, and a CSR is
 	 * cheaper to ask than a device. */
-	if (csr_read(CSR_SIP) & IRQ_BIT(IRQ_SEI))
+	if (vhw_sei_pends())
 		host_irq_take();
 }

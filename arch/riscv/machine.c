@@ -35,6 +35,10 @@
  * hart itself (AIA 3.6), and its binding has one more. */
 #define GUEST_BITS_MOST 7u
 
+/* Identities that an interrupt file has (AIA 3.1). */
+#define IDS_LEAST 63u
+#define IDS_MOST  2047u
+
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
 
@@ -436,8 +440,11 @@ static void read_aia(const void *fdt)
 	while ((node = find(fdt, node, "riscv,imsics")) >= 0)
 		if (ext_has(fdt, node, S_EXTERNAL))
 			break;
-	if (node >= 0 && imsic_fits(fdt, node))
+	if (node >= 0 && imsic_fits(fdt, node)) {
 		machine.imsic_node = node;
+		machine.imsic_ids = MIN(prop_u32(fdt, node, "riscv,num-ids",
+						 IDS_LEAST), IDS_MOST);
+	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
 		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))

@@ -35,6 +35,7 @@ struct machine {
 
 	int imsic_node; /* S-level, or -1 */
 	u32 imsic_guest_bits;
+	u32 imsic_ids; /* the highest identity */
 	struct mmio aplic; /* the S-level domain */
 	int aplic_node;
 	u32 aplic_sources;

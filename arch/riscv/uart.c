@@ -13,6 +13,8 @@
  */
 #include "arch/riscv/uart.h"
 
+#include <ck_pr.h>
+
 #include "arch/riscv/machine.h"
 #include "arch/riscv/mm.h"
 #include "arch/riscv/sbi.h"
@@ -32,7 +34,7 @@
 #define FIFO_BYTES 16
 
 static volatile u8 *regs;
-static bool have_irq;
+static u8 have_irq; /* atomic; only uart_irq_lost() changes it after boot */
 
 static u32 reg_read(u32 r)
 {
@@ -80,9 +82,15 @@ void uart_irq(void)
 	console_wake();
 }
 
+void uart_irq_lost(void)
+{
+	ck_pr_store_8(&have_irq, false);
+	console_wake();
+}
+
 bool arch_console_has_irq(void)
 {
-	return have_irq;
+	return ck_pr_load_8(&have_irq);
 }
 
 static void sbi_put(char ch)
@@ -141,7 +149,7 @@ int arch_console_read(void)
 		return sbi_get();
 	if (reg_read(LSR) & LSR_DR)
 		return (int)(reg_read(RBR) & 0xff);
-	if (have_irq)
+	if (arch_console_has_irq())
 		reg_write(IER, IER_RX);
 	/* A byte may have come between the look and the switch: with the line
 	 * high it interrupts at once, so none is lost. */

@@ -16,6 +16,9 @@ void uart_enable_irq(void);
 /* The UART's line rose: tells the console that there is input. */
 void uart_irq(void);
 
+/* The line will interrupt nobody any more: the console polls from here on. */
+void uart_irq_lost(void);
+
 const char *uart_name(void);
 
 #endif

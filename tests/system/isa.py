@@ -13,7 +13,9 @@ from labs import guest, lab, linux, said, says
 
 # What may be there or not, as words of -cpu.
 SWITCHES = ("sstc", "svadu", "svinval", "svnapot", "svpbmt", "zawrs", "zicbom",
-            "zicboz", "zcb", "v", "smstateen")
+            "zicboz", "zcb", "v", "smstateen", "debug", "zacas")
+# What goes with one of them.
+TOGETHER = {"zacas": ("zabha", "zama16b")}
 DEPTHS = {"sv39": "sv48=off,sv57=off", "sv48": "sv57=off", "sv57": ""}
 VMID_BITS = (14, 2, 0)
 
@@ -24,7 +26,8 @@ def row(on, depth, vmid):
 
 
 def cpu_of(r):
-    words = [f"{s}={'on' if s in r['on'] else 'off'}" for s in SWITCHES]
+    words = [f"{word}={'on' if s in r['on'] else 'off'}" for s in SWITCHES
+             for word in (s, *TOGETHER.get(s, ()))]
     return ",".join(["rv64", *words, DEPTHS[r["depth"]]]).rstrip(",")
 
 
@@ -90,6 +93,17 @@ def memory_types(t):
     t.equal("svpbmt" in told, t.args["zicbom"] == "on", "Svpbmt is told of")
 
 
+def everything(t):
+    """QEMU's harts with all that it has, some of which Rouse doesn't know."""
+    m = t.boot(lab=lab(*[guest(n, n, vcpus=2, slice_us=2000)
+                         for n in t.args["guests"]], poweroff=True),
+               smp=2, mem="256M", cpu="max")
+    t.equal(m.wait(), 0, "QEMU's status")
+    for name in t.args["guests"]:
+        t.check(re.search(said(name, r"[1-9]\d* passed, 0 failed\n"), m.text,
+                          re.M), f"{name} is not content")
+
+
 # Extensions with state that guests aren't told of, where no Smstateen keeps it
 # from them; and harts without double floats.
 UNTOLD = {
@@ -127,7 +141,10 @@ def tests(full):
     cases += [Case("without_zicbom_guests_have_no_svpbmt", memory_types,
                    timeout=60, zicbom="off"),
               Case("with_zicbom_they_have", memory_types, timeout=60,
-                   zicbom="on")]
+                   zicbom="on"),
+              Case("guests_are_content_with_harts_that_have_everything",
+                   everything, timeout=200, guests=("archtest", "sbitest")
+                   if full else ("archtest",))]
     cases += [Case("without_zicntr_guests_have_no_hardware_counters", counters,
                    timeout=60)]
     return cases + [Case(f"guests_are_content_with_harts_with_{label(r)}", content,

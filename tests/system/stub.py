@@ -122,3 +122,12 @@ class Stub:
         reply = self.ask(f"M{address:x},4:{value.to_bytes(4, 'little').hex()}")
         if reply != "OK":
             raise Failure(f"a store to {address:#x} answers {reply!r}")
+
+    def read32(self, address):
+        """Likewise."""
+        reply = self.ask(f"m{address:x},4")
+        try:
+            return int.from_bytes(bytes.fromhex(reply), "little")
+        except ValueError:
+            raise Failure(f"a load from {address:#x} answers "
+                          f"{reply!r}") from None

@@ -9,9 +9,9 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test trap_tests[], csr_tests[], page_tests[], mmio_tests[],
-	state_tests[], isa_tests[];
+	form_tests[], state_tests[], isa_tests[];
 extern const size_t trap_test_count, csr_test_count, page_test_count,
-	mmio_test_count, state_test_count, isa_test_count;
+	mmio_test_count, form_test_count, state_test_count, isa_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
@@ -53,5 +53,18 @@ extern u64 user_data[512];
 /* One instruction in S-mode or U-mode; the probe says how it ended. */
 bool run_insn(struct probe *p, u32 insn);
 void run_insn_user(struct probe *p, u32 insn);
+
+/*
+ * For tests of devices: two registers that keep all bits, one of 32 and one of
+ * 8. False: the machine has no such devices, and the test is skipped.
+ */
+bool mmio_find(u64 *word, u64 *byte);
+
+/* Runs one instruction with a0 = addr, a1 = val; returns a0 afterwards. */
+u64 mmio_one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val);
+
+/* It ends in this exception, at this address. */
+void mmio_faults(const char *name, u32 insn, bool compressed, u64 at,
+		 u64 cause);
 
 #endif

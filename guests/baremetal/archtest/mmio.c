@@ -210,7 +210,7 @@ static void faults(const char *name, u32 insn, bool compressed, u64 at,
 {
 	struct probe p;
 
-	one(&p, insn, compressed, at, 0);
+	one(&p, insn, compressed, at, ~0UL);
 	check(p.scause == cause, "%s: scause %ld, expected %ld", name, p.scause,
 	      cause);
 	if (p.scause) {
@@ -489,6 +489,26 @@ static void changing(void)
 	race_over = race_sets = 0;
 	check(!harts_run(2, race_hart, NULL), "two harts");
 	check_eq(read8(byte_at), 0x55, "a store that nobody made");
+}
+
+bool mmio_find(u64 *word, u64 *byte)
+{
+	bool found = find();
+
+	*word = word_at;
+	*byte = byte_at;
+	return found;
+}
+
+u64 mmio_one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val)
+{
+	return one(p, insn, compressed, addr, val);
+}
+
+void mmio_faults(const char *name, u32 insn, bool compressed, u64 at,
+		 u64 cause)
+{
+	faults(name, insn, compressed, at, cause);
 }
 
 const struct test mmio_tests[] = {
