@@ -6,12 +6,17 @@
  * last. Each thread loses its CPU between any two looks at shared words.
  */
 /* sources: tests/stress/harts.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cmocka.h>
 #include <ck_pr.h>
 
 #include "arch/riscv/csr.h"
@@ -384,10 +389,19 @@ static void *cpu_main(void *arg)
 	return NULL;
 }
 
-int main(void)
+static void harts_start_and_stop_each_other(void **state)
 {
 	pthread_barrier_init(&barrier, NULL, VCPUS);
 	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
-	printf("%u lives of harts in %u of the guest\n", lives, LIVES);
-	return lives > LIVES ? 0 : 1;
+	print_message("%u lives of harts in %u of the guest\n", lives, LIVES);
+	assert_true(lives > LIVES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(harts_start_and_stop_each_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
