@@ -31,6 +31,8 @@ struct fake_hart {
 	u32 restarts;    /* vhw_vs_restart */
 	u64 cycle, instret, hcounteren, scounteren;
 	u64 henvcfg, henvcfg_has; /* bits that can be set */
+	u32 pmlens; /* that are masked as they should: a bit each */
+	u32 gpa_bits;
 	u64 sepc, vsepc, vsstatus;
 	bool vs_mode; /* the guest was in it */
 	s64 misaligned; /* what the firmware delegates; < 0: it can't say */
