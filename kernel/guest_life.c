@@ -98,8 +98,9 @@ int guest_stop(struct guest *g)
 
 	do {
 		life = ck_pr_load_32(&g->stops);
-		/* The number first: of a life that isn't over, or was the last
-		 * one before this look. */
+		/* The number first, which changes after the state: of a life
+		 * that isn't over, or was the last one before this look. Pairs
+		 * with life_next. */
 		ck_pr_fence_load();
 		if (!is_alive(ck_pr_load_32(&g->state)))
 			return asked ? 0 : -EBUSY;

@@ -91,12 +91,24 @@ static enum guest_action action_for(const struct guest_life *l, u32 why)
 	return l->failed && action == ACTION_RESTART ? ACTION_STOP : action;
 }
 
+/*
+ * The life's number ends after its state: who finds the new number does not
+ * find the old life's STOPPING, of which nobody looks for a wish any more.
+ * Pairs with guest_stop.
+ */
+static void life_next(struct guest *g, u32 state)
+{
+	guest_state_set(g, state);
+	ck_pr_fence_memory();
+	ck_pr_inc_32(&g->stops);
+}
+
 /* Another life; unless somebody has asked in between that there be none, of the
  * one that is over: then the wish is for this one. */
 static void restart(struct guest *g)
 {
-	guest_state_set(g, GUEST_STARTING);
-	/* Pairs with guest_stop. */
+	life_next(g, GUEST_STARTING);
+	/* Pairs with guest_stop: it finds that number, or we its wish. */
 	ck_pr_fence_memory();
 	if (ck_pr_load_32(&g->stop_asked) != g->stops)
 		return;
@@ -179,7 +191,6 @@ static enum task_result life_ended(struct guest_life *l)
 	tell_end(l, why, status, action);
 	g->last_event = why;
 	g->last_code = status;
-	ck_pr_inc_32(&g->stops);
 	life_over(g);
 	g->event_code = 0;
 	ck_pr_store_32(&g->event, EVENT_NONE);
@@ -196,7 +207,8 @@ static enum task_result life_ended(struct guest_life *l)
 		return TASK_MORE;
 	}
 	guests_status_add(g, status);
-	guest_state_set(g, GUEST_STOPPED);
+	/* It isn't freed before this step's end. */
+	life_next(g, GUEST_STOPPED);
 	guests_look_done();
 	return TASK_WAIT;
 }

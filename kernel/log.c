@@ -142,22 +142,34 @@ static void print_entry(const struct log_entry *e)
 	arch_console_write("\n", 1);
 }
 
+static bool printing_take(void)
+{
+	if (ck_pr_fas_32(&printing, 1))
+		return false;
+	/* Pairs with printing_give: `printed` is ours now. */
+	ck_pr_fence_acquire();
+	return true;
+}
+
+static void printing_give(void)
+{
+	ck_pr_fence_release();
+	ck_pr_store_32(&printing, 0);
+}
+
 static void print_pending(void)
 {
 	struct log_entry e;
 	u64 lost = 0;
 
 	do {
-		if (ck_pr_fas_32(&printing, 1))
+		if (!printing_take())
 			return;
-		/* Pairs with the release below: `printed` is ours now. */
-		ck_pr_fence_acquire();
 		while (!ck_pr_load_ptr(&reader_cursor) && !panic_active() &&
 		       log_read(&printed, &e, &lost))
 			print_entry(&e);
 		lost = printed;
-		ck_pr_fence_release();
-		ck_pr_store_32(&printing, 0);
+		printing_give();
 		/* Pairs with log_line's; without it both could miss the
 		 * other's store, and a line would wait for the next one. */
 		ck_pr_fence_memory();
@@ -205,19 +217,22 @@ void log_reader_set(void (*wake)(void), u64 *cursor)
 		ck_pr_store_ptr(&reader_cursor, cursor);
 		/* Whoever prints stops at the next line; then `printed` is
 		 * where the reader begins. Bounded by one line. */
-		while (ck_pr_fas_32(&printing, 1))
+		while (!printing_take())
 			ck_pr_stall();
 		*cursor = printed;
-		ck_pr_fence_release();
-		ck_pr_store_32(&printing, 0);
+		printing_give();
 		ck_pr_store_ptr(&reader_wake, (void *)(uintptr_t)wake);
 		ck_pr_fence_memory();
 		wake();
 		return;
 	}
 	ck_pr_store_ptr(&reader_wake, NULL);
+	/* Who logs meanwhile has `printing`, and prints nothing yet. */
+	while (!printing_take())
+		ck_pr_stall();
 	printed = *cursor;
 	ck_pr_store_ptr(&reader_cursor, NULL);
+	printing_give();
 	ck_pr_fence_memory();
 	print_pending();
 }

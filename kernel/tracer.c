@@ -187,6 +187,52 @@ int tracer_stats(bool on)
 	return 0;
 }
 
+/* Has a CPU come to where the recording was to stop? */
+static bool is_over(void)
+{
+	for (u32 i = 0; i < cpu_count(); i++) {
+		const struct trace_ring *r = &cpus[i].ring;
+
+		if ((ck_pr_load_32(&r->flags) & TRACE_STOPPED) &&
+		    ck_pr_load_64(&r->head) >= ck_pr_load_64(&r->limit))
+			return true;
+	}
+	return false;
+}
+
+static bool all_have_masks(void)
+{
+	u32 mask = room ? want.mask : 0;
+
+	for (u32 i = 0; i < cpu_count(); i++)
+		if (mask & ~ck_pr_load_32(&cpu_by_index(i)->trace_mask))
+			return false;
+	return true;
+}
+
+/*
+ * A recording that stops turns everybody off, and may meet a change: a CPU that
+ * looks after that turns itself on again, and one that has looked already is
+ * turned off by another's old recording. So when all have looked: what is over
+ * is off, and what isn't is on; true if that takes another round.
+ */
+static bool must_look_again(void)
+{
+	bool masks = all_have_masks();
+
+	/* The masks first: off before that, and not over, was the old one's. */
+	ck_pr_fence_load();
+	if (is_over()) {
+		trace_freeze();
+		return false;
+	}
+	if (masks)
+		return false;
+	anew = false;
+	change();
+	return true;
+}
+
 bool tracer_changing(void)
 {
 	if (!busy)
@@ -197,8 +243,8 @@ bool tracer_changing(void)
 	ck_pr_fence_acquire();
 	for (u32 i = 0; i < cpu_count(); i++)
 		records_free(&cpus[i].old, cpus[i].old_order);
-	busy = false;
-	return false;
+	busy = must_look_again();
+	return busy;
 }
 
 const struct trace_ring *tracer_ring(u32 cpu)

@@ -30,6 +30,7 @@ struct isa_row {
  *   zicntr   scounteren           world.c; time through htimedelta
  *   ssctr    control transfers    world.c: forgotten, guests aren't told
  *   zcmt     jvt                  likewise
+ *   ssnpm    senvcfg              world.c; guests aren't told
  * svadu is enabled through SBI FWFT by the rules of the specification; until a
  * guest asks, ADUE stays clear and it manages A and D itself, so it isn't told.
  */
@@ -53,6 +54,7 @@ static const struct isa_row rows[] = {
 	[ISA_SSAIA] = { "ssaia", false, 0 },
 	[ISA_SSCSRIND] = { "sscsrind", false, 0 },
 	[ISA_SSCTR] = { "ssctr", false, 0 },
+	[ISA_SSNPM] = { "ssnpm", false, 0 },
 	[ISA_ZAWRS] = { "zawrs", true, 0 },
 	[ISA_ZCMT] = { "zcmt", false, 0 },
 	[ISA_ZICBOM] = { "zicbom", true, HENVCFG_CBCFE | HENVCFG_CBIE_FLUSH },

@@ -171,6 +171,8 @@ void vsbi_pmu_reset(struct riscv_vcpu *v);
 /* Which features of FWFT all harts can have. */
 #define FWFT_ADUE	(1u << 0)
 #define FWFT_MISALIGNED (1u << 1)
+#define FWFT_PMLEN_7	(1u << 2)
+#define FWFT_PMLEN_16	(1u << 3)
 extern u32 fwft_harts_have;
 
 /* Narrows fwft_harts_have to what this hart has; leaves `henvcfg` in its

@@ -17,9 +17,11 @@
  *   PTE_AD_HW_UPDATING     henvcfg.ADUE
  *   LANDING_PAD, SHADOW_STACK, DOUBLE_TRAP
  *                          their state isn't switched: NOT_SUPPORTED
- *   POINTER_MASKING_PMLEN  NOT_SUPPORTED: QEMU 10.0 keeps henvcfg.PMM and does
- *                          not mask by it in VS-mode, so it would be promised
- *                          where it isn't kept, and can't be tested
+ *   POINTER_MASKING_PMLEN  henvcfg.PMM, where each hart's tree says Ssnpm, the
+ *                          bits stick, and the hart does mask by them: QEMU
+ *                          10.0 keeps them and masks wrongly (pmask.c). Only
+ *                          where no bit of a guest-physical address would be
+ *                          masked: then a change needs no fence at all
  *
  * A change of ADUE changes what translations in the TLB mean, so those of the
  * guest are flushed here; on another CPU a vCPU that comes finds none
@@ -31,6 +33,7 @@
 #include <ck_pr.h>
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
 #include "arch/riscv/vhw.h"
 
 enum feature {
@@ -45,7 +48,8 @@ enum feature {
 
 #define FLAG_LOCK 1u
 
-u32 fwft_harts_have = FWFT_ADUE | FWFT_MISALIGNED;
+u32 fwft_harts_have = FWFT_ADUE | FWFT_MISALIGNED | FWFT_PMLEN_7 |
+		      FWFT_PMLEN_16;
 static u32 misaligned_first = 2; /* of all harts; 2: nobody has said it yet */
 
 /* Can it be switched, and is it at first what it is on the others? */
@@ -78,13 +82,40 @@ void fwft_misaligned_unload(void)
 	(void)vhw_misaligned_set(misaligned_first);
 }
 
+static const struct pmlen {
+	u32 bits, have; /* PMLEN, FWFT_* */
+	u64 henvcfg;
+} pmlens[] = {
+	{7, FWFT_PMLEN_7, HENVCFG_PMM_7},
+	{16, FWFT_PMLEN_16, HENVCFG_PMM_16},
+};
+
+static void pmlen_probe(u64 henvcfg)
+{
+	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++) {
+		u64 pmm = pmlens[i].henvcfg;
+
+		if (!isa_has(ISA_SSNPM) ||
+		    (vhw_henvcfg_try(henvcfg | pmm) & HENVCFG_PMM) != pmm ||
+		    !vhw_pmask_works(pmlens[i].bits))
+			ck_pr_and_32(&fwft_harts_have, ~pmlens[i].have);
+	}
+}
+
 void fwft_probe(u64 henvcfg)
 {
 	if (!misaligned_probe())
 		ck_pr_and_32(&fwft_harts_have, ~FWFT_MISALIGNED);
 	if (!(vhw_henvcfg_try(henvcfg | HENVCFG_ADUE) & HENVCFG_ADUE))
 		ck_pr_and_32(&fwft_harts_have, ~FWFT_ADUE);
+	pmlen_probe(henvcfg);
 	(void)vhw_henvcfg_try(henvcfg);
+}
+
+/* For the guest of the vCPU that runs. */
+static bool pmlen_offered(const struct pmlen *p)
+{
+	return (fwft_harts_have & p->have) && vhw_gpa_bits() <= 64 - p->bits;
 }
 
 /* 0, or why there is no such feature. */
@@ -94,9 +125,18 @@ static s64 feature_check(u32 feature)
 		return VSBI_DENIED;
 	if ((feature == MISALIGNED_EXC_DELEG &&
 	     (fwft_harts_have & FWFT_MISALIGNED)) ||
-	    (feature == PTE_AD_HW_UPDATING && (fwft_harts_have & FWFT_ADUE)))
+	    (feature == PTE_AD_HW_UPDATING && (fwft_harts_have & FWFT_ADUE)) ||
+	    (feature == POINTER_MASKING_PMLEN &&
+	     (pmlen_offered(&pmlens[0]) || pmlen_offered(&pmlens[1]))))
 		return 0;
 	return VSBI_NOT_SUPPORTED;
+}
+
+static void henvcfg_set(struct riscv_vcpu *v, u64 henvcfg)
+{
+	v->henvcfg = henvcfg;
+	v->odd |= VCPU_ODD_ENV;
+	vhw_henvcfg_set(henvcfg);
 }
 
 static s64 misaligned_set(struct riscv_vcpu *v, bool on)
@@ -105,17 +145,38 @@ static s64 misaligned_set(struct riscv_vcpu *v, bool on)
 		return VSBI_OK;
 	if (vhw_misaligned_set(on))
 		return VSBI_FAILED;
-	v->henvcfg ^= VCPU_MISALIGNED;
-	v->odd |= VCPU_ODD_ENV;
-	vhw_henvcfg_set(v->henvcfg);
+	henvcfg_set(v, v->henvcfg ^ VCPU_MISALIGNED);
 	vsbi_waits_choose(v);
 	return VSBI_OK;
+}
+
+static s64 pmlen_set(struct riscv_vcpu *v, u64 value)
+{
+	u64 henvcfg = v->henvcfg & ~HENVCFG_PMM;
+
+	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++)
+		if (value == pmlens[i].bits && pmlen_offered(&pmlens[i]))
+			henvcfg |= pmlens[i].henvcfg;
+	if (value && !(henvcfg & HENVCFG_PMM))
+		return VSBI_INVALID_PARAM;
+	henvcfg_set(v, henvcfg);
+	return VSBI_OK;
+}
+
+static u64 pmlen_get(const struct riscv_vcpu *v)
+{
+	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++)
+		if ((v->henvcfg & HENVCFG_PMM) == pmlens[i].henvcfg)
+			return pmlens[i].bits;
+	return 0;
 }
 
 static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
 {
 	u64 henvcfg = v->henvcfg & ~HENVCFG_ADUE;
 
+	if (feature == POINTER_MASKING_PMLEN)
+		return pmlen_set(v, value);
 	if (value > 1)
 		return VSBI_INVALID_PARAM;
 	if (feature == MISALIGNED_EXC_DELEG)
@@ -123,9 +184,7 @@ static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
 	henvcfg |= value ? HENVCFG_ADUE : 0;
 	if (henvcfg == v->henvcfg)
 		return VSBI_OK;
-	v->henvcfg = henvcfg;
-	v->odd |= VCPU_ODD_ENV;
-	vhw_henvcfg_set(henvcfg);
+	henvcfg_set(v, henvcfg);
 	vhw_hfence_all();
 	return VSBI_OK;
 }
@@ -134,6 +193,8 @@ static u64 value_get(const struct riscv_vcpu *v, u32 feature)
 {
 	if (feature == MISALIGNED_EXC_DELEG)
 		return misaligned_get(v);
+	if (feature == POINTER_MASKING_PMLEN)
+		return pmlen_get(v);
 	return (v->henvcfg & HENVCFG_ADUE) != 0;
 }
 

@@ -50,6 +50,9 @@ void trace_ring_init(struct trace_ring *r, struct trace_record *records,
 
 void trace_freeze(void)
 {
+	/* Its end before the masks: who puts a mask back sees the end
+	 * (tracer_changing). */
+	ck_pr_fence_release();
 	for (u32 i = 0; i < cpu_count(); i++)
 		ck_pr_and_32(&cpu_by_index(i)->trace_mask, TRACE_STATS);
 }

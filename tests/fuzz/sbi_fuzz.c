@@ -526,6 +526,8 @@ static void harts_make(u32 how, u32 n)
 	fake_world_init(n);
 	riscv_has_sstc = how & 1;
 	w.hart.henvcfg_has = how & 2 ? UINT64_MAX : 0;
+	w.hart.pmlens = how;
+	isa_have[ISA_SSNPM] = true;
 	memset(harts, 0, sizeof(harts));
 	for (u32 i = 0; i < n; i++) {
 		harts[i] = w.hart;

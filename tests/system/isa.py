@@ -135,11 +135,23 @@ def counters(t):
             "Zicntr is told of")
 
 
+def pointers(t):
+    """Harts that say they mask pointers are tried, and found to do it wrongly
+    (QEMU 10.0), or guests have it."""
+    m = t.boot(lab=lab(guest("s", "sbitest", vcpus=2, bootargs="only=fwft_"),
+                       poweroff=True), smp=2, mem="256M",
+               cpu="rv64,smnpm=on,ssnpm=on")
+    m.expect(said("s", r"[1-9]\d* passed, 0 failed\n"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def tests(full):
     cases = [Case(f"state_of_{name}_is_nobodys", untold, timeout=90, cpu=cpu)
              for name, cpu in UNTOLD.items()]
     cases += [Case("without_zicbom_guests_have_no_svpbmt", memory_types,
                    timeout=60, zicbom="off"),
+              Case("pointers_are_masked_rightly_or_not_at_all", pointers,
+                   timeout=60),
               Case("with_zicbom_they_have", memory_types, timeout=60,
                    zicbom="on"),
               Case("guests_are_content_with_harts_that_have_everything",

@@ -9,6 +9,7 @@
 struct fake_world w;
 _Thread_local struct cpu *fake_this_cpu;
 bool riscv_has_sstc;
+bool isa_have[ISA_OTHER];
 u32 triggers_count, triggers_sizes;
 u64 timebase_hz = 10000000;
 
@@ -39,6 +40,7 @@ void fake_world_init(u32 vcpus)
 	w.guest.state = GUEST_RUNNING;
 	w.hart.vstimecmp = TIME_NEVER;
 	w.hart.timer_ticks = TIME_NEVER;
+	w.hart.gpa_bits = 41;
 	w.now_ticks = 1000000;
 	for (u32 i = 0; i < vcpus; i++) {
 		struct riscv_vcpu *v = &w.vcpu[i];
@@ -346,6 +348,16 @@ void vhw_henvcfg_set(u64 bits)
 u64 vhw_henvcfg_try(u64 bits)
 {
 	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+}
+
+bool vhw_pmask_works(u32 pmlen)
+{
+	return w.hart.pmlens >> pmlen & 1;
+}
+
+u32 vhw_gpa_bits(void)
+{
+	return w.hart.gpa_bits;
 }
 
 s64 vhw_misaligned(void)

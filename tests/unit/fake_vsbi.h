@@ -32,6 +32,8 @@ struct fake_hart {
 	bool no_counters;
 	u64 cycle, instret, hcounteren, scounteren;
 	u64 henvcfg, henvcfg_has; /* bits that can be set */
+	u32 pmlens; /* that are masked as they should: a bit each */
+	u32 gpa_bits;
 	u64 sepc, vsepc, vsstatus;
 	bool vs_mode; /* the guest was in it */
 	s64 misaligned; /* what the firmware delegates; < 0: it can't say */

@@ -7,9 +7,11 @@
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/isa.h"
 
 #define MISALIGNED 0
 #define AD 4
+#define PMLEN 5
 #define LOCK 1
 
 static int setup(void **state)
@@ -191,6 +193,90 @@ static void the_harts_have_what_each_of_them_has(void **state)
 	assert_int_equal(fwft_harts_have, 0);
 }
 
+/* Harts that mask pointers, of so many bits each. */
+static u32 pmlens_found(bool tree, u64 sticks, u32 pmlens)
+{
+	isa_have[ISA_SSNPM] = tree;
+	w.hart.henvcfg_has = HENVCFG_STCE | sticks;
+	w.hart.pmlens = pmlens;
+	fwft_probe(HENVCFG_STCE);
+	isa_have[ISA_SSNPM] = false;
+	assert_true(w.hart.henvcfg == HENVCFG_STCE);
+	return fwft_harts_have & (FWFT_PMLEN_7 | FWFT_PMLEN_16);
+}
+
+static void pointers_are_masked_where_each_hart_does_it_right(void **state)
+{
+	const u32 all = FWFT_PMLEN_7 | FWFT_PMLEN_16, both = 1u << 7 | 1u << 16;
+	static const struct {
+		bool tree;
+		u64 sticks;
+		u32 pmlens, found;
+	} table[] = {
+		{true, HENVCFG_PMM, both, all},
+		{true, HENVCFG_PMM, 1u << 7, FWFT_PMLEN_7},
+		{true, HENVCFG_PMM, 1u << 16, FWFT_PMLEN_16},
+		{true, HENVCFG_PMM_7, both, FWFT_PMLEN_7},
+		{true, HENVCFG_PMM, 0, 0}, /* QEMU 10.0 */
+		{true, 0, both, 0},
+		{false, HENVCFG_PMM, both, 0},
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(table); i++) {
+		fwft_harts_have = all;
+		assert_int_equal(pmlens_found(table[i].tree, table[i].sticks,
+					      table[i].pmlens),
+				 table[i].found);
+	}
+	/* One hart without is enough. */
+	fwft_harts_have = all;
+	pmlens_found(true, HENVCFG_PMM, 1u << 7);
+	assert_int_equal(pmlens_found(true, HENVCFG_PMM, both), FWFT_PMLEN_7);
+}
+
+static void the_mask_is_of_the_length_that_is_asked(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	v->henvcfg = HENVCFG_STCE;
+	fwft_harts_have = FWFT_ADUE | FWFT_PMLEN_7 | FWFT_PMLEN_16;
+	assert_int_equal(get(PMLEN), 0);
+	assert_int_equal(set(PMLEN, 7, 0), 0);
+	assert_true(w.hart.henvcfg == (HENVCFG_STCE | HENVCFG_PMM_7));
+	assert_true(v->henvcfg == w.hart.henvcfg);
+	assert_true(v->odd & VCPU_ODD_ENV);
+	assert_int_equal(get(PMLEN), 7);
+	assert_int_equal(set(AD, 1, 0), 0);
+	assert_int_equal(set(PMLEN, 16, 0), 0);
+	assert_int_equal(get(PMLEN), 16);
+	assert_int_equal(get(AD), 1);
+	for (u64 i = 0; i < 70; i++)
+		if (i != 0 && i != 7 && i != 16)
+			assert_int_equal(set(PMLEN, i, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(set(PMLEN, 7 | 1ULL << 32, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(get(PMLEN), 16);
+	assert_int_equal(set(PMLEN, 0, LOCK), 0);
+	assert_int_equal(set(PMLEN, 7, 0), VSBI_DENIED_LOCKED);
+	assert_true(w.hart.henvcfg == (HENVCFG_STCE | HENVCFG_ADUE));
+}
+
+static void no_bit_of_a_physical_address_is_masked(void **state)
+{
+	(void)state;
+	fwft_harts_have = FWFT_PMLEN_7 | FWFT_PMLEN_16;
+	w.hart.gpa_bits = 50; /* Sv48x4 */
+	assert_int_equal(set(PMLEN, 16, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(set(PMLEN, 7, 0), 0);
+	w.hart.gpa_bits = 59; /* Sv57x4 */
+	assert_int_equal(set(PMLEN, 0, 0), VSBI_NOT_SUPPORTED);
+	fwft_harts_have = FWFT_PMLEN_16;
+	w.hart.gpa_bits = 41;
+	assert_int_equal(set(PMLEN, 7, 0), VSBI_INVALID_PARAM);
+	assert_int_equal(set(PMLEN, 16, 0), 0);
+}
+
 #define T(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -203,6 +289,9 @@ int main(void)
 		T(a_locked_value_stays_until_the_hart_starts_anew),
 		T(a_suspend_keeps_values_and_locks),
 		T(the_harts_have_what_each_of_them_has),
+		T(pointers_are_masked_where_each_hart_does_it_right),
+		T(the_mask_is_of_the_length_that_is_asked),
+		T(no_bit_of_a_physical_address_is_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,6 @@ static void refusals(void)
 		long error;
 	} absent[] = {
 		{FWFT_LANDING_PAD, SBI_ERR_NOT_SUPPORTED},
-		{FWFT_PMLEN, SBI_ERR_NOT_SUPPORTED},
 		{6, SBI_ERR_DENIED},
 		{0x40000000, SBI_ERR_DENIED},
 		{0x80000000, SBI_ERR_DENIED},
@@ -102,6 +101,56 @@ static void delegates_misaligned(void)
 		check_eq(get(FWFT_MISALIGNED).value, i & 1, "value later");
 	}
 	check_eq(set(FWFT_MISALIGNED, first, 0), 0, "error");
+}
+
+static u64 load(u64 at, u64 unused, u64 unused2)
+{
+	(void)unused;
+	(void)unused2;
+	return *(volatile u64 *)at;
+}
+
+/* Do loads from it with other bits above succeed, and load the same? */
+static bool masked(const u64 *at, u64 pmlen)
+{
+	struct probe p;
+
+	return probe_call(&p, load, (u64)at ^ 0x5555UL << (64 - pmlen), 0, 0) &&
+	       p.value == *at;
+}
+
+static void masks_pointers(void)
+{
+	static const u64 pmlens[] = {7, 16}, word = 0x0807060504030201;
+	u64 had = 0;
+
+	if (!present())
+		return;
+	if (get(FWFT_PMLEN).error) {
+		check_eq(get(FWFT_PMLEN).error, SBI_ERR_NOT_SUPPORTED,
+			 "error of get");
+		check_eq(set(FWFT_PMLEN, 0, 0), SBI_ERR_NOT_SUPPORTED,
+			 "error of set");
+		test_skip("the harts can't, or do it wrongly");
+		return;
+	}
+	check_eq(get(FWFT_PMLEN).value, 0, "first value");
+	check_eq(set(FWFT_PMLEN, 1, 0), SBI_ERR_INVALID_PARAM, "value");
+	for (size_t i = 0; i < ARRAY_LEN(pmlens); i++) {
+		long error = set(FWFT_PMLEN, pmlens[i], 0);
+
+		if (error) {
+			check_eq(error, SBI_ERR_INVALID_PARAM, "error");
+			continue;
+		}
+		had++;
+		check_eq(get(FWFT_PMLEN).value, pmlens[i], "value");
+		check(masked(&word, pmlens[i]), "%ld bits aren't masked",
+		      pmlens[i]);
+	}
+	check(had, "it has no length");
+	check_eq(set(FWFT_PMLEN, 0, 0), 0, "error");
+	check(!masked(&word, 7), "masked still");
 }
 
 static u64 store(u64 va, u64 val, u64 unused)
@@ -210,6 +259,7 @@ const struct test fwft_tests[] = {
 	{"fwft_refuses_as_specified", refusals},
 	{"fwft_lets_the_hart_update_a_and_d", updates_a_and_d},
 	{"fwft_delegates_misaligned_accesses", delegates_misaligned},
+	{"fwft_masks_pointers", masks_pointers},
 	{"fwft_values_survive_a_suspend", survives_a_suspend},
 	{"fwft_locks_until_the_hart_starts_anew", locks},
 };
