@@ -4,6 +4,7 @@
     m.states    {vcpu: [Span(what, begin, end, cpu)]}: running, runnable,
                 blocked, offline; spans of a vCPU follow each other closely
     m.turns     {cpu: [Span(what, begin, end, vcpu)]}: run, idle, task
+    m.waiting() {cpu: [(time, vCPUs)]}: how many wait there, from then on
     m.exits     [Exit]; m.waits [Wait]; m.raised [Raised]
     m.problems  sentences about what can't be, such as a wake without dispatch
 
@@ -186,8 +187,12 @@ class Model:
         self.become(vcpu, RUNNABLE, time, cpu)
 
     def on_handover(self, time, _, cpu, vcpu, to, state):
-        if self.state.get(vcpu, ("",))[0] == RUNNING:
-            self.put_back(time, _, cpu, vcpu, 0, 0)
+        """It is the other CPU's from here on, whatever it does."""
+        self.leave(vcpu, cpu, time)
+        old = self.state.get(vcpu)
+        if old:
+            self.become(vcpu, RUNNABLE if old[0] == RUNNING else old[0], time,
+                        to)
 
     def on_policy_is(self, time, _, cpu, vcpu, name, b):
         """Who had the CPU under the old one is queued anew."""
@@ -206,10 +211,12 @@ class Model:
         self.last_wake[vcpu] = wake
         self.wakes[vcpu] = (wake, time, cpu, by,
                             woken_by(self.before.get(cpu), vcpu))
-        if self.state.get(vcpu, ("",))[0] == OFFLINE:
+        state, _, at = self.state.get(vcpu, ("", 0, cpu))
+        if state == OFFLINE:
             self.before_pause[vcpu] = RUNNABLE
         else:
-            self.become(vcpu, RUNNABLE, time, cpu)
+            # Where it is: `cpu` is whoever wakes.
+            self.become(vcpu, RUNNABLE, time, at)
 
     def on_cpu_wait(self, time, _, cpu, vcpu, deadline, load):
         self.occupy(cpu, "idle", time, None)
@@ -325,6 +332,28 @@ class Model:
             for s in spans:
                 sums[s.what] += s.end - s.begin
             out[vcpu] = (spans[0].begin, sums)
+        return out
+
+    def waiting(self):
+        """{cpu: [(time, how many vCPUs could run there and don't)]}, where that
+        changes; one that is woken or handed over counts at once where it is to
+        be queued. Who waits as the trace begins is counted once it is known."""
+        change = {c.cpu: defaultdict(int, {self.begin: 0})
+                  for c in self.trace.cpus}
+        for vcpu, (what, since, at) in self.state.items():
+            if what == RUNNABLE and at in change:
+                change[at][since] += 1  # and still does as the trace ends
+            for s in self.states[vcpu]:
+                if s.what == RUNNABLE and s.at in change and s.begin < since:
+                    change[s.at][s.begin] += 1
+                    change[s.at][s.end] -= 1
+        out = {}
+        for cpu, by in change.items():
+            out[cpu], now = [], 0
+            for time, more in sorted(by.items()):
+                now += more
+                if more or not out[cpu]:
+                    out[cpu].append((time, now))
         return out
 
     def instead(self, wait):
