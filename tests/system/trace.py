@@ -387,6 +387,25 @@ def everything(t):
     t.equal({e.name for e in form.EVENTS.values()} - UNSURE
             - {form.EVENTS[n].name for n in seen}, set(), "never recorded")
     counters(t, run.trace)
+    known_by_less(t, run.trace)
+
+
+def known_by_less(t, trace):
+    """An external interrupt is taken when it is claimed; and deadlines that
+    wake are known by what the class sched alone has."""
+    claims = {(r[3], r[0]) for r in rows(trace, "VIRQ_CLAIM") if r[4]}
+    told = model.Model(trace)
+    taken = {(r.vcpu, r.handled) for r in told.raised
+             if r.virq == model.EXTERNAL}
+    t.check(len(taken) > 10 and taken <= claims, f"taken: {taken - claims}")
+    less = form.Trace(trace.hz, len(trace.cpus), trace.names.values())
+    for c, full in zip(less.cpus, trace.cpus):
+        c.records = [r for r in full.records
+                     if form.EVENTS[r[1]].cls in ("SCHED", "LIFE")]
+    what = [[w.by_what == model.DEADLINE for w in m.waits]
+            for m in (told, model.Model(less))]
+    t.check(sum(what[0]) > 10, "no deadlines")
+    t.equal(what[1], what[0], "woken by a deadline")
 
 
 def counters(t, trace):

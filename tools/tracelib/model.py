@@ -14,12 +14,14 @@ What was going on when the trace begins is unknown until a record tells.
 
 from collections import defaultdict, namedtuple
 
-from .form import EVENTS, NOBODY, NUMBER, chars
+from .form import EVENTS, NEVER, NOBODY, NUMBER, chars
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
 # by: whose doing it was, by_what: what woke it (see woken_by), or None.
 Wait = namedtuple("Wait", "vcpu wake_id woken ran from_cpu cpu by by_what")
+# handled: when the guest claimed it, if it is external; else when it was
+# entered with it pending (see on_entry).
 Raised = namedtuple("Raised", "vcpu virq raised handled")
 
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = (
@@ -38,6 +40,7 @@ EXTENSIONS = {
 }
 # Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
+EXTERNAL = 2
 # What a vCPU is woken by: all bits of virq (kernel/virq.h).
 WAKERS = {1: "an IPI", 2: "an external interrupt", 4: "its timer",
           8: "a fence", 16: "the end of a fence", 32: "a software event"}
@@ -50,7 +53,8 @@ def cause_name(cause):
 
 def woken_by(before, vcpu):
     """What wakes the vCPU, in words, by the record before its WAKE on the same
-    CPU: whoever wakes has just recorded why. None: that was not recorded."""
+    CPU: whoever wakes has just recorded why, if the classes virq and timer were
+    recorded. None: that was not recorded."""
     if before and before[3] == vcpu:
         if before[1] == NUMBER["TIMER_FIRE"]:
             return DEADLINE
@@ -75,6 +79,7 @@ class Model:
         self.wakes = {}
         self.before = {}     # cpu: its last record
         self.last_wake = {}  # vcpu: id
+        self.deadlines = {}  # vcpu: of its last sleep
         self.up = defaultdict(dict)   # vcpu: {virq bit: time}
         self.injected = defaultdict(int)
         self.before_pause = {}
@@ -166,6 +171,7 @@ class Model:
         self.occupy(cpu, "run", time, vcpu)
 
     def on_block(self, time, _, cpu, vcpu, deadline, b):
+        self.deadlines[vcpu] = deadline
         self.leave(vcpu, cpu, time)
         self.become(vcpu, BLOCKED, time, cpu)
 
@@ -209,9 +215,13 @@ class Model:
             self.problem(time, f"{self.trace.who(vcpu)}: wake {wake} comes "
                          f"after wake {last}")
         self.last_wake[vcpu] = wake
-        self.wakes[vcpu] = (wake, time, cpu, by,
-                            woken_by(self.before.get(cpu), vcpu))
         state, _, at = self.state.get(vcpu, ("", 0, cpu))
+        what = woken_by(self.before.get(cpu), vcpu)
+        # Its own CPU does that once the deadline has come, for nobody.
+        if not what and (by, at) == (NOBODY, cpu) and \
+                time >= self.deadlines.get(vcpu, NEVER):
+            what = DEADLINE
+        self.wakes[vcpu] = (wake, time, cpu, by, what)
         if state == OFFLINE:
             self.before_pause[vcpu] = RUNNABLE
         else:
@@ -263,12 +273,22 @@ class Model:
         self.seen_running(vcpu, cpu, time)
         self.exit_ends(vcpu, time)
         for bit, (_, line) in VIRQS.items():
-            if not self.injected[vcpu] & bit:
+            if bit == EXTERNAL or not self.injected[vcpu] & bit:
                 continue
-            raised = self.up[vcpu].pop(bit, None)
-            if raised is not None and (not line or hip & line):
-                self.raised.append(Raised(vcpu, bit, raised, time))
+            # Nobody sees the guest take it: it may keep it waiting.
+            if not line or hip & line:
+                self.handle(vcpu, bit, time)
+            self.up[vcpu].pop(bit, None)
         self.injected[vcpu] = 0
+
+    def handle(self, vcpu, bit, time):
+        raised = self.up[vcpu].pop(bit, None)
+        if raised is not None:
+            self.raised.append(Raised(vcpu, bit, raised, time))
+
+    def on_virq_claim(self, time, _, cpu, vcpu, line, context):
+        if line:
+            self.handle(vcpu, EXTERNAL, time)
 
     def detail(self, vcpu, text):
         old = self.inside.get(vcpu)
@@ -300,6 +320,8 @@ class Model:
 
     def on_virq_inject(self, time, _, cpu, vcpu, bits, hvip):
         self.injected[vcpu] |= bits
+        if bits & EXTERNAL and not hvip & VIRQS[EXTERNAL][1]:
+            self.up[vcpu].pop(EXTERNAL, None)  # its line has fallen again
 
     # --- questions ---
 
