@@ -388,6 +388,22 @@ def everything(t):
             - {form.EVENTS[n].name for n in seen}, set(), "never recorded")
     counters(t, run.trace)
     known_by_less(t, run.trace)
+    timers(t, run.trace)
+
+
+def timers(t, trace):
+    """Each turn that a CPU's timer ends has a record with the deadline, which is
+    what the timer was set to last."""
+    for c in trace.cpus:
+        armed, exits, fired = 0, 0, []
+        for time_, event, _, _, a, _ in c.records:
+            exits += event == E["EXIT"] and a == model.INTERRUPT | 5
+            if event == E["TIMER_ARM"]:
+                armed = a
+            elif event == E["CPU_TIMER"]:
+                fired.append((exits, a == armed <= time_))
+        t.check(len(fired) > 10, f"CPU {c.cpu}: {len(fired)} turns")
+        t.equal(fired, [(i + 1, True) for i in range(exits)], "timers")
 
 
 def known_by_less(t, trace):

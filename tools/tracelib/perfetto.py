@@ -224,6 +224,10 @@ class Writer:
                 self.add(time, 20, event(
                     INSTANT, vcpu_track(vcpu), "LATE", "wake",
                     [("waited_ns", self.trace.ns(a))]))
+            elif number_ == NUMBER["CPU_TIMER"]:
+                self.add(time, 20, event(
+                    INSTANT, cpu_track(cpu), "timer", "timer",
+                    [("late_ns", self.trace.ns(max(time - a, 0)))]))
             elif number_ in POLICY_SAYS:
                 self.add(time, 20, event(
                     INSTANT, vcpu_track(vcpu), POLICY_SAYS[number_], "policy"))
