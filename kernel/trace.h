@@ -59,7 +59,8 @@ enum trace_class {
  * X(number, NAME, CLASS, "a", "b", "what happened; of which vCPU")
  *
  * The words' names end in how they are shown: _ticks, _cpu, _vcpu, _id (plain
- * numbers), _hex, _chars (8 characters); "" is always 0.
+ * numbers), _hex, _chars (8 characters), _vtime (256 are a tick of one vCPU in
+ * a guest of weight 256: VTIME_PER_TICK); "" is always 0.
  *
  * why: enum sched_why (kernel/sched/policy.h): 0 new, 1 woken, 2 preempted,
  * 3 expired, 4 yield, 5 moved, 6 changed, 7 arrived. virq_hex: VIRQ_*
@@ -146,10 +147,12 @@ enum trace_class {
 	  "the CPU's timer is set")                                           \
 	X(0x081, TIMER_FIRE, TIMER, "deadline_ticks", "",                     \
 	  "the deadline of a sleeping vCPU has come")                         \
-	X(0x090, ACCOUNT, POLICY, "owed", "ran_ticks",                      \
-	  "charged for that; how much it is owed now (signed), in the"        \
-	  " policy's unit")                                                   \
-	X(0x091, BOOST, POLICY, "owed", "",                                 \
+	X(0x082, CPU_TIMER, TIMER, "deadline_ticks", "",                      \
+	  "the CPU's timer, set to that, has ended a turn")                   \
+	X(0x090, ACCOUNT, POLICY, "owed_vtime", "ran_ticks",                  \
+	  "charged for that; how far it is behind its CPU's virtual time now" \
+	  " (signed)")                                                        \
+	X(0x091, BOOST, POLICY, "owed_vtime", "",                             \
 	  "preferred after a sleep; likewise")                                \
 	X(0x092, PARK, POLICY, "until_ticks", "",                             \
 	  "over its guest's cap: may not run before")                         \

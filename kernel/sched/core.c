@@ -181,6 +181,7 @@ static __attribute__((noinline)) void turn_end(struct sched_core *core,
 	case RUN_LOOK:
 		break;
 	case RUN_TIMER:
+		TRACE(CPU_TIMER, TRACE_NOBODY, core->armed, 0);
 		core->armed = 0; /* it has fired: must be set anew */
 		break;
 	case RUN_BLOCK:

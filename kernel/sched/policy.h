@@ -338,7 +338,9 @@ static inline void sched_units_unpark(struct sched_cpu *sc, u32 n)
 /*
  * A policy's own record of `u` (NULL: of the CPU), for what it alone knows:
  * ACCOUNT, BOOST, PARK, UNPARK, or NOTE with whatever it likes
- * (kernel/trace.h). Nothing while the class "policy" is off. The CPU's owner.
+ * (kernel/trace.h); the first two with how far the unit is behind the CPU's
+ * time, in the unit of sched_publish_vtime. Nothing while the class "policy" is
+ * off. The CPU's owner.
  */
 #define sched_trace(NAME, u, a, b) TRACE(NAME, sched_trace_id(u), a, b)
 

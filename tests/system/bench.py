@@ -6,6 +6,7 @@ Nothing here judges a figure that depends on time; the short runs of
 `bench/run --quick` are enough to see that each question works.
 """
 
+import json
 import os
 import re
 import shutil
@@ -323,14 +324,31 @@ def afternoon(t):
         t.check(re.search(rf"^ok +system \w+: {test},{policy}", said, re.M),
                 f"no word of {test}: {said}")
     folder = t.folder / "results"
-    run(t, ["bench/run", "--quick", "--policy", policy, "latency"], tree,
+    run(t, ["bench/run", "--quick", "--policy", policy, *t.args["ask"]], tree,
         ROUSE_BENCH_RESULTS=str(folder))
-    rows = read(folder)[1]["latency"]["rows"]
-    t.check(rows and all(row[0] == policy for row in rows), f"rows: {rows}")
+    results, found = read(folder)
+    for question in t.args["ask"]:
+        rows = results.as_dicts(found[question])
+        t.check(rows and all(row["policy"] == policy for row in rows),
+                f"rows of {question}: {rows}")
+    swept(t, tree, policy)
     simulated(t, tree, policy, sim)
     reported(t, tree, policy, folder)
     shrunk(t, tree, policy, source)
     shutil.rmtree(tree)
+
+
+def swept(t, tree, policy):
+    """A sweep has a row of it among the others'."""
+    if not shutil.which("snakemake"):
+        return      # without which there is no sweep
+    folder = t.folder / "sweep"
+    run(t, ["bench/sweep/sweep", "--config", "guests=[4]", "load_percent=[90]",
+            "seeds=[1]", "seconds=1", f"results={folder}"], tree, JOBS="2",
+        ROUSE_SWEEP=str(folder))
+    rows = json.loads((folder / "sweep.json").read_text())["rows"]
+    t.equal(sorted(row[0] for row in rows),
+            sorted([*matrix.policies(), policy]), "policies in the sweep")
 
 
 def simulated(t, tree, policy, sim):
@@ -384,8 +402,10 @@ def tests(full):
              if "linux" in (TOP / "bench" / "questions" / f"{q}.py")
              .read_text()]
     plain = [q for q in questions() if q not in linux]
-    system = ["turns_are_as_long_as_slices"]
+    system = ["turns_are_as_long_as_slices", "nobody_is_passed_over"]
+    ask_it = ["latency", "thief"]
     if full:
+        ask_it += ["fairness", "slices", "switch"]
         system += ["equal_slices_share_equally_whatever_the_weight",
                    "affinity_and_pins_move_a_vcpu",
                    "guests_that_wait_1_harts_leave_cpus_to_hogs"]
@@ -407,7 +427,7 @@ def tests(full):
         Case("a_run_that_is_killed_is_gone_on_with", interrupted,
              by=signal.SIGTERM),
         Case("the_scheduler_of_an_afternoon_is_tested_and_measured",
-             afternoon, timeout=900, system=system),
+             afternoon, timeout=900, system=system, ask=ask_it),
     ]
     cases.append(Case("every_question_to_linux_has_an_answer", ask,
                       timeout=900, policy=policy, ask=linux))

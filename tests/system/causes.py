@@ -43,7 +43,7 @@ RUNG_FOR = ("WAKE", "VIRQ_ASSERT", "HANDOVER", "STEAL_ASK", "STEAL_ANSWER",
 BELLS = ("BELL_RUNG", "BELL_ELIDED")
 # What a CPU records that stops running or waiting and finds nothing to do.
 NOTHING = {E[n] for n in ("EXIT", "ENTRY", "TIMER_ARM", "ACCOUNT", "CPU_WAIT",
-                          "VIRQ_INJECT", "BELL_TAKEN")}
+                          "VIRQ_INJECT", "BELL_TAKEN", "CPU_TIMER")}
 
 # Between these two the CPU was in the hypervisor and did not try to stop.
 INSIDE = {(E[a], E[b]) for a, b in (
@@ -176,6 +176,10 @@ class Causes:
 
     def on_timer_arm(self, c, r):
         c.armed = r.a
+
+    def on_cpu_timer(self, c, r):
+        self.check(c.armed in (None, r.a), r,
+                   f"its CPU's timer is set to {c.armed}, not {r.a}")
 
     def on_exit(self, c, r):
         if r.a == TIMER:

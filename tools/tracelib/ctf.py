@@ -89,7 +89,7 @@ def field(word, letter):
         return f"letter _{word[:-6]}[8];"
     if word.endswith("_hex"):
         return f"x64 _{word[:-4]};"
-    return f"{'s64' if word == 'owed' else 'u64'} _{word};"
+    return f"{'s64' if word.endswith('_vtime') else 'u64'} _{word};"
 
 
 def metadata(trace, ident):

@@ -19,6 +19,9 @@ HEADER = TOP / "kernel" / "trace.h"
 NOBODY = 0xffffffff
 NEVER = 0xffffffffffffffff
 FLIGHT, STOPPED = 1, 2
+VTIME_PER_TICK = int(re.search(
+    r"#define VTIME_PER_TICK (\d+)",
+    (TOP / "kernel" / "sched" / "policy.h").read_text()).group(1))
 
 MAGIC = b"ROUSETRC"
 FILE = struct.Struct("<8sIIQIIIIIIQQ")
@@ -84,6 +87,10 @@ def chars(word):
     return word.to_bytes(8, "little").split(b"\0")[0].decode("latin-1")
 
 
+def signed(word):
+    return word - (word >> 63 << 64)
+
+
 def word(value, name, trace):
     """A record's word as text, by how it is called."""
     if name.endswith("_hex"):
@@ -94,8 +101,8 @@ def word(value, name, trace):
         return chars(value)
     if value == NEVER and name.endswith("_ticks"):
         return "never"
-    if name == "owed" and value >> 63:
-        value -= 1 << 64
+    if name.endswith("_vtime"):
+        return str(signed(value))
     return str(value)
 
 
@@ -130,6 +137,10 @@ class Trace:
 
     def ns(self, ticks):
         return ticks * 1000000000 // self.hz
+
+    def lag_us(self, vtime):
+        """Virtual time as running of one vCPU in a guest of weight 256."""
+        return signed(vtime) * 1e6 / (VTIME_PER_TICK * self.hz)
 
     def who(self, vcpu):
         """A vCPU's name, "linux0:1"."""

@@ -4,6 +4,7 @@
     m.states    {vcpu: [Span(what, begin, end, cpu)]}: running, runnable,
                 blocked, offline; spans of a vCPU follow each other closely
     m.turns     {cpu: [Span(what, begin, end, vcpu)]}: run, idle, task
+    m.waiting() {cpu: [(time, vCPUs)]}: how many wait there, from then on
     m.exits     [Exit]; m.waits [Wait]; m.raised [Raised]
     m.problems  sentences about what can't be, such as a wake without dispatch
 
@@ -13,12 +14,14 @@ What was going on when the trace begins is unknown until a record tells.
 
 from collections import defaultdict, namedtuple
 
-from .form import EVENTS, NOBODY, NUMBER, chars
+from .form import EVENTS, NEVER, NOBODY, NUMBER, chars
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
 # by: whose doing it was, by_what: what woke it (see woken_by), or None.
 Wait = namedtuple("Wait", "vcpu wake_id woken ran from_cpu cpu by by_what")
+# handled: when the guest claimed it, if it is external; else when it was
+# entered with it pending (see on_entry).
 Raised = namedtuple("Raised", "vcpu virq raised handled")
 
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = (
@@ -37,6 +40,7 @@ EXTENSIONS = {
 }
 # Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
+EXTERNAL = 2
 # What a vCPU is woken by: all bits of virq (kernel/virq.h).
 WAKERS = {1: "an IPI", 2: "an external interrupt", 4: "its timer",
           8: "a fence", 16: "the end of a fence", 32: "a software event"}
@@ -49,7 +53,8 @@ def cause_name(cause):
 
 def woken_by(before, vcpu):
     """What wakes the vCPU, in words, by the record before its WAKE on the same
-    CPU: whoever wakes has just recorded why. None: that was not recorded."""
+    CPU: whoever wakes has just recorded why, if the classes virq and timer were
+    recorded. None: that was not recorded."""
     if before and before[3] == vcpu:
         if before[1] == NUMBER["TIMER_FIRE"]:
             return DEADLINE
@@ -74,6 +79,7 @@ class Model:
         self.wakes = {}
         self.before = {}     # cpu: its last record
         self.last_wake = {}  # vcpu: id
+        self.deadlines = {}  # vcpu: of its last sleep
         self.up = defaultdict(dict)   # vcpu: {virq bit: time}
         self.injected = defaultdict(int)
         self.before_pause = {}
@@ -165,6 +171,7 @@ class Model:
         self.occupy(cpu, "run", time, vcpu)
 
     def on_block(self, time, _, cpu, vcpu, deadline, b):
+        self.deadlines[vcpu] = deadline
         self.leave(vcpu, cpu, time)
         self.become(vcpu, BLOCKED, time, cpu)
 
@@ -186,8 +193,12 @@ class Model:
         self.become(vcpu, RUNNABLE, time, cpu)
 
     def on_handover(self, time, _, cpu, vcpu, to, state):
-        if self.state.get(vcpu, ("",))[0] == RUNNING:
-            self.put_back(time, _, cpu, vcpu, 0, 0)
+        """It is the other CPU's from here on, whatever it does."""
+        self.leave(vcpu, cpu, time)
+        old = self.state.get(vcpu)
+        if old:
+            self.become(vcpu, RUNNABLE if old[0] == RUNNING else old[0], time,
+                        to)
 
     def on_policy_is(self, time, _, cpu, vcpu, name, b):
         """Who had the CPU under the old one is queued anew."""
@@ -204,12 +215,18 @@ class Model:
             self.problem(time, f"{self.trace.who(vcpu)}: wake {wake} comes "
                          f"after wake {last}")
         self.last_wake[vcpu] = wake
-        self.wakes[vcpu] = (wake, time, cpu, by,
-                            woken_by(self.before.get(cpu), vcpu))
-        if self.state.get(vcpu, ("",))[0] == OFFLINE:
+        state, _, at = self.state.get(vcpu, ("", 0, cpu))
+        what = woken_by(self.before.get(cpu), vcpu)
+        # Its own CPU does that once the deadline has come, for nobody.
+        if not what and (by, at) == (NOBODY, cpu) and \
+                time >= self.deadlines.get(vcpu, NEVER):
+            what = DEADLINE
+        self.wakes[vcpu] = (wake, time, cpu, by, what)
+        if state == OFFLINE:
             self.before_pause[vcpu] = RUNNABLE
         else:
-            self.become(vcpu, RUNNABLE, time, cpu)
+            # Where it is: `cpu` is whoever wakes.
+            self.become(vcpu, RUNNABLE, time, at)
 
     def on_cpu_wait(self, time, _, cpu, vcpu, deadline, load):
         self.occupy(cpu, "idle", time, None)
@@ -256,12 +273,22 @@ class Model:
         self.seen_running(vcpu, cpu, time)
         self.exit_ends(vcpu, time)
         for bit, (_, line) in VIRQS.items():
-            if not self.injected[vcpu] & bit:
+            if bit == EXTERNAL or not self.injected[vcpu] & bit:
                 continue
-            raised = self.up[vcpu].pop(bit, None)
-            if raised is not None and (not line or hip & line):
-                self.raised.append(Raised(vcpu, bit, raised, time))
+            # Nobody sees the guest take it: it may keep it waiting.
+            if not line or hip & line:
+                self.handle(vcpu, bit, time)
+            self.up[vcpu].pop(bit, None)
         self.injected[vcpu] = 0
+
+    def handle(self, vcpu, bit, time):
+        raised = self.up[vcpu].pop(bit, None)
+        if raised is not None:
+            self.raised.append(Raised(vcpu, bit, raised, time))
+
+    def on_virq_claim(self, time, _, cpu, vcpu, line, context):
+        if line:
+            self.handle(vcpu, EXTERNAL, time)
 
     def detail(self, vcpu, text):
         old = self.inside.get(vcpu)
@@ -293,6 +320,8 @@ class Model:
 
     def on_virq_inject(self, time, _, cpu, vcpu, bits, hvip):
         self.injected[vcpu] |= bits
+        if bits & EXTERNAL and not hvip & VIRQS[EXTERNAL][1]:
+            self.up[vcpu].pop(EXTERNAL, None)  # its line has fallen again
 
     # --- questions ---
 
@@ -325,6 +354,28 @@ class Model:
             for s in spans:
                 sums[s.what] += s.end - s.begin
             out[vcpu] = (spans[0].begin, sums)
+        return out
+
+    def waiting(self):
+        """{cpu: [(time, how many vCPUs could run there and don't)]}, where that
+        changes; one that is woken or handed over counts at once where it is to
+        be queued. Who waits as the trace begins is counted once it is known."""
+        change = {c.cpu: defaultdict(int, {self.begin: 0})
+                  for c in self.trace.cpus}
+        for vcpu, (what, since, at) in self.state.items():
+            if what == RUNNABLE and at in change:
+                change[at][since] += 1  # and still does as the trace ends
+            for s in self.states[vcpu]:
+                if s.what == RUNNABLE and s.at in change and s.begin < since:
+                    change[s.at][s.begin] += 1
+                    change[s.at][s.end] -= 1
+        out = {}
+        for cpu, by in change.items():
+            out[cpu], now = [], 0
+            for time, more in sorted(by.items()):
+                now += more
+                if more or not out[cpu]:
+                    out[cpu].append((time, now))
         return out
 
     def instead(self, wait):

@@ -2,9 +2,9 @@
 
 A process "CPUs" with a track for each, which says who has it; a process for
 each guest with a track for each vCPU: running, runnable or blocked, the exits
-inside its turns, its interrupts; an arrow from whoever woke it; counters for
-the load of each CPU and, under a policy that keeps one, the credit of each
-vCPU.
+inside its turns, its interrupts; an arrow from whoever woke it; counters of
+the vCPUs that wait on each CPU, without the one that runs, and, under a policy
+that records it, of how far each vCPU is behind.
 
 The encoder below is all that is needed of Protocol Buffers; the messages and
 their numbers are in perfetto.proto, the part of Perfetto's that is used.
@@ -13,7 +13,7 @@ their numbers are in perfetto.proto, the part of Perfetto's that is used.
 import struct
 from collections import namedtuple
 
-from .form import NOBODY, NUMBER
+from .form import EVENTS, NOBODY, NUMBER
 from .model import Model, RUNNING, VIRQS, cause_name
 
 BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
@@ -21,6 +21,8 @@ CPUS_TRACK = 1
 SEQUENCE = 1
 POLICY_SAYS = {NUMBER["BOOST"]: "boosted", NUMBER["PARK"]: "parked: over its "
                "guest's cap"}
+# Events whose first word is how far the vCPU is behind.
+LAGS = {e.number for e in EVENTS.values() if e.a == "owed_vtime"}
 
 Note = namedtuple("Note", "time order body")
 
@@ -80,7 +82,9 @@ def event(kind, track, name=None, category=None, notes=(), flow=None,
         body += message(23, name)
     if category:
         body += message(22, category)
-    if value is not None:
+    if isinstance(value, float):
+        body += varint(44 << 3 | 1) + struct.pack("<d", value)
+    elif value is not None:
         body += number(30, value)
     for key, what in notes:
         body += annotation(key, what)
@@ -105,7 +109,7 @@ def cpu_track(cpu):
     return 1000 + cpu
 
 
-def load_track(cpu):
+def waiting_track(cpu):
     return 1000000 + cpu
 
 
@@ -117,7 +121,7 @@ def vcpu_track(vcpu):
     return 2 << 32 | vcpu
 
 
-def credit_track(vcpu):
+def lag_track(vcpu):
     return 3 << 32 | vcpu
 
 
@@ -150,20 +154,19 @@ class Writer:
         yield descriptor(CPUS_TRACK, "CPUs", pid=1)
         for c in t.cpus:
             yield descriptor(cpu_track(c.cpu), f"CPU {c.cpu}", CPUS_TRACK)
-            yield descriptor(load_track(c.cpu), f"load of CPU {c.cpu}",
+            yield descriptor(waiting_track(c.cpu), f"waiting on CPU {c.cpu}",
                              CPUS_TRACK, counter="vCPUs")
-        credit = {r[3] for c in t.cpus for r in c.records
-                  if r[1] == NUMBER["ACCOUNT"]}
+        lags = {r[3] for c in t.cpus for r in c.records
+                if r[1] in LAGS}
         guests = {n.guest_id: n.guest for n in t.names.values()}
         for guest_id, guest in sorted(guests.items()):
             yield descriptor(guest_track(guest_id), guest, pid=1000 + guest_id)
         for vcpu, n in sorted(t.names.items()):
             yield descriptor(vcpu_track(vcpu), f"vCPU {n.index}",
                              guest_track(n.guest_id))
-            if vcpu in credit:
-                yield descriptor(credit_track(vcpu),
-                                 f"credit of vCPU {n.index}",
-                                 guest_track(n.guest_id), counter="vtime")
+            if vcpu in lags:
+                yield descriptor(lag_track(vcpu), f"lag of vCPU {n.index}",
+                                 guest_track(n.guest_id), counter="us")
 
     def turns(self):
         for cpu, spans in self.model.turns.items():
@@ -221,18 +224,26 @@ class Writer:
                 self.add(time, 20, event(
                     INSTANT, vcpu_track(vcpu), "LATE", "wake",
                     [("waited_ns", self.trace.ns(a))]))
+            elif number_ == NUMBER["CPU_TIMER"]:
+                self.add(time, 20, event(
+                    INSTANT, cpu_track(cpu), "timer", "timer",
+                    [("late_ns", self.trace.ns(max(time - a, 0)))]))
             elif number_ in POLICY_SAYS:
                 self.add(time, 20, event(
                     INSTANT, vcpu_track(vcpu), POLICY_SAYS[number_], "policy"))
-            elif number_ == NUMBER["ACCOUNT"]:
-                self.add(time, 20, event(COUNTER, credit_track(vcpu), value=a))
-            elif number_ in (NUMBER["ENQUEUE"], NUMBER["CPU_WAIT"],
-                             NUMBER["PREEMPT"], NUMBER["SLICE_END"]):
-                self.add(time, 20, event(COUNTER, load_track(cpu), value=b))
+            if number_ in LAGS:
+                self.add(time, 20, event(COUNTER, lag_track(vcpu),
+                                         value=self.trace.lag_us(a)))
+
+    def queues(self):
+        for cpu, changes in self.model.waiting().items():
+            for time, vcpus in changes:
+                self.add(time, 20, event(COUNTER, waiting_track(cpu),
+                                         value=vcpus))
 
     def packets(self):
         for part in (self.turns, self.states, self.exits, self.wakes,
-                     self.instants):
+                     self.instants, self.queues):
             part()
         # Stable: what was added first comes first among equals.
         self.notes.sort(key=lambda n: (n.time, n.order))

@@ -102,7 +102,8 @@ def lines(s):
     yield from latency_lines(s["wake_to_run"], "From wake to run:", "")
     yield ""
     yield from latency_lines(s["assert_to_handler"],
-                             "From raised to the guest's handler:",
+                             "From raised to the guest's claim (external), or "
+                             "its entry with it pending:",
                              "interrupt")
     yield ""
     yield "Shares of each CPU:"
