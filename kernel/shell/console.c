@@ -206,7 +206,10 @@ bool console_step(struct console *con, u64 now, u64 *wake_ticks)
 		full = !device_write(con);
 		now = time_now_ticks();
 		view_spent(&con->view, now - before);
-	} while ((more || con->q.len) && !full && now < stop);
+		/* A command that is to be called again at once has worked as
+		 * long as a step may, or is about to: in the next. */
+	} while ((more || con->q.len) && !full && now < stop &&
+		 *wake_ticks > now);
 	end_look(con, wish, now, !more && !con->q.len, wake_ticks);
 	if (full && con->q.len) {
 		*wake_ticks = MIN(*wake_ticks, now + us_to_ticks(RETRY_US));
