@@ -204,12 +204,13 @@ void guest_crash(struct vcpu *v, const char *fmt, ...) __printf(2, 3);
 void guest_end(struct guest *g, enum guest_event why, u32 code);
 
 /*
- * Its interrupt controller has more vCPUs to tell than one exit may: from now
- * on the guest's task calls emul_tell_rest until there are no more, whether or
- * not any of them has a CPU. Called by the controller, which has written down
- * what there is; the next time is needed when there was none any more. Any CPU,
- * any context; a leaf that never fails. Nobody is told of a guest that isn't
- * RUNNING; its task calls once when it has become so.
+ * Its interrupt controller, or the architecture, has more vCPUs to tell than
+ * one exit may: from now on the guest's task calls emul_tell_rest and
+ * arch_guest_tell_rest until there are no more, whether or not any of them has
+ * a CPU. Called by who has that to tell and has written it down; the next time
+ * is needed when there was none any more. Any CPU, any context; a leaf that
+ * never fails. Nobody is told of a guest that isn't RUNNING; its task calls
+ * once when it has become so.
  */
 void guest_tell_rest(struct guest *g);
 

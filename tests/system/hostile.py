@@ -49,6 +49,7 @@ ATTACKS = {
     "ipi-wake": 0.08,
     "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
     "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
+    "fence-crowd": NEAR,
     "calls-wild": NEAR, "calls-unknown": NEAR, "pmu-info": NEAR,
     "hart-masks": NEAR, "devices": NEAR,
     "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
@@ -93,7 +94,7 @@ NOBODYS = 0.01
 
 # What has most to do with other harts.
 OF_SEVERAL = ("ipi-all", "hart-storm", "reboot-all", "naps", "rfence",
-              "plic-wide", "ipi-wake", "timer-past")
+              "plic-wide", "ipi-wake", "timer-past", "fence-crowd")
 
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 

@@ -436,6 +436,13 @@ void emul_reset(struct guest *g)
 	w.emul_resets++;
 }
 
+bool arch_guest_tell_rest(struct guest *g)
+{
+	assert_int_equal(g->state, GUEST_RUNNING);
+	w.fences_untold -= !!w.fences_untold;
+	return w.fences_untold;
+}
+
 bool emul_tell_rest(struct guest *g)
 {
 	assert_int_equal(g->state, GUEST_RUNNING);

@@ -63,6 +63,7 @@ struct fake_guests {
 	u32 trees; /* written, not only given another seed */
 	bool tree_broken;
 	u32 pauses, resumes, moves, asked;
+	u32 fences_untold; /* batches that the architecture has to tell */
 	bool end_first; /* before the first FOLLOW is posted */
 	struct guest *stopped_late; /* by someone, once, as its end is told */
 	u64 late_us; /* what keeps a CPU for so long while they are told */

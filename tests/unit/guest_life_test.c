@@ -813,6 +813,19 @@ static void what_is_left_to_be_told_is_the_tasks(void **state)
 	end();
 }
 
+static void what_the_architecture_has_to_tell_is_told_as_well(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.fences_untold = 5;
+	guest_tell_rest(g);
+	run_all();
+	assert_int_equal(w.fences_untold, 0);
+	end();
+}
+
 static void an_end_in_any_step_of_the_telling_ends_it(void **state)
 {
 	for (u32 steps = 0; steps < 10; steps++) {
@@ -909,6 +922,7 @@ int main(void)
 		T(a_start_waits_until_no_cpu_has_its_second_stage),
 		T(wishes_that_the_state_does_not_allow_are_refused),
 		T(what_is_left_to_be_told_is_the_tasks),
+		T(what_the_architecture_has_to_tell_is_told_as_well),
 		T(an_end_in_any_step_of_the_telling_ends_it),
 		T(who_has_ever_more_to_tell_gets_a_burst_and_then_its_pace),
 		T(pausing_asks_every_vcpu),
