@@ -307,7 +307,7 @@ trace: all guests  ## record LAB for SECONDS, convert the trace, sum it up
 # HOST_LINKS becomes words like "tests/unit/foo_test|kernel/foo.c|emul/plic.c".
 # Words in capitals stand for several files: POLICIES for those of all policies,
 # SCHED_CORE for the scheduler's core and what it stands on, and so on (SBI is
-# without vfence.c, of which a test has a copy of its own). A fuzz target
+# without FENCES, of which a test has a copy of its own). A fuzz target
 # (tests/fuzz) is built like a unit test, with a main that replays cases.
 HOST_TESTS := $(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c \
 	tests/stress/*_stress.c tests/model/*_model.c)
@@ -317,6 +317,7 @@ HOST_GROUPS := POLICIES $(POLICY_SRCS); \
 	DEVICES $(wildcard emul/*.c); PLIC $(wildcard emul/plic*.c); \
 	SBI $(wildcard arch/riscv/vsbi*.c) \
 	$(addprefix arch/riscv/,vpmu.c vsse.c vtimer.c); \
+	FENCES $(wildcard arch/riscv/vfence*.c); \
 	COMMANDS $(filter-out kernel/shell/console.c,$(wildcard kernel/shell/*.c)); \
 	GUESTS $(filter-out kernel/guest_fdt%,$(wildcard kernel/guest*.c)) \
 	$(addprefix kernel/,gmem.c gmem_access.c mem.c obj.c rng.c config.c); \

@@ -10,7 +10,6 @@
 #define ROUSE_EMUL_PLIC_CORE_H
 
 #include <ck_pr.h>
-#include <ck_spinlock.h>
 
 #include "emul/emul.h"
 #include "kernel/base.h"
@@ -92,9 +91,6 @@ struct plic {
 	 * follows source.priority, see plic_core_priority. */
 	u32 above[PLIC_SOURCES / 32][PLIC_PRIORITIES];
 	struct plic_source source[PLIC_SOURCES];
-
-	/* Writers of enables, so that targets follow them exactly. */
-	ck_spinlock_t enable_lock;
 };
 
 /*

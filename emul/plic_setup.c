@@ -7,9 +7,33 @@
  * (`above`, `targets`, a source's one `target`), and must follow the registers,
  * which any vCPU may write at any moment.
  *
- * Algorithm. `above` has no lock: who writes a priority looks again after its
- * last bit. Enables have one, since each changes sets of several words; nobody
- * who raises or claims takes it.
+ * Algorithm. No locks, or a CPU would wait in an exit for as many as there are.
+ * Who writes a priority looks again after its last bit. Who writes an enable
+ * swaps the word, so that he knows what he has changed, and turns over the bits
+ * of just that in the sets: in any order of several writers each bit is in the
+ * end what its enable is. A source's one target is found in its set, stored,
+ * and looked at again: if somebody has changed the set meanwhile, whoever
+ * raised the source may have found what he had stored, and have told the wrong
+ * one. Then all are looked at by the guest's task (plic_tell.c).
+ *
+ *     who writes enables               the same, another
+ *     swap enable; full fence
+ *     turn bits of sets; full fence    the same
+ *     find target, store it
+ *     full fence
+ *     find it again: another? Store    the same
+ *     that; all are to be looked at
+ *
+ * Of all who store a target the last one has looked after that: whatever he
+ * has not seen in the set is turned by somebody who stores one later. And of
+ * all who turn a bit the last one finds the enable as it stays, since the
+ * others swapped before they turned: so he kicks for what is so, whichever
+ * value was his.
+ *
+ * Rejected: a fair lock, or one held for less (what one waits for still grows
+ * with the harts); a number of targets beside the sum of their numbers, each
+ * changed by one addition (two who write the same enable may add in the other
+ * order, and for a moment that is a vCPU that doesn't exist).
  */
 #include "emul/plic_core.h"
 
@@ -20,6 +44,9 @@
 #include "kernel/mem.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
+
+/* Others that change a source's set may be met so often. */
+#define TARGET_TRIES 4
 
 void plic_core_kick(struct plic *p, u32 ctx, bool up, bool down)
 {
@@ -89,64 +116,90 @@ void plic_core_threshold(struct plic *p, u32 ctx, u32 threshold)
 	plic_core_kick(p, ctx, threshold < old, threshold > old);
 }
 
-/* Says which vCPU is a source's only target, if one is. */
-static void target_update_locked(struct plic *p, u64 src)
+/* A source's only target, or NULL: there are none, or several. */
+static struct plic_context *target_find(struct plic *p, u64 src)
 {
+	const u64 *targets = &p->targets[src * p->target_words];
 	struct plic_context *target = NULL;
-	u32 found = 0;
 
 	for (u32 w = 0; w < p->target_words; w++) {
-		u64 set = ck_pr_load_64(
-			&p->targets[src * p->target_words + w]);
+		u64 set = ck_pr_load_64(&targets[w]);
 
 		if (!set)
 			continue;
-		found += set & (set - 1) ? 2 : 1;
+		if (target || (set & (set - 1)))
+			return NULL;
 		target = &p->context[2 * (w * 64 + bit_lowest(set)) + 1];
 	}
-	/* NULL finds another number in a set that is about to change: no
-	 * harm. */
-	ck_pr_store_ptr(&p->source[src].target, found == 1 ? target : NULL);
+	return target;
 }
 
-/* Adds vCPU `id` to, or takes it from, the targets of 32w plus each bit. */
-static void targets_change_locked(struct plic *p, u32 id, u32 w, u32 bits,
-				  u32 val)
+/* The set has changed. Says who is the only target now; true: for a moment it
+ * may have said what was so before. */
+static bool target_update(struct plic *p, u64 src)
+{
+	struct plic_context *target = target_find(p, src), *now;
+
+	for (u32 tries = 0; tries < TARGET_TRIES; tries++) {
+		ck_pr_store_ptr(&p->source[src].target, target);
+		ck_pr_fence_memory();
+		now = target_find(p, src);
+		if (likely(now == target))
+			return tries;
+		target = now;
+	}
+	/* Who finds NULL looks at the set: that is always right. */
+	ck_pr_store_ptr(&p->source[src].target, NULL);
+	return true;
+}
+
+/* Turns over vCPU `id` in the targets of sources 32w plus each bit. As
+ * target_update, of any of them. */
+static bool targets_turn(struct plic *p, u32 id, u32 w, u32 bits)
 {
 	u64 mine = 1ull << id % 64;
+	bool stale = false;
 
-	for (; bits; bits &= bits - 1) {
-		u64 n = bit_lowest(bits), src = w * 32 + n;
-		u64 *set = &p->targets[src * p->target_words + id / 64];
-		u64 old = ck_pr_load_64(set);
+	for (u32 rest = bits; rest; rest &= rest - 1) {
+		u64 src = w * 32 + bit_lowest(rest);
 
-		ck_pr_store_64(set, val >> n & 1 ? old | mine : old & ~mine);
-		target_update_locked(p, src);
+		ck_pr_xor_64(&p->targets[src * p->target_words + id / 64],
+			     mine);
 	}
+	/* Pairs with the other writer's behind its store of a target. */
+	ck_pr_fence_memory();
+	for (; bits; bits &= bits - 1)
+		stale |= target_update(p, w * 32 + bit_lowest(bits));
+	return stale;
 }
 
 void plic_core_enable(struct plic *p, u32 ctx, u32 w, u32 val)
 {
-	u32 *enable = &p->context[ctx].enable[w];
-	u32 changed;
+	u32 *enable = &p->context[ctx].enable[w], changed, now;
+	bool stale = false;
 
 	if (!w)
 		val &= ~1u;
-	ck_spinlock_lock(&p->enable_lock);
-	changed = ck_pr_load_32(enable) ^ val;
-	ck_pr_store_32(enable, val);
+	changed = ck_pr_fas_32(enable, val) ^ val;
+	if (!changed)
+		return;
+	/* Of several who write this word, all have by the time that the last
+	 * bit is turned. */
+	ck_pr_fence_memory();
 	if (ctx % 2)
-		targets_change_locked(p, ctx / 2, w, changed, val);
-	ck_spinlock_unlock(&p->enable_lock);
+		stale = targets_turn(p, ctx / 2, w, changed);
 
 	/* (C) pairs with (E) in plic_core_eval and (C) in notify. */
 	ck_pr_fence_memory();
+	now = ck_pr_load_32(enable);
 	/*
 	 * For less without a look at PENDING: who claims such a source just now
 	 * no longer finds us in `targets`, so it is for us to kick.
 	 */
-	plic_core_kick(p, ctx, changed & val & plic_pending_word(p, w),
-		       changed & ~val);
+	plic_core_kick(p, ctx, changed & now & plic_pending_word(p, w),
+		       changed & ~now);
+	if (unlikely(stale))
+		plic_core_tell_rest(p);
 }
 
 static void line_init(struct plic *p, struct plic_line *l, u32 number)
@@ -173,7 +226,6 @@ static void context_init(struct plic *p, u32 ctx)
 
 int plic_core_init(struct plic *p, struct guest *g, u32 vcpus)
 {
-	ck_spinlock_init(&p->enable_lock);
 	p->guest = g;
 	p->contexts = 2 * vcpus;
 	p->target_words = (vcpus + 63) / 64;

@@ -131,6 +131,13 @@ void arch_guest_destroy(struct guest *g);
 void arch_guest_reset(struct guest *g);
 
 /*
+ * The same as emul_tell_rest, for what the architecture has to tell: after
+ * guest_tell_rest, some of it in a step of the guest's task, 10,000
+ * instructions at most. True: there is more.
+ */
+bool arch_guest_tell_rest(struct guest *g);
+
+/*
  * Has every CPU let go of the guest's second stage? All its vCPUs are OFF. A
  * CPU that has not is asked to; call again later. Before unmap_step, reset and
  * destroy. Any CPU, never waits.

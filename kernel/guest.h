@@ -132,8 +132,16 @@ int guest_destroy(struct guest *g) __must_check;
 
 /* Is the memory of every destroyed guest free again? Any context. */
 bool guests_all_freed(void);
+
+/*
+ * From now on it is paused, in this life, or no more. 0, or -EBUSY as above.
+ * Its vCPUs are then to be told by guest_follow: some of them, `from` (0 first)
+ * and those after it, in steps of a task, until it returns cfg.vcpus. Nothing
+ * else is asked of the guest by that caller before.
+ */
 int guest_pause(struct guest *g) __must_check;
 int guest_resume(struct guest *g) __must_check;
+u32 guest_follow(struct guest *g, u32 from) __must_check;
 
 /*
  * Changes knobs from text, as `lab_config_set` takes it: all `count` of them or
@@ -141,9 +149,21 @@ int guest_resume(struct guest *g) __must_check;
  * what concerns its images and start may change too; what it is made of (vcpus,
  * memory, devices, name) never does. Scheduling knobs take effect at once, all
  * others at the next moment they are looked at. One caller at a time.
+ *
+ * After a 0 its vCPUs are told in steps of a task: step, until it returns
+ * false. `s` is the caller's, for nothing else, and he keeps a reference; a
+ * STOPPED guest is BUSY meanwhile.
  */
-int guest_set(struct guest *g, const char *const *texts, u32 count,
-	      struct lab_error *err) __must_check;
+struct guest_setting {
+	struct guest_config old;	/* what was replaced */
+	struct cpuset places;		/* where vCPUs without a pin may run */
+	u32 params_next, places_next;	/* to be told of these */
+	bool stopped, moved;
+};
+int guest_set_begin(struct guest *g, const char *const *texts, u32 count,
+		    struct guest_setting *s, struct lab_error *err)
+	__must_check;
+bool guest_set_step(struct guest *g, struct guest_setting *s) __must_check;
 
 /*
  * Finding guests. Each takes a reference, given back by guest_put: a guest is
@@ -185,12 +205,13 @@ void guest_crash(struct vcpu *v, const char *fmt, ...) __printf(2, 3);
 void guest_end(struct guest *g, enum guest_event why, u32 code);
 
 /*
- * Its interrupt controller has more vCPUs to tell than one exit may: from now
- * on the guest's task calls emul_tell_rest until there are no more, whether or
- * not any of them has a CPU. Called by the controller, which has written down
- * what there is; the next time is needed when there was none any more. Any CPU,
- * any context; a leaf that never fails. Nobody is told of a guest that isn't
- * RUNNING; its task calls once when it has become so.
+ * Its interrupt controller, or the architecture, has more vCPUs to tell than
+ * one exit may: from now on the guest's task calls emul_tell_rest and
+ * arch_guest_tell_rest until there are no more, whether or not any of them has
+ * a CPU. Called by who has that to tell and has written it down; the next time
+ * is needed when there was none any more. Any CPU, any context; a leaf that
+ * never fails. Nobody is told of a guest that isn't RUNNING; its task calls
+ * once when it has become so.
  */
 void guest_tell_rest(struct guest *g);
 

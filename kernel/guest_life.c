@@ -128,20 +128,13 @@ int guest_destroy(struct guest *g)
 	return 0;
 }
 
-static void request_all(struct guest *g, u32 request)
-{
-	for (u32 i = 0; i < g->cfg.vcpus; i++)
-		sched_vcpu_request(g->vcpu[i], request);
-}
-
 int guest_pause_in(struct guest *g, u32 paused)
 {
 	if ((paused & 1) || !ck_pr_cas_32(&g->paused, paused, paused | 1))
 		return -EBUSY;
 	/* A vCPU that starts now sees `paused`, or is on by the time that it
-	 * gets the request. */
+	 * gets the request of guest_follow. */
 	ck_pr_fence_memory();
-	request_all(g, VCPU_REQ_FOLLOW);
 	return 0;
 }
 
@@ -165,8 +158,12 @@ int guest_resume(struct guest *g)
 	if (!(paused & 1) || !ck_pr_cas_32(&g->paused, paused, paused & ~1u))
 		return -EBUSY;
 	ck_pr_fence_memory();
-	request_all(g, VCPU_REQ_FOLLOW);
 	return 0;
+}
+
+u32 guest_follow(struct guest *g, u32 from)
+{
+	return sched_guest_follow(g, from);
 }
 
 void guest_vcpu_off(struct guest *g)

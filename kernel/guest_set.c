@@ -8,10 +8,10 @@
  * The texts go into a copy, which is checked as a whole, and then replaces what
  * may be replaced. Of a running guest those are words (and the pins, which only
  * this function and listings look at); each is looked at afresh where it
- * counts, and the scheduler is told of its own by mail. In a stopped guest the
- * names of images and the like are replaced as well, and with them what a start
- * takes of the host, under state BUSY, so that no start reads them half
- * changed.
+ * counts, and the scheduler is told of its own by mail: of very many vCPUs some
+ * in a step, and only of what is another for them. In a stopped guest the names
+ * of images and the like are replaced as well, and with them what a start takes
+ * of the host, under state BUSY, so that no start reads them half changed.
  */
 #include <string.h>
 
@@ -46,49 +46,52 @@ static int check_fixed(const struct guest_config *old,
 			    " destroy it and create it anew", old->name, what);
 }
 
-/* Where vCPU `i` may run, as `cfg` has it. */
-static void allowed_of(const struct guest_config *cfg, u32 i,
-		       struct cpuset *out)
+/* In a step; each takes some 250 instructions. */
+#define MOVES_AT_ONCE 32
+
+/* Where vCPUs may run that have no pin. */
+static void places_find(const struct guest_config *cfg, struct cpuset *out)
 {
+	*out = cfg->affinity;
+	if (cfg->has_affinity)
+		return;
 	memset(out, 0, sizeof(*out));
-	if (cfg->pin) {
-		cpuset_add(out, cfg->pin[i]);
-		return;
-	}
-	if (cfg->has_affinity) {
-		*out = cfg->affinity;
-		return;
-	}
 	for (u32 cpu = 0; cpu < cpu_count(); cpu++)
 		cpuset_add(out, cpu);
 }
 
-static int apply_places(struct guest *g, const struct guest_config *now,
-			struct lab_error *err)
+/* Has each vCPU a CPU of this machine? The check of values has seen to it: the
+ * last of nets, while nothing has changed yet. */
+static int places_check(const struct guest_config *now,
+			const struct cpuset *places, struct lab_error *err)
 {
-	for (u32 i = 0; i < g->cfg.vcpus; i++) {
-		struct cpuset old, allowed;
+	bool sound = cpuset_next(places, 0) < cpu_count();
 
-		allowed_of(&g->cfg, i, &old);
-		allowed_of(now, i, &allowed);
-		if (!memcmp(&old, &allowed, sizeof(old)))
-			continue;
-		/* The first one tells for all whether there are such CPUs:
-		 * the check before has, so this is the last of nets. */
-		if (sched_vcpu_affinity(g->vcpu[i], &allowed))
-			return config_error(err, "%s: vCPU %u has no CPU to "
-					    "run on", g->cfg.name, i);
-	}
-	return 0;
+	for (u32 i = 0; now->pin && i < now->pin_count; i++)
+		sound &= now->pin[i] < cpu_count();
+	return sound ? 0 : config_error(err, "%s: a vCPU has no CPU to run on",
+					now->name);
 }
 
-/* Words that others read while they change: each is good by itself. */
-static void apply_words(struct guest_config *cfg,
-			const struct guest_config *now)
+/* May those that have no pin, or are to have none, run elsewhere now? */
+static bool has_moved(const struct guest_config *old,
+		      const struct guest_config *now)
+{
+	if (old->has_affinity != now->has_affinity || !old->pin != !now->pin)
+		return true;
+	return now->has_affinity &&
+	       memcmp(&old->affinity, &now->affinity, sizeof(now->affinity));
+}
+
+/* Words that others read while they change: each is good by itself. The pins
+ * as well, since nobody else looks at them meanwhile. */
+static void words_take(struct guest_config *cfg, const struct guest_config *now)
 {
 	cfg->sched = now->sched;
 	cfg->affinity = now->affinity;
 	cfg->has_affinity = now->has_affinity;
+	cfg->pin = now->pin;
+	cfg->pin_count = now->pin_count;
 	cfg->wfi = now->wfi;
 	cfg->wfi_poll_us = now->wfi_poll_us;
 	cfg->on_poweroff = now->on_poweroff;
@@ -98,36 +101,20 @@ static void apply_words(struct guest_config *cfg,
 }
 
 /* `now` gets what the guest had, to be freed. */
-static int apply(struct guest *g, struct guest_config *now, bool stopped,
-		 struct lab_error *err)
+static void apply(struct guest *g, struct guest_config *now, bool stopped)
 {
-	bool told = memcmp(&g->cfg.sched, &now->sched, sizeof(now->sched)) ||
-		    g->cfg.wfi != now->wfi;
-	int ret = apply_places(g, now, err);
+	struct guest_config old = g->cfg;
 
-	if (ret)
-		return ret;
-	apply_words(&g->cfg, now);
-	if (stopped) {
-		struct guest_config old = g->cfg;
-
-		/* The name is known to others, and the same. */
-		g->cfg = *now;
-		g->cfg.name = old.name;
-		old.name = now->name;
-		*now = old;
-	} else {
-		u32 *pin = g->cfg.pin;
-		u32 count = g->cfg.pin_count;
-
-		g->cfg.pin = now->pin;
-		g->cfg.pin_count = now->pin_count;
-		now->pin = pin;
-		now->pin_count = count;
+	words_take(&g->cfg, now);
+	if (!stopped) {
+		words_take(now, &old);
+		return;
 	}
-	if (told)
-		sched_guest_params(g, &g->cfg.sched);
-	return 0;
+	/* The name is known to others, and the same. */
+	g->cfg = *now;
+	g->cfg.name = old.name;
+	old.name = now->name;
+	*now = old;
 }
 
 /* `kit` gets what the guest had, to be freed. */
@@ -139,35 +126,97 @@ static void kit_swap(struct guest *g, struct boot_kit *kit)
 	*kit = old;
 }
 
-int guest_set(struct guest *g, const char *const *texts, u32 count,
-	      struct lab_error *err)
+static void over(struct guest *g, struct guest_setting *s)
 {
-	bool stopped = ck_pr_cas_32(&g->state, GUEST_STOPPED, GUEST_BUSY);
+	lab_config_fini(&s->old);
+	if (!s->stopped)
+		return;
+	/* The configuration before the state that lets it start. */
+	ck_pr_fence_release();
+	ck_pr_store_32(&g->state, GUEST_STOPPED);
+}
+
+/* What the guest is to have, into s->old, and `kit` if that takes another. */
+static int take_in(struct guest *g, const char *const *texts, u32 count,
+		   struct guest_setting *s, struct boot_kit *kit,
+		   struct lab_error *err)
+{
 	const struct lab_env *env = guests_env();
-	struct boot_kit kit = {.fdt = NULL};
-	struct guest_config now;
-	int ret = lab_config_copy(&now, &g->cfg);
+	struct guest_config *now = &s->old;
+	int ret = lab_config_copy(now, &g->cfg);
 
 	if (ret)
 		config_error(err, "%s: not enough host memory", g->cfg.name);
 	for (u32 i = 0; !ret && i < count; i++)
-		ret = lab_config_set(&now, texts[i], !stopped, env, err);
+		ret = lab_config_set(now, texts[i], !s->stopped, env, err);
 	if (!ret)
-		ret = lab_config_check(&now, env, err);
+		ret = lab_config_check(now, env, err);
 	if (!ret)
-		ret = check_fixed(&g->cfg, &now, err);
-	if (!ret && stopped && !boot_kit_suits(&g->cfg, &now))
-		ret = boot_kit_make(&kit, g, &now, err);
-	if (!ret)
-		ret = apply(g, &now, stopped, err);
-	if (!ret && kit.fdt)
+		ret = check_fixed(&g->cfg, now, err);
+	if (!ret) {
+		places_find(now, &s->places);
+		ret = places_check(now, &s->places, err);
+	}
+	if (!ret && s->stopped && !boot_kit_suits(&g->cfg, now))
+		ret = boot_kit_make(kit, g, now, err);
+	return ret;
+}
+
+int guest_set_begin(struct guest *g, const char *const *texts, u32 count,
+		    struct guest_setting *s, struct lab_error *err)
+{
+	const struct guest_config *now = &s->old;
+	struct boot_kit kit = {.fdt = NULL};
+	int ret;
+
+	s->stopped = ck_pr_cas_32(&g->state, GUEST_STOPPED, GUEST_BUSY);
+	ret = take_in(g, texts, count, s, &kit, err);
+	if (ret) {
+		over(g, s);
+		return ret;
+	}
+	s->moved = has_moved(&g->cfg, now);
+	s->places_next = 0;
+	s->params_next = g->cfg.vcpus;
+	if (memcmp(&g->cfg.sched, &now->sched, sizeof(now->sched)) ||
+	    g->cfg.wfi != now->wfi)
+		s->params_next = 0;
+	apply(g, &s->old, s->stopped);
+	if (kit.fdt)
 		kit_swap(g, &kit);
 	boot_kit_free(&kit);
-	lab_config_fini(&now);
-	if (stopped) {
-		/* The configuration before the state that lets it start. */
-		ck_pr_fence_release();
-		ck_pr_store_32(&g->state, GUEST_STOPPED);
+	return 0;
+}
+
+/* Tells vCPU `i` where it may run. False: that is where it might before. */
+static bool place_tell(struct guest *g, const struct guest_setting *s, u32 i)
+{
+	const u32 *pin = g->cfg.pin, *old = s->old.pin;
+	struct cpuset one = { { 0 } };
+
+	if (pin && old ? pin[i] == old[i] : !s->moved)
+		return false;
+	if (pin)
+		cpuset_add(&one, pin[i]);
+	/* There is such a CPU: places_check. */
+	if (sched_vcpu_affinity(g->vcpu[i], pin ? &one : &s->places))
+		return false;
+	return true;
+}
+
+bool guest_set_step(struct guest *g, struct guest_setting *s)
+{
+	u32 left = MOVES_AT_ONCE;
+
+	if (s->params_next < g->cfg.vcpus) {
+		s->params_next = sched_guest_params(g, &g->cfg.sched,
+						    s->params_next);
+		return true;
 	}
-	return ret;
+	for (; left && s->places_next < g->cfg.vcpus; s->places_next++)
+		left -= place_tell(g, s, s->places_next);
+	if (s->places_next < g->cfg.vcpus)
+		return true;
+	over(g, s);
+	return false;
 }

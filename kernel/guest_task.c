@@ -28,6 +28,7 @@
 #include <stdio.h>
 
 #include "emul/emul.h"
+#include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/cpu.h"
@@ -216,12 +217,13 @@ static enum task_result life_ended(struct guest_life *l)
 /* ---- the task ---- */
 
 /*
- * vCPUs are told what their interrupt controller could not tell them in an
- * exit. No policy weighs that, and the guest can cause it without end: so it
- * has a 64th of this CPU's time for it, and at once what it hasn't used for a
- * while, up to as much as lets hundreds be told. No step counts for more than
- * that, if the firmware or another machine below kept it for long. Returns when
- * to go on: 0, at once; TIME_NEVER, when it is woken for it.
+ * vCPUs are told what their interrupt controller, or who has done a fence for
+ * them, could not tell them in an exit. No policy weighs that, and the guest
+ * can cause it without end: so it has a 64th of this CPU's time for it, and at
+ * once what it hasn't used for a while, up to as much as lets hundreds be told.
+ * No step counts for more than that, if the firmware or another machine below
+ * kept it for long. Returns when to go on: 0, at once; TIME_NEVER, when it is
+ * woken for it.
  */
 static u64 tell_rest(struct guest_life *l)
 {
@@ -236,6 +238,7 @@ static u64 tell_rest(struct guest_life *l)
 	ck_pr_fence_memory();
 	do {
 		more = emul_tell_rest(l->guest);
+		more |= arch_guest_tell_rest(l->guest);
 		now = time_now_ticks();
 	} while (more && now < until);
 	l->rest_ticks = MAX(l->rest_ticks, begin - MIN(begin, unused)) +

@@ -92,12 +92,13 @@ int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
 
 /*
  * The knobs that there are, for completion, help and the check of the
- * documentation: calls `fn` once a row with its name, whether it may change
- * while the guest runs, and what it takes ("1 to 65535", "trap, native or
- * poll"). The rows of a device come as "DEVICE.irq" and so on.
+ * documentation: calls `fn` for row `n`, from 0 on, with its name, whether it
+ * may change while the guest runs, and what it takes ("1 to 65535", "trap,
+ * native or poll"). The rows of a device come as "DEVICE.irq" and so on.
+ * False: there is no such row, that was all of them.
  */
-void lab_knob_each(void (*fn)(void *arg, const char *name, bool live,
-			      const char *takes), void *arg);
+bool lab_knob_nth(u32 n, void (*fn)(void *arg, const char *name, bool live,
+				    const char *takes), void *arg);
 
 /*
  * The knob's value in `cfg`, as lab_config_set would take it, into `buf` (cut

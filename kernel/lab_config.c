@@ -315,20 +315,26 @@ int lab_config_check(const struct guest_config *cfg, const struct lab_env *env,
 	return lab_config_check_at(&w, cfg, env, false);
 }
 
-void lab_knob_each(void (*fn)(void *arg, const char *name, bool live,
-			      const char *takes), void *arg)
+bool lab_knob_nth(u32 n, void (*fn)(void *arg, const char *name, bool live,
+				    const char *takes), void *arg)
 {
+	const struct lab_prop *p = lab_guest_props;
 	char takes[96], name[48];
+	const char *of = "";
 
-	for (const struct lab_prop *p = lab_guest_props; p->name; p++) {
-		lab_prop_takes(p, takes, sizeof(takes));
-		fn(arg, p->name, p->live, takes);
+	while (p->name && n)
+		p++, n--;
+	if (!p->name) {
+		of = "DEVICE.";
+		for (p = lab_device_props; p->name && n; p++)
+			n--;
 	}
-	for (const struct lab_prop *p = lab_device_props; p->name; p++) {
-		lab_prop_takes(p, takes, sizeof(takes));
-		snprintf(name, sizeof(name), "DEVICE.%s", p->name);
-		fn(arg, name, p->live, takes);
-	}
+	if (!p->name)
+		return false;
+	lab_prop_takes(p, takes, sizeof(takes));
+	snprintf(name, sizeof(name), "%s%s", of, p->name);
+	fn(arg, name, p->live, takes);
+	return true;
 }
 
 int lab_knob_show(const struct guest_config *cfg, const char *name, char *buf,

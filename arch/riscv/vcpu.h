@@ -161,6 +161,7 @@ struct arch_guest {
 	u64 htimedelta;
 	u32 harts_on;  /* not stopped, nor about to; any CPU, atomic */
 	u64 fence_gen; /* remote fences asked for so far; any CPU, atomic */
+	u64 fence_untold; /* who waits and is to be told; see vfence_due.c */
 
 	/* vmid.c: one record a CPU (that CPU's own), the CPU on which each
 	 * vCPU last ran (the vCPU's owner's), and the VMID (any CPU, atomic;

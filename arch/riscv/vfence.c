@@ -39,7 +39,8 @@
  * done and live again. [D] pairs with [E]: one of the two sees the other. The
  * waiter is woken by VIRQ_FENCED and looks again at its remaining targets, in
  * order, one bit set at a time: all targets work at once, so that by the time
- * the first is done the others mostly are.
+ * the first is done the others mostly are. What a target does is in
+ * vfence_due.c.
  *
  * Where it waits: a target that is live answers as soon as it is rung, so the
  * waiter first leaves in place (wait_here): live = 0, and what is due at itself
@@ -80,51 +81,17 @@
 #include <ck_pr.h>
 
 #include "arch/riscv/vcpu.h"
+#include "arch/riscv/vfence_private.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/bits.h"
 #include "kernel/guest.h"
 #include "kernel/virq.h"
-
-/* Bits of vfence.kinds. */
-#define KIND_I (1u << 0)
-#define KIND_VMA_ALL (1u << 1)
-#define KIND_RANGES (1u << 2)
 
 /* Targets between two turns: some 18,000 instructions, or 40,000 with ranges. A
  * test has one of its own. */
 #ifndef BATCH
 #define BATCH 512u
 #endif
-
-enum { SLOT_FREE, SLOT_CLAIMED, SLOT_READY };
-
-static void range_fence(const struct vfence_op *op)
-{
-	bool any = op->asid == VFENCE_ANY_ASID;
-	u64 va = ALIGN_DOWN(op->va, PAGE_BYTES);
-
-	if (op->pages == 0 || op->pages > VFENCE_PAGES_MAX) {
-		if (any)
-			vhw_hfence_all();
-		else
-			vhw_hfence_asid(op->asid);
-		return;
-	}
-	for (u64 i = 0; i < op->pages; i++, va += PAGE_BYTES) {
-		if (any)
-			vhw_hfence_va(va);
-		else
-			vhw_hfence_va_asid(va, op->asid);
-	}
-}
-
-static void op_do(const struct vfence_op *op)
-{
-	if (op->kind == VFENCE_I)
-		vhw_fence_i();
-	else
-		range_fence(op);
-}
 
 static bool range_post(struct vfence *f, const struct vfence_op *op)
 {
@@ -166,75 +133,6 @@ static void op_post(struct vfence *f, const struct vfence_op *op)
 		ck_pr_fence_release();
 	}
 	ck_pr_or_32(&f->kinds, kind);
-}
-
-/* Does, or with `covered` just drops, the ranges that are READY. */
-static void ranges_do(struct vfence *f, bool covered)
-{
-	for (u32 i = 0; i < VFENCE_RANGES; i++) {
-		struct vfence_range *r = &f->range[i];
-		struct vfence_op op = { .kind = VFENCE_VMA };
-
-		if (ck_pr_load_32(&r->state) != SLOT_READY)
-			continue;
-		ck_pr_fence_acquire();
-		op.asid = ck_pr_load_32(&r->asid);
-		op.va = ck_pr_load_64(&r->va);
-		op.pages = ck_pr_load_64(&r->pages);
-		ck_pr_fence_release();
-		ck_pr_store_32(&r->state, SLOT_FREE);
-		if (!covered)
-			op_do(&op);
-	}
-}
-
-static void waiters_wake(struct riscv_vcpu *v)
-{
-	struct guest *g = v->v.guest;
-	u64 bits = ck_pr_load_64(&v->fence.waiters);
-
-	if (likely(!bits))
-		return;
-	bits = ck_pr_fas_64(&v->fence.waiters, 0);
-	while (bits) {
-		u32 id = (u32)bit_lowest(bits);
-
-		bits &= bits - 1;
-		for (; id < g->cfg.vcpus; id += 64) {
-			struct riscv_vcpu *w = to_riscv(g->vcpu[id]);
-
-			if (ck_pr_load_32(&w->fence.waiting))
-				virq_raise(&w->v, VIRQ_FENCED);
-		}
-	}
-}
-
-/* Does what is posted at `v`, if anything was asked since the last time. */
-static void work_do(struct riscv_vcpu *v)
-{
-	struct vfence *f = &v->fence;
-	u64 gen = ck_pr_load_64(&v->v.guest->arch->fence_gen);
-	u32 kinds;
-
-	if (likely(gen == ck_pr_load_64(&f->done)))
-		return;
-	/* Pairs with the release before fence_gen rises: what was posted under
-	 * `gen` is seen, and so are the page tables it is about. */
-	ck_pr_fence_acquire();
-	kinds = ck_pr_fas_32(&f->kinds, 0);
-	ck_pr_fence_acquire();
-	if (kinds & KIND_I)
-		vhw_fence_i();
-	if (kinds & (KIND_RANGES | KIND_VMA_ALL))
-		ranges_do(f, kinds & KIND_VMA_ALL);
-	if (kinds & KIND_VMA_ALL)
-		vhw_hfence_all();
-	/* The guest's own accesses by the old translation are performed before
-	 * the requester may reuse what they went to. */
-	ck_pr_fence_memory();
-	ck_pr_store_64(&f->done, gen);
-	ck_pr_fence_memory(); /* [D] */
-	waiters_wake(v);
 }
 
 /* Takes vCPU `id` out of a mask (of all vCPUs target_find leaves it out). Was
@@ -404,7 +302,7 @@ static enum progress run_begin(struct riscv_vcpu *v)
 
 	ck_pr_store_32(&f->live, 1);
 	ck_pr_fence_memory(); /* [A] */
-	work_do(v);
+	vfence_before_entry(v);
 	/* A vCPU that moved knows nothing of this hart's instruction cache:
 	 * its own FENCE.I may have been executed elsewhere. */
 	if (unlikely(f->cpu != v->host)) {
@@ -448,7 +346,7 @@ bool vfence_request(struct riscv_vcpu *v, const struct vfence_harts *harts,
 	/* This vCPU executes nothing of the guest's until all is over. */
 	f->harts = *harts;
 	if (harts_take(&f->harts, v->v.id))
-		op_do(op);
+		vfence_op_do(op);
 	if (f->harts.all ? v->v.guest->cfg.vcpus == 1 : !f->harts.mask)
 		return true;
 	f->op = *op;
@@ -470,33 +368,7 @@ bool vfence_run_begin(struct riscv_vcpu *v)
 {
 	return run_begin(v) == ALL_DONE;
 }
-void vfence_run_end(struct riscv_vcpu *v)
-{
-	vfence_leave(&v->fence);
-	work_do(v);
-}
-
-void vfence_before_entry(struct riscv_vcpu *v)
-{
-	work_do(v);
-}
-
 bool vfence_waits(const struct riscv_vcpu *v)
 {
 	return ck_pr_load_32(&v->fence.waiting) != 0;
-}
-
-/*
- * Other vCPUs may post at `v` meanwhile. What they posted before now is
- * covered by the full flush; the slots are left to whoever has them.
- */
-void vfence_reset(struct riscv_vcpu *v)
-{
-	struct vfence *f = &v->fence;
-	u64 gen = ck_pr_load_64(&v->v.guest->arch->fence_gen);
-
-	f->cpu = NULL;
-	ck_pr_store_32(&f->waiting, 0);
-	ck_pr_or_32(&f->kinds, KIND_I | KIND_VMA_ALL);
-	ck_pr_store_64(&f->done, gen - 1);
 }

@@ -167,7 +167,7 @@ static void op_params(struct prop_guest *g, const struct prop_op *op)
 		p->slice_us = 100 + op->arg % 20000;
 		break;
 	}
-	sched_guest_params(&g->w.fg->g, p);
+	sched_guest_params(&g->w.fg->g, p, 0);
 	check_cap_changed(g, sim_now());
 }
 

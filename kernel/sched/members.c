@@ -10,8 +10,9 @@
 #include "kernel/mem.h"
 #include "kernel/sched/private.h"
 
-/* A CPU gets no more of them at once: to each belongs a vCPU's whole end. */
-#define KILLS_AT_ONCE 32
+/* A CPU gets no more of them at once, and to tell them is a step: to a KILL
+ * belongs a vCPU's whole end, to any other that it is queued anew. */
+#define REQUESTS_AT_ONCE 32
 
 /* Is there a CPU of this machine in the set? */
 static bool names_a_cpu(const struct cpuset *s)
@@ -187,15 +188,21 @@ int sched_vcpu_start(struct vcpu *v)
 	return 0;
 }
 
+/* Of some of a guest's vCPUs, from `from` on; returns the next. */
+static u32 request_some(struct guest *g, u32 from, u32 requests)
+{
+	u32 until = MIN(from + REQUESTS_AT_ONCE, g->cfg.vcpus);
+
+	for (; from < until; from++)
+		sched_vcpu_request(g->vcpu[from], requests);
+	return from;
+}
+
 u32 sched_guest_kill(struct guest *g, u32 from)
 {
-	u32 until = MIN(from + KILLS_AT_ONCE, g->cfg.vcpus);
-
 	if (!from)
 		ck_pr_store_32(&g->account->kills_due, g->cfg.vcpus);
-	for (; from < until; from++)
-		sched_vcpu_request(g->vcpu[from], VCPU_REQ_KILL | REQ_COUNTED);
-	return from;
+	return request_some(g, from, VCPU_REQ_KILL | REQ_COUNTED);
 }
 
 bool sched_guest_killed(const struct guest *g)
@@ -207,11 +214,16 @@ bool sched_guest_killed(const struct guest *g)
 	return killed;
 }
 
-void sched_guest_params(struct guest *g, const struct sched_params *p)
+u32 sched_guest_params(struct guest *g, const struct sched_params *p, u32 from)
 {
-	account_knobs(g->account, p);
-	for (u32 id = 0; id < g->cfg.vcpus; id++)
-		sched_vcpu_request(g->vcpu[id], VCPU_REQ_PARAMS);
+	if (!from)
+		account_knobs(g->account, p);
+	return request_some(g, from, VCPU_REQ_PARAMS);
+}
+
+u32 sched_guest_follow(struct guest *g, u32 from)
+{
+	return request_some(g, from, VCPU_REQ_FOLLOW);
 }
 
 int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)

@@ -90,9 +90,14 @@ bool sched_guest_killed(const struct guest *g);
  */
 void guest_vcpu_off(struct guest *g);
 
-/* New knobs for all vCPUs of a guest. Any CPU; one caller at a time. The
- * caller has checked the ranges and keeps g->cfg.sched itself. */
-void sched_guest_params(struct guest *g, const struct sched_params *p);
+/*
+ * Some vCPUs of a guest, `from` (0 first) and those after it, are told: of new
+ * knobs, or that they are to do as guest_is_paused says now. Returns the next,
+ * cfg.vcpus if that were all. Any CPU; one caller at a time. The knobs' caller
+ * has checked the ranges and keeps g->cfg.sched itself.
+ */
+u32 sched_guest_params(struct guest *g, const struct sched_params *p, u32 from);
+u32 sched_guest_follow(struct guest *g, u32 from);
 
 /*
  * Where a vCPU may run, from now on; it moves if it has to. Any CPU, one

@@ -50,7 +50,9 @@ struct cmd {
 	const char *words;	 /* for ARG_WORD */
 	bool json;		 /* knows -j */
 	bool screen;		 /* wants the terminal to itself (`top`) */
-	bool every_key;		 /* `key` gets Ctrl-C as well */
+	/* Ctrl-C is a key as any other: `key` gets it, or without `key` it
+	 * waits, and what the command has begun is ended first. */
+	bool every_key;
 
 	enum cmd_next (*step)(struct cmd_run *run);
 	/* A key was typed meanwhile. Absent: keys wait for the prompt. */
@@ -132,6 +134,14 @@ static inline u64 to_mib(u64 bytes)
 
 /* Ticks from now. */
 u64 cmd_in_ms(const struct cmd_run *run, u64 ms);
+
+/* For a step that has done as much as one may, or mailed so much that it is to
+ * be looked at first: the next is to be another of the console's. */
+static inline enum cmd_next cmd_soon(struct cmd_run *run)
+{
+	run->wake_ticks = run->now_ticks;
+	return CMD_WAIT;
+}
 
 /* The files' tables, each ended by a row without a noun. */
 extern const struct cmd cmd_guest_table[];

@@ -96,7 +96,7 @@ static enum cmd_next guest_list(struct cmd_run *run)
 
 struct wish {
 	int (*ask)(struct guest *g);
-	bool (*granted)(const struct guest *g); /* NULL: it's so at once */
+	bool (*granted)(const struct guest *g); /* NULL: guest_follow */
 	const char *refused;			/* what was expected */
 	bool starts;				/* it has to run then */
 };
@@ -105,6 +105,7 @@ struct asking {
 	const struct wish *wish;
 	u32 id;	   /* of the guest that was asked */
 	u32 boots; /* how often it had started before */
+	u32 told;  /* vCPUs of run->guest, which follows */
 	u64 limit_ticks;
 };
 
@@ -178,12 +179,27 @@ static enum cmd_next wish_next(struct cmd_run *run, struct asking *a)
 	if (err) {
 		cmd_fail(run, "%s is %s; expected %s", g->cfg.name,
 			 guest_state_name(g), a->wish->refused);
-	} else if (a->wish->granted) {
+	} else if (!a->wish->granted) {
+		a->told = 0;
+		run->guest = g;
+		return CMD_MORE;
+	} else {
 		a->id = g->id;
 		a->limit_ticks = cmd_in_ms(run, LOOK_LIMIT_MS);
 		run->stage = 1;
 	}
 	guest_put(g);
+	return CMD_MORE;
+}
+
+/* Its vCPUs are told what is so by now. */
+static enum cmd_next wish_tell(struct cmd_run *run, struct asking *a)
+{
+	a->told = guest_follow(run->guest, a->told);
+	if (a->told < run->guest->cfg.vcpus)
+		return cmd_soon(run);
+	guest_put(run->guest);
+	run->guest = NULL;
 	return CMD_MORE;
 }
 
@@ -229,6 +245,8 @@ static enum cmd_next wish_step(struct cmd_run *run, const struct wish *wish)
 			return cmd_fail(run, "no memory");
 		a->wish = wish;
 	}
+	if (run->guest)
+		return wish_tell(run, a);
 	if (!run->stage)
 		return wish_next(run, a);
 	g = guest_find_id(a->id);
@@ -346,13 +364,6 @@ static int create_begin(struct cmd_run *run, struct creating *c)
 	return bad;
 }
 
-/* But not in the same step of the console's. */
-static enum cmd_next create_soon(struct cmd_run *run)
-{
-	run->wake_ticks = run->now_ticks;
-	return CMD_WAIT;
-}
-
 static enum cmd_next do_create(struct cmd_run *run)
 {
 	struct creating *c = run->state;
@@ -363,13 +374,13 @@ static enum cmd_next do_create(struct cmd_run *run)
 		if (!c)
 			return cmd_fail(run, "no memory");
 		return create_begin(run, c) ? cmd_fail(run, "%s", c->err.text)
-					    : create_soon(run);
+					    : cmd_soon(run);
 	}
 	if (!c->guest)
 		return create_failed(run);
 	ret = guest_create_step(c->guest, &c->err);
 	if (ret == 1)
-		return create_soon(run);
+		return cmd_soon(run);
 	c->guest = NULL;
 	if (!ret)
 		return create_done(run);
@@ -389,11 +400,11 @@ static void create_end(struct cmd_run *run)
 
 /* ---- the table ---- */
 
-#define ON_GUESTS(name, text, fn) \
+#define ON_GUESTS(name, text, fn, ...) \
 	{ \
 		.noun = "guest", .verb = (name), .args = "GUEST...", \
 		.help = (text), .min = 1, .max = CMD_ARGS_MANY, \
-		.arg = {ARG_GUEST, ARG_GUEST}, .step = (fn), \
+		.arg = {ARG_GUEST, ARG_GUEST}, .step = (fn), __VA_ARGS__ \
 	}
 
 const struct cmd cmd_guest_table[] = {
@@ -407,8 +418,10 @@ const struct cmd cmd_guest_table[] = {
 	 .step = guest_list},
 	ON_GUESTS("start", "load the images and start", do_start),
 	ON_GUESTS("stop", "stop at once, as if unplugged", do_stop),
-	ON_GUESTS("pause", "let no vCPU run until resumed", do_pause),
-	ON_GUESTS("resume", "go on where it was paused", do_resume),
+	ON_GUESTS("pause", "let no vCPU run until resumed", do_pause,
+		  .every_key = true),
+	ON_GUESTS("resume", "go on where it was paused", do_resume,
+		  .every_key = true),
 	ON_GUESTS("reset", "start anew from the images", do_reset),
 	ON_GUESTS("destroy", "forget a stopped guest, free its memory",
 		  do_destroy),

@@ -8,6 +8,7 @@
 
 #include "kernel/guest.h"
 #include "kernel/lab.h"
+#include "kernel/mem.h"
 #include "kernel/sched/sched.h"
 
 #include <string.h>
@@ -68,24 +69,41 @@ static void say_ignored(struct cmd_run *run, const struct guest *g,
 			g->cfg.name, text, policy);
 }
 
-static enum cmd_next do_set(struct cmd_run *run)
+static enum cmd_next set_begin(struct cmd_run *run)
 {
-	struct guest *g = cmd_guest(run, run->argv[0]);
-	struct knob_rows rows = {run, g};
+	struct guest_setting *s = run->state = obj_alloc(sizeof(*s));
 	struct lab_error err;
 
-	if (!g)
-		return CMD_DONE;
-	if (run->argc == 1) {
-		lab_knob_each(knob_row, &rows);
-	} else if (guest_set(g, (const char *const *)(run->argv + 1),
-			     run->argc - 1, &err) != 0) {
-		cmd_fail(run, "%s", err.text);
-	} else {
-		for (u32 i = 1; i < run->argc; i++)
-			say_ignored(run, g, run->argv[i]);
+	if (!s)
+		return cmd_fail(run, "no memory");
+	if (guest_set_begin(run->guest, (const char *const *)(run->argv + 1),
+			    run->argc - 1, s, &err) != 0)
+		return cmd_fail(run, "%s", err.text);
+	return cmd_soon(run);
+}
+
+static enum cmd_next do_set(struct cmd_run *run)
+{
+	if (!run->guest) {
+		run->guest = cmd_guest(run, run->argv[0]);
+		if (!run->guest)
+			return CMD_DONE;
+		/* With a step of the console's for itself: of 512 pins. */
+		return run->argc > 1 ? cmd_soon(run) : CMD_MORE;
 	}
-	guest_put(g);
+	if (run->argc == 1) {
+		struct knob_rows rows = {run, run->guest};
+
+		return lab_knob_nth((u32)run->pos++, knob_row, &rows)
+			       ? CMD_MORE
+			       : CMD_DONE;
+	}
+	if (!run->state)
+		return set_begin(run);
+	if (guest_set_step(run->guest, run->state))
+		return cmd_soon(run);
+	for (u32 i = 1; i < run->argc; i++)
+		say_ignored(run, run->guest, run->argv[i]);
 	return CMD_DONE;
 }
 
@@ -98,6 +116,7 @@ const struct cmd cmd_set_table[] = {
 	 .max = CMD_ARGS_MANY,
 	 .arg = {ARG_GUEST, ARG_LIVE_KNOB},
 	 .json = true,
+	 .every_key = true,
 	 .step = do_set},
 	{.noun = NULL},
 };

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define BAR 40u
+#define CLEAR_VCPUS 32u /* in a step */
 
 static const char *const reasons[VCPU_EXITS] = {
 #define X(NAME, word) [VCPU_EXIT_##NAME] = word,
@@ -181,14 +182,19 @@ static enum cmd_next stats_off(struct cmd_run *run)
 	return stats_turn(run, false);
 }
 
+/* run->stage as in stats_step. */
 static enum cmd_next stats_clear(struct cmd_run *run)
 {
-	struct guest *g = cmd_each_guest(run);
+	u32 last;
 
-	if (!g)
-		return CMD_DONE;
-	for (u32 i = 0; i < g->cfg.vcpus; i++)
-		sched_vcpu_stats_clear(g->vcpu[i]);
+	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
+		if (!cmd_each_guest(run))
+			return CMD_DONE;
+		run->stage = 1;
+	}
+	last = MIN(run->stage + CLEAR_VCPUS - 1, run->guest->cfg.vcpus);
+	while (run->stage <= last)
+		sched_vcpu_stats_clear(run->guest->vcpu[run->stage++ - 1]);
 	return CMD_MORE;
 }
 

@@ -124,7 +124,8 @@ static void propose_arg(struct completer *c, const struct cmd *r, u32 index)
 	case ARG_LIVE_KNOB:
 	case ARG_KNOB:
 		c->live_only = r->arg[MIN(index, 1u)] == ARG_LIVE_KNOB;
-		lab_knob_each(propose_knob, c);
+		for (u32 n = 0; lab_knob_nth(n, propose_knob, c);)
+			n++;
 		break;
 	case ARG_COMMAND:
 		propose_names(c, NULL);

@@ -81,6 +81,7 @@ static void run_end(struct shell *sh)
 	obj_free(sh->argv);
 	sh->words = NULL;
 	sh->argv = NULL;
+	sh->cut = 0;
 	sh->failures += sh->run.failed;
 	sh->running = false;
 }
@@ -115,11 +116,13 @@ static bool has_json(char **words, u32 n)
 }
 
 /* Looks sh->argv up; true: a command is under way. */
-static bool run_begin(struct shell *sh, u32 argc)
+static bool run_begin(struct shell *sh)
 {
 	struct cmd_run *run = &sh->run;
-	u32 used;
+	u32 argc = sh->cut, used;
 
+	if (sh->show)
+		run_show(sh, argc);
 	run->out = sh->text;
 	run->json = has_json(sh->argv, argc);
 	sh->commands++;
@@ -133,13 +136,12 @@ static bool run_begin(struct shell *sh, u32 argc)
 	return cmd_check(run) == 0;
 }
 
-/* Cuts the next command off the list. True: it is under way. */
+/* Cuts the next command off the list. True: there is one to begin. */
 static bool run_next(struct shell *sh)
 {
 	struct shell_todo *t = sh->todo;
 	size_t bytes = strlen(t->at) + 1;
 	char *rest = NULL;
-	bool begun = false;
 	u32 argc = 0;
 	int err;
 
@@ -151,22 +153,20 @@ static bool run_next(struct shell *sh)
 	} else {
 		memcpy(sh->words, t->at, bytes);
 		err = word_split(sh->words, sh->argv, &argc, &rest);
-		if (argc && t->show)
+		if (err && argc && t->show)
 			run_show(sh, argc);
 		if (err)
 			out_str(sh->text, "rouse: a quote is not closed; "
 					  "expected another \"\n");
-		else if (argc)
-			begun = run_begin(sh, argc);
+		else
+			sh->cut = argc;
 	}
+	sh->show = t->show;
 	if (rest)
 		t->at += rest - sh->words;
 	else
 		todo_drop(sh);
-	sh->running = begun;
-	if (!begun)
-		run_end(sh);
-	return begun;
+	return sh->cut;
 }
 
 /* ---- keys ---- */
@@ -202,7 +202,7 @@ static void ahead_forget(struct shell *sh)
 static void shell_interrupt(struct shell *sh)
 {
 	out_str(sh->text, "^C\n");
-	if (sh->running)
+	if (sh->running || sh->cut)
 		run_end(sh);
 	while (sh->todo)
 		todo_drop(sh);
@@ -264,12 +264,19 @@ enum cmd_next shell_step(struct shell *sh, u64 now_ticks, u64 *wake_ticks)
 	enum cmd_next next;
 
 	*wake_ticks = TIME_NEVER;
+	if (shell_idle(sh))
+		return CMD_DONE;
 	if (!sh->running) {
-		if (!sh->todo)
-			return CMD_DONE;
+		if (sh->cut)
+			sh->running = run_begin(sh);
+		else if (run_next(sh))
+			return CMD_MORE;
+		sh->cut = 0;
 		/* If it is none, the prompt may be back. */
-		if (!run_next(sh))
+		if (!sh->running) {
+			run_end(sh);
 			ahead_feed(sh);
+		}
 		return CMD_MORE;
 	}
 	sh->run.now_ticks = now_ticks;
@@ -286,7 +293,7 @@ enum cmd_next shell_step(struct shell *sh, u64 now_ticks, u64 *wake_ticks)
 
 bool shell_idle(const struct shell *sh)
 {
-	return !sh->running && !sh->todo;
+	return !sh->running && !sh->cut && !sh->todo;
 }
 
 bool shell_owns_screen(const struct shell *sh)
@@ -296,7 +303,7 @@ bool shell_owns_screen(const struct shell *sh)
 
 void shell_fini(struct shell *sh)
 {
-	if (sh->running)
+	if (sh->running || sh->cut)
 		run_end(sh);
 	while (sh->todo)
 		todo_drop(sh);

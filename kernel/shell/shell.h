@@ -24,8 +24,10 @@ struct shell {
 	struct line line;
 	struct shell_todo *todo, *todo_last; /* what's to run */
 
-	/* The command under way. */
-	bool running;
+	/* The command under way; or how many words it has, before it is: to
+	 * cut a line of many and to show them are two steps. */
+	bool running, show;
+	u32 cut;
 	struct cmd_run run;
 	char *words; /* its text, cut up: run.argv points into it */
 	char **argv;

@@ -2,10 +2,11 @@
  * `top`: who uses the CPUs, now.
  *
  * 100 % is one CPU. A round of a thousand rows is not done at one moment, and
- * needn't be, because each vCPU's look has its own time. First all vCPUs of a
- * guest are looked at, LOOK_VCPUS a step; then its row is shown, the sum of
- * what its vCPUs' rows say as they say it (rounded, that is), then those, a row
- * a step. So the numbers on the screen add up.
+ * needn't be, because each vCPU's look has its own time. First the CPUs are
+ * looked at, some in a step (LOOK_CPUS); then of each guest all vCPUs
+ * (LOOK_VCPUS), and its row is shown, the sum of what its vCPUs' rows say as
+ * they say it (rounded, that is), and those, a row a step. So the numbers on
+ * the screen add up.
  *
  * In place means: home, rows that clear their own ends, then everything below.
  * No more than the terminal's rows are drawn; the arrows scroll.
@@ -27,10 +28,12 @@
 
 /* A guest's row; wraps to 0: comes before vCPU 0. */
 #define WHOLE	   UINT32_MAX
-#define LOOK_VCPUS 64u
+#define LOOK_VCPUS 16u
+#define LOOK_CPUS  16u
 
 enum {
 	TOP_BEGIN,
+	TOP_CPUS,
 	TOP_ROUND,
 	TOP_PAUSE
 };
@@ -46,7 +49,9 @@ struct top {
 	u32 row, scroll;  /* rows so far; rows scrolled away */
 	u32 rows;	  /* in the round before */
 	u32 escape;	  /* keys: how far into an arrow's sequence */
-	struct cpu_stats cpus;
+	u32 cpu;	  /* to be looked at next, to the sum of this round */
+	struct cpu_stats cpus_now;
+	struct cpu_stats cpus; /* of the round before */
 	u64 cpus_ticks;
 };
 
@@ -127,24 +132,39 @@ static u64 grown(u64 now, u64 was)
 /* Guests, tasks, host, idle; since the look before. */
 #define PARTS 4
 
-static void cpus_look(struct top *t, u64 part[PARTS], u64 *elapsed)
+static void cpus_begin(struct top *t)
 {
-	struct cpu_stats sum = {.guest_ticks = 0}, s;
+	t->cpu = 0;
+	t->cpus_now = (struct cpu_stats){.guest_ticks = 0};
+}
+
+/* Looks at some CPUs. False: that were all. */
+static bool cpus_look(struct top *t)
+{
+	u32 end = MIN(cpu_count(), t->cpu + LOOK_CPUS);
+	struct cpu_stats *sum = &t->cpus_now, s;
+
+	for (; t->cpu < end; t->cpu++) {
+		sched_cpu_stats(t->cpu, &s);
+		sum->guest_ticks += s.guest_ticks;
+		sum->task_ticks += s.task_ticks;
+		sum->host_ticks += s.host_ticks;
+		sum->idle_ticks += s.idle_ticks;
+	}
+	return end < cpu_count();
+}
+
+static void cpus_parts(struct top *t, u64 part[PARTS], u64 *elapsed)
+{
+	const struct cpu_stats *sum = &t->cpus_now;
 	u64 now = time_now_ticks();
 
-	for (u32 i = 0; i < cpu_count(); i++) {
-		sched_cpu_stats(i, &s);
-		sum.guest_ticks += s.guest_ticks;
-		sum.task_ticks += s.task_ticks;
-		sum.host_ticks += s.host_ticks;
-		sum.idle_ticks += s.idle_ticks;
-	}
-	part[0] = grown(sum.guest_ticks, t->cpus.guest_ticks);
-	part[1] = grown(sum.task_ticks, t->cpus.task_ticks);
-	part[2] = grown(sum.host_ticks, t->cpus.host_ticks);
-	part[3] = grown(sum.idle_ticks, t->cpus.idle_ticks);
+	part[0] = grown(sum->guest_ticks, t->cpus.guest_ticks);
+	part[1] = grown(sum->task_ticks, t->cpus.task_ticks);
+	part[2] = grown(sum->host_ticks, t->cpus.host_ticks);
+	part[3] = grown(sum->idle_ticks, t->cpus.idle_ticks);
 	*elapsed = now - t->cpus_ticks;
-	t->cpus = sum;
+	t->cpus = *sum;
 	t->cpus_ticks = now;
 }
 
@@ -183,7 +203,7 @@ static void top_head(struct cmd_run *run, struct top *t)
 {
 	u64 part[PARTS], elapsed;
 
-	cpus_look(t, part, &elapsed);
+	cpus_parts(t, part, &elapsed);
 	if (t->first)
 		return;
 	cpus_shares(part, run->json ? 100000 : 100);
@@ -291,6 +311,12 @@ static enum cmd_next top_step(struct cmd_run *run)
 			run->wake_ticks = t->next_ticks;
 			return CMD_WAIT;
 		}
+		run->stage = TOP_CPUS;
+		cpus_begin(t);
+		return CMD_MORE;
+	case TOP_CPUS:
+		if (cpus_look(t))
+			return CMD_MORE;
 		run->stage = TOP_ROUND;
 		t->row = 0;
 		top_head(run, t);

@@ -12,8 +12,9 @@
  * events that would be delivered are told of, global ones run on one hart, and
  * a hart's triggers are its vCPU's and fire in guests alone.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
+#include "kernel/arch.h"
 #include "tests/unit/fake_vsbi.h"
 
 #include "arch/riscv/isa.h"
@@ -516,6 +517,7 @@ static void fences_end(void)
 		}
 		if (!waits)
 			return;
+		(void)arch_guest_tell_rest(&w.guest);
 	}
 	MUST(!"a hart waits for ever");
 }

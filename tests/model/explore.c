@@ -280,6 +280,7 @@ static uint64_t changed(uint64_t was, uint64_t v, enum explore_change how)
 	return how == EXPLORE_SET   ? v
 	       : how == EXPLORE_ADD ? was + v
 	       : how == EXPLORE_OR  ? was | v
+	       : how == EXPLORE_XOR ? was ^ v
 				    : was & v;
 }
 

@@ -102,6 +102,7 @@ enum explore_change {
 	EXPLORE_SET,
 	EXPLORE_ADD,
 	EXPLORE_OR,
+	EXPLORE_XOR,
 	EXPLORE_AND
 };
 

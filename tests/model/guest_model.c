@@ -91,6 +91,10 @@ bool emul_tell_rest(struct guest *g)
 	return false;
 }
 
+void boot_kit_free(struct boot_kit *kit)
+{
+}
+
 void image_load_fini(struct image_load *l)
 {
 }

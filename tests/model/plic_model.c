@@ -143,6 +143,30 @@ static void claim_raise(void *arg)
 	change(true);
 }
 
+static u32 ids[VCPUS] = { 0, 1 };
+
+/* The line itself goes up. */
+static void line_raiser(void *arg)
+{
+	plic_core_set(plic_core_line(plic, &dev), true);
+}
+
+static void enabler(void *arg)
+{
+	plic_core_enable(plic, 2 * *(const u32 *)arg + 1, 0, 1u << SOURCE);
+}
+
+static void enabler_twice(void *arg)
+{
+	enabler(arg);
+	enabler(arg);
+}
+
+static void disabler(void *arg)
+{
+	plic_core_enable(plic, 2 * *(const u32 *)arg + 1, 0, 0);
+}
+
 /* ---- Worlds ---- */
 
 static struct model_vcpu *vcpu_make(u32 id)
@@ -222,6 +246,48 @@ static void the_guest_starts(void)
 	explore_thread("raiser", NULL, raiser, NULL);
 }
 
+/* Who has enabled what is seen at once by others. */
+static void enables_watch(void)
+{
+	for (u32 i = 0; i < VCPUS; i++)
+		explore_watch(&plic->context[2 * i + 1].enable[0], sizeof(u32),
+			      "enable");
+	explore_watch(&plic->targets[SOURCE], sizeof(u64), "targets");
+	explore_watch(&plic->source[SOURCE].target, sizeof(void *), "target");
+	explore_thread("vcpu1", NULL, enter, mv(vcpus[1]));
+	explore_thread("raiser", NULL, line_raiser, NULL);
+}
+
+static void two_enable(void)
+{
+	world_make();
+	disabler(&ids[0]);
+	disabler(&ids[1]);
+	enables_watch();
+	explore_thread("one", NULL, enabler, &ids[0]);
+	explore_thread("other", NULL, enabler, &ids[1]);
+}
+
+static void one_enables_as_one_disables(void)
+{
+	world_make();
+	disabler(&ids[1]);
+	enables_watch();
+	explore_thread("one", NULL, disabler, &ids[0]);
+	explore_thread("other", NULL, enabler, &ids[1]);
+}
+
+static void two_write_the_same(void)
+{
+	world_make();
+	disabler(&ids[0]);
+	disabler(&ids[1]);
+	enables_watch();
+	/* The last bit may be turned by who has written the other value. */
+	explore_thread("one", NULL, enabler_twice, &ids[0]);
+	explore_thread("other", NULL, disabler, &ids[0]);
+}
+
 static void all_are_told(void)
 {
 	for (u32 i = 0; i < VCPUS; i++)
@@ -246,29 +312,32 @@ static struct explore_result run(struct explore e)
 	return r;
 }
 
-/* Orders of at most so many switches in a quick run (0: every one, as in a full
- * run). */
-static void holds(const char *name, void (*begin)(void), u32 quick)
+/* Orders of at most so many switches in a quick run, and in a full one (0:
+ * every order). */
+static void holds(const char *name, void (*begin)(void), u32 quick, u32 full)
 {
 	struct explore_result r = run((struct explore){
 		.name = name,
 		.begin = begin,
-		.switches = getenv("ROUSE_TEST_FULL") ? 0 : quick});
+		.switches = getenv("ROUSE_TEST_FULL") ? full : quick});
 
 	assert_false(r.failed);
 	assert_true(r.ends > 0);
 }
 
-#define HOLDS(test, begin, quick) \
+#define HOLDS(test, begin, quick, full) \
 	static void test(void **state) \
 	{ \
-		holds(#test, begin, quick); \
+		holds(#test, begin, quick, full); \
 	}
 
-HOLDS(who_is_told_twice_has_the_last_level, claimed_and_raised, 0)
-HOLDS(what_two_have_to_tell_is_told, two_change, 3)
-HOLDS(who_starts_is_told_or_looks, one_starts, 0)
-HOLDS(what_came_before_the_guest_ran_is_told, the_guest_starts, 3)
+HOLDS(who_is_told_twice_has_the_last_level, claimed_and_raised, 0, 0)
+HOLDS(what_two_have_to_tell_is_told, two_change, 3, 0)
+HOLDS(who_starts_is_told_or_looks, one_starts, 0, 0)
+HOLDS(what_came_before_the_guest_ran_is_told, the_guest_starts, 3, 0)
+HOLDS(two_may_enable_at_once, two_enable, 2, 3)
+HOLDS(one_may_enable_as_another_disables, one_enables_as_one_disables, 2, 3)
+HOLDS(two_may_write_the_same_enables, two_write_the_same, 2, 3)
 
 static void finds(const char *name, void (*begin)(void), const char *faulty)
 {
@@ -302,6 +371,9 @@ int main(void)
 		cmocka_unit_test(what_two_have_to_tell_is_told),
 		cmocka_unit_test(who_starts_is_told_or_looks),
 		cmocka_unit_test(what_came_before_the_guest_ran_is_told),
+		cmocka_unit_test(two_may_enable_at_once),
+		cmocka_unit_test(one_may_enable_as_another_disables),
+		cmocka_unit_test(two_may_write_the_same_enables),
 		cmocka_unit_test(a_task_without_its_fence_is_found),
 		cmocka_unit_test(a_changer_without_its_fence_is_found),
 		cmocka_unit_test(a_start_without_its_fence_is_found),

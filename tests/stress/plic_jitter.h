@@ -75,6 +75,18 @@ static void jitter_and_32(u32 *at, u32 val)
 	ck_pr_and_32(at, val);
 }
 
+static void jitter_xor_64(u64 *at, u64 val)
+{
+	jitter();
+	ck_pr_xor_64(at, val);
+}
+
+static void jitter_store_ptr(struct plic_context **at, struct plic_context *val)
+{
+	jitter();
+	ck_pr_store_ptr(at, val);
+}
+
 static void jitter_fence(void)
 {
 	ck_pr_fence_memory();
@@ -88,6 +100,8 @@ static void jitter_fence(void)
 #undef ck_pr_cas_64_value
 #undef ck_pr_or_32
 #undef ck_pr_and_32
+#undef ck_pr_xor_64
+#undef ck_pr_store_ptr
 #undef ck_pr_fence_memory
 #define ck_pr_load_32(at) jitter_load_32(at)
 #define ck_pr_load_64(at) jitter_load_64(at)
@@ -97,6 +111,8 @@ static void jitter_fence(void)
 	jitter_cas_64_value(at, old, val, was)
 #define ck_pr_or_32(at, val) jitter_or_32(at, val)
 #define ck_pr_and_32(at, val) jitter_and_32(at, val)
+#define ck_pr_xor_64(at, val) jitter_xor_64(at, val)
+#define ck_pr_store_ptr(at, val) jitter_store_ptr(at, val)
 #define ck_pr_fence_memory() jitter_fence()
 
 #include "emul/plic_core.c"

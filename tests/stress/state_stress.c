@@ -391,7 +391,7 @@ static void request_at_random(u32 *seed)
 		p.priority = rnd(seed) % 256;
 		p.weight = 1 + rnd(seed) % 1000;
 		p.cap = rnd(seed) % 2 ? 50 : 0;
-		sched_guest_params(&guest, &p);
+		sched_guest_params(&guest, &p, 0);
 		break;
 	default:
 		raise(hv(v));
@@ -421,7 +421,7 @@ static void all_go_on(void)
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 
 	make_room();
-	sched_guest_params(&guest, &p);
+	sched_guest_params(&guest, &p, 0);
 	for (u32 i = 0; i < VCPUS; i++) {
 		/* A KILL that is still to be taken would take START along. */
 		while (ck_pr_load_32(&vcpus[i]->v.requests) & VCPU_REQ_KILL)

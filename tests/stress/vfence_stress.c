@@ -7,15 +7,23 @@
  * here times out; harts_run's alarm ends a test that hangs), elsewhere mail,
  * other interrupts and timers come in between.
  */
-/* sources: arch/riscv/vfence.c kernel/sched/wake.c tests/stress/harts.c
+/* sources: kernel/sched/wake.c tests/stress/harts.c
  *	tests/unit/fake_trace.c */
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/riscv/vcpu.h"
-#include "arch/riscv/vhw.h"
+#include "kernel/base.h"
+
+/* Of those who wait some are told at once, the others by the guest's task. */
+static u32 wakes;
+#define WAKES_AT_ONCE wakes
+#include "arch/riscv/vfence.c"
+#include "arch/riscv/vfence_due.c"
+
 #include "kernel/percpu/doorbell.h"
 #include "kernel/sched/trace.h"
 #include "kernel/virq.h"
@@ -346,6 +354,30 @@ static void *cpu_main(void *arg)
 	return NULL;
 }
 
+/* ---- The guest's task ---- */
+
+static sem_t task_mail;
+static bool task_ends;
+static u64 told_later;
+
+void guest_tell_rest(struct guest *g)
+{
+	(void)g;
+	sem_post(&task_mail);
+}
+
+static void *task_main(void *arg)
+{
+	for (;;) {
+		sem_wait(&task_mail);
+		if (LOAD(&task_ends))
+			return arg;
+		while (arch_guest_tell_rest(&guest))
+			told_later++;
+		told_later++;
+	}
+}
+
 static void cpu_init(struct cpu_thread *c, u32 n)
 {
 	c->c.index = n;
@@ -359,24 +391,34 @@ static void cpu_init(struct cpu_thread *c, u32 n)
 static void run_all(u32 vcpus)
 {
 	u64 blocks = 0, in_place = 0, fences = 0;
+	pthread_t task;
 
+	told_later = task_ends = 0;
+	sem_init(&task_mail, 0, 0);
+	if (pthread_create(&task, NULL, task_main, NULL))
+		abort();
 	memset(cpus, 0, sizeof(cpus));
 	guest.cfg.vcpus = vcpus;
 	for (u32 i = 0; i < vcpus; i++)
 		cpu_init(&cpus[i], i);
 	harts_run(&guest, &cpus[0].v, sizeof(cpus[0]), cpu_main);
+	__atomic_store_n(&task_ends, true, __ATOMIC_SEQ_CST);
+	sem_post(&task_mail);
+	pthread_join(task, NULL);
 	for (u32 i = 0; i < vcpus; i++) {
 		blocks += cpus[i].blocks;
 		in_place += cpus[i].in_place;
 		fences += cpus[i].fences;
 	}
 	printf("%u CPUs%s%s: %llu fences, none stale; %llu rings that ended "
-	       "waits in place, %llu blocked, none lost\n", vcpus,
-	       late ? ", late bells" : "", noisy ? ", with other mail" : "",
-	       (unsigned long long)fences, (unsigned long long)in_place,
-	       (unsigned long long)blocks);
+	       "waits in place, %llu blocked, none lost; %llu times the task "
+	       "told the rest\n", vcpus, late ? ", late bells" : "",
+	       noisy ? ", with other mail" : "", (unsigned long long)fences,
+	       (unsigned long long)in_place, (unsigned long long)blocks,
+	       (unsigned long long)told_later);
 	/* It went where the danger is. */
-	if (!fences || (vcpus > 1 && (!in_place || (noisy && !blocks))))
+	if (!fences || (vcpus > 1 && (!in_place || (noisy && !blocks))) ||
+	    (vcpus > 2 && wakes < vcpus) != !!told_later)
 		exit(1);
 }
 
@@ -389,6 +431,8 @@ int main(void)
 	for (u32 i = 0; i < 16; i++) {
 		late = i & 1;
 		noisy = i & 2;
+		/* Where all are told at once, and where hardly any are. */
+		wakes = i % 3 ? 1 : VCPUS;
 		run_all(sizes[i / 4]);
 	}
 	return 0;

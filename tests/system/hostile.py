@@ -49,6 +49,7 @@ ATTACKS = {
     "ipi-wake": 0.08,
     "uart-flood": NEAR, "uart-lines": NEAR, "dbcn-flood": NEAR,
     "dbcn-huge": NEAR, "putchar-flood": NEAR, "rfence": NEAR,
+    "fence-crowd": NEAR,
     "calls-wild": NEAR, "calls-unknown": NEAR, "pmu-info": NEAR,
     "hart-masks": NEAR, "devices": NEAR,
     "touch-and-reboot": NEAR, "reboot": NEAR, "reboot-all": NEAR,
@@ -93,7 +94,7 @@ NOBODYS = 0.01
 
 # What has most to do with other harts.
 OF_SEVERAL = ("ipi-all", "hart-storm", "reboot-all", "naps", "rfence",
-              "plic-wide", "ipi-wake", "timer-past")
+              "plic-wide", "ipi-wake", "timer-past", "fence-crowd")
 
 FLOODS = ("uart-flood", "uart-lines", "dbcn-flood", "putchar-flood")
 
@@ -392,13 +393,27 @@ def listed(t):
     t.equal(has, {*ATTACKS, ENDLESS}, "the attacks there are")
 
 
+def judge_sleeper(t, policy, before, after):
+    """By the hypervisor's accounts: it woke, and where that is promised it was
+    hardly ever kept waiting. Where turns are, it waits for everybody's, half of
+    the time and more; one of which nobody takes the CPU away leaves it next to
+    no other."""
+    most = 0.5 if promised(policy) == "weight" else 0.85
+    spent = {state: after[f"{state}_ns"] - before[f"{state}_ns"]
+             for state in ("running", "runnable", "blocked")}
+    t.check(after["wakes"] > before["wakes"] and
+            spent["runnable"] < most * sum(spent.values()),
+            f"the one that sleeps and wakes spent {spent}")
+
+
 def endless(t):
     """Faults that never leave the guest and never end. Without -icount no
     clock can be trusted, so only the hypervisor's accounts are compared: half
     is due to a guest, or a third to a vCPU; and who sleeps and wakes is hardly
     ever kept waiting, where that is promised. When the build host is busy the
     machine stands still at times, which is the time of whoever runs then: it
-    evens out, so it is looked at for longer where it hasn't yet."""
+    evens out, so it is looked at for longer where it hasn't yet, until it has
+    in two looks in a row."""
     policy = t.args["policy"]
     m = t.boot(lab=lab(attacker(vcpus=2, priority=50,
                                 bootargs=f"attack={ENDLESS}"),
@@ -411,20 +426,17 @@ def endless(t):
     shell.run("guest start bad; sleep 1")
     before, waker = shell.running_ns(), shell.vcpus()["waker", 0]
     due = 1 / 2 if promised(policy) == "weight" else 1 / 3
+    off = before_that = 1
     for _ in range(LOOKS):
         shell.run("sleep 2")
         after, awoken = shell.running_ns(), shell.vcpus()["waker", 0]
         got = {name: after[name] - before[name] for name in after}
+        before_that = off
         off = abs(got["hog"] / (got["hog"] + got["bad"]) - due)
-        if off < 0.1:
+        if max(off, before_that) < 0.1:
             break
-    t.check(off < 0.1, f"they got {got}")
-    spent = {state: awoken[f"{state}_ns"] - waker[f"{state}_ns"]
-             for state in ("running", "runnable", "blocked")}
-    t.check(awoken["wakes"] > waker["wakes"] and
-            (promised(policy) != "weight" or
-             spent["runnable"] < 0.5 * sum(spent.values())),
-            f"the one that sleeps and wakes spent {spent}")
+    t.check(max(off, before_that) < 0.1, f"they got {got}")
+    judge_sleeper(t, policy, waker, awoken)
     t.equal(shell.run("guest stop bad"), [], "stopping it")
     t.equal(shell.guests()["bad"]["state"], "stopped", "its state")
     m.line("poweroff")
@@ -475,6 +487,7 @@ def race(t):
     m = t.boot(lab=lab(attacker(vcpus=MANY_VCPUS, bootargs="attack=hart-masks",
                                 weight=256),
                        neighbour("hog", "work", weight=weight),
+                       neighbour("waker", "wake", weight=weight),
                        scheduler=policy, boot=["watch off", "watch bad"]),
                smp=smp, mem="256M")
     m.expect("^rouse> ", 60)
@@ -482,12 +495,14 @@ def race(t):
     m.line("guest start bad")
     m.expect(said("bad", "hostile: hart-masks, "), 60)
     shell.quiet()
+    waker = shell.vcpus()["waker", 0]
     before = readings("\n".join(shell.run(LISTS)))
     shell.run(f"sleep {t.args['seconds']}")
     after = readings("\n".join(shell.run(LISTS)))
+    judge_sleeper(t, policy, waker, shell.vcpus()["waker", 0])
     got = Between(before[0], after[0]).parts()
     due = smp * (weight / (256 + weight) if promised(policy) == "weight"
-                 else 1 / (1 + MANY_VCPUS))
+                 else 1 / (1 + MANY_VCPUS)) - got["waker"]
     t.check(got["hog"] >= 0.8 * due,
             f"the neighbour had {got['hog']:.3f} of a hart, due are {due:.3f}")
     t.equal(shell.guests()["bad"]["state"], "running", "the attacker")

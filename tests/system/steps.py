@@ -5,8 +5,10 @@ task.h). Time is counted instructions, one a nanosecond, so what is found does
 not depend on the build host.
 """
 
+import re
 from collections import defaultdict
 
+import matrix
 from faults import tree_write
 from harness import Case
 from labs import guest
@@ -80,9 +82,44 @@ def steps(t):
                 f"a step of {name} took {instructions} instructions")
 
 
+# What is asked of the console about such a guest, all of whose vCPUs are on; of
+# each listing some rows, by what else is listed.
+COMMANDS = [
+    "guest pause big", "guest resume big", "set big weight=77 cap=50",
+    "set big affinity=0", "set big wfi=poll priority=7",
+    f"set big pin={','.join(['0'] * BIG)}", "set big", "stats clear big",
+    "stats on", "stats off", "top 1 1", "top -j 1 1", "vcpu pin big:511 0",
+    "vcpu pin big:511 none", "vcpu regs big:511", "guest list -j", "mem -j",
+    "vcpu list -j big", "stats -j big", "stats big", "vcpu list big",
+    "sched cpus -j", "sched params big", "sched list", "trace status", "log 5",
+    "help set", "watch off", "watch big", "watch", "watch all", "fault alloc",
+    *[f"sched set {policy}" for policy in matrix.sharing()], "screen 80 24", "guest reset big",
+    "guest stop big", "set big weight=78 affinity=0", "guest destroy big",
+]
+
+
+def commands(t):
+    run = Run(t, [guest("big", "crowd", autostart=False, memory="8M",
+                        vcpus=BIG)],
+              ["guest start big", "sleep 3", "guest list -j",
+               "trace on sched size=65536", "sleep 0.01",
+               *COMMANDS, "sleep 0.05", "trace off"], smp=1)
+    t.equal(run.json("guest")[0]["vcpus_on"], BIG, "vCPUs that are on")
+    wrong = [line for line in run.m.text.splitlines()
+             if re.match(r"(guest|set|stats|vcpu|sched|trace) ?\w*: ", line)]
+    t.equal(wrong, [], "commands that were refused")
+    most = worst(complete(t, run.trace))
+    t.check(most["console"] > 0, "no step of the console's")
+    for name, instructions in most.items():
+        t.check(instructions <= INSTRUCTIONS,
+                f"a step of {name} took {instructions} instructions")
+
+
 def tests(full):
     name = f"no_step_for_a_guest_of_{BIG}_vcpus"
     return [
+        Case(f"no_command_about_a_guest_of_{BIG}_vcpus_is_long", commands,
+             timeout=300, shift=0),
         Case(f"{name}_is_long", steps, timeout=300, shift=0, memory="8M"),
         Case(f"{name}_and_a_tree_of_its_own_is_long", steps, timeout=300,
              shift=0, memory="8M", own=True),

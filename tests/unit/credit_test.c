@@ -292,14 +292,14 @@ static void knobs_change_at_run_time(void **state)
 	fake_guest_start(guests[1]);
 	fake_run_for(500 * FAKE_MS);
 	p.weight = 768;
-	sched_guest_params(&guests[0]->g, &p);
+	sched_guest_params(&guests[0]->g, &p, 0);
 	fake_run_for(100 * FAKE_MS);
 	was = fake_guest_ran(guests[0]);
 	fake_run_for(10000 * FAKE_MS);
 	expect("3:1", 0, fake_guest_ran(guests[0]) - was, 10000 * FAKE_MS, 750,
 	       7);
 	p.cap = 50;
-	sched_guest_params(&guests[0]->g, &p);
+	sched_guest_params(&guests[0]->g, &p, 0);
 	fake_run_for(100 * FAKE_MS);
 	was = fake_guest_ran(guests[0]);
 	fake_run_for(10000 * FAKE_MS);
@@ -325,7 +325,7 @@ static void what_was_run_before_the_cap_came_is_free(void **state)
 	assert_non_null(core->sc.current);
 	now = fake_now();
 	p.cap = 10;
-	sched_guest_params(&guests[0]->g, &p);
+	sched_guest_params(&guests[0]->g, &p, 0);
 	/* The turn that the request ends was of 500 ms. */
 	core->ops->charge(&core->sc, core->sc.current, 500 * FAKE_MS,
 			  500 * FAKE_MS, now);
@@ -583,7 +583,7 @@ static void what_a_cap_has_denied_is_no_debt_when_it_is_lifted(void **state)
 	(void)state;
 	five_make(20);
 	fake_run_for(8000 * FAKE_MS);
-	sched_guest_params(&guests[1]->g, &p);
+	sched_guest_params(&guests[1]->g, &p, 0);
 	five_share();
 }
 
@@ -794,7 +794,7 @@ static void lot_disturb(u32 cpus, u32 *seed)
 	case 1:
 		p.weight = 1 + fake_random(seed) % 512;
 		p.cap = fake_random(seed) % 2 ? 30 + fake_random(seed) % 90 : 0;
-		sched_guest_params(&guests[i]->g, &p);
+		sched_guest_params(&guests[i]->g, &p, 0);
 		break;
 	case 2:
 		(void)!sched_policy_set("credit", NULL);

@@ -257,7 +257,7 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 
 u32 sched_guest_kill(struct guest *g, u32 from)
 {
-	u32 until = MIN(from + KILLS_AT_ONCE, g->cfg.vcpus);
+	u32 until = MIN(from + REQUESTS_AT_ONCE, g->cfg.vcpus);
 
 	assert_int_equal(g->state, GUEST_STOPPING);
 	if (!from) {
@@ -276,14 +276,26 @@ bool sched_guest_killed(const struct guest *g)
 	return g->account->kills_due == 0;
 }
 
-void sched_guest_params(struct guest *g, const struct sched_params *p)
+u32 sched_guest_params(struct guest *g, const struct sched_params *p, u32 from)
 {
-	w.params++;
+	w.params += !from;
+	w.asked += REQUESTS_AT_ONCE;
+	return MIN(from + REQUESTS_AT_ONCE, g->cfg.vcpus);
+}
+
+u32 sched_guest_follow(struct guest *g, u32 from)
+{
+	u32 until = MIN(from + REQUESTS_AT_ONCE, g->cfg.vcpus);
+
+	for (; from < until; from++)
+		sched_vcpu_request(g->vcpu[from], VCPU_REQ_FOLLOW);
+	return from;
 }
 
 int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
 {
 	w.moves++;
+	w.asked++;
 	return cpuset_next(allowed, 0) < CPUS ? 0 : -EINVAL;
 }
 
@@ -432,6 +444,13 @@ void emul_reset(struct guest *g)
 {
 	assert_all_off(g);
 	w.emul_resets++;
+}
+
+bool arch_guest_tell_rest(struct guest *g)
+{
+	assert_int_equal(g->state, GUEST_RUNNING);
+	w.fences_untold -= !!w.fences_untold;
+	return w.fences_untold;
 }
 
 bool emul_tell_rest(struct guest *g)

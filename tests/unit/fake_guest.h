@@ -40,7 +40,7 @@
 #define CPUS 4u
 #define IMAGE_STEPS 3u
 #define TREE_STEPS 2u
-#define KILLS_AT_ONCE 32u
+#define REQUESTS_AT_ONCE 32u
 #define VCPU_US 5u       /* it takes so long to make one, clear it, free it */
 #define REST_US 9u       /* and to tell a batch of them something */
 #define STEP_MOST_US 100 /* no task's step may take longer */
@@ -62,7 +62,8 @@ struct fake_guests {
 	u32 params;
 	u32 trees; /* written, not only given another seed */
 	bool tree_broken;
-	u32 pauses, resumes, moves;
+	u32 pauses, resumes, moves, asked;
+	u32 fences_untold; /* batches that the architecture has to tell */
 	bool end_first; /* before the first FOLLOW is posted */
 	struct guest *stopped_late; /* by someone, once, as its end is told */
 	u64 late_us; /* what keeps a CPU for so long while they are told */

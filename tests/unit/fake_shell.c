@@ -504,6 +504,14 @@ int guest_pause(struct guest *g)
 	return 0;
 }
 
+u32 fake_work;
+
+u32 guest_follow(struct guest *g, u32 from)
+{
+	fake_work += 32;
+	return MIN(from + 32, g->cfg.vcpus);
+}
+
 bool guests_all_freed(void)
 {
 	return true;
@@ -527,13 +535,21 @@ const struct lab_env *guests_env(void)
 	return &env;
 }
 
-void lab_knob_each(void (*fn)(void *arg, const char *name, bool live,
-			      const char *takes),
-		   void *arg)
+bool lab_knob_nth(u32 n,
+		  void (*fn)(void *arg, const char *name, bool live,
+			     const char *takes),
+		  void *arg)
 {
-	fn(arg, "weight", true, "1 to 65535");
-	fn(arg, "slice-us", true, "100 to 1000000");
-	fn(arg, "memory", false, "a size");
+	static const char *const knobs[][2] = {
+		{"weight", "1 to 65535"},
+		{"slice-us", "100 to 1000000"},
+		{"memory", "a size"},
+	};
+
+	if (n >= ARRAY_LEN(knobs))
+		return false;
+	fn(arg, knobs[n][0], n < 2, knobs[n][1]);
+	return true;
 }
 
 int lab_knob_show(const struct guest_config *cfg, const char *name, char *buf,
@@ -565,8 +581,8 @@ int lab_config_set(struct guest_config *cfg, const char *text, bool live,
 	return -EINVAL;
 }
 
-int guest_set(struct guest *g, const char *const *texts, u32 count,
-	      struct lab_error *err)
+int guest_set_begin(struct guest *g, const char *const *texts, u32 count,
+		    struct guest_setting *s, struct lab_error *err)
 {
 	struct guest_config cfg = g->cfg;
 
@@ -575,7 +591,15 @@ int guest_set(struct guest *g, const char *const *texts, u32 count,
 			return -EINVAL;
 	}
 	g->cfg = cfg;
+	s->places_next = 0;
 	return 0;
+}
+
+bool guest_set_step(struct guest *g, struct guest_setting *s)
+{
+	fake_work += 32;
+	s->places_next += 32;
+	return s->places_next < g->cfg.vcpus;
 }
 
 int lab_config_init(struct guest_config *cfg, const char *name,
@@ -696,6 +720,7 @@ void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
 /* Guest time goes on 1 tick in 4 of the clock, for the first vCPU of each. */
 void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 {
+	fake_work++;
 	*out = (struct sched_vcpu_info){
 		.cpu = v->cpu->index,
 		.state = v->state,
@@ -713,6 +738,7 @@ void sched_vcpu_info(const struct vcpu *v, struct sched_vcpu_info *out, u64 now)
 
 void sched_vcpu_stats_clear(struct vcpu *v)
 {
+	fake_work++;
 	did("stats clear %s:%u", v->guest->cfg.name, (unsigned int)v->id);
 }
 
@@ -804,6 +830,7 @@ void sched_guest_info(const struct guest *g, struct sched_guest_info *out)
 
 void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 {
+	fake_work++;
 	*out = (struct cpu_stats){.guest_ticks = fake_now_ticks / 2,
 				  .idle_ticks = fake_now_ticks / 2};
 	if (fake_thirds) {
@@ -816,6 +843,7 @@ void sched_cpu_stats(u32 cpu, struct cpu_stats *out)
 
 void sched_vcpu_request(struct vcpu *v, u32 requests)
 {
+	fake_work++;
 	did("%s %s:%u; ", requests & VCPU_REQ_PAUSE ? "pause" : "resume",
 	    v->guest->cfg.name, v->id);
 	v->sched.paused = requests == VCPU_REQ_PAUSE;

@@ -52,6 +52,7 @@ struct guest *fake_guest(const char *name, u32 vcpus);
 void fake_guests_free(void);
 extern bool fake_slow;	    /* wishes stay wishes until fake_grant */
 void fake_grant(void);	    /* all of them come true */
+extern u32 fake_work; /* looks at vCPUs and CPUs, and requests to them */
 extern bool fake_broken;    /* what is started does not come to run */
 extern char fake_did[1024]; /* what commands asked for, "start a; pin a:1; " */
 

@@ -136,6 +136,12 @@ u64 time_now_ticks(void)
 	return w.now_ticks;
 }
 
+void guest_tell_rest(struct guest *g)
+{
+	assert_ptr_equal(g, &w.guest);
+	w.rests++;
+}
+
 void guest_end(struct guest *g, enum guest_event why, u32 code)
 {
 	assert_ptr_equal(g, &w.guest);

@@ -44,6 +44,7 @@ struct fake_hart {
 };
 
 struct fake_world {
+	u32 rests; /* calls of guest_tell_rest */
 	struct guest guest;
 	struct arch_guest arch;
 	struct riscv_vcpu vcpu[FAKE_VCPUS_MAX];

@@ -269,8 +269,8 @@ static void nothing_is_done_before_all_kills_are_asked_for(void **state)
 	start(g);
 	guest_end(g, EVENT_REBOOT, 0);
 	/* Those that were asked have answered at once. */
-	for (u32 asked = 0; asked < 512 - KILLS_AT_ONCE;) {
-		asked += KILLS_AT_ONCE;
+	for (u32 asked = 0; asked < 512 - REQUESTS_AT_ONCE;) {
+		asked += REQUESTS_AT_ONCE;
 		run_one();
 		assert_int_equal(g->account->kills_due, 512 - asked);
 		assert_int_equal(g->stops, 0);
@@ -467,21 +467,38 @@ static void wishes_that_the_state_does_not_allow_are_refused(void **state)
 	end();
 }
 
+static int follow_all(struct guest *g, int ret)
+{
+	for (u32 from = 0; !ret && from < g->cfg.vcpus;)
+		from = guest_follow(g, from);
+	return ret;
+}
+
+static int pause_all(struct guest *g)
+{
+	return follow_all(g, guest_pause(g));
+}
+
+static int resume_all(struct guest *g)
+{
+	return follow_all(g, guest_resume(g));
+}
+
 static void pausing_asks_every_vcpu(void **state)
 {
 	struct guest *g;
 
 	begin(false);
 	g = running("one");
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	assert_int_equal(w.pauses, 2);
 	assert_string_equal(guest_state_name(g), "paused");
 	assert_int_equal(guest_pause(g), -EBUSY);
-	assert_int_equal(guest_resume(g), 0);
+	assert_int_equal(resume_all(g), 0);
 	assert_int_equal(w.resumes, 2);
 	assert_string_equal(guest_state_name(g), "running");
 	/* It may end while it is paused, and is not paused after that. */
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	assert_int_equal(guest_reset(g), 0);
 	run_all();
 	assert_string_equal(guest_state_name(g), "running");
@@ -504,14 +521,14 @@ static void a_pause_meant_for_one_life_does_not_reach_the_next(void **state)
 	assert_string_equal(guest_state_name(g), "running");
 	assert_int_equal(w.pauses, 0);
 	/* The same while it was paused in its first life. */
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	seen = ck_pr_load_32(&g->paused);
 	assert_int_equal(guest_reset(g), 0);
 	run_all();
 	assert_int_equal(guest_pause_in(g, seen), -EBUSY);
 	assert_int_equal(guest_pause_in(g, seen & ~1u), -EBUSY);
 	assert_string_equal(guest_state_name(g), "running");
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	end();
 }
 
@@ -522,13 +539,13 @@ static void requests_of_a_pause_that_come_in_the_next_life_do_nothing(void **s)
 	begin(false);
 	g = running("one");
 	w.end_first = true;
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	assert_int_equal(w.pauses, 0);
 	assert_string_equal(guest_state_name(g), "running");
 	assert_int_equal(guest_resume(g), -EBUSY);
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	assert_int_equal(w.pauses, 2);
-	assert_int_equal(guest_resume(g), 0);
+	assert_int_equal(resume_all(g), 0);
 	end();
 }
 
@@ -789,10 +806,23 @@ static void what_is_left_to_be_told_is_the_tasks(void **state)
 	to_tell(g, 16);
 	run_all();
 	assert_int_equal(w.rest, 0);
-	assert_int_equal(guest_pause(g), 0);
+	assert_int_equal(pause_all(g), 0);
 	to_tell(g, 16);
 	run_all();
 	assert_int_equal(w.rest, 0);
+	end();
+}
+
+static void what_the_architecture_has_to_tell_is_told_as_well(void **state)
+{
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	w.fences_untold = 5;
+	guest_tell_rest(g);
+	run_all();
+	assert_int_equal(w.fences_untold, 0);
 	end();
 }
 
@@ -892,6 +922,7 @@ int main(void)
 		T(a_start_waits_until_no_cpu_has_its_second_stage),
 		T(wishes_that_the_state_does_not_allow_are_refused),
 		T(what_is_left_to_be_told_is_the_tasks),
+		T(what_the_architecture_has_to_tell_is_told_as_well),
 		T(an_end_in_any_step_of_the_telling_ends_it),
 		T(who_has_ever_more_to_tell_gets_a_burst_and_then_its_pace),
 		T(pausing_asks_every_vcpu),

@@ -252,7 +252,8 @@ static void the_documentation_names_every_knob(void **state)
 	assert_non_null(f);
 	assert_true(fread(doc, 1, sizeof(doc) - 1, f) > 1000);
 	fclose(f);
-	lab_knob_each(show_knob, doc);
+	for (u32 n = 0; lab_knob_nth(n, show_knob, doc);)
+		n++;
 }
 
 static char *file_text(const char *name)

@@ -305,7 +305,7 @@ static void hunt_disturb(u32 *seed)
 		sched_vcpu_request(v, VCPU_REQ_RESUME);
 		break;
 	case 6:
-		sched_guest_params(&g->g, &p);
+		sched_guest_params(&g->g, &p, 0);
 		break;
 	default:
 		virq_raise(v, VIRQ_SOFT);
@@ -548,7 +548,7 @@ static void rr_slices_follow_the_knob_at_run_time(void **state)
 	fake_guest_start(a);
 	fake_guest_start(b);
 	fake_run_for(100 * FAKE_MS);
-	sched_guest_params(&a->g, knobs(100, 30000));
+	sched_guest_params(&a->g, knobs(100, 30000), 0);
 	fake_run_for(100 * FAKE_MS);
 	was[0] = fake_guest_ran(a);
 	was[1] = fake_guest_ran(b);
@@ -581,7 +581,7 @@ static void fp_lets_only_the_highest_run(void **state)
 	assert_true(fake_guest_ran(low) <= 10 * FAKE_MS + FAKE_QUANTUM_TICKS);
 	expect_share(fake_guest_ran(high), 1000 * FAKE_MS, 500, 15);
 	expect_share(fake_guest_ran(equal), 1000 * FAKE_MS, 500, 15);
-	sched_guest_params(&low->g, knobs(255, 10000));
+	sched_guest_params(&low->g, knobs(255, 10000), 0);
 	fake_run_for(1000 * FAKE_MS);
 	assert_true(fake_guest_ran(low) > 300 * FAKE_MS);
 	fake_guest_free(low);

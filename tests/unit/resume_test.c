@@ -209,7 +209,7 @@ static void event(u32 cpus, bool calm)
 		p.priority = rnd(4);
 		p.weight = 1 + rnd(512);
 		p.cap = rnd(4) ? 0 : 50;
-		sched_guest_params(f->v.guest, &p);
+		sched_guest_params(f->v.guest, &p, 0);
 		break;
 	case 6:
 		policy = sched_policy_list(rnd(policy_count()));

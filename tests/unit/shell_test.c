@@ -615,6 +615,57 @@ static void ctrl_c_ends_waiting_and_forgets_the_rest(void **state)
 	assert_string_equal(fake_did, "");
 }
 
+static void a_change_that_has_begun_is_ended_before_ctrl_c_counts(void **state)
+{
+	static const char *const lines[] = {"guest pause big\r",
+					    "guest resume big\r",
+					    "set big weight=7\r"};
+	u64 wake_ticks;
+
+	fake_guest("big", 512)->state = GUEST_RUNNING;
+	for (u32 i = 0; i < ARRAY_LEN(lines); i++) {
+		u32 n = 0;
+
+		shell_feed(&sh, lines[i], strlen(lines[i]));
+		fake_work = 0;
+		while (!fake_work)
+			shell_step(&sh, fake_now_ticks, &wake_ticks);
+		shell_feed(&sh, "\x03", 1);
+		while (!shell_idle(&sh) && n++ < 100)
+			shell_step(&sh, fake_now_ticks, &wake_ticks);
+		assert_int_equal(fake_work, 512);
+	}
+}
+
+/* Each command, about 512 vCPUs on as many CPUs. What a step does for one is
+ * some hundreds of instructions; tests/system/steps.py counts them. */
+static void no_step_does_anything_for_very_many(void **state)
+{
+	static const char *const lines[] = {
+		"guest pause big", "guest resume big", "set big weight=7",
+		"stats clear big", "stats big", "vcpu list big", "top 1 2",
+		"top -j 1 2", "sched cpus", "guest list", "sched params",
+	};
+	struct guest *big = fake_guest("big", 512);
+	u64 wake_ticks;
+
+	big->state = GUEST_RUNNING;
+	cpu_table_len = 512;
+	for (u32 i = 0; i < ARRAY_LEN(lines); i++) {
+		shell_feed(&sh, lines[i], strlen(lines[i]));
+		shell_feed(&sh, "\r", 1);
+		while (!shell_idle(&sh)) {
+			fake_work = 0;
+			if (shell_step(&sh, fake_now_ticks, &wake_ticks) ==
+			    CMD_WAIT)
+				fake_now_ticks = MAX(fake_now_ticks,
+						     wake_ticks);
+			assert_in_range(fake_work, 0, 32);
+		}
+	}
+	cpu_table_len = 2;
+}
+
 static void wait_waits_for_the_stop(void **state)
 {
 	u64 wake_ticks;
@@ -662,7 +713,8 @@ static void scripts_run_in_order_and_are_shown(void **state)
 
 	shell_script(&sh, script, sizeof(script) - 3);
 	shell_script(&sh, "sched set blue", 14);
-	assert_int_equal(steps(&wake_ticks), CMD_DONE);
+	while (steps(&wake_ticks) == CMD_WAIT)
+		assert_int_equal(wake_ticks, fake_now_ticks);
 	assert_string_equal(text.text,
 			    "guest start linux0\nset linux0 weight=7\n"
 			    "guest bad\nguest: no 'bad'; expected list, start, "
@@ -1250,6 +1302,8 @@ int main(void)
 		T(a_guest_that_reboots_all_the_time_has_started),
 		T(sleeps_are_exact_to_a_millisecond),
 		T(ctrl_c_ends_waiting_and_forgets_the_rest),
+		T(a_change_that_has_begun_is_ended_before_ctrl_c_counts),
+		T(no_step_does_anything_for_very_many),
 		T(wait_waits_for_the_stop),
 		T(keys_typed_ahead_come_after_the_command),
 		T(keys_typed_ahead_of_a_wrong_command_keep_their_order),

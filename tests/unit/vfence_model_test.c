@@ -15,10 +15,13 @@
 
 #include "arch/riscv/vhw.h"
 
-/* A request takes several turns, or one. */
-static u32 batch;
+/* A request takes several turns, or one, and of those who wait for it some are
+ * told at once. */
+static u32 batch, wakes;
 #define BATCH batch
+#define WAKES_AT_ONCE wakes
 #include "arch/riscv/vfence.c"
+#include "arch/riscv/vfence_due.c"
 
 #define HARTS 3
 #define VCPUS 5
@@ -49,7 +52,7 @@ static u32 pt[ASIDS][PAGES], code;
 static enum where where[VCPUS];
 static u32 hart_of[VCPUS], hart_last[VCPUS];
 static u64 rng;
-static u64 waits, fences_over, in_place;
+static u64 waits, fences_over, in_place, told_later;
 static u32 caller; /* who made the call that is being handled */
 static u32 calls; /* vCPUs that wait in place, one in the other's time */
 
@@ -100,6 +103,16 @@ void vhw_fence_i(void)
 void virq_raise(struct vcpu *v, u32 bits)
 {
 	v->virq |= bits;
+}
+
+/* ---- The guest's task ---- */
+
+static void step_task(void)
+{
+	if (!w.rests || rnd(4))
+		return;
+	told_later++;
+	w.rests = arch_guest_tell_rest(&w.guest);
 }
 
 /* ---- The guest's steps ---- */
@@ -245,6 +258,7 @@ static void step(u32 n, bool quiet)
 {
 	struct riscv_vcpu *v = fake_vcpu(n);
 
+	step_task();
 	here = &hart[hart_of[n]];
 	switch (where[n]) {
 	case OUT:
@@ -305,6 +319,7 @@ static void walk(u64 seed)
 	fake_world_init(VCPUS);
 	rng = seed;
 	batch = 1 + rnd(rnd(2) ? VCPUS + 1 : 4 * VCPUS);
+	wakes = rnd(4) ? 1 : VCPUS;
 	code = 1;
 	memset(hart, 0, sizeof(hart));
 	memset(floors, 0, sizeof(floors));
@@ -333,12 +348,13 @@ static void nothing_stale_is_seen_and_nobody_is_left_waiting(void **state)
 {
 	(void)state;
 	here = &hart[0];
-	waits = fences_over = in_place = 0;
+	waits = fences_over = in_place = told_later = 0;
 	for (u64 seed = 1; seed <= 40; seed++)
 		walk(seed * 0x9e3779b97f4a7c15ULL);
 	/* The walk went where the danger is. */
 	assert_true(waits > 1000);
 	assert_true(in_place > 1000);
+	assert_true(told_later > 100);
 	assert_true(fences_over > 10000);
 }
 

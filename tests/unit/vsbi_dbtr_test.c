@@ -2,7 +2,7 @@
  * SBI calls of guests: DBTR. Every function and every error, what reaches the
  * hart, and when it leaves it.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

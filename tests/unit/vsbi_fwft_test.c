@@ -2,7 +2,7 @@
  * SBI calls of guests: FWFT. Every feature that there is or isn't, every error,
  * locks, and what the harts can have.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

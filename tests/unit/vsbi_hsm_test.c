@@ -2,7 +2,7 @@
  * SBI calls of guests: HSM. Every error, every state, and the races that the
  * word with its count of starts is there for.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

@@ -2,7 +2,7 @@
  * SBI calls of guests: the legacy ones. fake_call checks that they change a0
  * alone.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

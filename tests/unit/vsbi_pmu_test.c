@@ -3,7 +3,7 @@
  * waits and harts, every firmware event that happens in these sources, and the
  * snapshot.
  */
-/* sources: SBI arch/riscv/vfence.c arch/riscv/quick_set.c
+/* sources: SBI FENCES arch/riscv/quick_set.c
  *	tests/unit/fake_vsbi.c tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

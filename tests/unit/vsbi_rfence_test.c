@@ -2,9 +2,11 @@
  * SBI calls of guests: RFENCE, its arguments and what is posted, done and
  * waited for. That no stale translation survives is vfence_model_test.c's.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
+
+#include "kernel/arch.h"
 
 #define ALL UINT64_MAX
 #define FENCE_I(mask, base) CALL(VSBI_EID_RFENCE, 0, mask, base)
@@ -377,6 +379,49 @@ static void a_waiter_far_along_the_ids_is_found(void **state)
 	}
 }
 
+static u32 fenced(void)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < w.guest.cfg.vcpus; i++)
+		n += (fake_vcpu(i)->v.virq & VIRQ_FENCED) != 0;
+	return n;
+}
+
+/* One answers all others of a large guest: no more than some in its exit. */
+static void of_very_many_that_wait_some_are_woken_at_once(void **state)
+{
+	const struct vfence_harts one = { .mask = 1, .base = 0 };
+	const struct vfence_op op = { .kind = VFENCE_I };
+	u32 steps = 0, before, more = 1;
+
+	(void)state;
+	fake_world_init(FAKE_VCPUS_MAX);
+	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++) {
+		fake_started(i, VCPU_RUNNING);
+		assert_true(vfence_run_begin(fake_vcpu(i)));
+		assert_false(vfence_request(fake_vcpu(i), &one, &op));
+		vfence_run_end(fake_vcpu(i));
+	}
+	fake_vcpu(0)->v.virq = 0;
+	vfence_before_entry(fake_vcpu(0));
+	assert_in_range(fenced(), 1, 80);
+	/* The guest's task has been told once, and has the others. */
+	assert_int_equal(w.rests, 1);
+	while (more) {
+		before = fenced();
+		more = arch_guest_tell_rest(&w.guest);
+		assert_in_range(fenced() - before, 1, 80);
+		steps++;
+	}
+	assert_int_equal(w.rests, 1);
+	assert_int_equal(fenced(), FAKE_VCPUS_MAX - 1);
+	assert_in_range(steps, 5, 20);
+	for (u32 i = 1; i < FAKE_VCPUS_MAX; i++)
+		assert_true(vfence_run_begin(fake_vcpu(i)));
+	assert_false(arch_guest_tell_rest(&w.guest));
+}
+
 /* How many others has a fence been posted at? */
 static u32 posted(void)
 {
@@ -540,6 +585,7 @@ int main(void)
 		T(who_waits_does_what_others_ask_before_it_goes_on),
 		T(two_that_fence_each_other_both_go_on),
 		T(a_waiter_far_along_the_ids_is_found),
+		T(of_very_many_that_wait_some_are_woken_at_once),
 		T(a_fence_for_very_many_takes_several_turns),
 		T(with_nobody_inside_nobody_is_waited_for_however_many),
 		T(a_fence_that_the_guest_does_not_survive_is_forgotten),

@@ -3,7 +3,7 @@
  * completion do to the hart; order, nesting, masking; whose turn a global event
  * is; and that nobody is told of an event in vain, or left untold.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

@@ -2,7 +2,7 @@
  * SBI calls of guests: STA. The errors of its one function, what the page says
  * after waits, and when it is let go of.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

@@ -1,7 +1,7 @@
 /*
  * SBI calls of guests: SUSP. Its errors, and that it is a suspend.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

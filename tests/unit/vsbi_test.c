@@ -2,7 +2,7 @@
  * SBI calls of guests: BASE, TIME, IPI, SRST, DBCN, and what is not there. The
  * other extensions have tests of their own.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

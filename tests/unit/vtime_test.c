@@ -381,7 +381,7 @@ static void a_guest_whose_weight_is_raised_need_not_wait_for_it(void **state)
 	fake_guest_start(made[1]);
 	fake_run_for(1000 * FAKE_MS);
 	p.weight = 65535;
-	sched_guest_params(&made[0]->g, &p);
+	sched_guest_params(&made[0]->g, &p, 0);
 	fake_run_for(200 * FAKE_MS);
 	expect_shares(2, 500, 20);
 	machine_end(2);

@@ -2,7 +2,7 @@
  * A guest's timer: deadlines with and without Sstc, across loading, saving and
  * the wrap of its clock.
  */
-/* sources: SBI arch/riscv/vfence.c tests/unit/fake_vsbi.c
+/* sources: SBI FENCES tests/unit/fake_vsbi.c
  *	tests/unit/fake_trace.c */
 #include "tests/unit/fake_vsbi.h"
 

@@ -88,6 +88,31 @@ static void rfence(void)
 	everywhere(fence_hart);
 }
 
+/* RFENCE, SFENCE.VMA of all at hart 0, without end. */
+void fencer_entry(void);
+__asm__(".globl	fencer_entry\n"
+	"fencer_entry:\n"
+	"1:	li	a7, 0x52464e43\n"
+	"	li	a6, 1\n"
+	"	li	a0, 1\n"
+	"	li	a1, 0\n"
+	"	li	a2, 0\n"
+	"	li	a3, 0\n"
+	"	ecall\n"
+	"	j	1b\n");
+
+/* All wait for one, who does nothing but answer them: by numbers, since they
+ * are more than the runtime has room for. */
+static void fence_crowd(void)
+{
+	u32 id = 1;
+
+	while (!sbi_hart_start(id, (u64)fencer_entry, 0).error)
+		id++;
+	for (;;)
+		;
+}
+
 /* Events that nobody has, as many as fit. */
 static struct {
 	u32 event, output;
@@ -175,6 +200,7 @@ const struct attack call_attacks[] = {
 	{"dbcn-huge", dbcn_huge},
 	{"putchar-flood", putchar_flood},
 	{"rfence", rfence},
+	{"fence-crowd", fence_crowd},
 	{"pmu-info", pmu_info},
 	{"hart-masks", hart_masks},
 	{"devices", devices},

@@ -97,6 +97,10 @@ static inline void ck_pr_stall(void)
 	{ \
 		explore_store(p, sizeof(T), (uint64_t)v, EXPLORE_AND); \
 	} \
+	static inline void ck_pr_xor_##N(T *p, T v) \
+	{ \
+		explore_store(p, sizeof(T), (uint64_t)v, EXPLORE_XOR); \
+	} \
 	static inline bool ck_pr_bts_##N(T *p, unsigned int bit) \
 	{ \
 		return explore_rmw(p, sizeof(T), 1ULL << bit, EXPLORE_OR) >> \

@@ -99,6 +99,10 @@ static inline void ck_pr_stall(void)
 	{                                                                    \
 		__atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);                  \
 	}                                                                    \
+	static inline void ck_pr_xor_##N(T *p, T v)                          \
+	{                                                                    \
+		__atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);                  \
+	}                                                                    \
 	static inline bool ck_pr_bts_##N(T *p, unsigned int bit)             \
 	{                                                                    \
 		return __atomic_fetch_or(p, (T)1 << bit, __ATOMIC_SEQ_CST) >> \
