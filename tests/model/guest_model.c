@@ -86,6 +86,11 @@ void console_poweroff(u32 status)
 {
 }
 
+bool arch_guest_tell_rest(struct guest *g)
+{
+	return false;
+}
+
 bool emul_tell_rest(struct guest *g)
 {
 	return false;
@@ -136,8 +141,9 @@ void task_wake_at(struct task *t, u64 when_ticks)
 {
 }
 
-void sched_vcpu_request(struct vcpu *v, u32 request)
+u32 sched_guest_follow(struct guest *g, u32 from)
 {
+	return g->cfg.vcpus;
 }
 
 /* The hart ends its call before it is off. */

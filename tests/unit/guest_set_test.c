@@ -135,11 +135,11 @@ static void new_images_bring_what_their_start_takes(void **state)
 	begin(false);
 	g = create(config("one"));
 	had = g->life->kit.fdt;
-	assert_int_equal(guest_set(g, weight, 1, &err), 0);
+	assert_int_equal(set_all(g, weight, 1, &err), 0);
 	assert_ptr_equal(g->life->kit.fdt, had);
 	do {
 		mem_fail_after(++n);
-		ret = guest_set(g, kernel, 1, &err);
+		ret = set_all(g, kernel, 1, &err);
 		mem_fail_after(0);
 		/* All or none. */
 		assert_int_equal(g->life->kit.fdt == had, ret != 0);
