@@ -12,7 +12,6 @@ be read is an error.
 This wants Debian's Python, for which python3-matplotlib is packaged.
 """
 
-import html
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ try:
     import report_meter  # noqa: E402
     import report_plots  # noqa: E402
     import report_targets  # noqa: E402
+    from report_targets import esc  # noqa: E402
 except ImportError as error:
     sys.exit(f"report: {error}; it needs python3-matplotlib: "
              "run tools/setup bench")
@@ -45,10 +45,6 @@ SECTIONS = [
                                 "consolidation"]),
     ("Simulated", "simulated", ["sim", "sweep"]),
 ]
-
-
-def esc(text):
-    return html.escape(str(text), quote=True)
 
 
 def cell(value):
@@ -183,9 +179,9 @@ def page(found, tree):
                      + "\n".join(article(r, colours, stale.get(r["name"]))
                                  for r in mine)
                      + "</section>")
-    key = "".join(f'<li><i style="background:var(--c'
-                  f'{i % len(report_plots.PALETTE) + 1})"></i>{esc(p)}</li>'
-                  for i, p in enumerate(policies))
+    key = report_layout.key([
+        (p, report_plots.page_colours(colours.of(p, 0)), "solid")
+        for p in policies])
     text = (HERE / "report.html").read_text()
     for name, value in {"VERSIONS": versions(found), "LINKS": " ".join(links),
                         "NOTICE": notice(stale, tree),

@@ -6,14 +6,9 @@ takes the first place, so that no half of an article is empty. Plots of a group
 and one key for all of them. What is text (cells) has the whole width.
 """
 
-import html
-
 import report_plots
 import results
-
-
-def esc(text):
-    return html.escape(str(text), quote=True)
+from report_targets import esc
 
 
 def key(entries):
@@ -103,10 +98,10 @@ def figures(result, colours, lead):
         out.append(lead)
     if plain:
         out.append('<div class="plots">' + "\n".join(plain) + "</div>")
+    titles = [p["title"] for p in result.get("plots", []) if "panels" in p]
     for name, plots in groups.items():
         some = list(drawn(plots, columns(len(plots))
                           if len(plots) > 2 else 0))
-        titles = [p["title"] for p in result["plots"] if "panels" in p]
         if some:
             out.append(multiples(some, name if name in titles else ""))
     return "\n".join([*out, *(cells(p, p.get("data", rows)) for p in text)])

@@ -336,9 +336,7 @@ def draw_cdf(result, plot, rows, colours):
 
 
 def panels(plot):
-    """The plots that a plot with panels is: itself, if it has none."""
-    if "panels" not in plot:
-        return [plot]
+    """The plots that a plot with panels is."""
     some = {title: c for title, c in plot["panels"].items() if any(c.values())}
     names = list(dict.fromkeys(n for c in some.values() for n in c))
     values = [p[0] for c in some.values() for points in c.values()
