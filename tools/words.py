@@ -24,14 +24,14 @@ class Parser(argparse.ArgumentParser):
             parser_class=lambda **more: Parser(self.name, **more), **options)
 
 
-def number(least, kind=int):
-    """A `type`: one from `least` on."""
+def number(least):
+    """A `type`: a whole one from `least` on."""
     def read(text):
         try:
-            if least <= kind(text) < 1e9:
-                return kind(text)
+            if least <= int(text) < 1e9:
+                return int(text)
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a number from {least:g} on")
+            f"{text!r}: expected a number from {least} on")
     return read
