@@ -339,8 +339,8 @@ class Latency:
 
 
 # An instruction more anywhere moves who meets whom. The bins of probe.c are up
-# to 6 % wide, cyclictest's 1 us; of the 99th percentile a few samples decide,
-# of the longest one.
+# to 3 % wide, and two say nothing; cyclictest's are 1 us. Of the 99th percentile
+# a few samples decide, of the longest one.
 LATENCY_COLUMNS = [
     value("n", "", "samples", noise=3, percent=2),
     value("p50", "us", "median", "less", 1, 6.5),
