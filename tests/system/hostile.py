@@ -209,7 +209,7 @@ class Fared:
 def longer_us(t, attack):
     """How much longer than its slice a turn may be, where turns matter: by a
     line of the firmware's, and by what it has to take out of the hart."""
-    if promised(t.args["policy"]) not in ("rr", "turns"):
+    if promised(t.args["policy"]) not in ROUNDS:
         return 0, 0
     return (LINE_US if attack == GARBLES else 0,
             UNLOAD_US if attack in UNLOADS else 0)
@@ -226,7 +226,7 @@ def judge_late(t, attack, fared, calm, vcpus):
         mean += SLICE_US / 2 * (vcpus - VCPUS) / (VCPUS + 2)
     if several:
         most += ELSEWHERE_US
-        mean += UNEVEN_US if promise in ("rr", "turns") else 0
+        mean += UNEVEN_US if promise in ROUNDS else 0
     t.check(fared.most <= most, f"{attack}: the sleeper woke "
             f"{fared.most} us late (beside calm {calm.most})")
     t.check(fared.late <= mean, f"{attack}: the sleeper woke {fared.late:.0f} "
@@ -308,7 +308,7 @@ def which_on(smp, policy, full):
 
 def seconds_of(policy):
     """How long a quick run looks at each attack."""
-    return TURNS_SECONDS if promised(policy) in ("rr", "turns") else SECONDS
+    return TURNS_SECONDS if promised(policy) in ROUNDS else SECONDS
 
 
 def attacks(t):
