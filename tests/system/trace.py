@@ -224,6 +224,10 @@ def knobs_of(policy):
     return [{}] * 4
 
 
+def forgotten(trace):
+    return order.by_wait(trace, LONGEST_WAIT_NS * trace.hz // 1000000000)
+
+
 def passed_over(policy, trace, level):
     """In the form that a policy of its kind has: one with priorities, or whose
     turns are in order; one that records how far vCPUs are behind; any other."""
@@ -233,7 +237,7 @@ def passed_over(policy, trace, level):
         # QEMU runs harts by turns: with several, a timer may come late.
         more_us = 1000 if len(trace.cpus) == 1 else SLICE_US
         return order.by_lag(trace, (SLICE_US + more_us) * trace.hz // 1000000)
-    return order.by_wait(trace, LONGEST_WAIT_NS * trace.hz // 1000000000)
+    return forgotten(trace)
 
 
 def queues(t):
@@ -256,8 +260,7 @@ def queues(t):
     compared, bad = passed_over(policy, trace, level.get)
     t.equal(bad[:5], [], "passed over")
     if len({*level.values()}) == 1:
-        t.equal(order.by_wait(trace, LONGEST_WAIT_NS * trace.hz
-                              // 1000000000)[1][:5], [], "forgotten")
+        t.equal(forgotten(trace)[1][:5], [], "forgotten")
     seen = [len(rows(trace, "DISPATCH")), len(rows(trace, "SLICE_END")),
             compared]
     t.check(seen[0] > 200 and seen[1] > 20 and seen[2] > 200,
