@@ -105,8 +105,9 @@ TREE = """/dts-v1/;
 
 def sweep(t):
     """The n-th allocation fails, for each n; then the undoing, and memory is
-    as it was. No guest that was created is the worse for it. What was typed is remembered, so an equally long line grows it
-    equally: by how much is seen in rounds in which nothing is done."""
+    as it was. No guest that was created is the worse for it. What was typed is
+    remembered, so an equally long line grows it equally: by how much is seen in
+    rounds in which nothing is done."""
     image = (GUESTS / "baremetal" / "hello.bin").read_bytes()
     (t.folder / "hello.gz").write_bytes(gzip.compress(image))
     tree_write(t, TREE, "x.dtb")

@@ -93,8 +93,9 @@ COMMANDS = [
     "vcpu list -j big", "stats -j big", "stats big", "vcpu list big",
     "sched cpus -j", "sched params big", "sched list", "trace status", "log 5",
     "help set", "watch off", "watch big", "watch", "watch all", "fault alloc",
-    *[f"sched set {policy}" for policy in matrix.sharing()], "screen 80 24", "guest reset big",
-    "guest stop big", "set big weight=78 affinity=0", "guest destroy big",
+    *[f"sched set {policy}" for policy in matrix.sharing()], "screen 80 24",
+    "guest reset big", "guest stop big", "set big weight=78 affinity=0",
+    "guest destroy big",
 ]
 
 
