@@ -546,9 +546,9 @@ def refused(t):
     path = t.folder / "own.dts"
     path.write_text(lab(pingpong(1)))
     for words, more, wanted in (
-            (["abc"], {}, "abc: expected a number of seconds"),
-            (["-1"], {}, "-1: expected a number of seconds"),
-            (["1"], {"SMP": "x"}, "trace: QEMU ended (1)"),
+            (["abc"], {}, "'abc': expected a number of seconds"),
+            (["-1"], {}, "'-1': expected a number of seconds"),
+            (["1"], {"SMP": "x"}, "SMP=x: expected a number of harts"),
             (["1"], {"LAB": "nowhere.dts"}, "nowhere.dts: no such file"),
             (["1"], {"APPEND": "sched=nope"}, "sched=nope: no such scheduler"),
             (["1"], {"APPEND": "cmd=help"}, "trace: APPEND: expected cmd=")):
