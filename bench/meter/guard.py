@@ -55,8 +55,7 @@ def unsorted(stages):
                  "rounds=4 sleep_us=100", by_symbol=True)
     found.update(_one("guard-symbols-pair", LABS / "meter-pair.dts",
                       "rounds=4 dirty=integer", by_symbol=True))
-    found.update(_one("guard-symbols-fault", touch.lab(4), "",
-                      by_symbol=True))
+    found.update(_one("guard-symbols-fault", touch.lab(1), "", by_symbol=True))
     return {row: largest_of(f, stages) for row, f in found.items()}
 
 

@@ -6,6 +6,8 @@
  */
 #include "guests/baremetal/archtest/archtest.h"
 
+#include <string.h>
+
 #define VA	  PAGING_FREE_VA
 #define PTE_N	  (1UL << 63)
 #define PTE_NC	  (1UL << 61) /* Svpbmt: non-cacheable */
@@ -41,6 +43,8 @@ static void here_or_not(const char *ext, const char *name, u32 insn, u64 a0)
 	check(!works && p.scause == CAUSE_ILLEGAL,
 	      "%s, which is not in the tree: scause %ld", name,
 	      works ? -1L : (long)p.scause);
+	/* QEMU's say nothing of a cbo that their firmware denies. */
+	told = told && strncmp(name, "cbo", 3) != 0;
 	check(works || p.stval == insn || (p.stval == 0 && !told),
 	      "%s: stval 0x%lx", name, p.stval);
 }
