@@ -21,11 +21,6 @@ static inline void cpuset_add(struct cpuset *s, u32 cpu)
 	s->w[cpu / 64] |= 1ULL << (cpu % 64);
 }
 
-static inline void cpuset_del(struct cpuset *s, u32 cpu)
-{
-	s->w[cpu / 64] &= ~(1ULL << (cpu % 64));
-}
-
 static inline bool cpuset_has(const struct cpuset *s, u32 cpu)
 {
 	return cpu < CPU_MAX && (s->w[cpu / 64] >> (cpu % 64) & 1);

@@ -30,7 +30,7 @@ enum life_phase {
 	LIFE_FORGET,   /* RAM is to be zeroes again */
 	LIFE_POPULATE, /* eager RAM */
 	LIFE_CLEAR,    /* vCPUs: nothing of the life before */
-	LIFE_PREPARE,  /* devices, the lay-out of images */
+	LIFE_PREPARE,  /* devices, the console */
 	LIFE_TREE,     /* the device tree, if it isn't there */
 	LIFE_LOAD,     /* the images */
 	LIFE_GO,       /* hart 0 is about to start */

@@ -199,9 +199,7 @@ static bool place_tell(struct guest *g, const struct guest_setting *s, u32 i)
 	if (pin)
 		cpuset_add(&one, pin[i]);
 	/* There is such a CPU: places_check. */
-	if (sched_vcpu_affinity(g->vcpu[i], pin ? &one : &s->places))
-		return false;
-	return true;
+	return !sched_vcpu_affinity(g->vcpu[i], pin ? &one : &s->places);
 }
 
 bool guest_set_step(struct guest *g, struct guest_setting *s)

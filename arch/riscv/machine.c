@@ -1,10 +1,6 @@
 /*
- * The machine as its device tree describes it.
- *
- * Nodes are found by `compatible`, harts by their interrupt controllers'
- * phandles, and a hart's place in a controller by its position in the
- * controller's `interrupts-extended`: the one list that ties them, so sparse
- * hart ids and any order of nodes work. Addresses pass through `ranges`.
+ * The machine as its device tree describes it; its interrupt controllers are
+ * read in machine_irq.c. Addresses pass through `ranges`.
  *
  * RAM and reservations are needed before there is an allocator, hence the
  * call-backs; the rest is kept in `machine`. A tree may name a piece of RAM
@@ -16,28 +12,13 @@
 #include <string.h>
 
 #include "arch/riscv/isa.h"
+#include "arch/riscv/machine_private.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
 #include "kernel/tree_read.h"
-
-#define S_EXTERNAL 9
-#define S_SOFT 1
-
-/* Both kinds of controller have 1023 sources at most, and up to here what is
- * set for all contexts (PLIC 1.0, chapter 3; AIA 4.5). */
-#define SOURCES_MOST 1023u
-#define PLIC_LEAST   0x200000
-#define APLIC_LEAST  0x4000
-/* Of an IMSIC's places for a hart's files; 6 are enough for 63 guests and the
- * hart itself (AIA 3.6), and its binding has one more. */
-#define GUEST_BITS_MOST 7u
-
-/* Identities that an interrupt file has (AIA 3.1). */
-#define IDS_LEAST 63u
-#define IDS_MOST  2047u
 
 struct machine machine = { .plic_node = -1, .sswi_node = -1,
 			   .imsic_node = -1 };
@@ -58,7 +39,7 @@ static u64 cells(const fdt32_t *p, int n)
 	return v;
 }
 
-static u32 prop_u32(const void *fdt, int node, const char *name, u32 absent)
+u32 machine_prop_u32(const void *fdt, int node, const char *name, u32 absent)
 {
 	int len;
 	const fdt32_t *p = fdt_getprop(fdt, node, name, &len);
@@ -127,7 +108,7 @@ int machine_regs(const void *fdt, int node, u64 least, struct mmio *out)
 	return 0;
 }
 
-static bool node_usable(const void *fdt, int node)
+bool machine_node_usable(const void *fdt, int node)
 {
 	const char *s = prop_string(fdt, node, "status");
 
@@ -218,27 +199,6 @@ void machine_reserved(const void *fdt, struct range_search *s)
 			range_consider(s, range_around(m.base, m.bytes));
 }
 
-int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq)
-{
-	int len;
-	const fdt32_t *p = fdt_getprop(fdt, node, "interrupts-extended", &len);
-
-	for (int i = 0; p && i < len / 8; i++)
-		if (fdt32_to_cpu(p[2 * i]) == intc &&
-		    fdt32_to_cpu(p[2 * i + 1]) == irq)
-			return i;
-	return -1;
-}
-
-/* Does any pair of the node's `interrupts-extended` carry this irq? */
-static bool ext_has(const void *fdt, int node, u32 irq)
-{
-	int len;
-	const fdt32_t *p = fdt_getprop(fdt, node, "interrupts-extended", &len);
-
-	return p && len >= 8 && fdt32_to_cpu(p[1]) == irq;
-}
-
 static u32 count_cpus(const void *fdt, int cpus)
 {
 	u32 n = 0;
@@ -264,8 +224,8 @@ static void read_hart(const void *fdt, int node)
 	struct mmio m;
 	int intc;
 
-	if (!type || strcmp(type, "cpu") != 0 || !node_usable(fdt, node) ||
-	    machine_reg(fdt, node, 0, &m))
+	if (!type || strcmp(type, "cpu") != 0 ||
+	    !machine_node_usable(fdt, node) || machine_reg(fdt, node, 0, &m))
 		return;
 	if (hart_is_listed(m.base)) {
 		log_warn("hart %lu: the device tree has two nodes for it; the "
@@ -377,92 +337,14 @@ static void read_uart(const void *fdt)
 		return;
 	if (machine_reg(fdt, node, 0, &machine.uart))
 		return;
-	machine.uart_shift = prop_u32(fdt, node, "reg-shift", 0);
-	machine.uart_width = prop_u32(fdt, node, "reg-io-width", 1);
-	machine.uart_irq = prop_u32(fdt, node, "interrupts", 0);
+	machine.uart_shift = machine_prop_u32(fdt, node, "reg-shift", 0);
+	machine.uart_width = machine_prop_u32(fdt, node, "reg-io-width", 1);
+	machine.uart_irq = machine_prop_u32(fdt, node, "interrupts", 0);
 	if (!uart_fits()) {
 		log_warn("the console's UART is none that we know: the "
 			 "firmware's is used");
 		machine.uart.bytes = 0;
 	}
-}
-
-static int find(const void *fdt, int from, const char *compatible)
-{
-	int node = fdt_node_offset_by_compatible(fdt, from, compatible);
-
-	while (node >= 0 && !node_usable(fdt, node))
-		node = fdt_node_offset_by_compatible(fdt, node, compatible);
-	return node;
-}
-
-static void read_plic(const void *fdt)
-{
-	int node = find(fdt, -1, "riscv,plic0");
-
-	if (node < 0)
-		node = find(fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0 || machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
-		return;
-	machine.plic_node = node;
-	machine.plic_ndev = MIN(prop_u32(fdt, node, "riscv,ndev", 0),
-				SOURCES_MOST);
-}
-
-/* The S-level APLIC: the one that sends its messages to the S-level IMSIC, or,
- * without IMSICs, is wired to the harts' S external inputs itself. */
-static bool is_our_aplic(const void *fdt, int node)
-{
-	if (machine.imsic_node < 0)
-		return ext_has(fdt, node, S_EXTERNAL);
-	return prop_u32(fdt, node, "msi-parent", 0) ==
-	       fdt_get_phandle(fdt, machine.imsic_node);
-}
-
-/* Where a hart's file is depends on how many for guests are before it. */
-static bool imsic_fits(const void *fdt, int node)
-{
-	u32 bits = prop_u32(fdt, node, "riscv,guest-index-bits", 0);
-
-	machine.imsic_guest_bits = bits;
-	if (bits > GUEST_BITS_MOST)
-		log_warn("%.32s: has %u guest-index-bits, not 0 to %u: left "
-			 "out", fdt_get_name(fdt, node, NULL), bits,
-			 GUEST_BITS_MOST);
-	return bits <= GUEST_BITS_MOST;
-}
-
-/* AIA: the S-level IMSIC is the one wired to the harts' S external input. */
-static void read_aia(const void *fdt)
-{
-	int node = -1;
-
-	while ((node = find(fdt, node, "riscv,imsics")) >= 0)
-		if (ext_has(fdt, node, S_EXTERNAL))
-			break;
-	if (node >= 0 && imsic_fits(fdt, node)) {
-		machine.imsic_node = node;
-		machine.imsic_ids = MIN(prop_u32(fdt, node, "riscv,num-ids",
-						 IDS_LEAST), IDS_MOST);
-	}
-	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
-		if (!is_our_aplic(fdt, node) ||
-		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))
-			continue;
-		machine.aplic_node = node;
-		machine.aplic_sources =
-			MIN(prop_u32(fdt, node, "riscv,num-sources", 0),
-			    SOURCES_MOST);
-	}
-}
-
-static void read_sswi(const void *fdt)
-{
-	int node = find(fdt, -1, "riscv,aclint-sswi");
-
-	if (node >= 0 && ext_has(fdt, node, S_SOFT) &&
-	    machine_regs(fdt, node, 4, &machine.sswi) == 0)
-		machine.sswi_node = node;
 }
 
 void machine_init(const void *fdt)
@@ -473,7 +355,5 @@ void machine_init(const void *fdt)
 	if (!machine.hart_count)
 		refuse("the device tree lists no usable hart");
 	read_uart(fdt);
-	read_plic(fdt);
-	read_aia(fdt);
-	read_sswi(fdt);
+	machine_read_irqs(fdt);
 }

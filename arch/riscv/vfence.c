@@ -368,6 +368,7 @@ bool vfence_run_begin(struct riscv_vcpu *v)
 {
 	return run_begin(v) == ALL_DONE;
 }
+
 bool vfence_waits(const struct riscv_vcpu *v)
 {
 	return ck_pr_load_32(&v->fence.waiting) != 0;

@@ -57,7 +57,7 @@ struct sched_pool {
 
 extern struct sched_pool sched_pool;
 
-/* A look for room, from piece to piece: room.c. */
+/* A look for room, from piece to piece: room.c and reach.c. */
 struct room_look {
 	enum { LOOK_NONE, LOOK_BEGINS, LOOK_WAITS, LOOK_IDLE } on;
 	u32 count, asked; /* of places: reached; whose current was asked */

@@ -130,6 +130,28 @@ static inline void room_want(struct sched_core *core, u64 now)
  * stays idle. */
 void room_want_later(struct sched_core *core);
 
+/* ---- reach.c: where rows lead that make room ---- */
+
+/* Words of a set that have CPUs of this machine. */
+static inline u32 reach_words(void)
+{
+	return (cpu_count() + 63) / 64;
+}
+
+/* Anew; as if `self` were reached already, since no row leads back, unless it
+ * is where it is to end. */
+void reach_begin(struct sched_core *core, u32 self);
+/* Do rows lead to no more CPUs? */
+bool reach_over(const struct sched_core *core);
+/* Rows lead on to `may`; they are `first`'s, or CPU_NONE: each is the first of
+ * one. Returns an idle CPU among those that were not reached before, which may
+ * be tried, or CPU_NONE: all of them are reached now. */
+u32 reach(struct sched_core *core, const struct cpuset *may, u32 first);
+/* Rows go on by those who run where they have got to, up to an idle CPU, which
+ * is returned, and the first of its row; or CPU_NONE: they don't lead to any,
+ * or the piece is over (look.left). */
+u32 reach_more(struct sched_core *core, u32 *first);
+
 /* ---- poll.c: wfi = "poll" ---- */
 
 bool poll_begin(struct sched_core *core, u64 now);

@@ -59,97 +59,6 @@
 
 enum found { FOUND, FOUND_NONE, FOUND_NOT_YET };
 
-static u32 words(void)
-{
-	return (cpu_count() + 63) / 64;
-}
-
-/* Anew; as if `self` were reached already, since no row leads back, unless it
- * is where it is to end. */
-static void reach_begin(struct sched_core *core, u32 self)
-{
-	struct room_look *r = &core->look;
-
-	r->count = r->asked = r->from = 0;
-	r->most = cpu_count() - (self != CPU_NONE);
-	r->reached = (struct cpuset){{0}};
-	/* Who may run anywhere may do so where no CPU is. */
-	if (cpu_count() % 64)
-		r->reached.w[cpu_count() / 64] = ~0ULL << cpu_count() % 64;
-	if (self != CPU_NONE)
-		cpuset_add(&r->reached, self);
-}
-
-/* Do rows lead to no more CPUs? */
-static bool reach_over(const struct sched_core *core)
-{
-	const struct room_look *r = &core->look;
-
-	return r->asked == r->count || r->count == r->most;
-}
-
-/* Not inlined: most words have nothing new, and are to take few
- * instructions. */
-static __attribute__((noinline)) void reach_add(struct sched_core *core,
-						u32 word, u64 w, u32 first)
-{
-	struct room_place *p = &core->places[core->look.count];
-
-	core->look.reached.w[word] |= w;
-	for (; w; w &= w - 1) {
-		u32 cpu = word * 64 + (u32)__builtin_ctzll(w);
-
-		*p++ = (struct room_place){
-			(u16)cpu, (u16)(first == CPU_NONE ? cpu : first)};
-	}
-	core->look.count = (u32)(p - core->places);
-}
-
-/* Rows lead on to `may`; they are `first`'s, or CPU_NONE: each is the first of
- * one. Returns an idle CPU among those that were not reached before, which may
- * be tried, or CPU_NONE: all of them are reached now. */
-static u32 reach(struct sched_core *core, const struct cpuset *may, u32 first)
-{
-	struct room_look *r = &core->look;
-
-	for (u32 i = 0, n = words(); i < n; i++) {
-		u64 w = ck_pr_load_64(&may->w[i]) & ~r->reached.w[i], idle;
-
-		if (!w)
-			continue;
-		idle = w & ck_pr_load_64(&idle_masks[IDLE_SLEEPS].w[i]);
-		if (idle)
-			return i * 64 + (u32)__builtin_ctzll(idle);
-		reach_add(core, i, w, first);
-	}
-	return CPU_NONE;
-}
-
-/* Rows go on by those who run where they have got to, up to an idle CPU, which
- * is returned, and the first of its row; or CPU_NONE: they don't lead to any,
- * or the piece is over. The current of another CPU isn't freed before this one
- * has looked at mail again (sched_quiesce). */
-static u32 reach_more(struct sched_core *core, u32 *first)
-{
-	struct room_look *r = &core->look;
-
-	for (; r->left && !reach_over(core); r->asked++) {
-		const struct room_place *p = &core->places[r->asked];
-		const struct vcpu *v =
-			ck_pr_load_ptr(&cpu_by_index(p->cpu)->current);
-		u32 idle;
-
-		r->left--;
-		if (!v)
-			continue;
-		*first = p->first;
-		idle = reach(core, &v->sched.allowed, p->first);
-		if (idle != CPU_NONE)
-			return idle;
-	}
-	return CPU_NONE;
-}
-
 /* ---- The CPU on which someone waits ---- */
 
 /* It is idle, and is to have one that makes room, who stays for a while: as if
@@ -203,7 +112,7 @@ static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
 static struct cpuset waiting_may(const struct sched_core *core)
 {
 	struct cpuset may = {{0}};
-	u32 n = words();
+	u32 n = reach_words();
 
 	for (const struct sched_unit *u = core->units; u; u = u->next) {
 		if (!u->queued || !u->counted)
@@ -300,7 +209,7 @@ static struct cpuset may_leave(u32 cpu)
 	const struct cpuset *barred = &core_of(cpu_by_index(cpu))->barred;
 	struct cpuset may = {{0}};
 
-	for (u32 i = 0, n = words(); i < n; i++)
+	for (u32 i = 0, n = reach_words(); i < n; i++)
 		may.w[i] = ~ck_pr_load_64(&barred->w[i]);
 	return may;
 }

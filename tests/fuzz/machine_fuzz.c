@@ -6,8 +6,8 @@
  * Any tree is read without a byte outside it, ends in a machine or in a refusal
  * of one line, and what is said of harts is kept within the tree's.
  */
-/* sources: arch/riscv/machine.c arch/riscv/range.c kernel/cmdline.c GUEST_FDT
- *	tests/unit/fake_lab.c LIBFDT */
+/* sources: arch/riscv/machine.c arch/riscv/machine_irq.c arch/riscv/range.c
+ *	kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c LIBFDT */
 #include "arch/riscv/machine.h"
 
 #include <libfdt.h>

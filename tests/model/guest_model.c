@@ -12,7 +12,6 @@
 /* sources: kernel/guest_life.c kernel/guest_task.c tests/model/explore.c */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -24,7 +23,7 @@
 #include "kernel/shell/console.h"
 #include "kernel/tracer.h"
 #include "kernel/vcpu.h"
-#include "tests/model/explore.h"
+#include "tests/model/holds.h"
 
 #define POWEROFF_CODE 3
 
@@ -368,37 +367,8 @@ static void guest_is_content(void)
 
 /* ---- The tests ---- */
 
-static struct explore_result run(struct explore e)
-{
-	struct explore_result r;
-
-	e.end = guest_is_content;
-	e.weak = true;
-	r = explore_run(&e);
-	fprintf(stderr, "# %s: %lu states, %lu runs, %lu ends%s\n", e.name,
-		(unsigned long)r.states, (unsigned long)r.runs,
-		(unsigned long)r.ends, r.failed ? "; a fault" : "");
-	return r;
-}
-
-/* Orders of at most so many switches in a quick run, and in a full one (0:
- * every one). */
-static void holds(const char *name, void (*begin)(void), u32 quick, u32 deep)
-{
-	struct explore_result r = run((struct explore){
-		.name = name,
-		.begin = begin,
-		.switches = getenv("ROUSE_TEST_FULL") ? deep : quick});
-
-	assert_false(r.failed);
-	assert_true(r.ends > 0);
-}
-
-#define HOLDS(test, begin, quick, deep) \
-	static void test(void **state) \
-	{ \
-		holds(#test, begin, quick, deep); \
-	}
+#define HOLDS(test, begin, quick, full) \
+	MODEL_HOLDS(test, begin, guest_is_content, quick, full)
 
 HOLDS(one_that_reboots_can_be_stopped, reboot_and_stop, 4, 0)
 HOLDS(who_stops_it_beside_a_reset_is_heard, reboot_reset_and_stop, 3, 4)
@@ -411,12 +381,13 @@ HOLDS(of_two_ends_one_is_told_with_its_status, poweroff_and_crash, 0, 0)
 static void finds(const char *name, void (*begin)(void),
 		  enum explore_fault fault, const char *faulty)
 {
-	assert_true(run((struct explore){.name = name,
-					 .begin = begin,
-					 .switches = 4,
-					 .fault = fault,
-					 .faulty = faulty})
-			    .failed);
+	model_finds((struct explore){.name = name,
+				     .begin = begin,
+				     .end = guest_is_content,
+				     .weak = true,
+				     .switches = 4,
+				     .fault = fault,
+				     .faulty = faulty});
 }
 
 static void a_stopper_without_its_fence_is_found(void **state)

@@ -11,7 +11,6 @@
 /* sources: SCHED_CORE kernel/heap.c kernel/sched/rr.c tests/model/explore.c */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +28,7 @@
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
-#include "tests/model/explore.h"
+#include "tests/model/holds.h"
 
 #define CPUS_MAX  2
 #define VCPUS_MAX 2
@@ -651,43 +650,8 @@ static void moved_and_killed(void)
 
 /* ---- The tests ---- */
 
-static bool full(void)
-{
-	return getenv("ROUSE_TEST_FULL") != NULL;
-}
-
-static void tell(const struct explore *e, const struct explore_result *r)
-{
-	fprintf(stderr,
-		"# %s%s: %lu states, %lu runs, %lu ends, %lu steps, "
-		"at most %u decisions%s\n",
-		e->name, e->weak ? ", late stores" : "",
-		(unsigned long)r->states, (unsigned long)r->runs,
-		(unsigned long)r->ends, (unsigned long)r->steps, r->deepest,
-		r->failed ? "; a fault" : "");
-}
-
-/* Orders of at most so many switches in a quick run, and in a full one (0: any
- * number, so every order), with stores that are late or are not. */
-static void holds(const char *name, void (*begin)(void), u32 quick, u32 deep)
-{
-	struct explore e = {.name = name,
-			    .begin = begin,
-			    .end = all_are_content,
-			    .weak = true,
-			    .switches = full() ? deep : quick};
-	struct explore_result r = explore_run(&e);
-
-	tell(&e, &r);
-	assert_false(r.failed);
-	assert_true(r.ends > 0);
-}
-
-#define HOLDS(test, begin, quick, deep) \
-	static void test(void **state) \
-	{ \
-		holds(#test, begin, quick, deep); \
-	}
+#define HOLDS(test, begin, quick, full) \
+	MODEL_HOLDS(test, begin, all_are_content, quick, full)
 
 HOLDS(two_wakers_lose_nothing, two_wakers, 2, 0)
 HOLDS(a_vcpu_in_its_guest_hears_of_everything, in_the_guest, 2, 0)
@@ -715,12 +679,8 @@ HOLDS(who_is_moved_is_killed, moved_and_killed, 1, 2)
 /* The same with a fault, which must be found. */
 static void finds(struct explore e)
 {
-	struct explore_result r;
-
 	e.end = all_are_content;
-	r = explore_run(&e);
-	tell(&e, &r);
-	assert_true(r.failed);
+	model_finds(e);
 }
 
 static void a_sleeper_without_its_fence_is_found(void **state)

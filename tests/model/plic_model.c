@@ -13,7 +13,6 @@
  *	tests/model/explore.c */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -22,7 +21,7 @@
 #include "kernel/guest.h"
 #include "kernel/mem.h"
 #include "kernel/virq.h"
-#include "tests/model/explore.h"
+#include "tests/model/holds.h"
 
 #define VCPUS 2u
 #define SOURCE 1u
@@ -299,37 +298,8 @@ static void all_are_told(void)
 
 /* ---- The tests ---- */
 
-static struct explore_result run(struct explore e)
-{
-	struct explore_result r;
-
-	e.end = all_are_told;
-	e.weak = true;
-	r = explore_run(&e);
-	fprintf(stderr, "# %s: %lu states, %lu runs, %lu ends%s\n", e.name,
-		(unsigned long)r.states, (unsigned long)r.runs,
-		(unsigned long)r.ends, r.failed ? "; a fault" : "");
-	return r;
-}
-
-/* Orders of at most so many switches in a quick run, and in a full one (0:
- * every order). */
-static void holds(const char *name, void (*begin)(void), u32 quick, u32 full)
-{
-	struct explore_result r = run((struct explore){
-		.name = name,
-		.begin = begin,
-		.switches = getenv("ROUSE_TEST_FULL") ? full : quick});
-
-	assert_false(r.failed);
-	assert_true(r.ends > 0);
-}
-
 #define HOLDS(test, begin, quick, full) \
-	static void test(void **state) \
-	{ \
-		holds(#test, begin, quick, full); \
-	}
+	MODEL_HOLDS(test, begin, all_are_told, quick, full)
 
 HOLDS(who_is_told_twice_has_the_last_level, claimed_and_raised, 0, 0)
 HOLDS(what_two_have_to_tell_is_told, two_change, 3, 0)
@@ -341,12 +311,13 @@ HOLDS(two_may_write_the_same_enables, two_write_the_same, 2, 3)
 
 static void finds(const char *name, void (*begin)(void), const char *faulty)
 {
-	assert_true(run((struct explore){.name = name,
-					 .begin = begin,
-					 .switches = 4,
-					 .fault = EXPLORE_NO_FULL_FENCE,
-					 .faulty = faulty})
-			    .failed);
+	model_finds((struct explore){.name = name,
+				     .begin = begin,
+				     .end = all_are_told,
+				     .weak = true,
+				     .switches = 4,
+				     .fault = EXPLORE_NO_FULL_FENCE,
+				     .faulty = faulty});
 }
 
 static void a_task_without_its_fence_is_found(void **state)

@@ -3,8 +3,9 @@
  * others no register is touched. A controller's registers are as long as its
  * window, so that the address sanitizer sees each one behind it.
  */
-/* sources: arch/riscv/machine.c arch/riscv/isa.c arch/riscv/range.c
- *	kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c LIBFDT */
+/* sources: arch/riscv/machine.c arch/riscv/machine_irq.c arch/riscv/isa.c
+ *	arch/riscv/range.c kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c
+ *	LIBFDT */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

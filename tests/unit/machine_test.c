@@ -3,8 +3,9 @@
  * frequency, interrupt controllers with too few registers, a list of extensions
  * that is older than their names.
  */
-/* sources: arch/riscv/machine.c arch/riscv/isa.c arch/riscv/range.c
- *	kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c LIBFDT */
+/* sources: arch/riscv/machine.c arch/riscv/machine_irq.c arch/riscv/isa.c
+ *	arch/riscv/range.c kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c
+ *	LIBFDT */
 #include "arch/riscv/machine.h"
 
 #include <setjmp.h>
