@@ -343,7 +343,8 @@ def survives(t):
         t.check(m.text.count("[v] toucher: ok") >= 2 * n,
                 "it has not touched all of it")
     t.check("can't" not in m.text, "something can't go on")
-    t.check(shell.guests()["v"]["boots"] >= 6, "it has not rebooted")
+    # Two lives of each start are over; a third may not have begun.
+    t.check(shell.guests()["v"]["boots"] >= 4, "it has not rebooted")
     t.check(free_memory(shell)["free_bytes"] < 14 * 4096, "memory is free")
     # And all that it had comes back.
     shell.run("guest destroy v")
