@@ -85,6 +85,12 @@ static inline u32 cpu_count(void)
 	return cpu_table_len;
 }
 
+/* Words of a cpuset that have any of them. */
+static inline u32 cpu_words(void)
+{
+	return (cpu_count() + 63) / 64;
+}
+
 /* `index` must be below cpu_count(). */
 static inline struct cpu *cpu_by_index(u32 index)
 {

@@ -65,7 +65,7 @@ static u32 claim_in_word(enum idle_kind kind, const struct cpuset *allowed,
 
 u32 idle_claim_any(enum idle_kind kind, const struct cpuset *allowed, u32 from)
 {
-	u32 words = (cpu_count() + 63) / 64, first = from / 64;
+	u32 words = cpu_words(), first = from / 64;
 	u64 upper = ~0ULL << (from % 64);
 	u32 cpu = claim_in_word(kind, allowed, first, upper);
 

@@ -132,12 +132,6 @@ void room_want_later(struct sched_core *core);
 
 /* ---- reach.c: where rows lead that make room ---- */
 
-/* Words of a set that have CPUs of this machine. */
-static inline u32 reach_words(void)
-{
-	return (cpu_count() + 63) / 64;
-}
-
 /* Anew; as if `self` were reached already, since no row leads back, unless it
  * is where it is to end. */
 void reach_begin(struct sched_core *core, u32 self);

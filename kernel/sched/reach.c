@@ -49,7 +49,7 @@ u32 reach(struct sched_core *core, const struct cpuset *may, u32 first)
 {
 	struct room_look *r = &core->look;
 
-	for (u32 i = 0, n = reach_words(); i < n; i++) {
+	for (u32 i = 0, n = cpu_words(); i < n; i++) {
 		u64 w = ck_pr_load_64(&may->w[i]) & ~r->reached.w[i], idle;
 
 		if (!w)

@@ -112,7 +112,7 @@ static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
 static struct cpuset waiting_may(const struct sched_core *core)
 {
 	struct cpuset may = {{0}};
-	u32 n = reach_words();
+	u32 n = cpu_words();
 
 	for (const struct sched_unit *u = core->units; u; u = u->next) {
 		if (!u->queued || !u->counted)
@@ -209,7 +209,7 @@ static struct cpuset may_leave(u32 cpu)
 	const struct cpuset *barred = &core_of(cpu_by_index(cpu))->barred;
 	struct cpuset may = {{0}};
 
-	for (u32 i = 0, n = reach_words(); i < n; i++)
+	for (u32 i = 0, n = cpu_words(); i < n; i++)
 		may.w[i] = ~ck_pr_load_64(&barred->w[i]);
 	return may;
 }
