@@ -118,6 +118,7 @@ bool isa_untold;
 u32 isa_cbom_bytes, isa_cboz_bytes;
 
 bool isa_have[ROWS];
+static u64 guest_henvcfg;
 static const char *guest_names[ROWS];
 static u32 guest_count;
 static char guest_string[8 * ROWS];
@@ -242,6 +243,8 @@ static void needs_finish(void)
 
 void isa_finish(void)
 {
+	u64 henvcfg = 0;
+
 	blocks_finish(ISA_ZICBOM, &isa_cbom_bytes);
 	blocks_finish(ISA_ZICBOZ, &isa_cboz_bytes);
 	/* vsiselect is there with either. */
@@ -255,9 +258,11 @@ void isa_finish(void)
 	for (u32 i = 0; i < ROWS; i++) {
 		if (!isa_have[i] || !rows[i].guest)
 			continue;
+		henvcfg |= rows[i].henvcfg;
 		guest_names[guest_count++] = rows[i].name;
 		guest_string_add(rows[i].name);
 	}
+	guest_henvcfg = henvcfg;
 }
 
 void isa_drop(enum isa_ext ext)
@@ -279,12 +284,7 @@ const char *isa_guest_string(void)
 
 u64 isa_guest_henvcfg(void)
 {
-	u64 bits = 0;
-
-	for (u32 i = 0; i < ROWS; i++)
-		if (isa_have[i] && rows[i].guest)
-			bits |= rows[i].henvcfg;
-	return bits;
+	return guest_henvcfg;
 }
 
 const char *isa_mmu_type(void)
