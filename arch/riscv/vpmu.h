@@ -17,7 +17,6 @@ struct riscv_vcpu;
  * would be `time`.
  */
 #define VPMU_CYCLE 0
-#define VPMU_TIME 1
 #define VPMU_INSTRET 2
 #define VPMU_FW_FIRST 3
 #define VPMU_COUNTERS 32
