@@ -19,7 +19,6 @@
  */
 #include "kernel/guest_fdt_private.h"
 
-#include <libfdt.h>
 #include <string.h>
 
 #define NODE_LEAST_BYTES 16u
@@ -44,7 +43,7 @@ static u64 hash_name(u64 hash, const char *name)
 
 u64 guest_fdt_left_bytes(size_t dtb_bytes)
 {
-	return ALIGN_UP(dtb_bytes / NODE_LEAST_BYTES * sizeof(u64), 8);
+	return dtb_bytes / NODE_LEAST_BYTES * sizeof(u64);
 }
 
 int guest_fdt_left_begin(struct guest_fdt_job *job)
