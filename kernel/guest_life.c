@@ -174,8 +174,8 @@ void guest_vcpu_off(struct guest *g)
 
 void guest_tell_rest(struct guest *g)
 {
-	/* Pairs with life_tell_rest: RUNNING is seen here, or there what is to
-	 * be told. */
+	/* Pairs with tell_rest (guest_task.c): RUNNING is seen here, or there
+	 * what is to be told. */
 	ck_pr_fence_memory();
 	/* The task of one that is over must be left alone: it may be freed when
 	 * all CPUs have looked at their mail (guest_task.c). */
