@@ -209,7 +209,7 @@ static u64 kernel_end(const struct image_facts *facts)
 	u64 end = 0;
 
 	if (facts->kind != IMAGE_ELF)
-		return facts->gzip ? 0 : facts->bytes;
+		return facts->gunzip ? 0 : facts->bytes;
 	for (u32 i = 0; i < facts->elf->count; i++)
 		end = MAX(end, facts->elf->seg[i].off +
 			  facts->elf->seg[i].file_bytes);

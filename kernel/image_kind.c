@@ -224,9 +224,8 @@ int image_facts_read(const struct cpio_file *f, struct image_facts *out,
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	out->gzip = image_is_gzip(f);
 	out->bytes = f->bytes;
-	if (out->gzip)
+	if (image_is_gzip(f))
 		ret = gzip_judge(f, out, err);
 	else
 		ret = head_judge(&h, out, f->name, err);

@@ -238,7 +238,7 @@ int image_plan_by(const struct guest_config *cfg,
 		return ret;
 
 	out->kind = facts->kind;
-	out->gzip = facts->gzip;
+	out->gzip = facts->gunzip != NULL;
 	out->kernel.v = kernel.lo;
 	out->kernel_bytes = kernel.hi - kernel.lo;
 	out->entry.v = entry;

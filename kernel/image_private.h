@@ -24,12 +24,11 @@ struct image_elf {
 /* What is known of a kernel image from its first bytes. */
 struct image_facts {
 	enum image_kind kind;
-	bool gzip;
-	u64 bytes;            /* unpacked; a lower bound if gzip */
+	u64 bytes;            /* unpacked; of a gzip a lower bound */
 	u64 text_offset;      /* IMAGE_LINUX */
 	u64 image_bytes;      /* IMAGE_LINUX: with its bss; 0: not said */
 	struct image_elf *elf; /* IMAGE_ELF */
-	struct image_gunzip *gunzip; /* of a gzip: it has been looked into */
+	struct image_gunzip *gunzip; /* of a gzip, else NULL: looked into */
 };
 
 /*
