@@ -424,6 +424,11 @@ u64 gstage_table_frames(const struct gstage *s)
 	return s->tables + (1u << ROOT_ORDER);
 }
 
+u32 gstage_gpa_bits(const struct gstage *s)
+{
+	return s->mode->gpa_bits;
+}
+
 u64 gstage_hgatp(const struct arch_guest *g, u32 vmid)
 {
 	return (u64)g->gstage->mode->mode << HGATP_MODE_SHIFT |

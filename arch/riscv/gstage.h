@@ -93,6 +93,9 @@ struct hpa gstage_lookup(const struct gstage *s, struct gpa at,
  * or freed. */
 u64 gstage_table_frames(const struct gstage *s);
 
+/* How wide the guest's addresses are. */
+u32 gstage_gpa_bits(const struct gstage *s);
+
 /* The CSR's value for this guest under `vmid`. */
 u64 gstage_hgatp(const struct arch_guest *g, u32 vmid);
 

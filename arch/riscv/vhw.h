@@ -16,7 +16,6 @@
 #include "arch/riscv/cpu.h"
 #include "arch/riscv/csr.h"
 #include "arch/riscv/isa.h"
-#include "arch/riscv/pmask.h"
 #include "arch/riscv/sbi.h"
 #include "arch/riscv/triggers.h"
 #include "arch/riscv/vcpu.h"
@@ -166,19 +165,6 @@ static inline u64 vhw_henvcfg_try(u64 bits)
 	return csr_read(CSR_HENVCFG);
 }
 
-/* Does this hart mask VS-mode's pointers as henvcfg says? See pmask.h. */
-static inline bool vhw_pmask_works(u32 pmlen)
-{
-	return pmask_works(pmlen);
-}
-
-/* How wide guest-physical addresses are for the guest that runs. */
-static inline u32 vhw_gpa_bits(void)
-{
-	return 41 + 9 * (u32)((csr_read(CSR_HGATP) >> SATP_MODE_SHIFT) -
-			      SATP_MODE_SV39);
-}
-
 /* The guest's own leave for its U-mode. */
 static inline u64 vhw_scounteren(void)
 {
@@ -260,8 +246,6 @@ u64 vhw_instret(void);
 void vhw_hcounteren_set(u64 bits);
 void vhw_henvcfg_set(u64 bits);
 u64 vhw_henvcfg_try(u64 bits);
-bool vhw_pmask_works(u32 pmlen);
-u32 vhw_gpa_bits(void);
 s64 vhw_misaligned(void);
 s64 vhw_misaligned_set(bool on);
 struct trigger;

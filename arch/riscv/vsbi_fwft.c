@@ -33,7 +33,9 @@
 #include <ck_pr.h>
 
 #include "arch/riscv/csr.h"
+#include "arch/riscv/gstage.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/pmask.h"
 #include "arch/riscv/vhw.h"
 
 enum feature {
@@ -97,7 +99,7 @@ static void pmlen_probe(u64 henvcfg)
 
 		if (!isa_has(ISA_SSNPM) ||
 		    (vhw_henvcfg_try(henvcfg | pmm) & HENVCFG_PMM) != pmm ||
-		    !vhw_pmask_works(pmlens[i].bits))
+		    !pmask_works(pmlens[i].bits))
 			ck_pr_and_32(&fwft_harts_have, ~pmlens[i].have);
 	}
 }
@@ -112,14 +114,14 @@ void fwft_probe(u64 henvcfg)
 	(void)vhw_henvcfg_try(henvcfg);
 }
 
-/* For the guest of the vCPU that runs. */
-static bool pmlen_offered(const struct pmlen *p)
+static bool pmlen_offered(const struct riscv_vcpu *v, const struct pmlen *p)
 {
-	return (fwft_harts_have & p->have) && vhw_gpa_bits() <= 64 - p->bits;
+	return (fwft_harts_have & p->have) &&
+	       gstage_gpa_bits(v->v.guest->arch->gstage) <= 64 - p->bits;
 }
 
 /* 0, or why there is no such feature. */
-static s64 feature_check(u32 feature)
+static s64 feature_check(const struct riscv_vcpu *v, u32 feature)
 {
 	if (feature >= FEATURES)
 		return VSBI_DENIED;
@@ -127,7 +129,8 @@ static s64 feature_check(u32 feature)
 	     (fwft_harts_have & FWFT_MISALIGNED)) ||
 	    (feature == PTE_AD_HW_UPDATING && (fwft_harts_have & FWFT_ADUE)) ||
 	    (feature == POINTER_MASKING_PMLEN &&
-	     (pmlen_offered(&pmlens[0]) || pmlen_offered(&pmlens[1]))))
+	     (pmlen_offered(v, &pmlens[0]) ||
+	      pmlen_offered(v, &pmlens[1]))))
 		return 0;
 	return VSBI_NOT_SUPPORTED;
 }
@@ -155,7 +158,7 @@ static s64 pmlen_set(struct riscv_vcpu *v, u64 value)
 	u64 henvcfg = v->henvcfg & ~HENVCFG_PMM;
 
 	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++)
-		if (value == pmlens[i].bits && pmlen_offered(&pmlens[i]))
+		if (value == pmlens[i].bits && pmlen_offered(v, &pmlens[i]))
 			henvcfg |= pmlens[i].henvcfg;
 	if (value && !(henvcfg & HENVCFG_PMM))
 		return VSBI_INVALID_PARAM;
@@ -203,7 +206,7 @@ static enum exit_next fwft_set(struct riscv_vcpu *v)
 {
 	u32 feature = (u32)reg_get(v, REG_A0);
 	u64 flags = reg_get(v, REG_A2);
-	s64 error = feature_check(feature);
+	s64 error = feature_check(v, feature);
 
 	if (error)
 		return vsbi_return(v, error, 0);
@@ -221,7 +224,7 @@ static enum exit_next fwft_set(struct riscv_vcpu *v)
 static enum exit_next fwft_get(struct riscv_vcpu *v)
 {
 	u32 feature = (u32)reg_get(v, REG_A0);
-	s64 error = feature_check(feature);
+	s64 error = feature_check(v, feature);
 
 	return vsbi_return(v, error, error ? 0 : value_get(v, feature));
 }

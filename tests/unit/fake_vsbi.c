@@ -1,7 +1,9 @@
 #include "tests/unit/fake_vsbi.h"
 
+#include "arch/riscv/gstage.h"
 #include "arch/riscv/hlv.h"
 #include "arch/riscv/isa.h"
+#include "arch/riscv/pmask.h"
 #include "arch/riscv/vhw.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
@@ -356,12 +358,12 @@ u64 vhw_henvcfg_try(u64 bits)
 	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
 }
 
-bool vhw_pmask_works(u32 pmlen)
+bool pmask_works(u32 pmlen)
 {
 	return w.hart.pmlens >> pmlen & 1;
 }
 
-u32 vhw_gpa_bits(void)
+u32 gstage_gpa_bits(const struct gstage *s)
 {
 	return w.hart.gpa_bits;
 }

@@ -196,6 +196,8 @@ static void the_narrowest_offered_mode_that_is_wide_enough_is_taken(void **s)
 	for (u32 i = 0; i < ARRAY_LEN(want); i++) {
 		begin(want[i].gpa_end);
 		assert_int_equal(gstage_hgatp(&guest, 0) >> 60, want[i].mode);
+		assert_int_equal(gstage_gpa_bits(guest.gstage),
+				 41 + 9 * (want[i].mode - 8));
 		end();
 	}
 	fake_ram_add(BASE, RAM);
