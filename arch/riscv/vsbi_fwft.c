@@ -38,14 +38,14 @@
 #include "arch/riscv/pmask.h"
 #include "arch/riscv/vhw.h"
 
-enum feature {
+/* Features by their numbers. */
+enum {
 	MISALIGNED_EXC_DELEG,
 	LANDING_PAD,
 	SHADOW_STACK,
 	DOUBLE_TRAP,
 	PTE_AD_HW_UPDATING,
 	POINTER_MASKING_PMLEN,
-	FEATURES,
 };
 
 #define FLAG_LOCK 1u
@@ -68,7 +68,7 @@ static bool misaligned_probe(void)
 	       ck_pr_load_32(&misaligned_first) == (u32)value;
 }
 
-static bool misaligned_get(const struct riscv_vcpu *v)
+static u64 misaligned_get(const struct riscv_vcpu *v)
 {
 	return misaligned_first ^ ((v->henvcfg & VCPU_MISALIGNED) != 0);
 }
@@ -114,26 +114,7 @@ void fwft_probe(u64 henvcfg)
 	(void)vhw_henvcfg_try(henvcfg);
 }
 
-static bool pmlen_offered(const struct riscv_vcpu *v, const struct pmlen *p)
-{
-	return (fwft_harts_have & p->have) &&
-	       gstage_gpa_bits(v->v.guest->arch->gstage) <= 64 - p->bits;
-}
-
-/* 0, or why there is no such feature. */
-static s64 feature_check(const struct riscv_vcpu *v, u32 feature)
-{
-	if (feature >= FEATURES)
-		return VSBI_DENIED;
-	if ((feature == MISALIGNED_EXC_DELEG &&
-	     (fwft_harts_have & FWFT_MISALIGNED)) ||
-	    (feature == PTE_AD_HW_UPDATING && (fwft_harts_have & FWFT_ADUE)) ||
-	    (feature == POINTER_MASKING_PMLEN &&
-	     (pmlen_offered(v, &pmlens[0]) ||
-	      pmlen_offered(v, &pmlens[1]))))
-		return 0;
-	return VSBI_NOT_SUPPORTED;
-}
+/* ---- each feature: is it offered, its value, another value ---- */
 
 static void henvcfg_set(struct riscv_vcpu *v, u64 henvcfg)
 {
@@ -142,28 +123,54 @@ static void henvcfg_set(struct riscv_vcpu *v, u64 henvcfg)
 	vhw_henvcfg_set(henvcfg);
 }
 
-static s64 misaligned_set(struct riscv_vcpu *v, bool on)
+static bool misaligned_offered(const struct riscv_vcpu *v)
 {
-	if (misaligned_get(v) == on)
+	return fwft_harts_have & FWFT_MISALIGNED;
+}
+
+static s64 misaligned_set(struct riscv_vcpu *v, u64 value)
+{
+	if (value > 1)
+		return VSBI_INVALID_PARAM;
+	if (misaligned_get(v) == value)
 		return VSBI_OK;
-	if (vhw_misaligned_set(on))
+	if (vhw_misaligned_set(value))
 		return VSBI_FAILED;
 	henvcfg_set(v, v->henvcfg ^ VCPU_MISALIGNED);
 	vsbi_waits_choose(v);
 	return VSBI_OK;
 }
 
-static s64 pmlen_set(struct riscv_vcpu *v, u64 value)
+static bool adue_offered(const struct riscv_vcpu *v)
 {
-	u64 henvcfg = v->henvcfg & ~HENVCFG_PMM;
+	return fwft_harts_have & FWFT_ADUE;
+}
 
-	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++)
-		if (value == pmlens[i].bits && pmlen_offered(v, &pmlens[i]))
-			henvcfg |= pmlens[i].henvcfg;
-	if (value && !(henvcfg & HENVCFG_PMM))
+static u64 adue_get(const struct riscv_vcpu *v)
+{
+	return (v->henvcfg & HENVCFG_ADUE) != 0;
+}
+
+static s64 adue_set(struct riscv_vcpu *v, u64 value)
+{
+	if (value > 1)
 		return VSBI_INVALID_PARAM;
-	henvcfg_set(v, henvcfg);
+	if (adue_get(v) == value)
+		return VSBI_OK;
+	henvcfg_set(v, v->henvcfg ^ HENVCFG_ADUE);
+	vhw_hfence_all();
 	return VSBI_OK;
+}
+
+static bool is_offered(const struct riscv_vcpu *v, const struct pmlen *p)
+{
+	return (fwft_harts_have & p->have) &&
+	       gstage_gpa_bits(v->v.guest->arch->gstage) <= 64 - p->bits;
+}
+
+static bool pmlen_offered(const struct riscv_vcpu *v)
+{
+	return is_offered(v, &pmlens[0]) || is_offered(v, &pmlens[1]);
 }
 
 static u64 pmlen_get(const struct riscv_vcpu *v)
@@ -174,31 +181,51 @@ static u64 pmlen_get(const struct riscv_vcpu *v)
 	return 0;
 }
 
-static s64 value_set(struct riscv_vcpu *v, u32 feature, u64 value)
+static s64 pmlen_set(struct riscv_vcpu *v, u64 value)
 {
-	u64 henvcfg = v->henvcfg & ~HENVCFG_ADUE;
+	u64 henvcfg = v->henvcfg & ~HENVCFG_PMM;
 
-	if (feature == POINTER_MASKING_PMLEN)
-		return pmlen_set(v, value);
-	if (value > 1)
+	for (u32 i = 0; i < ARRAY_LEN(pmlens); i++)
+		if (value == pmlens[i].bits && is_offered(v, &pmlens[i]))
+			henvcfg |= pmlens[i].henvcfg;
+	if (value && !(henvcfg & HENVCFG_PMM))
 		return VSBI_INVALID_PARAM;
-	if (feature == MISALIGNED_EXC_DELEG)
-		return misaligned_set(v, value);
-	henvcfg |= value ? HENVCFG_ADUE : 0;
-	if (henvcfg == v->henvcfg)
-		return VSBI_OK;
 	henvcfg_set(v, henvcfg);
-	vhw_hfence_all();
 	return VSBI_OK;
 }
 
-static u64 value_get(const struct riscv_vcpu *v, u32 feature)
+static const struct feature {
+	bool (*offered)(const struct riscv_vcpu *v); /* absent: to nobody */
+	u64 (*get)(const struct riscv_vcpu *v);
+	s64 (*set)(struct riscv_vcpu *v, u64 value);
+} features[] = {
+	[MISALIGNED_EXC_DELEG] = {
+		.offered = misaligned_offered,
+		.get = misaligned_get,
+		.set = misaligned_set,
+	},
+	[PTE_AD_HW_UPDATING] = {
+		.offered = adue_offered,
+		.get = adue_get,
+		.set = adue_set,
+	},
+	[POINTER_MASKING_PMLEN] = {
+		.offered = pmlen_offered,
+		.get = pmlen_get,
+		.set = pmlen_set,
+	},
+};
+
+/* ---- the calls ---- */
+
+/* 0, or why there is no such feature. */
+static s64 feature_check(const struct riscv_vcpu *v, u32 number)
 {
-	if (feature == MISALIGNED_EXC_DELEG)
-		return misaligned_get(v);
-	if (feature == POINTER_MASKING_PMLEN)
-		return pmlen_get(v);
-	return (v->henvcfg & HENVCFG_ADUE) != 0;
+	if (number >= ARRAY_LEN(features))
+		return VSBI_DENIED;
+	if (!features[number].offered || !features[number].offered(v))
+		return VSBI_NOT_SUPPORTED;
+	return 0;
 }
 
 /* Section 18.1. The upper half of the register isn't part of the feature. */
@@ -214,7 +241,7 @@ static enum exit_next fwft_set(struct riscv_vcpu *v)
 		return vsbi_return(v, VSBI_INVALID_PARAM, 0);
 	if (v->fwft_locked >> feature & 1)
 		return vsbi_return(v, VSBI_DENIED_LOCKED, 0);
-	error = value_set(v, feature, reg_get(v, REG_A1));
+	error = features[feature].set(v, reg_get(v, REG_A1));
 	if (!error && (flags & FLAG_LOCK))
 		v->fwft_locked |= 1u << feature;
 	return vsbi_return(v, error, 0);
@@ -226,7 +253,7 @@ static enum exit_next fwft_get(struct riscv_vcpu *v)
 	u32 feature = (u32)reg_get(v, REG_A0);
 	s64 error = feature_check(v, feature);
 
-	return vsbi_return(v, error, error ? 0 : value_get(v, feature));
+	return vsbi_return(v, error, error ? 0 : features[feature].get(v));
 }
 
 static enum exit_next fwft_call(struct riscv_vcpu *v, u64 fid)
