@@ -290,6 +290,16 @@ struct guest *cmd_each_guest(struct cmd_run *run)
 	return run->guest;
 }
 
+struct vcpu *cmd_each_vcpu(struct cmd_run *run)
+{
+	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
+		if (!cmd_each_guest(run))
+			return NULL;
+		run->stage = 1;
+	}
+	return run->guest->vcpu[run->stage++ - 1];
+}
+
 void cmd_over(struct cmd_run *run)
 {
 	if (run->cmd && run->cmd->end)

@@ -123,6 +123,10 @@ struct vcpu *cmd_vcpu(struct cmd_run *run, const char *name, struct guest **g);
 struct guest *cmd_each_guest(struct cmd_run *run);
 struct guest *cmd_any_guest(struct cmd_run *run);
 
+/* Likewise a vCPU a step, all of each of those guests. run->stage, which was 0,
+ * then is the number of the guest's next one, behind 1. */
+struct vcpu *cmd_each_vcpu(struct cmd_run *run);
+
 /* For the shell: the command is over. */
 void cmd_over(struct cmd_run *run);
 

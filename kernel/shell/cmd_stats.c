@@ -141,18 +141,13 @@ static void stats_text(struct cmd_run *run, const struct vcpu *v,
 	waits_show(run, info);
 }
 
-/* run->stage is the vCPU to be shown next, behind 1. */
 static enum cmd_next stats_step(struct cmd_run *run)
 {
 	struct sched_vcpu_info info;
-	const struct vcpu *v;
+	const struct vcpu *v = cmd_each_vcpu(run);
 
-	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
-		if (!cmd_each_guest(run))
-			return CMD_DONE;
-		run->stage = 1;
-	}
-	v = run->guest->vcpu[run->stage++ - 1];
+	if (!v)
+		return CMD_DONE;
 	sched_vcpu_info(v, &info, run->now_ticks);
 	if (run->json)
 		stats_json(run, v, &info);
@@ -182,19 +177,17 @@ static enum cmd_next stats_off(struct cmd_run *run)
 	return stats_turn(run, false);
 }
 
-/* run->stage as in stats_step. */
 static enum cmd_next stats_clear(struct cmd_run *run)
 {
-	u32 last;
+	u32 left = CLEAR_VCPUS;
+	struct vcpu *v;
 
-	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
-		if (!cmd_each_guest(run))
+	do {
+		v = cmd_each_vcpu(run);
+		if (!v)
 			return CMD_DONE;
-		run->stage = 1;
-	}
-	last = MIN(run->stage + CLEAR_VCPUS - 1, run->guest->cfg.vcpus);
-	while (run->stage <= last)
-		sched_vcpu_stats_clear(run->guest->vcpu[run->stage++ - 1]);
+		sched_vcpu_stats_clear(v);
+	} while (--left && run->stage <= run->guest->cfg.vcpus);
 	return CMD_MORE;
 }
 

@@ -107,19 +107,18 @@ static void vcpu_row(struct cmd_run *run, const struct vcpu *v)
 		info.wakes, info.exits);
 }
 
-/* run->stage is the vCPU to be shown next, behind 1 for the heading. */
 static enum cmd_next vcpu_list(struct cmd_run *run)
 {
+	const struct vcpu *v;
+
 	if (!run->stage && !run->json)
 		out_str(run->out,
 			"VCPU             STATE    CPU ON"
 			"        RUN ms   WAIT ms     WAKES     EXITS\n");
-	if (!run->stage || run->stage > run->guest->cfg.vcpus) {
-		if (!cmd_each_guest(run))
-			return CMD_DONE;
-		run->stage = 1;
-	}
-	vcpu_row(run, run->guest->vcpu[run->stage++ - 1]);
+	v = cmd_each_vcpu(run);
+	if (!v)
+		return CMD_DONE;
+	vcpu_row(run, v);
 	return CMD_MORE;
 }
 
