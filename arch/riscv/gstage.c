@@ -29,7 +29,6 @@
  * much memory, zeroed in the guest's time, and a fault that can fail).
  */
 #include <ck_pr.h>
-#include <string.h>
 
 #include "arch/riscv/gstage.h"
 
@@ -154,7 +153,7 @@ int gstage_create(struct arch_guest *g, u64 gpa_end)
 		obj_free(s);
 		return -ENOMEM;
 	}
-	memset(hpa_ptr(s->root), 0, PAGE_BYTES << ROOT_ORDER);
+	arch_zero(hpa_ptr(s->root), PAGE_BYTES << ROOT_ORDER);
 	g->gstage = s;
 	return 0;
 }
