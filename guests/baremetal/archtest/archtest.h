@@ -55,10 +55,12 @@ bool run_insn(struct probe *p, u32 insn);
 void run_insn_user(struct probe *p, u32 insn);
 
 /*
- * For tests of devices: two registers that keep all bits, one of 32 and one of
- * 8. False: the machine has no such devices, and the test is skipped.
+ * For tests of devices: looks for their registers, of which word_at is one of
+ * 32 bits that keeps all of them. False: the machine has no such devices, and
+ * the test is skipped.
  */
-bool mmio_find(u64 *word, u64 *byte);
+extern u64 word_at;
+bool mmio_find(void);
 
 /* Runs one instruction with a0 = addr, a1 = val; returns a0 afterwards. */
 u64 mmio_one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val);

@@ -106,10 +106,9 @@ static void refused_at(u64 at)
 /* At a device that takes words alone, and at one that takes all widths. */
 static void refused(void)
 {
-	u64 word, byte;
 	struct probe p;
 
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("QEMU's devices take such accesses");
@@ -120,11 +119,11 @@ static void refused(void)
 		run_insn(&p, VSETIVLI_8);
 		run_insn(&p, VMV_V16_0);
 	}
-	refused_at(word & ~63UL);
+	refused_at(word_at & ~63UL);
 	refused_at(machine.uart.base);
 	csr_clear(sstatus, SSTATUS_FS | SSTATUS_VS);
-	check_eq(read32(word & ~63UL), 0, "the register afterwards");
-	check_eq(read32(word), 0, "and the one behind it");
+	check_eq(read32(word_at & ~63UL), 0, "the register afterwards");
+	check_eq(read32(word_at), 0, "and the one behind it");
 }
 
 /*
@@ -213,9 +212,7 @@ static void wide_stores(u64 at)
 
 static void wide(void)
 {
-	u64 word, byte;
-
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	wide_loads(machine.uart.base);
 	wide_stores(machine.uart.base);
@@ -223,21 +220,20 @@ static void wide(void)
 
 static void fp_by_stack_pointer(void)
 {
-	u64 word, byte;
 	struct probe p;
 
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	if (!machine.rouse || !isa_has("d")) {
 		test_skip("QEMU's devices take such accesses, or no doubles");
 		return;
 	}
 	csr_set(sstatus, SSTATUS_FS);
-	by_stack_pointer(&p, 0x2502, word & ~7UL, 0); /* c.fldsp f10, 0 */
+	by_stack_pointer(&p, 0x2502, word_at & ~7UL, 0); /* c.fldsp f10, 0 */
 	check_eq(p.scause, CAUSE_LOAD_ACCESS, "c.fldsp: scause");
-	by_stack_pointer(&p, 0xa02a, word & ~7UL, 0); /* c.fsdsp f10, 0 */
+	by_stack_pointer(&p, 0xa02a, word_at & ~7UL, 0); /* c.fsdsp f10, 0 */
 	check_eq(p.scause, CAUSE_STORE_ACCESS, "c.fsdsp: scause");
-	check_eq(p.stval, PAGING_FREE_VA + (word & 0xff8), "c.fsdsp: stval");
+	check_eq(p.stval, PAGING_FREE_VA + (word_at & 0xff8), "c.fsdsp: stval");
 	csr_clear(sstatus, SSTATUS_FS);
 }
 
