@@ -15,7 +15,7 @@ static const struct form {
 	u32 insn;
 	bool store;
 } forms[] = {
-	{"lr.d", "a", NULL, 0x1005352f, false},
+	{"lr.d", NULL, NULL, 0x1005352f, false},
 	{"flh", "zfhmin", NULL, 0x00051507, false},
 	{"fsh", "zfhmin", NULL, 0x00a51027, true},
 	{"cbo.inval", "zicbom", NULL, 0x0005200f, true},
@@ -62,14 +62,14 @@ static const struct {
 
 static bool has(const char *ext)
 {
-	return strcmp(ext, "a") == 0 || isa_has(ext);
+	return !ext || isa_has(ext);
 }
 
 static void amo_forms(u64 at)
 {
 	static const char widths[] = "bhwd";
 
-	for (u32 f3 = has("zabha") ? 0 : 2; f3 < 4; f3++) {
+	for (u32 f3 = isa_has("zabha") ? 0 : 2; f3 < 4; f3++) {
 		for (size_t i = 0; i < ARRAY_LEN(amos); i++) {
 			size_t len = strlen(amos[i].name);
 			char name[12] = "";
@@ -93,7 +93,7 @@ static void refused_at(u64 at)
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		const struct form *f = &forms[i];
 
-		if (has(f->needs) && (!f->needs_too || has(f->needs_too)))
+		if (has(f->needs) && has(f->needs_too))
 			mmio_faults(f->name, f->insn, false, at,
 				    f->store ? CAUSE_STORE_ACCESS :
 					       CAUSE_LOAD_ACCESS);
