@@ -309,31 +309,12 @@ HOLDS(two_may_enable_at_once, two_enable, 2, 3)
 HOLDS(one_may_enable_as_another_disables, one_enables_as_one_disables, 2, 3)
 HOLDS(two_may_write_the_same_enables, two_write_the_same, 2, 3)
 
-static void finds(const char *name, void (*begin)(void), const char *faulty)
-{
-	model_finds((struct explore){.name = name,
-				     .begin = begin,
-				     .end = all_are_told,
-				     .weak = true,
-				     .switches = 4,
-				     .fault = EXPLORE_NO_FULL_FENCE,
-				     .faulty = faulty});
-}
+#define FINDS(test, begin, thread) \
+	MODEL_FINDS(test, begin, all_are_told, 4, EXPLORE_NO_FULL_FENCE, thread)
 
-static void a_task_without_its_fence_is_found(void **state)
-{
-	finds(__func__, the_guest_starts, "task");
-}
-
-static void a_changer_without_its_fence_is_found(void **state)
-{
-	finds(__func__, one_starts, "changer");
-}
-
-static void a_start_without_its_fence_is_found(void **state)
-{
-	finds(__func__, one_starts, "vcpu1");
-}
+FINDS(a_task_without_its_fence_is_found, the_guest_starts, "task")
+FINDS(a_changer_without_its_fence_is_found, one_starts, "changer")
+FINDS(a_start_without_its_fence_is_found, one_starts, "vcpu1")
 
 int main(void)
 {
