@@ -78,7 +78,7 @@ static void amo_forms(u64 at)
 			name[len] = '.';
 			name[len + 1] = widths[f3];
 			mmio_faults(name, amos[i].op << 27 | 0x00b5002f |
-				    f3 << 12 | 10 << 7, false, at,
+				    f3 << 12 | 10 << 7, at,
 				    CAUSE_STORE_ACCESS);
 		}
 	}
@@ -94,12 +94,12 @@ static void refused_at(u64 at)
 		const struct form *f = &forms[i];
 
 		if (has(f->needs) && has(f->needs_too))
-			mmio_faults(f->name, f->insn, false, at,
+			mmio_faults(f->name, f->insn, at,
 				    f->store ? CAUSE_STORE_ACCESS :
 					       CAUSE_LOAD_ACCESS);
 	}
 	/* Without a reservation it may fail before it looks. */
-	if (mmio_one(&p, 0x18b5352f, false, at, 1) != 1)
+	if (mmio_one(&p, 0x18b5352f, at, 1) != 1)
 		check_eq(p.scause, CAUSE_STORE_ACCESS, "sc.d: scause");
 }
 
@@ -135,7 +135,7 @@ static void by_stack_pointer(struct probe *p, u16 insn, u64 device, u64 val)
 	u64 *root = paging_new(), va = PAGING_FREE_VA;
 
 	code_begin();
-	code_add16(insn);
+	code_add(insn);
 	code_add(INSN_ECALL);
 	paging_map(root, va, device & ~0xfffUL, PTE_RW | PTE_U);
 	paging_map(root, va + 0x1000, (u64)code, PTE_RX | PTE_U);
@@ -159,12 +159,10 @@ static void wide_loads(u64 at)
 	static const struct {
 		const char *name;
 		u32 insn;
-		bool compressed;
 	} loads[] = {
-		{"lh", 0x00051503, false},  {"lhu", 0x00055503, false},
-		{"lw", 0x00052503, false},  {"lwu", 0x00056503, false},
-		{"ld", 0x00053503, false},  {"c.lw", 0x4108, true},
-		{"c.ld", 0x6108, true},
+		{"lh", 0x00051503},  {"lhu", 0x00055503}, {"lw", 0x00052503},
+		{"lwu", 0x00056503}, {"ld", 0x00053503},  {"c.lw", 0x4108},
+		{"c.ld", 0x6108},
 	};
 	u64 got[ARRAY_LEN(loads)];
 	struct probe p;
@@ -172,8 +170,7 @@ static void wide_loads(u64 at)
 	divisor(true);
 	uart_write(UART_DLL, 0x9c);
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
-		got[i] = mmio_one(&p, loads[i].insn, loads[i].compressed, at,
-				  0);
+		got[i] = mmio_one(&p, loads[i].insn, at, 0);
 	by_stack_pointer(&p, 0x6582, at, 0); /* c.ldsp a1, 0 */
 	divisor(false);
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
@@ -186,19 +183,16 @@ static void wide_stores(u64 at)
 	static const struct {
 		const char *name;
 		u32 insn;
-		bool compressed;
 	} stores[] = {
-		{"sh", 0x00b51023, false}, {"sw", 0x00b52023, false},
-		{"sd", 0x00b53023, false}, {"c.sw", 0xc10c, true},
-		{"c.sd", 0xe10c, true},
+		{"sh", 0x00b51023}, {"sw", 0x00b52023}, {"sd", 0x00b53023},
+		{"c.sw", 0xc10c},   {"c.sd", 0xe10c},
 	};
 	u64 got[ARRAY_LEN(stores)], last;
 	struct probe p;
 
 	divisor(true);
 	for (size_t i = 0; i < ARRAY_LEN(stores); i++) {
-		mmio_one(&p, stores[i].insn, stores[i].compressed, at,
-			 0xa0 + i);
+		mmio_one(&p, stores[i].insn, at, 0xa0 + i);
 		got[i] = uart_read(UART_DLL);
 	}
 	by_stack_pointer(&p, 0xe02a, at, 0x5a); /* c.sdsp a0, 0 */
