@@ -48,7 +48,7 @@ static struct {
 } hw;
 
 static struct riscv_cpu cpu;
-static u32 uart_irqs, irqs_lost, said, claims;
+static u32 uart_irqs, irqs_lost, said, claims, writes;
 static bool uart_broken;	/* its line stays high whatever it's told */
 static char line_said[200];
 static bool exact;	/* registers are as long as their window, not hw's */
@@ -133,6 +133,7 @@ void vhw_irq_write(volatile u32 *reg, u32 val)
 	/* PLIC 1.0, chapter 8: a completion of what isn't enabled is lost. */
 	if (reg == hw.plic + PLIC_CLAIMS / 4)
 		assert_true(hw.stuck || plic_enabled(val));
+	writes++;
 	*reg = val;
 }
 
@@ -394,8 +395,10 @@ static void harts_come_up(enum kind kind, u64 bytes, u32 count)
 
 		assert_int_equal(host_irq_cpu_init(&c, i + 1), 0);
 		assert_int_equal(c.irq_context, i < count ? i : UINT32_MAX);
+		writes = 0;
 		host_irq_local_init(&c);
 		host_irq_enable_uart(&c);
+		assert_int_equal(writes != 0, i < count);
 	}
 	assert_false(hw.sei_off);
 	free((void *)(plic ? plic : aplic));
