@@ -20,16 +20,12 @@ void code_begin(void)
 	code_bytes = 0;
 }
 
-void code_add16(u16 insn)
-{
-	memcpy((char *)code + code_bytes, &insn, 2);
-	code_bytes += 2;
-}
-
 void code_add(u32 insn)
 {
-	code_add16((u16)insn);
-	code_add16((u16)(insn >> 16));
+	u32 bytes = (insn & 3) == 3 ? 4 : 2;
+
+	memcpy((char *)code + code_bytes, &insn, bytes);
+	code_bytes += bytes;
 }
 
 static u64 call_code(u64 a, u64 b, u64 unused)

@@ -378,37 +378,17 @@ HOLDS(a_pause_is_of_a_life_that_was_seen, reboot_and_pause, 0, 0)
 HOLDS(one_that_reboots_and_is_paused_is_stopped, reboot_stop_and_pause, 3, 5)
 HOLDS(of_two_ends_one_is_told_with_its_status, poweroff_and_crash, 0, 0)
 
-static void finds(const char *name, void (*begin)(void),
-		  enum explore_fault fault, const char *faulty)
-{
-	model_finds((struct explore){.name = name,
-				     .begin = begin,
-				     .end = guest_is_content,
-				     .weak = true,
-				     .switches = 4,
-				     .fault = fault,
-				     .faulty = faulty});
-}
+#define FINDS(test, begin, fault, thread) \
+	MODEL_FINDS(test, begin, guest_is_content, 4, fault, thread)
 
-static void a_stopper_without_its_fence_is_found(void **state)
-{
-	finds(__func__, reboot_and_stop, EXPLORE_NO_FULL_FENCE, "stopper");
-}
-
-static void a_restart_without_its_fence_is_found(void **state)
-{
-	finds(__func__, reboot_and_stop, EXPLORE_NO_FULL_FENCE, "task");
-}
-
-static void an_end_without_its_fence_is_found(void **state)
-{
-	finds(__func__, poweroff_and_crash, EXPLORE_NO_STORE_FENCE, "hart");
-}
-
-static void a_pause_that_is_not_atomic_is_found(void **state)
-{
-	finds(__func__, reboot_and_pause, EXPLORE_SPLIT_CAS, "pauser");
-}
+FINDS(a_stopper_without_its_fence_is_found, reboot_and_stop,
+      EXPLORE_NO_FULL_FENCE, "stopper")
+FINDS(a_restart_without_its_fence_is_found, reboot_and_stop,
+      EXPLORE_NO_FULL_FENCE, "task")
+FINDS(an_end_without_its_fence_is_found, poweroff_and_crash,
+      EXPLORE_NO_STORE_FENCE, "hart")
+FINDS(a_pause_that_is_not_atomic_is_found, reboot_and_pause, EXPLORE_SPLIT_CAS,
+      "pauser")
 
 int main(void)
 {

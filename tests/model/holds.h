@@ -53,4 +53,17 @@ static inline void model_finds(struct explore e)
 			    quick, full); \
 	}
 
+/* And one that finds a fault of that thread's, in so many switches. */
+#define MODEL_FINDS(test, world, content, most, wrong, thread) \
+	static void test(void **state) \
+	{ \
+		model_finds((struct explore){.name = #test, \
+					     .begin = world, \
+					     .end = content, \
+					     .weak = true, \
+					     .switches = most, \
+					     .fault = wrong, \
+					     .faulty = thread}); \
+	}
+
 #endif

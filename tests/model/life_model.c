@@ -677,57 +677,33 @@ HOLDS(who_is_moved_is_paused, moved_and_paused, 1, 2)
 HOLDS(who_is_moved_is_killed, moved_and_killed, 1, 2)
 
 /* The same with a fault, which must be found. */
-static void finds(struct explore e)
-{
-	e.end = all_are_content;
-	model_finds(e);
-}
+#define FINDS(test, begin, fault, thread) \
+	MODEL_FINDS(test, begin, all_are_content, 3, fault, thread)
 
-static void a_sleeper_without_its_fence_is_found(void **state)
-{
-	finds((struct explore){.name = __func__,
-			       .begin = two_wakers,
-			       .weak = true,
-			       .switches = 3,
-			       .fault = EXPLORE_NO_FULL_FENCE,
-			       .faulty = "cpu0"});
-}
-
-static void a_waker_without_its_fence_is_found(void **state)
-{
-	finds((struct explore){.name = __func__,
-			       .begin = two_wakers,
-			       .weak = true,
-			       .switches = 3,
-			       .fault = EXPLORE_NO_FULL_FENCE,
-			       .faulty = "soft"});
-}
-
-static void an_end_that_is_told_too_early_is_found(void **state)
-{
-	finds((struct explore){.name = __func__,
-			       .begin = killed_and_born_again,
-			       .weak = true,
-			       .switches = 3,
-			       .fault = EXPLORE_NO_STORE_FENCE,
-			       .faulty = "cpu0"});
-}
+FINDS(a_sleeper_without_its_fence_is_found, two_wakers, EXPLORE_NO_FULL_FENCE,
+      "cpu0")
+FINDS(a_waker_without_its_fence_is_found, two_wakers, EXPLORE_NO_FULL_FENCE,
+      "soft")
+FINDS(an_end_that_is_told_too_early_is_found, killed_and_born_again,
+      EXPLORE_NO_STORE_FENCE, "cpu0")
 
 static void a_swap_that_is_not_atomic_is_found(void **state)
 {
-	finds((struct explore){.name = __func__,
-			       .begin = two_wakers,
-			       .switches = 3,
-			       .fault = EXPLORE_SPLIT_CAS});
+	model_finds((struct explore){.name = __func__,
+				     .begin = two_wakers,
+				     .end = all_are_content,
+				     .switches = 3,
+				     .fault = EXPLORE_SPLIT_CAS});
 }
 
 static void a_sleeper_that_does_not_look_again_is_found(void **state)
 {
 	blind = true;
-	finds((struct explore){.name = __func__,
-			       .begin = two_wakers,
-			       .switches = 3,
-			       .fault = EXPLORE_ELSEWHERE});
+	model_finds((struct explore){.name = __func__,
+				     .begin = two_wakers,
+				     .end = all_are_content,
+				     .switches = 3,
+				     .fault = EXPLORE_ELSEWHERE});
 	blind = false;
 }
 

@@ -245,9 +245,14 @@ static void the_guest_starts(void)
 	explore_thread("raiser", NULL, raiser, NULL);
 }
 
-/* Who has enabled what is seen at once by others. */
-static void enables_watch(void)
+/* Who has enabled what is seen at once by others. vCPU 1 has enabled nothing at
+ * first, and vCPU 0 what `has` says. */
+static void enables_make(bool has)
 {
+	world_make();
+	if (!has)
+		disabler(&ids[0]);
+	disabler(&ids[1]);
 	for (u32 i = 0; i < VCPUS; i++)
 		explore_watch(&plic->context[2 * i + 1].enable[0], sizeof(u32),
 			      "enable");
@@ -259,29 +264,21 @@ static void enables_watch(void)
 
 static void two_enable(void)
 {
-	world_make();
-	disabler(&ids[0]);
-	disabler(&ids[1]);
-	enables_watch();
+	enables_make(false);
 	explore_thread("one", NULL, enabler, &ids[0]);
 	explore_thread("other", NULL, enabler, &ids[1]);
 }
 
 static void one_enables_as_one_disables(void)
 {
-	world_make();
-	disabler(&ids[1]);
-	enables_watch();
+	enables_make(true);
 	explore_thread("one", NULL, disabler, &ids[0]);
 	explore_thread("other", NULL, enabler, &ids[1]);
 }
 
 static void two_write_the_same(void)
 {
-	world_make();
-	disabler(&ids[0]);
-	disabler(&ids[1]);
-	enables_watch();
+	enables_make(false);
 	/* The last bit may be turned by who has written the other value. */
 	explore_thread("one", NULL, enabler_twice, &ids[0]);
 	explore_thread("other", NULL, disabler, &ids[0]);
@@ -309,31 +306,12 @@ HOLDS(two_may_enable_at_once, two_enable, 2, 3)
 HOLDS(one_may_enable_as_another_disables, one_enables_as_one_disables, 2, 3)
 HOLDS(two_may_write_the_same_enables, two_write_the_same, 2, 3)
 
-static void finds(const char *name, void (*begin)(void), const char *faulty)
-{
-	model_finds((struct explore){.name = name,
-				     .begin = begin,
-				     .end = all_are_told,
-				     .weak = true,
-				     .switches = 4,
-				     .fault = EXPLORE_NO_FULL_FENCE,
-				     .faulty = faulty});
-}
+#define FINDS(test, begin, thread) \
+	MODEL_FINDS(test, begin, all_are_told, 4, EXPLORE_NO_FULL_FENCE, thread)
 
-static void a_task_without_its_fence_is_found(void **state)
-{
-	finds(__func__, the_guest_starts, "task");
-}
-
-static void a_changer_without_its_fence_is_found(void **state)
-{
-	finds(__func__, one_starts, "changer");
-}
-
-static void a_start_without_its_fence_is_found(void **state)
-{
-	finds(__func__, one_starts, "vcpu1");
-}
+FINDS(a_task_without_its_fence_is_found, the_guest_starts, "task")
+FINDS(a_changer_without_its_fence_is_found, one_starts, "changer")
+FINDS(a_start_without_its_fence_is_found, one_starts, "vcpu1")
 
 int main(void)
 {

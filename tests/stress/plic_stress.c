@@ -372,6 +372,19 @@ static void nor_while_two_change_the_same_registers(void **state)
 
 static pthread_barrier_t round_end;
 
+/* `writer` in threads, each with a number of its own as argument, from 1 on. */
+static void writers_run(void *(*writer)(void *arg))
+{
+	pthread_t thread[WRITERS];
+
+	pthread_barrier_init(&round_end, NULL, WRITERS);
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		pthread_create(&thread[i], NULL, writer, (void *)(i + 1));
+	for (u32 i = 0; i < WRITERS; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&round_end);
+}
+
 /* `above` is what evaluations look at, the priority what they should. */
 static void above_check(u32 src)
 {
@@ -401,15 +414,8 @@ static void *writer_main(void *arg)
 
 static void a_priority_that_several_write_is_one_of_theirs(void **state)
 {
-	pthread_t thread[WRITERS];
-
 	(void)state;
-	pthread_barrier_init(&round_end, NULL, WRITERS);
-	for (uintptr_t i = 0; i < WRITERS; i++)
-		pthread_create(&thread[i], NULL, writer_main, (void *)(i + 1));
-	for (u32 i = 0; i < WRITERS; i++)
-		pthread_join(thread[i], NULL);
-	pthread_barrier_destroy(&round_end);
+	writers_run(writer_main);
 	above_check(number[0]);
 	above_check(number[1]);
 	if (atomic_load(&failure))
@@ -454,16 +460,8 @@ static void *enabler_main(void *arg)
 
 static void enables_that_several_write_are_turned_round(void **state)
 {
-	pthread_t thread[WRITERS];
-
 	(void)state;
-	pthread_barrier_init(&round_end, NULL, WRITERS);
-	for (uintptr_t i = 0; i < WRITERS; i++)
-		pthread_create(&thread[i], NULL, enabler_main,
-			       (void *)(i + 1));
-	for (u32 i = 0; i < WRITERS; i++)
-		pthread_join(thread[i], NULL);
-	pthread_barrier_destroy(&round_end);
+	writers_run(enabler_main);
 	if (atomic_load(&failure))
 		fail_msg("%s", atomic_load(&failure));
 	/* They did meet. */

@@ -1,32 +1,31 @@
 /*
  * The host's interrupt controllers when somebody else has used them before, and
  * when they don't behave: a PLIC, an APLIC without IMSICs, and interrupt files,
- * each with sources enabled that Rouse doesn't know.
+ * each with sources enabled that Rouse doesn't know; and those with registers
+ * for some of the harts only, of which no register of the others is touched.
  */
-/* sources: arch/riscv/host_irq.c */
+/* sources: arch/riscv/machine.c arch/riscv/machine_irq.c arch/riscv/isa.c
+ *	arch/riscv/range.c kernel/cmdline.c GUEST_FDT tests/unit/fake_lab.c
+ *	LIBFDT */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "arch/riscv/cpu.h"
-#include "arch/riscv/host_irq.h"
-#include "arch/riscv/machine.h"
-#include "arch/riscv/mm.h"
-#include "arch/riscv/uart.h"
-#include "arch/riscv/vhw_irq.h"
-#include "kernel/arch.h"
-#include "kernel/log.h"
+#include <cmocka.h>
+#include <libfdt.h>
 
+#include "kernel/panic.h"
+#include "kernel/time.h"
+
+#include "arch/riscv/host_irq.c"
+
+#define HARTS	 4u
 #define UART_IRQ 10u
 #define SOURCES  95u
 #define IDS	 255u
-#define CONTEXT	 3u
+#define CONTEXT	 3u /* the last hart's */
 
 /* Where the registers are, as the specifications have it. */
 #define PLIC_ENABLES (0x2000 + 0x80 * CONTEXT)
@@ -35,7 +34,7 @@
 #define IDELIVERY    (0x4000 + 32 * CONTEXT)
 #define CLAIMI	     (0x401c + 32 * CONTEXT)
 
-struct machine machine;
+u64 timebase_hz;
 
 static struct {
 	u32 plic[0x300000 / 4], aplic[0x8000 / 4];
@@ -49,9 +48,10 @@ static struct {
 } hw;
 
 static struct riscv_cpu cpu;
-static u32 uart_irqs, irqs_lost, said, claims;
+static u32 uart_irqs, irqs_lost, said, claims, writes;
 static bool uart_broken;	/* its line stays high whatever it's told */
 static char line_said[200];
+static bool exact;	/* registers are as long as their window, not hw's */
 
 struct riscv_cpu *riscv_this(void)
 {
@@ -60,19 +60,15 @@ struct riscv_cpu *riscv_this(void)
 
 volatile void *mm_map_device(u64 base, u64 bytes)
 {
-	(void)bytes;
+	if (exact)
+		return calloc(1, bytes);
 	return base == machine.plic.base ? hw.plic : hw.aplic;
 }
 
-int machine_ext_index(const void *fdt, int node, u32 intc, u32 irq)
+void refuse(const char *fmt, ...)
 {
-	return CONTEXT;
-}
-
-int machine_reg(const void *fdt, int node, u32 n, struct mmio *out)
-{
-	*out = (struct mmio){ 0x28000000, 0x10000 };
-	return n ? -ENOENT : 0;
+	fail_msg("refused: %s", fmt);
+	abort();
 }
 
 void uart_irq(void)
@@ -137,11 +133,13 @@ void vhw_irq_write(volatile u32 *reg, u32 val)
 	/* PLIC 1.0, chapter 8: a completion of what isn't enabled is lost. */
 	if (reg == hw.plic + PLIC_CLAIMS / 4)
 		assert_true(hw.stuck || plic_enabled(val));
+	writes++;
 	*reg = val;
 }
 
 static u64 *imsic_reg(u64 reg)
 {
+	assert_true(machine.imsic_node >= 0);
 	assert_true(reg == 0x70 || reg == 0x72 ||
 		    (reg >= 0xc0 && reg % 2 == 0));
 	return reg == 0x70 ? &hw.eidelivery :
@@ -196,20 +194,50 @@ void vhw_sei_off(void)
 
 enum kind { PLIC, APLIC, IMSIC };
 
-/* As a machine boots in which everything is enabled. */
-static void boot(enum kind kind)
+static char tree[4096];
+
+/* One controller, to which all harts are wired: hart n has phandle n + 1. */
+static int setup(void **state)
 {
+	const fdt64_t reg[] = { cpu_to_fdt64(0x28000000),
+				cpu_to_fdt64(0x10000) };
+	fdt32_t to[2 * HARTS];
+
+	(void)state;
+	for (u32 i = 0; i < HARTS; i++) {
+		to[2 * i] = cpu_to_fdt32(i + 1);
+		to[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
+	}
+	fdt_create(tree, sizeof(tree));
+	fdt_finish_reservemap(tree);
+	fdt_begin_node(tree, "");
+	fdt_property_u32(tree, "#address-cells", 2);
+	fdt_property_u32(tree, "#size-cells", 2);
+	fdt_begin_node(tree, "chip");
+	fdt_property(tree, "reg", reg, sizeof(reg));
+	fdt_property(tree, "interrupts-extended", to, sizeof(to));
+	fdt_end_node(tree);
+	fdt_end_node(tree);
+	return fdt_finish(tree);
+}
+
+/* In which everything is enabled. */
+static void machine_make(enum kind kind)
+{
+	int node = fdt_path_offset(tree, "/chip");
+
 	memset(&hw, 0xff, sizeof(hw));
 	memset(hw.line, 0, sizeof(hw.line));
 	memset(hw.pends, 0, sizeof(hw.pends));
 	hw.stuck = hw.sei_off = uart_broken = false;
 	hw.files = (IDS + 1) / 64;
 	uart_irqs = irqs_lost = said = claims = 0;
-	cpu = (struct riscv_cpu){ .irq_context = UINT32_MAX };
-	cpu.c.index = 7;
+	plic = aplic = NULL;
+	imsic_regions = 0;
 	machine = (struct machine){
+		.fdt = tree, .plic_node = node, .aplic_node = node,
+		.imsic_node = kind == IMSIC ? node : -1, .imsic_ids = IDS,
 		.uart = { 0x10000000, 0x100 }, .uart_irq = UART_IRQ,
-		.imsic_node = kind == IMSIC ? 1 : -1, .imsic_ids = IDS,
 	};
 	if (kind == PLIC) {
 		machine.plic = (struct mmio){ 0xc000000, sizeof(hw.plic) };
@@ -218,8 +246,16 @@ static void boot(enum kind kind)
 		machine.aplic = (struct mmio){ 0xd000000, sizeof(hw.aplic) };
 		machine.aplic_sources = SOURCES;
 	}
+}
+
+static void boot(enum kind kind)
+{
+	machine_make(kind);
+	cpu = (struct riscv_cpu){ .irq_context = UINT32_MAX };
+	cpu.c.index = 7;
 	host_irq_init();
-	assert_int_equal(host_irq_cpu_init(&cpu, 1), 0);
+	assert_int_equal(host_irq_cpu_init(&cpu, CONTEXT + 1), 0);
+	assert_int_equal(cpu.irq_context, CONTEXT);
 	host_irq_local_init(&cpu);
 	host_irq_enable_uart(&cpu);
 }
@@ -230,8 +266,6 @@ static void stray_enable(u32 irq)
 	hw.aplic[SOURCECFG(irq) / 4] = 6;
 }
 
-/* host_irq.c maps once and forgets nothing, and looks for a PLIC first: so that
- * is the last kind that is booted. */
 static void only_the_uart_is_enabled(enum kind kind)
 {
 	boot(kind);
@@ -343,6 +377,49 @@ static void a_plic_context_is_ours_alone(void **state)
 	assert_int_equal(hw.plic[PLIC_ENABLES / 4 + 0x80 / 4], UINT32_MAX);
 }
 
+/* Every hart comes up; those before `count` have registers in a window of so
+ * many bytes. The address sanitizer sees each access behind it. */
+static void harts_come_up(enum kind kind, u64 bytes, u32 count)
+{
+	machine_make(kind);
+	if (kind == PLIC)
+		machine.plic.bytes = bytes;
+	else
+		machine.aplic.bytes = bytes;
+	machine.plic_ndev = machine.aplic_sources = 1023;
+	exact = true;
+	host_irq_init();
+	exact = false;
+	for (u32 i = 0; i < HARTS; i++) {
+		struct riscv_cpu c = { .hartid = i };
+
+		assert_int_equal(host_irq_cpu_init(&c, i + 1), 0);
+		assert_int_equal(c.irq_context, i < count ? i : UINT32_MAX);
+		writes = 0;
+		host_irq_local_init(&c);
+		host_irq_enable_uart(&c);
+		assert_int_equal(writes != 0, i < count);
+	}
+	assert_false(hw.sei_off);
+	free((void *)(plic ? plic : aplic));
+}
+
+static void a_hart_without_an_idc_has_no_interrupts(void **state)
+{
+	(void)state;
+	for (u64 bytes = 0x4000; bytes <= 0x4000 + 32 * HARTS; bytes += 4)
+		harts_come_up(APLIC, bytes, (u32)(bytes - 0x4000) / 32);
+}
+
+static void a_hart_without_a_context_has_no_interrupts(void **state)
+{
+	(void)state;
+	for (u32 count = 0; count < HARTS; count++)
+		for (u64 more = 0; more <= 8; more += 4)
+			harts_come_up(PLIC, 0x200000 + 0x1000 * count + more,
+				      count + (more == 8));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,7 +430,9 @@ int main(void)
 			a_file_with_fewer_identities_is_cleared_as_far),
 		cmocka_unit_test(an_identity_that_is_not_ours_is_switched_off),
 		cmocka_unit_test(a_plic_context_is_ours_alone),
+		cmocka_unit_test(a_hart_without_an_idc_has_no_interrupts),
+		cmocka_unit_test(a_hart_without_a_context_has_no_interrupts),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

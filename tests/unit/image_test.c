@@ -284,6 +284,18 @@ static const struct ph two_segments[] = {
 	{ 700, 0xffffffff80002000, BASE + 65536, 50, 50 },
 };
 
+/* A file of both, packed; what is returned is to be freed. */
+static u8 *packed_elf(u8 elf[1024], struct image_files *f)
+{
+	size_t bytes;
+	u8 *gz;
+
+	elf_image(elf, 0xffffffff80000010, two_segments, 2);
+	gz = gzip_store(elf, 1024, &bytes);
+	*f = file_of(gz, bytes);
+	return gz;
+}
+
 static void an_elf_goes_by_physical_addresses(void **state)
 {
 	struct guest_config cfg = with_ram(1 * MIB);
@@ -438,9 +450,7 @@ static void a_packed_elf_is_loaded_as_a_plain_one(void **state)
 	struct lab_error err;
 	size_t bytes;
 
-	elf_image(elf, 0xffffffff80000010, two_segments, 2);
-	gz = gzip_store(elf, sizeof(elf), &bytes);
-	f = file_of(gz, bytes);
+	gz = packed_elf(elf, &f);
 	assert_int_equal(load(&cfg, &f, 33, &err), 0);
 	assert_memory_equal(fake.ram + 4096, elf + 512, 100);
 	assert_memory_equal(fake.ram + 4196, zero, 200);
@@ -619,11 +629,8 @@ static void loading_again_takes_no_memory(void **state)
 	struct lab_error err;
 	struct image_load l;
 	u8 elf[1024], *gz;
-	size_t bytes;
 
-	elf_image(elf, 0xffffffff80000010, two_segments, 2);
-	gz = gzip_store(elf, sizeof(elf), &bytes);
-	f = file_of(gz, bytes);
+	gz = packed_elf(elf, &f);
 	assert_int_equal(image_load_init(&l, NULL, &cfg, &f, 100, &err), 0);
 	fake_alloc_limit(0);
 	for (u32 n = 1; n < 60; n++) {
@@ -654,12 +661,9 @@ static void no_memory_is_an_error_and_leaks_nothing(void **state)
 	struct image_files f;
 	struct lab_error err;
 	u8 elf[1024], *gz;
-	size_t bytes;
 	int ret;
 
-	elf_image(elf, 0xffffffff80000010, two_segments, 2);
-	gz = gzip_store(elf, sizeof(elf), &bytes);
-	f = file_of(gz, bytes);
+	gz = packed_elf(elf, &f);
 	for (long n = 0; n < 100; n++) {
 		fake_alloc_limit(n);
 		ret = image_load_init(&l, NULL, &cfg, &f, 100, &err);

@@ -23,12 +23,12 @@ extern u64 time_at_start;
 
 /*
  * A little code buffer: instructions put there are run by probe_call or
- * probe_user. code_begin empties it; code_run calls it in S-mode.
+ * probe_user. code_begin empties it; code_add knows a compressed one by its
+ * lowest bits; code_run calls it in S-mode.
  */
 extern u32 code[1024];
 void code_begin(void);
 void code_add(u32 insn);
-void code_add16(u16 insn);
 bool code_run(struct probe *p, u64 a, u64 b);
 /* The same in U-mode, through a page of its own; ends by an exception. */
 void code_run_user(struct probe *p, u64 a0);
@@ -55,16 +55,17 @@ bool run_insn(struct probe *p, u32 insn);
 void run_insn_user(struct probe *p, u32 insn);
 
 /*
- * For tests of devices: two registers that keep all bits, one of 32 and one of
- * 8. False: the machine has no such devices, and the test is skipped.
+ * For tests of devices: looks for their registers, of which word_at is one of
+ * 32 bits that keeps all of them. False: the machine has no such devices, and
+ * the test is skipped.
  */
-bool mmio_find(u64 *word, u64 *byte);
+extern u64 word_at;
+bool mmio_find(void);
 
 /* Runs one instruction with a0 = addr, a1 = val; returns a0 afterwards. */
-u64 mmio_one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val);
+u64 mmio_one(struct probe *p, u32 insn, u64 addr, u64 val);
 
 /* It ends in this exception, at this address. */
-void mmio_faults(const char *name, u32 insn, bool compressed, u64 at,
-		 u64 cause);
+void mmio_faults(const char *name, u32 insn, u64 at, u64 cause);
 
 #endif

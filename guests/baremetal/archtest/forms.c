@@ -15,7 +15,7 @@ static const struct form {
 	u32 insn;
 	bool store;
 } forms[] = {
-	{"lr.d", "a", NULL, 0x1005352f, false},
+	{"lr.d", NULL, NULL, 0x1005352f, false},
 	{"flh", "zfhmin", NULL, 0x00051507, false},
 	{"fsh", "zfhmin", NULL, 0x00a51027, true},
 	{"cbo.inval", "zicbom", NULL, 0x0005200f, true},
@@ -62,14 +62,14 @@ static const struct {
 
 static bool has(const char *ext)
 {
-	return strcmp(ext, "a") == 0 || isa_has(ext);
+	return !ext || isa_has(ext);
 }
 
 static void amo_forms(u64 at)
 {
 	static const char widths[] = "bhwd";
 
-	for (u32 f3 = has("zabha") ? 0 : 2; f3 < 4; f3++) {
+	for (u32 f3 = isa_has("zabha") ? 0 : 2; f3 < 4; f3++) {
 		for (size_t i = 0; i < ARRAY_LEN(amos); i++) {
 			size_t len = strlen(amos[i].name);
 			char name[12] = "";
@@ -78,7 +78,7 @@ static void amo_forms(u64 at)
 			name[len] = '.';
 			name[len + 1] = widths[f3];
 			mmio_faults(name, amos[i].op << 27 | 0x00b5002f |
-				    f3 << 12 | 10 << 7, false, at,
+				    f3 << 12 | 10 << 7, at,
 				    CAUSE_STORE_ACCESS);
 		}
 	}
@@ -93,23 +93,22 @@ static void refused_at(u64 at)
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		const struct form *f = &forms[i];
 
-		if (has(f->needs) && (!f->needs_too || has(f->needs_too)))
-			mmio_faults(f->name, f->insn, false, at,
+		if (has(f->needs) && has(f->needs_too))
+			mmio_faults(f->name, f->insn, at,
 				    f->store ? CAUSE_STORE_ACCESS :
 					       CAUSE_LOAD_ACCESS);
 	}
 	/* Without a reservation it may fail before it looks. */
-	if (mmio_one(&p, 0x18b5352f, false, at, 1) != 1)
+	if (mmio_one(&p, 0x18b5352f, at, 1) != 1)
 		check_eq(p.scause, CAUSE_STORE_ACCESS, "sc.d: scause");
 }
 
 /* At a device that takes words alone, and at one that takes all widths. */
 static void refused(void)
 {
-	u64 word, byte;
 	struct probe p;
 
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("QEMU's devices take such accesses");
@@ -120,11 +119,11 @@ static void refused(void)
 		run_insn(&p, VSETIVLI_8);
 		run_insn(&p, VMV_V16_0);
 	}
-	refused_at(word & ~63UL);
+	refused_at(word_at & ~63UL);
 	refused_at(machine.uart.base);
 	csr_clear(sstatus, SSTATUS_FS | SSTATUS_VS);
-	check_eq(read32(word & ~63UL), 0, "the register afterwards");
-	check_eq(read32(word), 0, "and the one behind it");
+	check_eq(read32(word_at & ~63UL), 0, "the register afterwards");
+	check_eq(read32(word_at), 0, "and the one behind it");
 }
 
 /*
@@ -136,7 +135,7 @@ static void by_stack_pointer(struct probe *p, u16 insn, u64 device, u64 val)
 	u64 *root = paging_new(), va = PAGING_FREE_VA;
 
 	code_begin();
-	code_add16(insn);
+	code_add(insn);
 	code_add(INSN_ECALL);
 	paging_map(root, va, device & ~0xfffUL, PTE_RW | PTE_U);
 	paging_map(root, va + 0x1000, (u64)code, PTE_RX | PTE_U);
@@ -160,12 +159,10 @@ static void wide_loads(u64 at)
 	static const struct {
 		const char *name;
 		u32 insn;
-		bool compressed;
 	} loads[] = {
-		{"lh", 0x00051503, false},  {"lhu", 0x00055503, false},
-		{"lw", 0x00052503, false},  {"lwu", 0x00056503, false},
-		{"ld", 0x00053503, false},  {"c.lw", 0x4108, true},
-		{"c.ld", 0x6108, true},
+		{"lh", 0x00051503},  {"lhu", 0x00055503}, {"lw", 0x00052503},
+		{"lwu", 0x00056503}, {"ld", 0x00053503},  {"c.lw", 0x4108},
+		{"c.ld", 0x6108},
 	};
 	u64 got[ARRAY_LEN(loads)];
 	struct probe p;
@@ -173,8 +170,7 @@ static void wide_loads(u64 at)
 	divisor(true);
 	uart_write(UART_DLL, 0x9c);
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
-		got[i] = mmio_one(&p, loads[i].insn, loads[i].compressed, at,
-				  0);
+		got[i] = mmio_one(&p, loads[i].insn, at, 0);
 	by_stack_pointer(&p, 0x6582, at, 0); /* c.ldsp a1, 0 */
 	divisor(false);
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++)
@@ -187,19 +183,16 @@ static void wide_stores(u64 at)
 	static const struct {
 		const char *name;
 		u32 insn;
-		bool compressed;
 	} stores[] = {
-		{"sh", 0x00b51023, false}, {"sw", 0x00b52023, false},
-		{"sd", 0x00b53023, false}, {"c.sw", 0xc10c, true},
-		{"c.sd", 0xe10c, true},
+		{"sh", 0x00b51023}, {"sw", 0x00b52023}, {"sd", 0x00b53023},
+		{"c.sw", 0xc10c},   {"c.sd", 0xe10c},
 	};
 	u64 got[ARRAY_LEN(stores)], last;
 	struct probe p;
 
 	divisor(true);
 	for (size_t i = 0; i < ARRAY_LEN(stores); i++) {
-		mmio_one(&p, stores[i].insn, stores[i].compressed, at,
-			 0xa0 + i);
+		mmio_one(&p, stores[i].insn, at, 0xa0 + i);
 		got[i] = uart_read(UART_DLL);
 	}
 	by_stack_pointer(&p, 0xe02a, at, 0x5a); /* c.sdsp a0, 0 */
@@ -213,9 +206,7 @@ static void wide_stores(u64 at)
 
 static void wide(void)
 {
-	u64 word, byte;
-
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	wide_loads(machine.uart.base);
 	wide_stores(machine.uart.base);
@@ -223,21 +214,20 @@ static void wide(void)
 
 static void fp_by_stack_pointer(void)
 {
-	u64 word, byte;
 	struct probe p;
 
-	if (!mmio_find(&word, &byte))
+	if (!mmio_find())
 		return;
 	if (!machine.rouse || !isa_has("d")) {
 		test_skip("QEMU's devices take such accesses, or no doubles");
 		return;
 	}
 	csr_set(sstatus, SSTATUS_FS);
-	by_stack_pointer(&p, 0x2502, word & ~7UL, 0); /* c.fldsp f10, 0 */
+	by_stack_pointer(&p, 0x2502, word_at & ~7UL, 0); /* c.fldsp f10, 0 */
 	check_eq(p.scause, CAUSE_LOAD_ACCESS, "c.fldsp: scause");
-	by_stack_pointer(&p, 0xa02a, word & ~7UL, 0); /* c.fsdsp f10, 0 */
+	by_stack_pointer(&p, 0xa02a, word_at & ~7UL, 0); /* c.fsdsp f10, 0 */
 	check_eq(p.scause, CAUSE_STORE_ACCESS, "c.fsdsp: scause");
-	check_eq(p.stval, PAGING_FREE_VA + (word & 0xff8), "c.fsdsp: stval");
+	check_eq(p.stval, PAGING_FREE_VA + (word_at & 0xff8), "c.fsdsp: stval");
 	csr_clear(sstatus, SSTATUS_FS);
 }
 

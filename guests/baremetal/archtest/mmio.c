@@ -10,10 +10,10 @@
  */
 #include "guests/baremetal/archtest/archtest.h"
 
-static u64 word_at; /* 32-bit register that keeps all bits */
+u64 word_at;
 static u64 byte_at; /* 8-bit register that keeps all bits */
 
-static bool find(void)
+bool mmio_find(void)
 {
 	if (!machine.plic.bytes || machine.plic_context[0] < 0 ||
 	    !machine.uart.bytes) {
@@ -33,14 +33,10 @@ static bool find(void)
 	return true;
 }
 
-/* Runs one instruction with a0 = addr, a1 = val; returns a0 afterwards. */
-static u64 one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val)
+u64 mmio_one(struct probe *p, u32 insn, u64 addr, u64 val)
 {
 	code_begin();
-	if (compressed)
-		code_add16((u16)insn);
-	else
-		code_add(insn);
+	code_add(insn);
 	code_add(INSN_RET);
 	code_run(p, addr, val);
 	return p->value;
@@ -50,23 +46,23 @@ static void loads(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	write32(word_at, 0x89abcdef);
 	write8(byte_at, 0x9c);
-	check_eq(one(&p, 0x00052503, false, word_at, 0), 0xffffffff89abcdef,
-		 "lw");
-	check_eq(one(&p, 0x00056503, false, word_at, 0), 0x89abcdef, "lwu");
-	check_eq(one(&p, 0x4108, true, word_at, 0), 0xffffffff89abcdef, "c.lw");
-	check_eq(one(&p, 0x00050503, false, byte_at, 0), 0xffffffffffffff9c,
-		 "lb");
-	check_eq(one(&p, 0x00054503, false, byte_at, 0), 0x9c, "lbu");
+	check_eq(mmio_one(&p, 0x00052503, word_at, 0),
+		 0xffffffff89abcdef, "lw");
+	check_eq(mmio_one(&p, 0x00056503, word_at, 0), 0x89abcdef, "lwu");
+	check_eq(mmio_one(&p, 0x4108, word_at, 0), 0xffffffff89abcdef, "c.lw");
+	check_eq(mmio_one(&p, 0x00050503, byte_at, 0),
+		 0xffffffffffffff9c, "lb");
+	check_eq(mmio_one(&p, 0x00054503, byte_at, 0), 0x9c, "lbu");
 	/* With offsets: the base register alone is another address. */
-	check_eq(one(&p, 0xff052503, false, word_at + 16, 0),
+	check_eq(mmio_one(&p, 0xff052503, word_at + 16, 0),
 		 0xffffffff89abcdef, "lw -16");
-	check_eq(one(&p, 0x7ff54503, false, byte_at - 0x7ff, 0), 0x9c,
+	check_eq(mmio_one(&p, 0x7ff54503, byte_at - 0x7ff, 0), 0x9c,
 		 "lbu 2047");
-	check_eq(one(&p, 0x4148, true, word_at - 4, 0), 0xffffffff89abcdef,
+	check_eq(mmio_one(&p, 0x4148, word_at - 4, 0), 0xffffffff89abcdef,
 		 "c.lw 4");
 	write32(word_at, 0);
 }
@@ -75,17 +71,17 @@ static void stores(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
-	one(&p, 0x00b52023, false, word_at, 0xfedcba9876543210);
+	mmio_one(&p, 0x00b52023, word_at, 0xfedcba9876543210);
 	check_eq(read32(word_at), 0x76543210, "sw");
-	one(&p, 0xc10c, true, word_at, 0xfedcba98f6543211);
+	mmio_one(&p, 0xc10c, word_at, 0xfedcba98f6543211);
 	check_eq(read32(word_at), 0xf6543211, "c.sw");
-	one(&p, 0xfeb52823, false, word_at + 16, 0x5);
+	mmio_one(&p, 0xfeb52823, word_at + 16, 0x5);
 	check_eq(read32(word_at), 5, "sw -16");
-	one(&p, 0x00b50023, false, byte_at, 0xfffffffffffffa5);
+	mmio_one(&p, 0x00b50023, byte_at, 0xfffffffffffffa5);
 	check_eq(read8(byte_at), 0xa5, "sb");
-	one(&p, 0x00052023, false, word_at, 0);
+	mmio_one(&p, 0x00052023, word_at, 0);
 	check_eq(read32(word_at), 0, "sw x0");
 }
 
@@ -94,13 +90,13 @@ static void stack_forms(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	write32(word_at, 0x80000001);
 	code_begin();
 	code_add(0x00010313); /* mv t1, sp */
 	code_add(0x00050113); /* mv sp, a0 */
-	code_add16(0x4542);   /* c.lwsp a0, 16 */
+	code_add(0x4542);     /* c.lwsp a0, 16 */
 	code_add(0x00030113); /* mv sp, t1 */
 	code_add(INSN_RET);
 	code_run(&p, word_at - 16, 0);
@@ -108,7 +104,7 @@ static void stack_forms(void)
 	code_begin();
 	code_add(0x00010313);
 	code_add(0x00050113);
-	code_add16(0xc82e); /* c.swsp a1, 16 */
+	code_add(0xc82e); /* c.swsp a1, 16 */
 	code_add(0x00030113);
 	code_add(INSN_RET);
 	code_run(&p, word_at - 16, 0x12345679);
@@ -121,7 +117,7 @@ static void registers(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	for (u32 r = 0; r < 32; r++) {
 		/* t1 keeps the register, t2 if the register is t1. */
@@ -159,7 +155,7 @@ static void translated(void)
 	u64 *root, va = PAGING_FREE_VA;
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	root = paging_new();
 	paging_map(root, va, byte_at & ~0xfffUL, PTE_RW);
@@ -184,7 +180,7 @@ static void from_user_mode(void)
 	u64 *root, va = PAGING_FREE_VA;
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	write8(byte_at, 0x83);
 	code_begin();
@@ -205,12 +201,11 @@ static void from_user_mode(void)
 	check_eq(p.x11, 0xffffffffffffff83, "lb");
 }
 
-static void faults(const char *name, u32 insn, bool compressed, u64 at,
-		   u64 cause)
+void mmio_faults(const char *name, u32 insn, u64 at, u64 cause)
 {
 	struct probe p;
 
-	one(&p, insn, compressed, at, ~0UL);
+	mmio_one(&p, insn, at, ~0UL);
 	check(p.scause == cause, "%s: scause %ld, expected %ld", name, p.scause,
 	      cause);
 	if (p.scause) {
@@ -221,36 +216,36 @@ static void faults(const char *name, u32 insn, bool compressed, u64 at,
 
 static void wrong_widths(void)
 {
-	if (!find())
+	if (!mmio_find())
 		return;
-	faults("ld", 0x00053503, false, word_at & ~7UL, CAUSE_LOAD_ACCESS);
-	faults("sd", 0x00b53023, false, word_at & ~7UL, CAUSE_STORE_ACCESS);
-	faults("c.ld", 0x6108, true, word_at & ~7UL, CAUSE_LOAD_ACCESS);
-	faults("c.sd", 0xe10c, true, word_at & ~7UL, CAUSE_STORE_ACCESS);
-	faults("lb", 0x00050503, false, word_at, CAUSE_LOAD_ACCESS);
-	faults("lbu", 0x00054503, false, word_at, CAUSE_LOAD_ACCESS);
-	faults("lh", 0x00051503, false, word_at, CAUSE_LOAD_ACCESS);
-	faults("lhu", 0x00055503, false, word_at, CAUSE_LOAD_ACCESS);
-	faults("sb", 0x00b50023, false, word_at, CAUSE_STORE_ACCESS);
-	faults("sh", 0x00b51023, false, word_at, CAUSE_STORE_ACCESS);
+	mmio_faults("ld", 0x00053503, word_at & ~7UL, CAUSE_LOAD_ACCESS);
+	mmio_faults("sd", 0x00b53023, word_at & ~7UL, CAUSE_STORE_ACCESS);
+	mmio_faults("c.ld", 0x6108, word_at & ~7UL, CAUSE_LOAD_ACCESS);
+	mmio_faults("c.sd", 0xe10c, word_at & ~7UL, CAUSE_STORE_ACCESS);
+	mmio_faults("lb", 0x00050503, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("lbu", 0x00054503, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("lh", 0x00051503, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("lhu", 0x00055503, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("sb", 0x00b50023, word_at, CAUSE_STORE_ACCESS);
+	mmio_faults("sh", 0x00b51023, word_at, CAUSE_STORE_ACCESS);
 }
 
 static void misaligned(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("the board's devices take such accesses");
 		return;
 	}
 	for (u64 i = 1; i < 4; i++) {
-		one(&p, 0x00052503, false, word_at + i, 0);
+		mmio_one(&p, 0x00052503, word_at + i, 0);
 		check(p.scause == CAUSE_LOAD_ACCESS ||
 			      p.scause == CAUSE_LOAD_MISALIGNED,
 		      "lw: scause %ld", p.scause);
-		one(&p, 0x00b52023, false, word_at + i, 0);
+		mmio_one(&p, 0x00b52023, word_at + i, 0);
 		check(p.scause == CAUSE_STORE_ACCESS ||
 			      p.scause == CAUSE_STORE_MISALIGNED,
 		      "sw: scause %ld", p.scause);
@@ -270,7 +265,7 @@ static void straddling(void)
 	u64 *root, va = PAGING_FREE_VA, first = machine.plic.base + 0x2000;
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("the board's devices take such accesses");
@@ -284,10 +279,7 @@ static void straddling(void)
 		u64 cause = i & 1 ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS;
 
 		code_begin();
-		if ((insn & 3) == 3)
-			code_add(insn);
-		else
-			code_add16((u16)insn);
+		code_add(insn);
 		code_add(INSN_RET);
 		paging_on(root, 0);
 		code_run(&p, va + 0xffd + i / 4, 0xffffffff);
@@ -305,20 +297,20 @@ static void atomics(void)
 	struct probe p;
 	u64 at;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("QEMU's devices take atomics");
 		return;
 	}
 	at = word_at;
-	faults("amoadd.w", 0x00b5252f, false, at, CAUSE_STORE_ACCESS);
-	faults("amoswap.w", 0x08b5252f, false, at, CAUSE_STORE_ACCESS);
-	faults("amomaxu.w", 0xe0b5252f, false, at, CAUSE_STORE_ACCESS);
-	faults("lr.w", 0x1005252f, false, at, CAUSE_LOAD_ACCESS);
-	faults("amoadd.d", 0x00b5352f, false, at & ~7UL, CAUSE_STORE_ACCESS);
+	mmio_faults("amoadd.w", 0x00b5252f, at, CAUSE_STORE_ACCESS);
+	mmio_faults("amoswap.w", 0x08b5252f, at, CAUSE_STORE_ACCESS);
+	mmio_faults("amomaxu.w", 0xe0b5252f, at, CAUSE_STORE_ACCESS);
+	mmio_faults("lr.w", 0x1005252f, at, CAUSE_LOAD_ACCESS);
+	mmio_faults("amoadd.d", 0x00b5352f, at & ~7UL, CAUSE_STORE_ACCESS);
 	/* Without a reservation it may fail before it looks. */
-	if (one(&p, 0x18b5252f, false, at, 1) != 1)
+	if (mmio_one(&p, 0x18b5252f, at, 1) != 1)
 		check_eq(p.scause, CAUSE_STORE_ACCESS, "sc.w: scause");
 	check_eq(read32(word_at), 0, "the register afterwards");
 }
@@ -328,7 +320,7 @@ static void other_registers(void)
 {
 	u64 at;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("QEMU's devices take such accesses");
@@ -337,12 +329,12 @@ static void other_registers(void)
 	at = word_at & ~7UL;
 	if (isa_has("d")) {
 		csr_set(sstatus, SSTATUS_FS);
-		faults("flw", 0x00052507, false, at, CAUSE_LOAD_ACCESS);
-		faults("fld", 0x00053507, false, at, CAUSE_LOAD_ACCESS);
-		faults("fsw", 0x00a52027, false, at, CAUSE_STORE_ACCESS);
-		faults("fsd", 0x00a53027, false, at, CAUSE_STORE_ACCESS);
-		faults("c.fld", 0x2108, true, at, CAUSE_LOAD_ACCESS);
-		faults("c.fsd", 0xa108, true, at, CAUSE_STORE_ACCESS);
+		mmio_faults("flw", 0x00052507, at, CAUSE_LOAD_ACCESS);
+		mmio_faults("fld", 0x00053507, at, CAUSE_LOAD_ACCESS);
+		mmio_faults("fsw", 0x00a52027, at, CAUSE_STORE_ACCESS);
+		mmio_faults("fsd", 0x00a53027, at, CAUSE_STORE_ACCESS);
+		mmio_faults("c.fld", 0x2108, at, CAUSE_LOAD_ACCESS);
+		mmio_faults("c.fsd", 0xa108, at, CAUSE_STORE_ACCESS);
 		csr_clear(sstatus, SSTATUS_FS);
 	}
 	if (isa_has("v")) {
@@ -351,8 +343,8 @@ static void other_registers(void)
 		csr_set(sstatus, SSTATUS_VS);
 
 		run_insn(&p, 0xcc047057); /* vsetivli x0, 8, e8, m1, ta, ma */
-		faults("vle8.v", 0x02050407, false, at, CAUSE_LOAD_ACCESS);
-		faults("vse8.v", 0x02050427, false, at, CAUSE_STORE_ACCESS);
+		mmio_faults("vle8.v", 0x02050407, at, CAUSE_LOAD_ACCESS);
+		mmio_faults("vse8.v", 0x02050427, at, CAUSE_STORE_ACCESS);
 		csr_clear(sstatus, SSTATUS_VS);
 	}
 	check_eq(read32(word_at), 0, "the register afterwards");
@@ -364,20 +356,20 @@ static void short_forms(void)
 {
 	struct probe p;
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!isa_has("zcb")) {
 		test_skip("no Zcb");
 		return;
 	}
 	write8(byte_at, 0x9c);
-	check_eq(one(&p, 0x8108, true, byte_at, 0), 0x9c, "c.lbu");
-	check_eq(one(&p, 0x8128, true, byte_at - 2, 0), 0x9c, "c.lbu 2");
-	one(&p, 0x890c, true, byte_at, 0x12345678);
+	check_eq(mmio_one(&p, 0x8108, byte_at, 0), 0x9c, "c.lbu");
+	check_eq(mmio_one(&p, 0x8128, byte_at - 2, 0), 0x9c, "c.lbu 2");
+	mmio_one(&p, 0x890c, byte_at, 0x12345678);
 	check_eq(read8(byte_at), 0x78, "c.sb");
-	faults("c.lhu", 0x8508, true, word_at, CAUSE_LOAD_ACCESS);
-	faults("c.lh", 0x8548, true, word_at, CAUSE_LOAD_ACCESS);
-	faults("c.sh", 0x8d0c, true, word_at, CAUSE_STORE_ACCESS);
+	mmio_faults("c.lhu", 0x8508, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("c.lh", 0x8548, word_at, CAUSE_LOAD_ACCESS);
+	mmio_faults("c.sh", 0x8d0c, word_at, CAUSE_STORE_ACCESS);
 }
 
 static u64 jump(u64 to, u64 b, u64 c)
@@ -392,7 +384,7 @@ static void fetches(void)
 	struct probe p;
 	u64 at[3];
 
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (!machine.rouse) {
 		test_skip("QEMU's harts run code from devices");
@@ -479,7 +471,7 @@ static void race_hart(struct hart *h, void *arg)
 
 static void changing(void)
 {
-	if (!find())
+	if (!mmio_find())
 		return;
 	if (machine.hart_count < 2) {
 		test_skip("one hart");
@@ -489,26 +481,6 @@ static void changing(void)
 	race_over = race_sets = 0;
 	check(!harts_run(2, race_hart, NULL), "two harts");
 	check_eq(read8(byte_at), 0x55, "a store that nobody made");
-}
-
-bool mmio_find(u64 *word, u64 *byte)
-{
-	bool found = find();
-
-	*word = word_at;
-	*byte = byte_at;
-	return found;
-}
-
-u64 mmio_one(struct probe *p, u32 insn, bool compressed, u64 addr, u64 val)
-{
-	return one(p, insn, compressed, addr, val);
-}
-
-void mmio_faults(const char *name, u32 insn, bool compressed, u64 at,
-		 u64 cause)
-{
-	faults(name, insn, compressed, at, cause);
 }
 
 const struct test mmio_tests[] = {

@@ -63,8 +63,8 @@ static void illegal_compressed(void)
 	struct probe p;
 
 	code_begin();
-	code_add16(0x0001); /* c.nop */
-	code_add16(0x0000); /* defined to be illegal */
+	code_add(0x0001); /* c.nop */
+	code_add(0x0000); /* defined to be illegal */
 	code_run(&p, 0, 0);
 	expect(&p, CAUSE_ILLEGAL, (u64)code + 2, false);
 	check_eq(p.stval, 0, "stval");
@@ -78,7 +78,7 @@ static void ebreak(void)
 	expect(&p, CAUSE_BREAKPOINT, (u64)code, false);
 	check(p.stval == (u64)code || p.stval == 0, "stval is 0x%lx", p.stval);
 	code_begin();
-	code_add16(0x9002); /* c.ebreak */
+	code_add(0x9002); /* c.ebreak */
 	code_run(&p, 0, 0);
 	expect(&p, CAUSE_BREAKPOINT, (u64)code, false);
 }

@@ -54,6 +54,20 @@ static void refusals(void)
 		 "function 2");
 }
 
+/* False: it isn't there, and `set` says the same as `get`. */
+static bool offered(u64 feature, u64 value, const char *else_why)
+{
+	if (!present())
+		return false;
+	if (!get(feature).error)
+		return true;
+	check_eq(get(feature).error, SBI_ERR_NOT_SUPPORTED, "error of get");
+	check_eq(set(feature, value, 0), SBI_ERR_NOT_SUPPORTED,
+		 "error of set");
+	test_skip("%s", else_why);
+	return false;
+}
+
 static u64 load_odd(u64 at, u64 unused, u64 unused2)
 {
 	(void)unused;
@@ -69,16 +83,8 @@ static void delegates_misaligned(void)
 	static u64 word = 0x0807060504030201;
 	u64 first;
 
-	if (!present())
+	if (!offered(FWFT_MISALIGNED, 1, "the firmware can't"))
 		return;
-	if (get(FWFT_MISALIGNED).error) {
-		check_eq(get(FWFT_MISALIGNED).error, SBI_ERR_NOT_SUPPORTED,
-			 "error of get");
-		check_eq(set(FWFT_MISALIGNED, 1, 0), SBI_ERR_NOT_SUPPORTED,
-			 "error of set");
-		test_skip("the firmware can't");
-		return;
-	}
 	first = get(FWFT_MISALIGNED).value;
 	check(first <= 1, "value %ld", first);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -124,16 +130,8 @@ static void masks_pointers(void)
 	static const u64 pmlens[] = {7, 16}, word = 0x0807060504030201;
 	u64 had = 0;
 
-	if (!present())
+	if (!offered(FWFT_PMLEN, 0, "the harts can't, or do it wrongly"))
 		return;
-	if (get(FWFT_PMLEN).error) {
-		check_eq(get(FWFT_PMLEN).error, SBI_ERR_NOT_SUPPORTED,
-			 "error of get");
-		check_eq(set(FWFT_PMLEN, 0, 0), SBI_ERR_NOT_SUPPORTED,
-			 "error of set");
-		test_skip("the harts can't, or do it wrongly");
-		return;
-	}
 	check_eq(get(FWFT_PMLEN).value, 0, "first value");
 	check_eq(set(FWFT_PMLEN, 1, 0), SBI_ERR_INVALID_PARAM, "value");
 	for (size_t i = 0; i < ARRAY_LEN(pmlens); i++) {
@@ -167,12 +165,8 @@ static void updates_a_and_d(void)
 	bool without, with;
 	struct probe p, q;
 
-	if (!present())
+	if (!offered(FWFT_AD, 1, "the harts can't"))
 		return;
-	if (get(FWFT_AD).error == SBI_ERR_NOT_SUPPORTED) {
-		test_skip("the harts can't");
-		return;
-	}
 	check_eq(get(FWFT_AD).value, 0, "value at first");
 	root = paging_new();
 	entry = paging_map(root, VA, (u64)frame, PTE_RW & ~PTE_AD);
