@@ -15,7 +15,7 @@ import results
 from meter.linux import PEER, TARGET
 from meter.machine import MACHINES, rows
 from meter.scaling import (
-    LEVEL_PERCENT, PER_DOUBLING, grows, step_words)
+    LEVEL_PERCENT, PER_DOUBLING, grows, is_level, step_words)
 from meter.trace_cost import TARGET_OFF, TARGET_ON
 
 Line = namedtuple("Line", "what result target reached good peer")
@@ -97,12 +97,12 @@ def growth_lines(found):
         for policy in dict.fromkeys(r["policy"] for r in mine):
             last = max((r for r in mine if r["policy"] == policy),
                        key=lambda r: r["vcpus"])
-            level = abs(last["of_first"] - 100) <= LEVEL_PERCENT
             sizes = {r["vcpus"]: r["median"] for r in mine
                      if r["policy"] == policy}
-            good &= level or not grows(row, sizes)
-            words.append(f"{policy} {last['of_first'] - 100:+.1f} %" if level
-                         else f"{policy} {last['per_doubling']:+.1f} each "
+            good &= not grows(row, sizes)
+            words.append(f"{policy} {last['of_first'] - 100:+.1f} %"
+                         if is_level(sizes) else
+                         f"{policy} {last['per_doubling']:+.1f} each "
                          f"doubling{step_words(row, sizes)}")
         words += [f"{p}: no room for two" for p in others if mine]
         most = max((r["vcpus"] for r in mine), default=0)

@@ -134,14 +134,20 @@ def step_words(row, sizes):
     return f" (at most {step[0]:+.0f}, {step[1]} to {step[2]}{once})"
 
 
+def is_level(sizes):
+    """{vcpus: median}: is none far from the smallest one's?"""
+    least = sizes[min(sizes)]
+    return all(abs(n - least) <= least * LEVEL_PERCENT / 100
+               for n in sizes.values())
+
+
 def grows(row, sizes, times=1):
     """What is wrong with how it grows, or "": {vcpus: median}. Another compiler
     may take so many times what is aimed at."""
     most = PER_DOUBLING * times
-    first, last = min(sizes), max(sizes)
-    if all(abs(n - sizes[first]) <= sizes[first] * LEVEL_PERCENT / 100
-           for n in sizes.values()):
+    if is_level(sizes):
         return ""
+    first, last = min(sizes), max(sizes)
     mean = (sizes[last] - sizes[first]) / (math.log2(last / first) or 1)
     step = largest_step(row, sizes)
     if step and step[0] > most:
