@@ -43,7 +43,7 @@ COLUMNS = [
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000)
 MOST = 500
 # A switch to a vCPU that wasn't its guest's last one takes more than so much
-# longer if the guest changes (68), and less if it doesn't.
+# longer if the guest changes (81), and less if it doesn't.
 OTHER_GUEST = 50
 REST_US = 150000
 # From so many on who is woken finds a queue.
