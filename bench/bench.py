@@ -25,6 +25,8 @@ nothing here compares moments on two harts; what a hart does between two moments
 of its own, and how time is divided, is exact.
 """
 
+import functools
+import importlib.util
 import itertools
 import json
 import re
@@ -49,12 +51,24 @@ AUTOSTART = "\t\t\tautostart;\n"
 COMPLAINT = re.compile(r"^(sleep|watch|set|guest|guest \w+|vcpu \w+|sched \w+):"
                        r" .*", re.M)
 
+QUESTIONS = TOP / "bench" / "questions"
+
 # Beside the results.
 LOGS = results.folder().parent / "logs"
 
 # The real-time clock goes with the virtual one, so all guests' agree.
 CLOCK = ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
 CLOCK_BASE = 1767225600     # s since 1970
+
+
+@functools.cache
+def question(name, folder=QUESTIONS):
+    """The module that its file is."""
+    spec = importlib.util.spec_from_file_location(f"question_{name}",
+                                                  folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # --- columns ----------------------------------------------------------------

@@ -15,7 +15,6 @@ therefore, and shares of those who never sleep on more.
 """
 
 import functools
-import importlib.util
 import re
 import subprocess
 import sys
@@ -103,16 +102,6 @@ LABS = {**SLEEPERS, **HOGS}
 
 
 @functools.cache
-def question(name):
-    """Its module."""
-    spec = importlib.util.spec_from_file_location(
-        f"question_{name}", TOP / "bench" / "questions" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@functools.cache
 def policies():
     """As the hypervisor lists them, without asking it."""
     return [bench.Policy({"name": p, "knobs": [k for k in KNOBS
@@ -135,7 +124,7 @@ def has_answer(question, case):
 def cases(full):
     """[(question, case)], of one seed each."""
     b = Simulated(None, policies())
-    found = [(q, c) for q in QUESTIONS for c in question(q).cases(b)
+    found = [(q, c) for q in QUESTIONS for c in bench.question(q).cases(b)
              if c["seed"] == 1 and has_answer(q, c)]
     if full:
         return found
@@ -179,7 +168,7 @@ def near(question, case, column, x, y, usual=USUAL):
 
 
 def asked(t):
-    module, case = question(t.args["question"]), t.args["case"]
+    module, case = bench.question(t.args["question"]), t.args["case"]
     answers = []
     for b in (bench.Bench(t.args["quick"], logs=t.folder),
               Simulated(t.folder, policies(), t.args["quick"])):
