@@ -137,10 +137,9 @@ def cases(full):
     return list(chosen.values())
 
 
-def near_share(x, y, rough=None, usual=USUAL):
-    """Are two shares of a CPU, or points of it, the same?"""
-    small = PART * max(abs(x), abs(y))
-    return abs(x - y) <= (rough or max(LEAST, min(usual, small)))
+def near_share(x, y, usual=USUAL):
+    """Are two shares of a CPU the same?"""
+    return abs(x - y) <= max(LEAST, min(usual, PART * max(abs(x), abs(y))))
 
 
 def near_time(us, other_us, slice_us=SLICE_US):
@@ -148,7 +147,7 @@ def near_time(us, other_us, slice_us=SLICE_US):
     return abs(us - other_us) <= max(least, TIME_PART * max(us, other_us))
 
 
-def near(question, case, column, x, y, usual=USUAL):
+def near(question, case, column, x, y, usual):
     """Are the two answers the same? None if nobody can tell."""
     unit, name = column["unit"], column["name"]
     if column.get("role") != "value" or name in LEFT_OUT or \
@@ -162,9 +161,11 @@ def near(question, case, column, x, y, usual=USUAL):
         scale = 1000 if unit == "ms" else 1
         return near_time(x * scale, y * scale, case.get("slice", SLICE_US))
     restless = any(word in case.get("thief", "") for word in RESTLESS)
+    rough = RESTLESS_POINTS if restless else ROUGH.get(question)
     # Points are what is left of shares that are greater.
-    return near_share(x, y, RESTLESS_POINTS if restless else ROUGH.get(
-        question, usual if unit == "points" else None), usual)
+    if rough or unit == "points":
+        return abs(x - y) <= (rough or usual)
+    return near_share(x, y, usual)
 
 
 def asked(t):
@@ -252,10 +253,10 @@ def agree(t):
     for n in guests:
         rough = RESTLESS_POINTS if t.args["lab"] in SLEEPERS else \
             HARTS_POINTS if smp > 1 else None
-        t.check(near_share(real[n][0], simulated[n][0], rough),
-                f"{n}'s share:\n{both}")
-        t.check(near_time(real[n][1], simulated[n][1]),
-                f"{n}'s waits:\n{both}")
+        (share, late), (other, other_late) = real[n], simulated[n]
+        t.check(abs(share - other) <= rough if rough else
+                near_share(share, other), f"{n}'s share:\n{both}")
+        t.check(near_time(late, other_late), f"{n}'s waits:\n{both}")
 
 
 # --- what another policy would have done ------------------------------------
