@@ -35,13 +35,7 @@ from meter.figures import words  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
 import matrix  # noqa: E402
-from words import Parser  # noqa: E402
-
-
-def some(text):
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
+from words import Parser, number  # noqa: E402
 
 
 def options(argv):
@@ -49,8 +43,8 @@ def options(argv):
     p = Parser("meter", usage=__doc__.replace("%", "%%"), add_help=False)
     p.add_argument("--machine", action="append", choices=MACHINES)
     p.add_argument("--rows", default="")
-    p.add_argument("--rounds", type=some, default=1000)
-    p.add_argument("--sleep-us", type=some, default=5000)
+    p.add_argument("--rounds", type=number(1), default=1000)
+    p.add_argument("--sleep-us", type=number(1), default=5000)
     p.add_argument("--append", default="")
     p.add_argument("--accept", action="store_true")
     p.add_argument("--by", choices=("stage", "symbol"), default="stage")

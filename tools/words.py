@@ -1,7 +1,10 @@
-"""The words of a command line, for tools in Python."""
+"""The words of a command line, and what is if there are none, for tools in
+Python."""
 
 import argparse
+import re
 import sys
+from pathlib import Path
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +25,12 @@ class Parser(argparse.ArgumentParser):
         """add_subparsers, of parsers of the same name."""
         return self.add_subparsers(
             parser_class=lambda **more: Parser(self.name, **more), **options)
+
+
+def defaults():
+    """What tools/defaults has: {name: value}."""
+    text = (Path(__file__).resolve().parent / "defaults").read_text()
+    return dict(re.findall(r"(?m)^([A-Z]+)=(.*)$", text))
 
 
 def number(least):

@@ -29,18 +29,21 @@ import select
 import shlex
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "tools"))
+from words import defaults  # noqa: E402
+
 BUILD = TOP / "build"
 GUESTS = BUILD / "guests"
 
 # The harts of QEMU, unless a test or a benchmark says otherwise.
-CPU = re.search(r"(?m)^CPU=(.*)$",
-                (TOP / "tools" / "defaults").read_text()).group(1)
+CPU = defaults()["CPU"]
 
 # All limits are against hanging, not measures of speed; a slow machine may
 # stretch them.
