@@ -17,14 +17,35 @@ sys.path.insert(0, str(TOP / "tools"))
 from tracelib import form, model  # noqa: E402
 
 E = form.NUMBER
-LAGS = (E["ACCOUNT"], E["BOOST"])
 GONE = [E[n] for n in ("HANDOVER", "VCPU_OFF", "VCPU_PAUSE")]
+QUEUES = [E["ENQUEUE"], E["DISPATCH"], *GONE]
 PREEMPTED, EXPIRED = 2, 3  # enum sched_why
 
 
+def before(queue, vcpu, level):
+    """Those that are to have the CPU before it does."""
+    return [v for v in queue if level(v) > level(vcpu)] + \
+        [v for v in queue[:queue.index(vcpu)] if level(v) == level(vcpu)]
+
+
 def by_arrival(trace, level):
-    dispatches = sum(r[1] == E["DISPATCH"] for r in trace.merged())
-    return dispatches, model.queue_order(trace, level)
+    """level(vcpu): larger ones come first. Who was preempted comes before its
+    equals; everyone else goes to the end."""
+    queues, dispatches, bad = defaultdict(list), 0, []
+    begin, _ = trace.span()
+    for time, event, cpu, vcpu, a, _ in trace.merged():
+        queue = queues[cpu]
+        if event == E["DISPATCH"]:
+            dispatches += 1
+            if vcpu in queue and time >= begin:
+                bad += [f"at tick {time}: CPU {cpu} runs {trace.who(vcpu)} "
+                        f"while {trace.who(first)} waits"
+                        for first in before(queue, vcpu, level)[:1]]
+        if event in QUEUES and vcpu in queue:
+            queue.remove(vcpu)
+        if event == E["ENQUEUE"]:
+            queue.insert(0 if a == PREEMPTED else len(queue), vcpu)
+    return dispatches, bad
 
 
 def by_wait(trace, ticks):
@@ -51,7 +72,7 @@ class Lags:
         self.runs = {}                   # CPU: (vCPU, since)
         self.compared, self.bad = 0, []
         for time, event, cpu, vcpu, a, _ in trace.merged():
-            if event in LAGS:
+            if event in form.LAGS:
                 self.said[vcpu] = (time, form.signed(a))
                 self.ran(cpu, vcpu, time)
             elif event == E["ENQUEUE"]:

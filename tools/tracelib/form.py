@@ -72,6 +72,8 @@ def classes(path=HEADER):
 
 EVENTS = events()
 NUMBER = {e.name: n for n, e in EVENTS.items()}
+# Events whose first word is how far the vCPU is behind.
+LAGS = {n for n, e in EVENTS.items() if e.a == "owed_vtime"}
 WAKE, DISPATCH = NUMBER["WAKE"], NUMBER["DISPATCH"]
 HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
 WRITE = NUMBER["DEVICE_WRITE"]

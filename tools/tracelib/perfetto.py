@@ -13,7 +13,7 @@ their numbers are in perfetto.proto, the part of Perfetto's that is used.
 import struct
 from collections import namedtuple
 
-from .form import EVENTS, NOBODY, NUMBER
+from .form import LAGS, NOBODY, NUMBER
 from .model import Model, RUNNING, VIRQS, cause_name
 
 BEGIN, END, INSTANT, COUNTER = 1, 2, 3, 4
@@ -21,8 +21,6 @@ CPUS_TRACK = 1
 SEQUENCE = 1
 POLICY_SAYS = {NUMBER["BOOST"]: "boosted", NUMBER["PARK"]: "parked: over its "
                "guest's cap"}
-# Events whose first word is how far the vCPU is behind.
-LAGS = {e.number for e in EVENTS.values() if e.a == "owed_vtime"}
 
 Note = namedtuple("Note", "time order body")
 
