@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import matrix
-from harness import BUILD, GUESTS, TOP, Case
+from harness import GUESTS, TOP, Case
 from labs import Shell, guest, lab, said
 from stub import Gone, Stub
 
@@ -373,11 +373,8 @@ def hart_that_hangs_early(t):
     stub = Stub(t, stopped=True)
     m = t.boot(lab=lab(guest("hello", "hello")), smp=3, mem="256M",
                options=stub.options)
-    names = subprocess.run(["nm", BUILD / "rouse.elf"], check=True, text=True,
-                           stdout=subprocess.PIPE).stdout
-    at = re.search(r"^([0-9a-f]+) \w world_cpu_init$", names, re.M).group(1)
     stub.attach()
-    hart = stub.run_until(int(at, 16))
+    hart = stub.run_until("world_cpu_init")
     stub.run_all_but(hart)
     m.expect(rf"^rouse: hart {hart} hangs in its first instructions\n", 120)
     t.equal(m.wait(), 1, "QEMU's status")

@@ -16,7 +16,8 @@ import re
 import socket
 import time
 
-from harness import SLOW, Failure, socket_path
+from harness import BUILD, SLOW, Failure, socket_path
+from tracelib.capture import symbol
 
 
 class Gone(Failure):
@@ -104,9 +105,10 @@ class Stub:
     def run_all(self):
         self._go(self.threads)
 
-    def run_until(self, address):
-        """All run until one is about to execute what's there; then all stand
-        still. Which hart it is."""
+    def run_until(self, function):
+        """All run until one is about to begin that function of Rouse's; then
+        all stand still. Which hart it is."""
+        address = symbol(BUILD / "rouse.elf", function)
         self.ask(f"Z1,{address:x},2")
         self.run_all()
         stopped = self._receive()
