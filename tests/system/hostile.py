@@ -215,15 +215,17 @@ def longer_us(t, attack):
             UNLOAD_US if attack in UNLOADS else 0)
 
 
-def judge_late(t, attack, fared, calm, vcpus):
+def judge_late(t, attack, fared, calm):
+    """A case's `vcpus`: so many of the attacker's want the CPU at once."""
     promise, several = promised(t.args["policy"]), t.args.get("smp", 1) > 1
+    more_vcpus = t.args.get("vcpus", VCPUS) - VCPUS
     line_us, unload_us = longer_us(t, attack)
     # Two rounds of four such turns.
     most = LATE_US[promise] + 8 * (line_us + unload_us)
     mean = calm.late + SLICE_US / 2 + 4 * line_us
     if promise in ROUNDS:
-        most += ROUNDS[promise] * (vcpus - VCPUS) * SLICE_US
-        mean += SLICE_US / 2 * (vcpus - VCPUS) / (VCPUS + 2)
+        most += ROUNDS[promise] * more_vcpus * SLICE_US
+        mean += SLICE_US / 2 * more_vcpus / (VCPUS + 2)
     if several:
         most += ELSEWHERE_US
         mean += UNEVEN_US if promise in ROUNDS else 0
@@ -233,8 +235,7 @@ def judge_late(t, attack, fared, calm, vcpus):
             f"us late in the mean, beside calm {calm.late:.0f}")
 
 
-def judge(t, attack, fared, calm, seconds, more=0, vcpus=VCPUS):
-    """vcpus: so many of the attacker's want the CPU at once."""
+def judge(t, attack, fared, calm, seconds, more=0):
     promise = promised(t.args["policy"])
     elapsed = fared.between.elapsed() / 1e9
     # To list very many vCPUs takes a while, whatever they do.
@@ -242,7 +243,7 @@ def judge(t, attack, fared, calm, seconds, more=0, vcpus=VCPUS):
     t.check(seconds <= elapsed < expected * 1.15, f"{attack}: the console took "
             f"{elapsed:.3f} s for a sleep of {seconds}, beside calm "
             f"{expected:.3f}")
-    judge_late(t, attack, fared, calm, vcpus)
+    judge_late(t, attack, fared, calm)
     if promise == "priority":
         return      # the lower one is promised nothing
     near = max(ATTACKS[attack], more) + LESS[promise]
@@ -454,13 +455,13 @@ def many(t):
     seconds = t.args["seconds"]
     steps = phases_beside(MANY, seconds, start=MANY_START_S)
     text = phases(run(t, ["watch bad hog waker", *steps],
-                      vcpus=MANY_VCPUS).text)
+                      vcpus=t.args["vcpus"]).text)
     for attack, fared, calm in all_fared(t, MANY, text):
         begun = re.search(said("bad", f"hostile: {attack}, "), text[attack],
                           re.M)
         t.check(begun and begun.start() < text[attack].index('{"type"'),
                 f"{attack}: it had not begun")
-        judge(t, attack, fared, calm, seconds, vcpus=MANY_VCPUS)
+        judge(t, attack, fared, calm, seconds)
 
 
 def wakes(t):
@@ -644,7 +645,7 @@ def on_harts(t):
                                          smp, sleeps):
         judge_parts(t, attack, fared.between.parts(), bound)
         if sleeps:
-            judge_late(t, attack, fared, calm, VCPUS)
+            judge_late(t, attack, fared, calm)
 
 
 def judge_parts(t, attack, got, bound):
@@ -690,7 +691,8 @@ def tests(full):
                    timeout=300, policy=policy)
               for policy in matrix.sharing() if promised(policy) == "priority"]
     cases += [Case(f"an_attacker_of_many_vcpus_costs_no_more,{policy}", many,
-                   timeout=300, policy=policy, seconds=many_seconds(policy))
+                   timeout=300, policy=policy, vcpus=MANY_VCPUS,
+                   seconds=many_seconds(policy))
               for policy in some]
     cases += [Case(f"who_is_woken_in_anothers_turn_pays_for_it,{policy}", wakes,
                    timeout=300, policy=policy, seconds=SECONDS,
