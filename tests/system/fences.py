@@ -21,8 +21,7 @@ EXITS, LOOKS = 100, 600
 
 def exits(shell):
     """{(guest, vCPU): how many exits it has made}"""
-    return {(v["guest"], v["vcpu"]): v["exits"]
-            for v in shell.json(f"vcpu list {' '.join(GUESTS)}")}
+    return {name: v["exits"] for name, v in shell.vcpus().items()}
 
 
 def goes_on(t, shell, what):
