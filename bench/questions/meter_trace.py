@@ -19,10 +19,11 @@ def plots(done):
             for _, some, _ in done for row in some]
     offs = sorted({r["off"] for r in data})
     due = ", ".join(f"{n} allowed" for n in {r["target_off"] for r in data})
-    words = "; ".join(
-        f"{n:g}: " + ("all others" if n == offs[0] and len(offs) > 1 else
-                      ", ".join(r["event"] for r in data if r["off"] == n)
-                      if len(offs) > 1 else "all") for n in reversed(offs))
+    events = {n: ", ".join(r["event"] for r in data if r["off"] == n)
+              for n in reversed(offs)}
+    # The least is what most of them take.
+    events[offs[0]] = "all others" if len(offs) > 1 else "all"
+    words = "; ".join(f"{n:g}: {some}" for n, some in events.items())
     most = ", ".join(f"{n}" for n in {r["target_on"] for r in data})
     return [{"kind": "cells", "by": "class", "x": "event", "y": "on",
              "target": "target_on", "data": data,
