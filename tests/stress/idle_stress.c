@@ -14,6 +14,7 @@
 
 #include "kernel/panic.h"
 #include "kernel/percpu/idle.h"
+#include "tests/unit/fake_cpus.h"
 
 #define SENDERS 3
 #define ROUNDS 10000
@@ -88,10 +89,7 @@ static void an_idle_cpu_and_spare_work_never_miss_each_other(void **state)
 	pthread_t t[SENDERS + 1];
 
 	(void)state;
-	for (u32 i = 0; i <= SENDERS; i++) {
-		cpus[i].index = i;
-		cpu_register(&cpus[i]);
-	}
+	fake_cpus_add(cpus, SENDERS + 1);
 	for (uintptr_t i = 0; i < SENDERS; i++)
 		pthread_create(&t[i], NULL, send, (void *)i);
 	/* cmocka's assertions belong to this thread. */

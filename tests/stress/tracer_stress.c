@@ -25,6 +25,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
 #include "kernel/tracer_private.h"
+#include "tests/unit/fake_cpus.h"
 #include "tests/unit/fake_mem.h"
 
 #define CPUS 4
@@ -93,12 +94,7 @@ static void records_write(u32 count)
 /* As the core's rounds. */
 static void cpu_step(struct cpu *c)
 {
-	struct mbox_node *n = mbox_take_all(&c->mbox), *next;
-
-	for (; n; n = next) {
-		next = mbox_next(n);
-		n->look(c, n, mbox_take(n), time_now_ticks());
-	}
+	fake_cpu_looks(c, time_now_ticks());
 	records_write(rnd(16));
 	if (rnd(8) == 0)
 		sched_yield();
@@ -237,11 +233,7 @@ static void recordings_begin_and_end_as_they_should(void **state)
 static int setup(void **state)
 {
 	fake_ram_add(BASE, 16 * MIB);
-	for (u32 i = 0; i < CPUS; i++) {
-		cpus[i].index = i;
-		mbox_init(&cpus[i].mbox);
-		cpu_register(&cpus[i]);
-	}
+	fake_cpus_add(cpus, CPUS);
 	fake_this_cpu = &cpus[0];
 	return tracer_init();
 }

@@ -28,6 +28,7 @@ static u32 wakes;
 #include "kernel/sched/trace.h"
 #include "kernel/virq.h"
 #include "tests/stress/harts.h"
+#include "tests/unit/fake_cpus.h"
 
 #define VCPUS 8
 #define PAGES 8
@@ -295,23 +296,13 @@ static void wake_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 		ck_pr_store_32(&v->state, VCPU_QUEUED);
 }
 
-static void mail_look(struct cpu_thread *c)
-{
-	struct mbox_node *n = mbox_take_all(&c->c.mbox), *next;
-
-	for (; n; n = next) {
-		next = mbox_next(n);
-		n->look(&c->c, n, mbox_take(n), 0);
-	}
-}
-
 /* A round of the CPU's loop. */
 static void turn(struct cpu_thread *c)
 {
 	u32 state;
 
 	doorbell_answer(&c->c);
-	mail_look(c);
+	fake_cpu_looks(&c->c, 0);
 	state = ck_pr_load_32(&c->v.v.state);
 	if (state == VCPU_QUEUED || state == VCPU_RUNNING) {
 		ck_pr_store_32(&c->v.v.state, VCPU_RUNNING);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "fake_cpus.h"
 #include "fake_mem.h"
 #include "kernel/mem.h"
 #include "kernel/percpu/doorbell.h"
@@ -63,13 +64,8 @@ void sched_stats_set(bool on)
 /* A CPU looks at its mail. */
 static void looks(u32 i)
 {
-	struct mbox_node *n = mbox_take_all(&cpus[i].mbox), *next;
-
 	fake_this_cpu = &cpus[i];
-	for (; n; n = next) {
-		next = mbox_next(n);
-		n->look(&cpus[i], n, mbox_take(n), now);
-	}
+	fake_cpu_looks(&cpus[i], now);
 	fake_this_cpu = &cpus[0];
 }
 
@@ -84,11 +80,7 @@ static void settle(void)
 static int setup(void **state)
 {
 	fake_ram_add(BASE, 64 * MIB);
-	for (u32 i = 0; i < CPUS; i++) {
-		cpus[i].index = i;
-		mbox_init(&cpus[i].mbox);
-		cpu_register(&cpus[i]);
-	}
+	fake_cpus_add(cpus, CPUS);
 	fake_this_cpu = &cpus[0];
 	return tracer_init();
 }
