@@ -17,14 +17,11 @@ counters of mails, how late a native WFI ends) raises Cannot.
 import random
 import re
 import subprocess
-import sys
 from collections import defaultdict
 
 import bench
 import results
-
-sys.path.insert(0, str(bench.TOP / "tools"))
-from tracelib import form  # noqa: E402
+from tracelib import form
 
 SIM = bench.TOP / "build" / "sim" / "rouse-sim"
 E = form.NUMBER

@@ -36,6 +36,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
+# Whoever imports this can import the tools' modules as well.
 sys.path.insert(0, str(TOP / "tools"))
 from words import defaults  # noqa: E402
 

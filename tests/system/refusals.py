@@ -8,13 +8,10 @@ tests/unit has every rule of the binding.
 import os
 import re
 import subprocess
-import sys
 
 from harness import Case, TOP
 from labs import guest, lab
-
-sys.path.insert(0, str(TOP / "tools"))
-from newc import Archive  # noqa: E402
+from newc import Archive
 
 HELLO = guest("a", "hello")
 

@@ -25,7 +25,7 @@ from harness import Case, TOP
 from labs import guest, heard, lab
 from trace import Run, complete
 
-sys.path[:0] = [str(TOP / "bench"), str(TOP / "tools")]
+sys.path.insert(0, str(TOP / "bench"))
 import bench  # noqa: E402
 import results  # noqa: E402
 from simulated import Simulated  # noqa: E402

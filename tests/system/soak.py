@@ -16,7 +16,6 @@ nothing is judged by them.
 import json
 import os
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -25,9 +24,7 @@ import matrix
 import soak_plan
 from harness import BUILD, SLOW, TOP, Case, Failure, Refused, socket_path
 from labs import Shell, guest, lab
-
-sys.path.insert(0, str(TOP / "tools"))
-from tracelib import capture, form  # noqa: E402
+from tracelib import capture, form
 
 ESCAPE, CTRL_C = "\x1d", "\x03"
 PATIENCE = 150      # s, for what hangs

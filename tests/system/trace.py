@@ -10,7 +10,6 @@ import bisect
 import json
 import re
 import subprocess
-import sys
 import time
 
 import counts
@@ -18,9 +17,7 @@ import matrix
 import order
 from harness import TOP, Case, socket_path
 from labs import guest, heard, lab
-
-sys.path.insert(0, str(TOP / "tools"))
-from tracelib import capture, ctf, form, model, perfetto  # noqa: E402
+from tracelib import capture, ctf, form, model, perfetto
 
 E = form.NUMBER
 
