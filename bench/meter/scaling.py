@@ -134,14 +134,18 @@ def step_words(row, sizes):
     return f" (at most {step[0]:+.0f}, {step[1]} to {step[2]}{once})"
 
 
-def grows(row, sizes, times=1):
+def grows(row, sizes, times=1, order=True):
     """What is wrong with how it grows, or "": {vcpus: median}. Another compiler
-    may take so many times what is aimed at."""
+    may take so many times what is aimed at. Without an order to keep (`order`)
+    there is no reason to grow at all."""
     most = PER_DOUBLING * times
     first, last = min(sizes), max(sizes)
     if all(abs(n - sizes[first]) <= sizes[first] * LEVEL_PERCENT / 100
            for n in sizes.values()):
         return ""
+    if not order:
+        return (f"{row}: {min(sizes.values())} to {max(sizes.values())} "
+                f"instructions, by how many vCPUs are on the hart")
     mean = (sizes[last] - sizes[first]) / (math.log2(last / first) or 1)
     step = largest_step(row, sizes)
     if step and step[0] > most:
