@@ -172,7 +172,8 @@ def near(question, case, column, x, y, usual=USUAL):
     if unit in ("us", "ms"):
         scale = 1000 if unit == "ms" else 1
         return near_time(x * scale, y * scale, case.get("slice", SLICE_US))
-    restless = any(word in case.get("thief", "") for word in RESTLESS)
+    who = case.get("thief") or case.get("load", "")
+    restless = any(word in who for word in RESTLESS)
     # Points are what is left of shares that are greater.
     return near_share(x, y, RESTLESS_POINTS if restless else ROUGH.get(
         question, usual if unit == "points" else None), usual)
