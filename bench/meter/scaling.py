@@ -141,12 +141,16 @@ def is_level(sizes):
                for n in sizes.values())
 
 
-def grows(row, sizes, times=1):
+def grows(row, sizes, times=1, order=True):
     """What is wrong with how it grows, or "": {vcpus: median}. Another compiler
-    may take so many times what is aimed at."""
+    may take so many times what is aimed at. Without an order to keep (`order`)
+    there is no reason to grow at all."""
     most = PER_DOUBLING * times
     if is_level(sizes):
         return ""
+    if not order:
+        return (f"{row}: {min(sizes.values())} to {max(sizes.values())} "
+                f"instructions, by how many vCPUs are on the hart")
     first, last = min(sizes), max(sizes)
     mean = (sizes[last] - sizes[first]) / (math.log2(last / first) or 1)
     step = largest_step(row, sizes)

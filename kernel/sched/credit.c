@@ -309,12 +309,16 @@ static u64 credit_preempt_at(struct sched_cpu *sc, struct sched_unit *woken,
 {
 	struct credit_unit *cur = sc->current->part, *cu = woken->part;
 	struct credit_cpu *cc = sc->part;
-	u64 at;
+	s64 owed = (s64)(cur->vtime.at - cu->vtime.at);
+	u64 at = cur->began_ticks;
 
-	if ((s64)(cu->vtime.at - cur->vtime.at) < 0)
-		at = cur->began_ticks + cc->ratelimit_ticks;
-	else
-		at = unit_slice_end(sc->current, cur->began_ticks);
+	/* Owed more than that, it doesn't let another have it first: one burst
+	 * for each is all that a vCPU of short ones would get. */
+	if (owed <= 0)
+		at = unit_slice_end(sc->current, at);
+	else if ((u64)owed <= vtime_for_ticks(woken->account,
+					      cc->ratelimit_ticks))
+		at += cc->ratelimit_ticks;
 	return MAX(at, now);
 }
 

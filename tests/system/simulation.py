@@ -160,7 +160,8 @@ def near(question, case, column, x, y, usual):
     if unit in ("us", "ms"):
         scale = 1000 if unit == "ms" else 1
         return near_time(x * scale, y * scale, case.get("slice", SLICE_US))
-    restless = any(word in case.get("thief", "") for word in RESTLESS)
+    who = case.get("thief") or case.get("load", "")
+    restless = any(word in who for word in RESTLESS)
     rough = RESTLESS_POINTS if restless else ROUGH.get(question)
     # Points are what is left of shares that are greater.
     if rough or unit == "points":

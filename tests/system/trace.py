@@ -253,10 +253,10 @@ def queues(t):
     t.equal(bad[:5], [], "passed over")
     if len({*level.values()}) == 1:
         t.equal(forgotten(trace)[1][:5], [], "forgotten")
-    seen = [len(rows(trace, "DISPATCH")), len(rows(trace, "SLICE_END")),
-            compared]
+    seen = [len(rows(trace, "DISPATCH")),
+            len(rows(trace, "SLICE_END", "PREEMPT")), compared]
     t.check(seen[0] > 200 and seen[1] > 20 and seen[2] > 200,
-            f"only {seen} dispatches, slices, comparisons")
+            f"only {seen} dispatches, ends of turns, comparisons")
 
 
 def console(t):

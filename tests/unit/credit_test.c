@@ -460,6 +460,32 @@ static void a_sleeper_below_its_share_is_preferred(void **state)
 	end();
 }
 
+/* Bursts and rests of less than the rate limit, beside one that never rests:
+ * what it wants, or half if that is less. */
+static void who_works_in_short_bursts_has_what_is_due(void **state)
+{
+	static const struct {
+		u32 run_us, sleep_us, permille;
+	} nap[] = {{20, 100, 166}, {100, 50, 500}, {500, 250, 500}};
+	struct fake_vcpu *f;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(nap); i++) {
+		boot(1);
+		make(1, 256, 0, 0);
+		make(1, 256, 0, 0);
+		f = fake_vcpu_of(guests[0], 0);
+		fake_sleeps(f, nap[i].run_us * FAKE_US,
+			    nap[i].sleep_us * FAKE_US);
+		fake_guest_start(guests[0]);
+		fake_guest_start(guests[1]);
+		fake_run_for(5000 * FAKE_MS);
+		expect("short bursts", i, f->ran, 5000 * FAKE_MS,
+		       nap[i].permille, 15);
+		end();
+	}
+}
+
 static void one_woken_on_an_empty_cpu_has_no_head_start(void **state)
 {
 	u64 was;
@@ -913,6 +939,7 @@ int main(void)
 		cmocka_unit_test(
 			waking_a_second_vcpu_between_looks_gains_nothing),
 		cmocka_unit_test(a_sleeper_below_its_share_is_preferred),
+		cmocka_unit_test(who_works_in_short_bursts_has_what_is_due),
 		cmocka_unit_test(one_woken_on_an_empty_cpu_has_no_head_start),
 		cmocka_unit_test(shares_hold_when_guests_come_and_go),
 		cmocka_unit_test(a_cpu_that_idled_for_long_shares_at_once),
