@@ -57,7 +57,7 @@ def options(argv):
     p.add_argument("--initrd")
     p.add_argument("--hypervisor")
     p.add_argument("--memory", default="1G")
-    p.set_defaults(prefix="")
+    p.set_defaults(prefix="", first="")
     p.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     return p.parse_args(argv)
 

@@ -7,11 +7,9 @@ between the trigger and the handler of an outlier (a timer, another turn, a task
 comes from outside of the operation, and is what comes then when nothing is
 recorded.
 
-A round's records are those that a CPU wrote while its hart was counted. The
-plugin's records have the host's time and the trace's have ticks; QEMU's clock is
-the host's but for a constant, which is found from what both have: a WFI of the
-hypervisor's and the CPU_WAIT before it; where none waits, a round's begin and who
-gives way, or calls.
+A round's records are those that a CPU wrote while its hart was counted. The plugin
+sees each of them written (a stamp): so it is known when that was by the clock that
+the rounds have, the host's, whatever that has to do with the machine's.
 
 What most rounds have recorded is usual. A round that took longer is told by what it
 has more, or else by what it lacks, in the words of CAUSES, the first that applies;
@@ -33,7 +31,7 @@ import tempfile
 from bisect import bisect_left, bisect_right
 from collections import Counter, namedtuple
 
-from . import operations, table
+from . import hooks, operations, table
 from .figures import Figures, parts
 from .images import MeterError
 from .machine import BUILD, MACHINES, TOP, skips, slow
@@ -58,9 +56,6 @@ COLUMNS = [
 ELF = BUILD / "rouse.elf"
 CLASSES = "exit,memory,virq,sched,bell,timer"
 SHOWN = 3  # with all of their records
-TICK_NS = 100
-BIN_NS = 2000
-UPPER_HALF = 1 << 63  # where the hypervisor's text is
 UNEXPLAINED = "unexplained: nothing else was recorded"
 UNSEEN = "not seen again"
 REPEATS = 3
@@ -101,6 +96,7 @@ def recorded(run):
         socket = os.path.join(folder, "qmp")
         run.options += ["-action", "shutdown=pause", "-qmp",
                         f"unix:{socket},server=on,wait=off"]
+        run.map.stamp(*hooks.time_store(hooks.disassembly(ELF)))
         run.map.write(run.folder / "map")
         with open(run.folder / "console.log", "w") as log:
             qemu = subprocess.Popen(run.command(), stdin=subprocess.DEVNULL,
@@ -130,51 +126,14 @@ def taken(qemu, socket, seconds):
     return trace
 
 
-class Clock:
-    """From the host's ns to the trace's ticks."""
-
-    def __init__(self, offset_ns):
-        self.offset_ns = offset_ns
-
-    def ticks(self, ns):
-        return (ns - self.offset_ns) // TICK_NS
-
-
-def clock_of(seen, recorded_ticks, began_ns):
-    """The Clock by which most of `seen` (ns, what the plugin saw) come right after
-    one of the ticks, when the machine began about then. None: it can't be told."""
-    ticks = sorted(recorded_ticks)
-    found = Counter()
-    for ns in seen[-500:]:
-        first = bisect_left(ticks, (ns - began_ns - 10**9) // TICK_NS)
-        last = bisect_right(ticks, (ns - began_ns + 10**9) // TICK_NS)
-        for t in ticks[first:last]:
-            found[(ns - t * TICK_NS) // BIN_NS] += 1
-    if not found:
-        return None
-    # They differ by a little, so they may be on both sides of a bin's end.
-    best = max(found, key=lambda b: (found[b] + found.get(b + 1, 0), found[b]))
-    count = found[best] + found.get(best + 1, 0)
-    return Clock(best * BIN_NS) if count > 2 else None
-
-
-def clock(rounds, row, trace):
-    waits = [ns for ns, at in rounds.waits if at >= UPPER_HALF]
-    began = rounds.first_ns
-    pairs = [(waits, "CPU_WAIT")]
-    begins = [spans[0][1] for spans in rounds.spans[row.name]]
-    if row.how == "switch":
-        pairs.insert(0, (begins, "YIELD"))
-    # Its caller waits in an exit, which records no CPU_WAIT.
-    if row.how == "fence":
-        pairs.insert(0, (begins, "EXIT"))
-    for seen, name in pairs:
-        found = clock_of(seen, [r[0] for c in trace.cpus for r in c.records
-                                if r[1] == form.NUMBER[name]], began)
-        if found:
-            return found
-    raise MeterError(f"{row.name}: the times of its trace and of its rounds "
-                     f"have nothing in common")
+def written(cpu, stamps):
+    """When each record of a trace's CPU was written, in ns of the host. The first
+    of them are kept, and the last one that was seen may not be counted yet."""
+    n = len(cpu.records)
+    if [tick for _, tick in stamps[:n]] != [r[0] for r in cpu.records]:
+        raise MeterError(f"the trace of CPU {cpu.cpu} has other records than "
+                         "were seen written")
+    return [ns for ns, _ in stamps[:n]]
 
 
 def cpu_of(text):
@@ -188,9 +147,11 @@ def cpu_of(text):
 class Recorded:
     """A trace, to be asked for what a CPU recorded when."""
 
-    def __init__(self, trace, when, cpus):
-        self.trace, self.when, self.cpus = trace, when, cpus
-        self.times = [[r[0] for r in c.records] for c in trace.cpus]
+    def __init__(self, trace, stamps, cpus):
+        self.trace, self.cpus = trace, cpus
+        harts = {cpu: hart for hart, cpu in cpus.items()}
+        self.times = [written(c, stamps.get(harts[c.cpu], []))
+                      for c in trace.cpus]
 
     def story(self, spans):
         """What was recorded in a round: [(record, key)]."""
@@ -198,8 +159,8 @@ class Recorded:
         for hart, begin, end in spans:
             cpu = self.cpus[hart]
             records = self.trace.cpus[cpu].records
-            first = bisect_left(self.times[cpu], self.when.ticks(begin))
-            last = bisect_right(self.times[cpu], self.when.ticks(end))
+            first = bisect_left(self.times[cpu], begin)
+            last = bisect_right(self.times[cpu], end)
             found += [(r, key_of(r)) for r in records[first:last]]
         return sorted(found, key=lambda one: one[0][0])
 
@@ -238,11 +199,11 @@ Late = namedtuple("Late", "total number cause excess")
 class Told:
     """A row that was recorded."""
 
-    def __init__(self, row, rounds, trace, cpus, buckets):
+    def __init__(self, row, rounds, records, buckets):
         self.figures = Figures(rounds.done[row.name], buckets)
-        self.trace = trace
-        told = Recorded(trace, clock(rounds, row, trace), cpus)
-        self.stories = [told.story(spans) for spans in rounds.spans[row.name]]
+        self.trace = records.trace
+        self.stories = [records.story(spans)
+                        for spans in rounds.spans[row.name]]
         median = self.figures.median
         usual = usual_of(self.figures.rounds, self.stories, median)
         # All that took more than half of them, longest first.
@@ -297,8 +258,8 @@ def told(opt, key, part, names):
     kib = max(4096, opt.rounds * max(64, 8 * len(names)))
     some = operations.options(
         rows=",".join(names), rounds=opt.rounds, sleep_us=opt.sleep_us,
-        append=f'{opt.append} cmd="trace on {CLASSES} size={kib} mode=fill"'
-        .strip(), memory=opt.memory)
+        append=opt.append, memory=opt.memory, prefix=opt.prefix,
+        first=f"trace on {CLASSES} size={kib} mode=fill")
     run = operations.run_of(some, key, part)
     rounds, trace, text = recorded(run)
     for name in names:
@@ -306,7 +267,8 @@ def told(opt, key, part, names):
             why = skips(text).get(name)
             raise MeterError(f"{name}: no rounds" + (f": {why}" if why else
                                                      ""))
-    return {row.name: Told(row, rounds, trace, cpu_of(text), run.map.buckets)
+    records = Recorded(trace, rounds.stamps, cpu_of(text))
+    return {row.name: Told(row, rounds, records, run.map.buckets)
             for row in all_rows() if row.name in names}
 
 

@@ -17,6 +17,8 @@ import re
 import subprocess
 from collections import namedtuple
 
+from .images import MeterError
+
 WRITE = "trace_write"
 # With statistics on, where a ring turns, and when its event stops a recording.
 RARE = ("trace_wait_begin", "wait_end", "edge_write", "ring_stop")
@@ -48,6 +50,17 @@ def disassembly(elf, objdump="riscv64-unknown-elf-objdump"):
     return subprocess.run([objdump, "-d", "--no-show-raw-insn", elf],
                           check=True, text=True,
                           stdout=subprocess.PIPE).stdout
+
+
+def time_store(text):
+    """Where the instruction is that stores a record's time, first and end."""
+    codes, clock = parse(text)[WRITE], None
+    for c, after in zip(codes, codes[1:]):
+        if c.op == "rdtime":
+            clock = c.args
+        elif c.op == "sd" and c.args.split(",")[0] == clock:
+            return c.at, after.at
+    raise MeterError(f"{WRITE} stores no time")
 
 
 def mask_offset(elf):

@@ -86,7 +86,7 @@ class Map:
         self.buckets = [ELSEWHERE]
         self.ranges = []        # (first, end, bucket)
         self.programs = []      # (first, end, text): for messages
-        self.bells = []
+        self.bells, self.stamps = [], []
         # {first: (stage, end)}: instructions that are counted apart
         self.apart = {}
 
@@ -142,6 +142,10 @@ class Map:
     def bell(self, first, end):
         self.bells.append((first, end))
 
+    def stamp(self, first, end):
+        """There the time of a trace's record is stored."""
+        self.stamps.append((first, end))
+
     def write(self, path):
         lines = [f"buckets {len(self.buckets)}"]
         joined = []
@@ -152,6 +156,7 @@ class Map:
                 joined.append([first, end, bucket])
         lines += [f"range {a:x} {b:x} {c}" for a, b, c in joined]
         lines += [f"doorbell {a:x} {b:x}" for a, b in sorted(self.bells)]
+        lines += [f"stamp {a:x} {b:x}" for a, b in self.stamps]
         lines += [f"guest {first:x} {end:x}" for first, end, what in
                   sorted(self.programs) if what.startswith("guest ")]
         # What isn't counted is where a hart waits for others to do something.

@@ -27,6 +27,8 @@ def options(**more):
         "rows": "", "rounds": 1000, "sleep_us": 5000, "append": "",
         "by": "stage", "native": False, "kernel": None, "initrd": None,
         "hypervisor": None, "memory": "1G",
+        # A command of the console's, before anything is measured.
+        "first": "",
         # Of folders: two that run at a time need one each.
         "prefix": "", **more})
 
@@ -73,6 +75,8 @@ def run_of(opt, key, part):
              "by_symbol": opt.by == "symbol", "memory": opt.memory,
              "append": opt.append}
     name = opt.prefix + (key if part == "main" else f"{key}-{part}")
+    if opt.first and part != "fault":
+        usual["append"] = f'{opt.append} cmd="{opt.first}"'.strip()
     if opt.kernel:
         return Run(f"{name}-foreign", **usual).guest(ELF).foreign(
             opt.kernel, opt.hypervisor, opt.initrd)
@@ -87,7 +91,7 @@ def run_of(opt, key, part):
             LABS / "meter-queued.dts", f"rounds={opt.rounds} settle_us=50000")
     if part == "fault":
         return Run(name, harts=1, options=guard.ICOUNT, **usual).guest(
-            ELF).rouse(touch.lab(opt.rounds))
+            ELF).rouse(touch.lab(opt.rounds, first=opt.first))
     return Run(name, harts=1, **usual).guest(ELF).rouse(
         LABS / "meter-pair.dts",
         f"rounds={opt.rounds} dirty={part.partition('_')[2]}")

@@ -17,7 +17,8 @@
  *     *doorbell*: ranges of physical addresses);
  *   - a hart comes back to a *loop* (ranges of addresses) and has meanwhile
  *     been out of the program that the loop is of (the *guest*): whatever
- *     interrupted it was over then.
+ *     interrupted it was over then;
+ *   - the hypervisor stores the time of a record of its own trace (a *stamp*).
  *
  * bench/meter.py pairs records and subtracts.
  *
@@ -36,13 +37,13 @@
  * them, which means a call for every instruction); counting whole blocks (off
  * by what is left of a block that faults).
  *
- * Each record has the host's time as well, which is also the machine's but for
- * a constant: nothing is measured by it, but it tells which records of a trace
- * were written meanwhile (bench/meter/explain.py).
+ * Each record has the host's time as well. Nothing is measured by it, but by
+ * the stamps it tells which records of a trace were written meanwhile
+ * (bench/meter/explain.py); these are many, and have no counters.
  *
  * Arguments: out=FILE, and map=FILE with lines `range FIRST END BUCKET`
  * (hexadecimal, END exclusive, sorted, apart), `buckets N`, `doorbell FIRST
- * END`, `guest FIRST END` and `loop FIRST END`.
+ * END`, `guest FIRST END`, `loop FIRST END` and `stamp FIRST END`.
  */
 #include "plugin_api.h"
 
@@ -59,7 +60,7 @@
 #define MARKER_MASK 0x000fffffu
 #define MARKER_CODE 0x00002013u
 
-#define HEADER_MAGIC "rousemt2"
+#define HEADER_MAGIC "rousemt3"
 
 #define INST_WFI 0x10500073u
 
@@ -70,14 +71,18 @@ enum record_kind {
 	RECORD_BELL,
 	RECORD_WFI,
 	RECORD_LOOP,
+	RECORD_STAMP,
 };
 
-/* Followed by counters[harts][buckets], u64 each. All little endian. */
+/* Followed by counters[harts][buckets], u64 each, but for a stamp. All little
+ * endian. */
 struct record {
 	uint16_t kind;
 	uint16_t n; /* of the marker */
 	uint32_t hart;
-	uint64_t at; /* marker, loop: its address; doorbell: the register's */
+	/* Marker, loop: its address; doorbell: the register's; stamp: what was
+	 * stored. */
+	uint64_t at;
 	uint64_t ns; /* of the host */
 };
 
@@ -98,7 +103,7 @@ struct ranges {
 
 int qemu_plugin_version = PLUGIN_API_VERSION;
 
-static struct ranges texts, bells, guests, loops;
+static struct ranges texts, bells, guests, loops, stamps;
 static uint32_t harts, buckets;
 static struct qemu_plugin_scoreboard *counters;
 /* 1: out of the guest, not in a loop since. */
@@ -153,8 +158,23 @@ static const struct range *ranges_find(const struct ranges *rs, uint64_t at)
 	return NULL;
 }
 
-/* Writes a record with the counters as they are. The order in the file is that
- * in which harts came here. */
+/* Writes the counters as they are; the lock is held. */
+static void record_counters(void)
+{
+	/* While the machine is made there are fewer harts; theirs are 0. */
+	for (uint32_t h = 0; h < (uint32_t)qemu_plugin_num_vcpus(); h++) {
+		const uint64_t *c = qemu_plugin_scoreboard_find(counters, h);
+
+		for (uint32_t b = 0; b < buckets; b++)
+			row[h * buckets + b] =
+				__atomic_load_n(&c[b], __ATOMIC_RELAXED);
+	}
+	if (fwrite(row, sizeof(*row), (size_t)harts * buckets, out) !=
+	    (size_t)harts * buckets)
+		lost = true;
+}
+
+/* The order in the file is that in which harts came here. */
 static void record(enum record_kind kind, unsigned int hart, uint16_t n,
 		   uint64_t at)
 {
@@ -164,18 +184,10 @@ static void record(enum record_kind kind, unsigned int hart, uint16_t n,
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	r.ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 	pthread_mutex_lock(&lock);
-	/* While the machine is made there are fewer harts; theirs are 0. */
-	for (uint32_t h = 0; h < (uint32_t)qemu_plugin_num_vcpus(); h++) {
-		const uint64_t *c = qemu_plugin_scoreboard_find(counters, h);
-
-		for (uint32_t b = 0; b < buckets; b++)
-			row[h * buckets + b] =
-				__atomic_load_n(&c[b], __ATOMIC_RELAXED);
-	}
-	if (fwrite(&r, sizeof(r), 1, out) != 1 ||
-	    fwrite(row, sizeof(*row), (size_t)harts * buckets, out) !=
-		    (size_t)harts * buckets)
+	if (fwrite(&r, sizeof(r), 1, out) != 1)
 		lost = true;
+	if (kind != RECORD_STAMP)
+		record_counters();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -211,6 +223,13 @@ static void on_store(unsigned int hart, qemu_plugin_meminfo_t info,
 	at = qemu_plugin_hwaddr_phys_addr(to);
 	if (ranges_find(&bells, at))
 		record(RECORD_BELL, hart, 0, at);
+}
+
+static void on_stamp(unsigned int hart, qemu_plugin_meminfo_t info,
+		     uint64_t vaddr, void *data)
+{
+	(void)vaddr, (void)data;
+	record(RECORD_STAMP, hart, 0, qemu_plugin_mem_get_value(info).data.u64);
 }
 
 static void on_idle(qemu_plugin_id_t id, unsigned int hart)
@@ -279,6 +298,10 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 			qemu_plugin_register_vcpu_mem_cb(
 				insn, on_store, QEMU_PLUGIN_CB_NO_REGS,
 				QEMU_PLUGIN_MEM_W, NULL);
+		if (ranges_find(&stamps, at))
+			qemu_plugin_register_vcpu_mem_cb(
+				insn, on_stamp, QEMU_PLUGIN_CB_NO_REGS,
+				QEMU_PLUGIN_MEM_W, NULL);
 	}
 }
 
@@ -307,7 +330,10 @@ static int map_line(const char *path, unsigned int line, const char *text)
 		return ranges_add(&loops, r);
 	if (sscanf(text, "guest %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
 		return ranges_add(&guests, r);
-	return refuse("%s:%u: expected buckets, range, doorbell, guest or loop",
+	if (sscanf(text, "stamp %" SCNx64 " %" SCNx64, &r.first, &r.end) == 2)
+		return ranges_add(&stamps, r);
+	return refuse("%s:%u: expected buckets, range, doorbell, guest, loop "
+		      "or stamp",
 		      path, line);
 }
 

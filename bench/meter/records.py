@@ -34,10 +34,10 @@ from .images import MeterError
 
 TOP = Path(__file__).resolve().parent.parent.parent
 MARKS_H = TOP / "guests" / "baremetal" / "meter" / "marks.h"
-MAGIC = b"rousemt2"
+MAGIC = b"rousemt3"
 HEAD = struct.Struct("<8sII")
 RECORD = struct.Struct("<HHIQQ")
-MARK, IDLE, RESUME, BELL, WFI, LOOP = 1, 2, 3, 4, 5, 6
+MARK, IDLE, RESUME, BELL, WFI, LOOP, STAMP = 1, 2, 3, 4, 5, 6, 7
 # Who is to be asleep sleeps for 5 ms. A host that is busy runs its hart later; one
 # that slept for so long is in another state.
 SLEPT_NS = 30000000
@@ -59,14 +59,18 @@ class Record:
 
 
 def read(path):
-    """Yields the records of a file. idle: the harts that wait, as a set."""
+    """Yields the records of a file. idle: the harts that wait, as a set. A stamp
+    has no counts."""
     data = Path(path).read_bytes()
     if len(data) < HEAD.size or data[:8] != MAGIC:
         raise MeterError(f"{path}: not a file of the meter's plugin")
     _, harts, buckets = HEAD.unpack_from(data)
-    size, at, index, idle = harts * buckets * 8, HEAD.size, 0, frozenset()
-    while at + RECORD.size + size <= len(data):
+    whole, at, index, idle = harts * buckets * 8, HEAD.size, 0, frozenset()
+    while at + RECORD.size <= len(data):
         kind, n, hart, where, ns = RECORD.unpack_from(data, at)
+        size = 0 if kind == STAMP else whole
+        if at + RECORD.size + size > len(data):
+            break
         at += RECORD.size
         counts = array("Q", data[at:at + size])
         at += size
@@ -76,7 +80,7 @@ def read(path):
             idle = idle - {hart}
         yield Record(kind, n, hart, where, ns,
                      [counts[h * buckets:(h + 1) * buckets]
-                      for h in range(harts)], index, idle)
+                      for h in range(harts if size else 0)], index, idle)
         index += 1
     if at != len(data):
         raise MeterError(f"{path}: ends in the middle of record {index}")
@@ -110,7 +114,9 @@ class Rounds:
         # {row: [[(hart, from when, until when)]]}: where and when its rounds
         # were counted, in ns of the host.
         self.spans = {}
-        self.waits = []         # (ns, address): a hart executed WFI
+        # {hart: [(ns of the host, the time in a trace's record)]}: it was
+        # written then.
+        self.stamps = {}
         self.open = None        # the round that goes on
         self.fence = None       # a fence whose other harts aren't done
         self.out = {}           # hart: MARK_OUT
@@ -118,7 +124,6 @@ class Rounds:
         self.last_wake = {}
         self.slept_ns = {}      # hart: before that
         self.told = False       # QEMU says who waits
-        self.first_ns = None    # of the first record of all
 
     def take_all(self, records):
         for r in records:
@@ -128,13 +133,11 @@ class Rounds:
         return self
 
     def take(self, r):
-        if self.first_ns is None:
-            self.first_ns = r.ns
         if r.kind in (IDLE, RESUME):
             self.told = True
-        if r.kind == WFI:
-            self.waits.append((r.ns, r.at))
-        if r.kind == IDLE:
+        if r.kind == STAMP:
+            self.stamps.setdefault(r.hart, []).append((r.ns, r.at))
+        elif r.kind == IDLE:
             self.last_idle[r.hart] = r
         elif r.kind == RESUME or (r.kind == WFI and not self.told):
             self.last_wake[r.hart] = r

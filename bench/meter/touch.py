@@ -22,7 +22,9 @@ def _pad(name, frames):
     return f"guest create {name} memory={4096 + 4 * frames}K {ELF}"
 
 
-def _commands(rounds, frames):
+def _commands(rounds, frames, first):
+    if first:
+        yield first
     if frames:
         yield _pad("first", frames)
     begins = {i * rounds // GROUPS for i in range(1, GROUPS)}
@@ -37,10 +39,12 @@ def _commands(rounds, frames):
     yield "poweroff"
 
 
-def lab(rounds, frames=0):
+def lab(rounds, frames=0, first=""):
     """At least so many rounds of both rows. So many frames more are taken
-    before the first (and some for the guest that has them)."""
-    boot = ",\n\t       ".join(f'"{c}"' for c in _commands(rounds, frames))
+    before the first (and some for the guest that has them). first: a command
+    before all others."""
+    boot = ",\n\t       ".join(f'"{c}"'
+                               for c in _commands(rounds, frames, first))
     guests = "".join(f"""
 		{name} {{
 			memory = "{memory}";

@@ -12,7 +12,7 @@ from harness import HANGS_S, TOP, Case
 
 sys.path.insert(0, str(TOP / "bench"))
 from meter import (  # noqa: E402
-    guard, linux, operations, scaling, trace_cost)
+    explain, guard, linux, operations, scaling, trace_cost)
 from meter.images import MeterError, Stages  # noqa: E402
 from meter.machine import GUEST, MACHINES, Run, rows  # noqa: E402
 
@@ -44,6 +44,7 @@ def tests(full):
             *[Case(f"rows_without_room_are_left_out_with_the_reason,{policy}",
                    without_room, policy=policy, timeout=120)
               for policy in matrix.policies() if matrix.rooms(policy, 1) == 1],
+            Case("a_rounds_trace_has_what_its_operation_records", explained),
             Case("code_of_known_length_counts_exactly_that", known),
             Case("markers_in_a_wrong_order_are_told", broken)]
 
@@ -157,6 +158,19 @@ def without_room(t):
     t.equal(missing.get("ipi_near"), f"hart 3 does not start: {why}",
             "of a hart's row")
     t.equal(missing.get("other_fp"), why, "of a guest's row")
+
+
+def explained(t):
+    """On several harts, whenever the host runs them; and with -icount, where the
+    machine's clock is another one than the host's."""
+    for part, row, rounds, record in (("main", "sbi_base", 20, "EXIT 0xa"),
+                                      ("fault", "fault_4k", 4, "PAGE_FAULT")):
+        found = explain.told(operations.options(
+            rows=row, rounds=rounds, prefix="test-explain-"), "virt", part,
+            [row])[row]
+        t.equal([[key for _, key in story].count(record)
+                 for story in found.stories], [1] * rounds,
+                f"{record} in each round of {row}")
 
 
 def known(t):
