@@ -29,6 +29,8 @@
 #define IDS	 255u
 #define CONTEXT	 3u /* the last hart's */
 #define FILES	 0x20000000ul
+#define HARTS_MOST 16u /* of IMSICs in groups */
+#define TREE_BYTES 4096
 
 /* Where the registers are, as the specifications have it. */
 #define PLIC_ENABLES (0x2000 + 0x80 * CONTEXT)
@@ -201,31 +203,43 @@ void vhw_sei_off(void)
 
 enum kind { PLIC, APLIC, IMSIC };
 
-static char tree[4096], groups_tree[4096];
+static char tree[TREE_BYTES], groups_tree[TREE_BYTES];
 
 /* One controller, to which all harts are wired: hart n has phandle n + 1. */
+static void chip_begin(char to[TREE_BYTES], u32 harts, const fdt64_t *reg,
+		       u32 regs)
+{
+	fdt32_t wires[2 * HARTS_MOST];
+
+	for (u32 i = 0; i < harts; i++) {
+		wires[2 * i] = cpu_to_fdt32(i + 1);
+		wires[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
+	}
+	fdt_create(to, TREE_BYTES);
+	fdt_finish_reservemap(to);
+	fdt_begin_node(to, "");
+	fdt_property_u32(to, "#address-cells", 2);
+	fdt_property_u32(to, "#size-cells", 2);
+	fdt_begin_node(to, "chip");
+	fdt_property(to, "reg", reg, (int)(regs * 2 * sizeof(*reg)));
+	fdt_property(to, "interrupts-extended", wires, (int)(harts * 8));
+}
+
+static int chip_end(char to[TREE_BYTES])
+{
+	fdt_end_node(to);
+	fdt_end_node(to);
+	return fdt_finish(to);
+}
+
 static int setup(void **state)
 {
 	const fdt64_t reg[] = { cpu_to_fdt64(0x28000000),
 				cpu_to_fdt64(0x10000) };
-	fdt32_t to[2 * HARTS];
 
 	(void)state;
-	for (u32 i = 0; i < HARTS; i++) {
-		to[2 * i] = cpu_to_fdt32(i + 1);
-		to[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
-	}
-	fdt_create(tree, sizeof(tree));
-	fdt_finish_reservemap(tree);
-	fdt_begin_node(tree, "");
-	fdt_property_u32(tree, "#address-cells", 2);
-	fdt_property_u32(tree, "#size-cells", 2);
-	fdt_begin_node(tree, "chip");
-	fdt_property(tree, "reg", reg, sizeof(reg));
-	fdt_property(tree, "interrupts-extended", to, sizeof(to));
-	fdt_end_node(tree);
-	fdt_end_node(tree);
-	return fdt_finish(tree);
+	chip_begin(tree, HARTS, reg, 1);
+	return chip_end(tree);
 }
 
 /* In which everything is enabled. */
@@ -435,12 +449,7 @@ static void groups_make(u32 groups, u32 full, u32 harts, u32 guest_bits,
 			u32 hart_bits, u32 group_shift)
 {
 	fdt64_t reg[2 * 8];
-	fdt32_t to[2 * 64];
 
-	for (u32 i = 0; i < harts; i++) {
-		to[2 * i] = cpu_to_fdt32(i + 1);
-		to[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
-	}
 	for (u32 g = 0; g < groups; g++) {
 		u32 n = MIN(full, harts - g * full);
 
@@ -449,15 +458,8 @@ static void groups_make(u32 groups, u32 full, u32 harts, u32 guest_bits,
 		reg[2 * g + 1] = cpu_to_fdt64(((n - 1ul) << guest_bits << 12) +
 					      0x1000);
 	}
-	fdt_create(groups_tree, sizeof(groups_tree));
-	fdt_finish_reservemap(groups_tree);
-	fdt_begin_node(groups_tree, "");
-	fdt_property_u32(groups_tree, "#address-cells", 2);
-	fdt_property_u32(groups_tree, "#size-cells", 2);
-	fdt_begin_node(groups_tree, "chip");
+	chip_begin(groups_tree, harts, reg, groups);
 	fdt_property_string(groups_tree, "compatible", "riscv,imsics");
-	fdt_property(groups_tree, "reg", reg, (int)(groups * 16));
-	fdt_property(groups_tree, "interrupts-extended", to, (int)(harts * 8));
 	fdt_property_u32(groups_tree, "riscv,guest-index-bits", guest_bits);
 	if (groups > 1) {
 		fdt_property_u32(groups_tree, "riscv,hart-index-bits",
@@ -466,9 +468,7 @@ static void groups_make(u32 groups, u32 full, u32 harts, u32 guest_bits,
 		fdt_property_u32(groups_tree, "riscv,group-index-shift",
 				 group_shift);
 	}
-	fdt_end_node(groups_tree);
-	fdt_end_node(groups_tree);
-	assert_int_equal(fdt_finish(groups_tree), 0);
+	assert_int_equal(chip_end(groups_tree), 0);
 	machine_make(IMSIC);
 	machine.fdt = groups_tree;
 	machine.imsic_node = -1;
