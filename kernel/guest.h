@@ -37,7 +37,8 @@ enum guest_state {
 	GUEST_RUNNING,
 	GUEST_STOPPING, /* vCPUs are on their way to OFF */
 	GUEST_DYING,    /* being destroyed */
-	GUEST_BUSY,     /* stopped, and guest_set changes its configuration */
+	GUEST_BUSY,     /* stopped, and can't be started: guest_set changes its
+			 * configuration, or its last life is being counted */
 };
 
 /* Why a guest left RUNNING, for its on-* actions and for the listing. */

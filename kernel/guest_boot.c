@@ -56,7 +56,9 @@ static int kit_fill(struct boot_kit *kit, struct guest *g,
 					     files.dtb.bytes), err);
 	if (ret)
 		return ret;
-	kit->fdt = obj_alloc_raw(kit->load.plan.fdt_bytes);
+	kit->fdt_bytes = kit->load.plan.fdt_bytes +
+			 guest_fdt_left_bytes(files.dtb.bytes);
+	kit->fdt = obj_alloc_raw(kit->fdt_bytes);
 	if (kit->fdt)
 		return 0;
 	image_load_fini(&kit->load);
@@ -180,7 +182,7 @@ static enum task_result tree_start(struct guest_life *l)
 		.rng_seed_bytes = RNG_SEED_BYTES,
 	};
 
-	guest_fdt_begin(&l->tree, l->kit.fdt, load->plan.fdt_bytes, &args);
+	guest_fdt_begin(&l->tree, l->kit.fdt, l->kit.fdt_bytes, &args);
 	return life_go_on(l, LIFE_TREE);
 }
 

@@ -23,7 +23,7 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes)
 {
 	u64 vcpu = ROOM_VCPU_UNKNOWN;
-	u64 bytes = ROOM_BASE + dtb_bytes + guest_fdt_left_bytes(dtb_bytes);
+	u64 bytes = ROOM_BASE + dtb_bytes;
 
 	if (isa)
 		vcpu = ROOM_VCPU + strlen(isa->isa) + guest_fdt_isa_bytes(isa);

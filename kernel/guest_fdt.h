@@ -91,12 +91,16 @@ struct guest_fdt_job {
 };
 
 /*
- * Bytes that are enough for a tree: what image_plan is told and the buffer
- * gets. `isa` may be NULL: a generous guess. `dtb_bytes` is the size of the
- * guest's own tree, or 0.
+ * Bytes that are enough for a tree, and its room in the guest's RAM: what
+ * image_plan is told. `isa` may be NULL: a generous guess. `dtb_bytes` is the
+ * size of the guest's own tree, or 0. If that is sound (tree_check), the tree
+ * that is made of it always fits.
  */
 u64 guest_fdt_room(const struct guest_config *cfg,
 		   const struct guest_fdt_isa *isa, size_t dtb_bytes);
+
+/* The buffer in which it is made has so many bytes more. */
+u64 guest_fdt_left_bytes(size_t dtb_bytes);
 
 /*
  * Begins a tree in `buf`, aligned to 8, of which every byte up to the tree's

@@ -70,7 +70,6 @@ int guest_fdt_cells(const struct tree_token *p);
  * compared? path_leads: compares some; true: it is to be copied, or else
  * walk.comparing says whether there is more to compare.
  */
-u64 guest_fdt_left_bytes(size_t dtb_bytes);
 int guest_fdt_left_begin(struct guest_fdt_job *job) __must_check;
 void guest_fdt_left_path(struct guest_fdt_job *job);
 void guest_fdt_left_note(struct guest_fdt_job *job);

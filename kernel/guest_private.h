@@ -40,7 +40,8 @@ enum life_phase {
  * reboot however little memory is left then. */
 struct boot_kit {
 	struct image_load load;
-	void *fdt; /* room for the guest's tree */
+	void *fdt; /* room for the guest's tree, and for the making of it */
+	u64 fdt_bytes;
 };
 
 struct guest_life {

@@ -104,6 +104,18 @@ static void life_next(struct guest *g, u32 state)
 	ck_pr_inc_32(&g->stops);
 }
 
+/*
+ * No other life: until this one is counted nobody starts another. Else that
+ * one, if it is reset before it has begun, could be asked to stop by this one's
+ * number. Who finds STOPPED finds the count.
+ */
+static void life_last(struct guest *g)
+{
+	life_next(g, GUEST_BUSY);
+	ck_pr_fence_release();
+	guest_state_set(g, GUEST_STOPPED);
+}
+
 /* Another life; unless somebody has asked in between that there be none, of the
  * one that is over: then the wish is for this one. */
 static void restart(struct guest *g)
@@ -209,7 +221,7 @@ static enum task_result life_ended(struct guest_life *l)
 	}
 	guests_status_add(g, status);
 	/* It isn't freed before this step's end. */
-	life_next(g, GUEST_STOPPED);
+	life_last(g);
 	guests_look_done();
 	return TASK_WAIT;
 }

@@ -29,6 +29,33 @@ static bool range_fits(const struct tree_reader *r, u32 header_bytes, u32 at,
 	return at >= header_bytes && at <= r->total && bytes <= r->total - at;
 }
 
+/* Where a block that begins there must end at the latest. */
+static u32 block_limit(const struct tree_reader *r, u32 at)
+{
+	u32 limit = r->total;
+
+	if (r->reserved > at)
+		limit = MIN(limit, r->reserved);
+	if (r->structure > at)
+		limit = MIN(limit, r->structure);
+	if (r->strings > at && r->strings_bytes)
+		limit = MIN(limit, r->strings);
+	return limit;
+}
+
+/* Only the strings' own size is said by all versions. */
+static int blocks_part(struct tree_reader *r)
+{
+	if (r->structure == r->reserved ||
+	    (r->strings_bytes && (r->strings == r->reserved ||
+				  r->strings == r->structure)) ||
+	    r->strings_bytes > block_limit(r, r->strings) - r->strings ||
+	    r->structure_end > block_limit(r, r->structure))
+		return -EINVAL;
+	r->reserved_end = block_limit(r, r->reserved);
+	return 0;
+}
+
 int tree_open(struct tree_reader *r, const void *data, size_t bytes)
 {
 	u32 version, since, header_bytes = HEADER_16_BYTES, nodes_bytes = 0;
@@ -57,17 +84,18 @@ int tree_open(struct tree_reader *r, const void *data, size_t bytes)
 	    !range_fits(r, header_bytes, r->strings, r->strings_bytes) ||
 	    !IS_ALIGNED(r->structure, 4u) || !IS_ALIGNED(r->reserved, 8u))
 		return -EINVAL;
-	r->structure_end = version > VERSION_MIN ? r->structure + nodes_bytes
-						 : r->total;
+	r->structure_end = version > VERSION_MIN ?
+				   r->structure + nodes_bytes :
+				   block_limit(r, r->structure);
 	r->at = r->structure;
-	return 0;
+	return blocks_part(r);
 }
 
 int tree_reserved(struct tree_reader *r, u64 *base, u64 *bytes)
 {
 	const u8 *p = r->data + r->reserved;
 
-	if (r->total - r->reserved < sizeof(struct fdt_reserve_entry))
+	if (r->reserved_end - r->reserved < sizeof(struct fdt_reserve_entry))
 		return -EINVAL;
 	*base = (u64)word(p) << 32 | word(p + 4);
 	*bytes = (u64)word(p + 8) << 32 | word(p + 12);

@@ -8,7 +8,8 @@
  *
  * Stricter than libfdt (fdt_check_full) in that properties come before nodes
  * (5.4.2), and names have at most TREE_NAME_MAX characters (the specification
- * has 31: 2.2.1, 2.2.4.1).
+ * has 31: 2.2.1, 2.2.4.1); and in that no block is in another (5.1), so a copy
+ * is no larger.
  */
 #ifndef ROUSE_KERNEL_TREE_READ_H
 #define ROUSE_KERNEL_TREE_READ_H
@@ -21,7 +22,7 @@
 struct tree_reader {
 	const u8 *data;
 	u32 total;
-	u32 reserved;
+	u32 reserved, reserved_end;
 	u32 structure, structure_end;
 	u32 strings;
 	u32 strings_bytes; /* at data + strings */

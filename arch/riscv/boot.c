@@ -223,8 +223,8 @@ static void boot_rest(void *arg)
 		vmid_cpu_init(&c->vmid, &c->c, i);
 	}
 	boot_log();
-	host_irq_enable_uart(&boot_cpu);
-	uart_enable_irq();
+	if (host_irq_enable_uart(&boot_cpu))
+		uart_enable_irq();
 	kernel_main(&boot_cpu.c);
 }
 

@@ -29,8 +29,9 @@ struct riscv_cpu {
 	volatile u32 *imsic; /* this hart's S-level interrupt file, or NULL */
 	volatile u32 *ring; /* what rings this hart, and the word that does; */
 	u32 ring_value;     /* NULL: only the firmware can */
-	u32 irq_context;   /* its index in the interrupt controller's list;
-			    * UINT32_MAX: it has none, or has dropped it */
+	u32 irq_context;   /* its index in the interrupt controller's list, or
+			    * in messages to IMSICs (host_irq.c); UINT32_MAX:
+			    * it has none, or has dropped it */
 	u32 hart_state;    /* atomic: HART_*, harts.c */
 	u32 vs_more;       /* world.c: more registers to move than all have */
 	u64 boot_satp;     /* what head.S needs to come up with the MMU off */

@@ -30,6 +30,7 @@
 #include "arch/riscv/vhw_irq.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/mem.h"
 
 #define UART_IMSIC_ID 2
 
@@ -58,11 +59,15 @@
 #define IDC_IFORCE(k) (0x4004 + 32 * (k))
 #define IDC_ITHRESHOLD(k) (0x4008 + 32 * (k))
 #define IDC_CLAIMI(k) (0x401c + 32 * (k))
+#define TARGET_HART_MOST 0x3fffu
 #define DIRECT_PRIORITY 1
 
 static volatile u32 *plic, *aplic;
 static u32 imsic_regions;
-static struct { volatile u32 *base; u64 bytes; } imsic[64];
+static struct imsic_region {
+	struct mmio at;
+	volatile u32 *base;
+} *imsic;
 
 static bool has_imsic(void)
 {
@@ -78,11 +83,16 @@ const char *host_irq_name(void)
 static void imsic_map(void)
 {
 	struct mmio m;
+	u32 n = 0;
 
-	for (u32 i = 0; i < ARRAY_LEN(imsic) &&
-	     machine_reg(machine.fdt, machine.imsic_node, i, &m) == 0; i++) {
+	while (machine_reg(machine.fdt, machine.imsic_node, n, &m) == 0)
+		n++;
+	imsic = obj_alloc(n * sizeof(*imsic));
+	for (u32 i = 0; imsic && i < n; i++) {
+		if (machine_reg(machine.fdt, machine.imsic_node, i, &m))
+			break;
+		imsic[i].at = m;
 		imsic[i].base = mm_map_device(m.base, m.bytes);
-		imsic[i].bytes = m.bytes;
 		imsic_regions++;
 	}
 }
@@ -106,21 +116,38 @@ void host_irq_init(void)
 		aplic_clear();
 }
 
+/* What the APLIC calls the hart whose file is there: the number of its group
+ * above its own in that, as the address has both (AIA 3.6, 4.9.1). The tree's
+ * list of harts has no gaps; where a group isn't full these numbers have. */
+static u32 msi_hart_index(u64 file_pa)
+{
+	u64 hart = file_pa >> (PAGE_SHIFT + machine.imsic_guest_bits);
+	u64 group = file_pa >> machine.imsic_group_shift;
+
+	hart &= (1u << machine.imsic_hart_bits) - 1;
+	group &= (1u << machine.imsic_group_bits) - 1;
+	hart |= group << machine.imsic_hart_bits;
+	return hart <= TARGET_HART_MOST ? (u32)hart : UINT32_MAX;
+}
+
 /* A hart's file is the k-th of the regions laid end to end, where k is its
- * place in the IMSIC's `interrupts-extended` (AIA 3.6). */
+ * place in the IMSIC's `interrupts-extended` (AIA 3.6). The last one of a
+ * region may lack the room for guests' files. */
 static int imsic_cpu_init(struct riscv_cpu *c, u32 intc)
 {
 	int k = machine_ext_index(machine.fdt, machine.imsic_node, intc,
 				  IRQ_SEI);
-	u64 at = (u64)k << (PAGE_SHIFT + machine.imsic_guest_bits);
+	u64 each = PAGE_BYTES << machine.imsic_guest_bits, at = (u64)k * each;
 
 	for (u32 i = 0; k >= 0 && i < imsic_regions; i++) {
-		if (at < imsic[i].bytes) {
-			c->irq_context = (u32)k;
-			c->imsic = imsic[i].base + at / 4;
+		const struct imsic_region *r = &imsic[i];
+
+		if (at < r->at.bytes) {
+			c->irq_context = msi_hart_index(r->at.base + at);
+			c->imsic = r->base + at / 4;
 			return 0;
 		}
-		at -= imsic[i].bytes;
+		at -= ALIGN_UP(r->at.bytes, each);
 	}
 	return -ENOENT;
 }
@@ -197,8 +224,8 @@ static void plic_enable(u32 context, u32 irq)
 	plic_switch(context, irq, true);
 }
 
-/* Target (AIA 4.5.16): by message, the hart's index in the IMSIC's numbering
- * and an identity; directly, its index in the APLIC's and a priority. */
+/* Target (AIA 4.5.16): by message, the hart's index in the files' addresses and
+ * an identity; directly, its index in the APLIC's list and a priority. */
 static void aplic_enable(u32 index, u32 irq)
 {
 	vhw_irq_write(aplic + APLIC_SOURCECFG(irq) / 4, SOURCECFG_LEVEL_HIGH);
@@ -209,18 +236,19 @@ static void aplic_enable(u32 index, u32 irq)
 		      (has_imsic() ? DOMAINCFG_DM : 0));
 }
 
-void host_irq_enable_uart(struct riscv_cpu *c)
+bool host_irq_enable_uart(struct riscv_cpu *c)
 {
 	u32 irq = machine.uart_irq;
 
-	if (!machine.uart.bytes || !irq)
-		return;
-	if (c->irq_context == UINT32_MAX)
-		return;
+	if (!machine.uart.bytes || !irq || c->irq_context == UINT32_MAX)
+		return false;
 	if (aplic && irq <= machine.aplic_sources)
 		aplic_enable(c->irq_context, irq);
 	else if (plic && irq <= machine.plic_ndev)
 		plic_enable(c->irq_context, irq);
+	else
+		return false;
+	return true;
 }
 
 static u32 claim(u32 context)

@@ -21,8 +21,8 @@ int host_irq_cpu_init(struct riscv_cpu *c, u32 intc) __must_check;
  * may have been enabled before. */
 void host_irq_local_init(struct riscv_cpu *c);
 
-/* Lets the machine's console interrupt this CPU. */
-void host_irq_enable_uart(struct riscv_cpu *c);
+/* Lets the machine's console interrupt this CPU. False: it can't. */
+bool host_irq_enable_uart(struct riscv_cpu *c);
 
 /* sip.SEIP is set: takes what pends, the doorbell's or a device's. What isn't
  * ours is switched off; it always comes back. */

@@ -319,6 +319,19 @@ static int stdout_node(const void *fdt)
 					      (int)strcspn(path, ":")) : -1;
 }
 
+/* The phandle of the controller whose numbers its `interrupts` are, which the
+ * node says itself or a parent. 0: none does. */
+static u32 interrupt_parent(const void *fdt, int node)
+{
+	u32 phandle = 0;
+
+	while (node >= 0 && !phandle) {
+		phandle = machine_prop_u32(fdt, node, "interrupt-parent", 0);
+		node = fdt_parent_offset(fdt, node);
+	}
+	return phandle;
+}
+
 /* Are its eight registers within its window, and of a width that we have? */
 static bool uart_fits(void)
 {
@@ -340,6 +353,7 @@ static void read_uart(const void *fdt)
 	machine.uart_shift = machine_prop_u32(fdt, node, "reg-shift", 0);
 	machine.uart_width = machine_prop_u32(fdt, node, "reg-io-width", 1);
 	machine.uart_irq = machine_prop_u32(fdt, node, "interrupts", 0);
+	machine.uart_irq_parent = interrupt_parent(fdt, node);
 	if (!uart_fits()) {
 		log_warn("the console's UART is none that we know: the "
 			 "firmware's is used");

@@ -24,7 +24,9 @@ struct machine {
 	struct range initrd;
 
 	struct mmio uart;
-	u32 uart_shift, uart_width, uart_irq;
+	u32 uart_shift, uart_width;
+	u32 uart_irq; /* of the aplic, or plic; 0: it has none */
+	u32 uart_irq_parent; /* phandle; 0: nobody says */
 
 	struct mmio plic;
 	u32 plic_ndev;
@@ -34,7 +36,10 @@ struct machine {
 	int sswi_node;
 
 	int imsic_node; /* S-level, or -1 */
-	u32 imsic_guest_bits;
+	/* Where a hart's group, the hart in that, and the files for guests are
+	 * in the address of a file (AIA 3.6). */
+	u32 imsic_guest_bits, imsic_hart_bits;
+	u32 imsic_group_bits, imsic_group_shift;
 	u32 imsic_ids; /* the highest identity */
 	struct mmio aplic; /* the S-level domain */
 	int aplic_node;

@@ -21,9 +21,13 @@
 #define SOURCES_MOST 1023u
 #define PLIC_LEAST   0x200000
 #define APLIC_LEAST  0x4000
-/* Of an IMSIC's places for a hart's files; 6 are enough for 63 guests and the
- * hart itself (AIA 3.6), and its binding has one more. */
-#define GUEST_BITS_MOST 7u
+/* What an IMSIC's binding has of its addresses; of the places for a hart's
+ * files 6 bits are enough for 63 guests and the hart itself (AIA 3.6). */
+#define GUEST_BITS_MOST	 7u
+#define HART_BITS_MOST	 15u
+#define GROUP_BITS_MOST	 7u
+#define GROUP_SHIFT	 24u
+#define GROUP_SHIFT_MOST 55u
 
 /* Identities that an interrupt file has (AIA 3.1). */
 #define IDS_LEAST 63u
@@ -59,17 +63,28 @@ static int find(const void *fdt, int from, const char *compatible)
 	return node;
 }
 
+/* Of several of a kind, one for each socket perhaps: that of the console's
+ * UART, or else the first. */
+static bool is_better(const void *fdt, int node, const struct mmio *found)
+{
+	return !found->bytes ||
+	       fdt_get_phandle(fdt, node) == machine.uart_irq_parent;
+}
+
 static void read_plic(const void *fdt)
 {
-	int node = find(fdt, -1, "riscv,plic0");
+	const char *name = find(fdt, -1, "riscv,plic0") >= 0 ?
+				   "riscv,plic0" : "sifive,plic-1.0.0";
 
-	if (node < 0)
-		node = find(fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0 || machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
-		return;
-	machine.plic_node = node;
-	machine.plic_ndev = MIN(machine_prop_u32(fdt, node, "riscv,ndev", 0),
-				SOURCES_MOST);
+	for (int node = -1; (node = find(fdt, node, name)) >= 0;) {
+		if (!is_better(fdt, node, &machine.plic) ||
+		    machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
+			continue;
+		machine.plic_node = node;
+		machine.plic_ndev =
+			MIN(machine_prop_u32(fdt, node, "riscv,ndev", 0),
+			    SOURCES_MOST);
+	}
 }
 
 /* The S-level APLIC: the one that sends its messages to the S-level IMSIC, or,
@@ -82,17 +97,50 @@ static bool is_our_aplic(const void *fdt, int node)
 	       fdt_get_phandle(fdt, machine.imsic_node);
 }
 
-/* Where a hart's file is depends on how many for guests are before it. */
+/* How many bits number all harts of the node's list. */
+static u32 ext_bits(const void *fdt, int node)
+{
+	int len;
+	u32 bits = 0;
+
+	if (!fdt_getprop(fdt, node, "interrupts-extended", &len))
+		return 0;
+	while (len / 8 > 1 << bits)
+		bits++;
+	return bits;
+}
+
+/* Where a hart's file is depends on how many for guests are before it, and what
+ * the APLIC calls it on all of these. */
 static bool imsic_fits(const void *fdt, int node)
 {
-	u32 bits = machine_prop_u32(fdt, node, "riscv,guest-index-bits", 0);
+	const struct {
+		const char *name;
+		u32 absent, most, *to;
+	} parts[] = {
+		{ "riscv,guest-index-bits", 0, GUEST_BITS_MOST,
+		  &machine.imsic_guest_bits },
+		{ "riscv,hart-index-bits", ext_bits(fdt, node), HART_BITS_MOST,
+		  &machine.imsic_hart_bits },
+		{ "riscv,group-index-bits", 0, GROUP_BITS_MOST,
+		  &machine.imsic_group_bits },
+		{ "riscv,group-index-shift", GROUP_SHIFT, GROUP_SHIFT_MOST,
+		  &machine.imsic_group_shift },
+	};
 
-	machine.imsic_guest_bits = bits;
-	if (bits > GUEST_BITS_MOST)
-		log_warn("%.32s: has %u guest-index-bits, not 0 to %u: left "
-			 "out", fdt_get_name(fdt, node, NULL), bits,
-			 GUEST_BITS_MOST);
-	return bits <= GUEST_BITS_MOST;
+	for (u32 i = 0; i < ARRAY_LEN(parts); i++) {
+		u32 n = machine_prop_u32(fdt, node, parts[i].name,
+					 parts[i].absent);
+
+		*parts[i].to = n;
+		if (n > parts[i].most) {
+			log_warn("%.32s: has %u as %s, not 0 to %u: left out",
+				 fdt_get_name(fdt, node, NULL), n,
+				 parts[i].name, parts[i].most);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* AIA: the S-level IMSIC is the one wired to the harts' S external input. */
@@ -111,6 +159,7 @@ static void read_aia(const void *fdt)
 	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
 		if (!is_our_aplic(fdt, node) ||
+		    !is_better(fdt, node, &machine.aplic) ||
 		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))
 			continue;
 		machine.aplic_node = node;
@@ -129,9 +178,21 @@ static void read_sswi(const void *fdt)
 		machine.sswi_node = node;
 }
 
+/* Its number is its parent's: it says nothing to another controller. */
+static void check_uart_irq(const void *fdt)
+{
+	int node = machine.aplic.bytes ? machine.aplic_node :
+		   machine.plic.bytes  ? machine.plic_node : -1;
+
+	if (node < 0 || (machine.uart_irq_parent &&
+			 fdt_get_phandle(fdt, node) != machine.uart_irq_parent))
+		machine.uart_irq = 0;
+}
+
 void machine_read_irqs(const void *fdt)
 {
 	read_plic(fdt);
 	read_aia(fdt);
+	check_uart_irq(fdt);
 	read_sswi(fdt);
 }

@@ -8,8 +8,9 @@
  * one exit a FIFO, and no byte is read in an exit.
  *
  * Before the UART is known, and where there is none, the firmware's debug
- * console (SBI 2.0, chapter 12) carries bytes; it has no interrupt, so input
- * is then polled by the console's task.
+ * console (SBI 2.0, chapter 12) carries bytes. It has no interrupt, and that
+ * of a UART may come to no CPU of ours: input is then polled by the console's
+ * task.
  */
 #include "arch/riscv/uart.h"
 
@@ -71,9 +72,8 @@ const char *uart_name(void)
 
 void uart_enable_irq(void)
 {
-	have_irq = regs && machine.uart_irq;
-	if (have_irq)
-		reg_write(IER, IER_RX);
+	have_irq = true;
+	reg_write(IER, IER_RX);
 }
 
 void uart_irq(void)

@@ -10,7 +10,8 @@
 /* Maps the UART that the tree names, if any. Boot CPU. */
 void uart_init(void);
 
-/* Lets the receiver interrupt. After host_irq_enable_uart. */
+/* Lets the receiver interrupt, which host_irq_enable_uart has made come to a
+ * CPU. Until then, and without, the console polls. */
 void uart_enable_irq(void);
 
 /* The UART's line rose: tells the console that there is input. */

@@ -62,6 +62,8 @@ struct cpu {
 	u64 bell;             /* the doorbell was rung and not acknowledged;
 			       * a word that needs no extension when swapped */
 	struct mbox mbox;
+	u32 coming; /* vCPUs that were started, and are on their way here: to
+		     * who looks for a place as good as in `load` */
 
 	/* Published by the owner for whoever looks for a place or for work. */
 	u32 load __cacheline; /* vCPUs that could run now or do run */

@@ -150,13 +150,15 @@ static u32 idle_cpu_for(struct sched_core *core, struct sched_unit *u,
 	return cpu;
 }
 
-/* Any CPU in `allowed`, the one with the least load. */
+/* Any CPU in `allowed`, the one with the least load. What was sent there to
+ * start counts: of many that start at once it has published none yet. */
 static u32 least_loaded(const struct sched_unit *u)
 {
 	u32 best = CPU_NONE, best_load = UINT32_MAX;
 
 	for (u32 i = 0; i < cpu_count(); i++) {
-		u32 load = ck_pr_load_32(&cpu_by_index(i)->load);
+		const struct cpu *c = cpu_by_index(i);
+		u32 load = ck_pr_load_32(&c->load) + ck_pr_load_32(&c->coming);
 
 		if (load < best_load && unit_may_run(u, i)) {
 			best = i;
@@ -272,6 +274,8 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 	}
 	if (to != self) {
 		u->fresh = why == WHY_NEW || why == WHY_ARRIVED;
+		if (u->fresh)
+			ck_pr_inc_32(&cpu_by_index(to)->coming);
 		unit_handover(core, u, to, now);
 		return false;
 	}
@@ -344,11 +348,13 @@ bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 	u32 state = ck_pr_load_32(&v->state);
 	enum sched_why why = u->fresh ? WHY_ARRIVED : WHY_MOVED;
 
-	u->fresh = false;
 	if (u->counted) {
 		core->load++;
 		load_publish(core);
 	}
+	if (u->fresh)
+		ck_pr_dec_32(&core->sc.cpu->coming);
+	u->fresh = false;
 	if (!u->on) {
 		u->home = &core->sc;
 		return true;

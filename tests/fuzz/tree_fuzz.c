@@ -53,21 +53,25 @@ static void result_check(const void *fdt, size_t room)
 static void *fixup(const void *dtb, size_t bytes, size_t *room)
 {
 	struct guest_fdt_job job;
+	size_t all_bytes;
 	void *out;
 	int ret;
 
 	*room = guest_fdt_room(&guest.cfg, args.isa, bytes);
-	out = malloc(*room);
+	all_bytes = *room + guest_fdt_left_bytes(bytes);
+	out = malloc(all_bytes);
 	if (!out)
 		abort();
 	args.dtb = dtb;
 	args.dtb_bytes = bytes;
-	guest_fdt_begin(&job, out, *room, &args);
+	guest_fdt_begin(&job, out, all_bytes, &args);
 	do {
 		ret = guest_fdt_step(&job);
 	} while (ret == 1);
 	if (ret == 0)
 		return out;
+	/* What is sound has room. */
+	MUST(ret == -EINVAL || tree_check(dtb, bytes));
 	free(out);
 	return NULL;
 }

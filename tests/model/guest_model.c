@@ -250,6 +250,33 @@ static void stop_start(void *arg)
 	o->started = guest_start(guest);
 }
 
+static void start_reset(void *arg)
+{
+	explore_wait(stands_still, NULL);
+	if (guest_start(guest) || guest_reset(guest))
+		explore_fail(__FILE__, __LINE__, "busy");
+}
+
+/* Nothing was asked of the life that is over, and of the next to start again:
+ * all before the task looks. */
+static void start_reset_stop(void *arg)
+{
+	start_reset(arg);
+	stop(arg);
+	explore_check(o->stopped == 0);
+}
+
+static bool is_stopping_again(const void *arg)
+{
+	return guest->state == GUEST_STOPPING && guest->event == EVENT_RESET;
+}
+
+static void stop_then(void *arg)
+{
+	explore_wait(is_stopping_again, NULL);
+	stop(arg);
+}
+
 static void pause(void *arg)
 {
 	o->paused = guest_pause(guest);
@@ -320,6 +347,20 @@ static void reboot_stop_start(void)
 	explore_thread("stopper", NULL, stop_start, NULL);
 }
 
+static void poweroff_start_reset_stop(void)
+{
+	world_make(EVENT_POWEROFF, 1);
+	explore_thread("stopper", NULL, start_reset_stop, NULL);
+}
+
+/* The stop by another CPU than the reset. */
+static void poweroff_start_reset_and_stop(void)
+{
+	world_make(EVENT_POWEROFF, 1);
+	explore_thread("starter", NULL, start_reset, NULL);
+	explore_thread("stopper", NULL, stop_then, NULL);
+}
+
 static void reboot_and_pause(void)
 {
 	world_make(EVENT_REBOOT, 2);
@@ -374,6 +415,10 @@ HOLDS(one_that_reboots_can_be_stopped, reboot_and_stop, 4, 0)
 HOLDS(who_stops_it_beside_a_reset_is_heard, reboot_reset_and_stop, 3, 4)
 HOLDS(a_stop_that_meets_the_end_stops_no_later_life, poweroff_stop_start, 0, 0)
 HOLDS(a_stop_that_meets_a_reboot_stops_no_later_life, reboot_stop_start, 4, 5)
+HOLDS(one_started_reset_and_stopped_at_once_is_stopped,
+      poweroff_start_reset_stop, 4, 0)
+HOLDS(who_stops_one_that_another_resets_is_heard,
+      poweroff_start_reset_and_stop, 4, 0)
 HOLDS(a_pause_is_of_a_life_that_was_seen, reboot_and_pause, 0, 0)
 HOLDS(one_that_reboots_and_is_paused_is_stopped, reboot_stop_and_pause, 3, 5)
 HOLDS(of_two_ends_one_is_told_with_its_status, poweroff_and_crash, 0, 0)
@@ -387,6 +432,8 @@ FINDS(a_restart_without_its_fence_is_found, reboot_and_stop,
       EXPLORE_NO_FULL_FENCE, "task")
 FINDS(an_end_without_its_fence_is_found, poweroff_and_crash,
       EXPLORE_NO_STORE_FENCE, "hart")
+FINDS(a_stop_of_one_that_is_not_counted_yet_is_found, poweroff_start_reset_stop,
+      EXPLORE_NO_STORE_FENCE, "task")
 FINDS(a_pause_that_is_not_atomic_is_found, reboot_and_pause, EXPLORE_SPLIT_CAS,
       "pauser")
 
@@ -398,12 +445,17 @@ int main(void)
 		cmocka_unit_test(a_stop_that_meets_the_end_stops_no_later_life),
 		cmocka_unit_test(
 			a_stop_that_meets_a_reboot_stops_no_later_life),
+		cmocka_unit_test(
+			one_started_reset_and_stopped_at_once_is_stopped),
+		cmocka_unit_test(who_stops_one_that_another_resets_is_heard),
 		cmocka_unit_test(a_pause_is_of_a_life_that_was_seen),
 		cmocka_unit_test(one_that_reboots_and_is_paused_is_stopped),
 		cmocka_unit_test(of_two_ends_one_is_told_with_its_status),
 		cmocka_unit_test(a_stopper_without_its_fence_is_found),
 		cmocka_unit_test(a_restart_without_its_fence_is_found),
 		cmocka_unit_test(an_end_without_its_fence_is_found),
+		cmocka_unit_test(
+			a_stop_of_one_that_is_not_counted_yet_is_found),
 		cmocka_unit_test(a_pause_that_is_not_atomic_is_found),
 	};
 

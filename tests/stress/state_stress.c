@@ -4,8 +4,11 @@
  * changes. No wake may be lost, no vCPU be in two places, and in the end no CPU
  * idle that could be used if all move on by one. In two of three rounds the
  * doorbells are bad ones: late, or also doubled, and some rung by nobody.
+ *
+ * Between its steps each CPU now and then tells where all others are, as the
+ * watchdog does: of vCPUs that come and go, too.
  */
-/* sources: SCHED_CORE POLICIES kernel/heap.c */
+/* sources: SCHED_CORE POLICIES kernel/heap.c kernel/where.c */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -19,27 +22,34 @@
 #include <cmocka.h>
 
 #include "kernel/arch.h"
+#include "kernel/backtrace.h"
 #include "kernel/guest.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/idle.h"
+#include "kernel/percpu/trace.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time.h"
+#include "kernel/tracer.h"
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
+#include "kernel/where.h"
 #include "tests/unit/policies.h"
 
 #define CPUS_MAX 8
 #define VCPUS 9
 #define LOST_SECONDS 20
+#define RECORDS 64
 
 struct host_cpu {
 	struct cpu c;
 	u32 pending; /* atomic: the doorbell in hardware */
 	u32 sent;    /* atomic: rung, and not delivered yet, by bad hardware */
 	u64 timer;
+	struct trace_ring ring;
+	struct trace_record records[RECORDS];
 };
 
 struct host_vcpu {
@@ -56,11 +66,12 @@ u64 timebase_hz = 10000000;
 static struct host_cpu cpus[CPUS_MAX];
 static struct guest guest;
 static struct host_vcpu *vcpus[VCPUS];
-static u32 stopping, quiet, offs;
+static u32 stopping, quiet, listing, offs;
 static u32 hogging; /* atomic: nobody waits of himself */
 static u64 made_ticks; /* when the guest was made */
 static u32 hardware; /* atomic: how good the doorbells are */
 static u32 starts;   /* atomic, bits: vCPUs that the next CPU is to start */
+static u32 told;     /* atomic: lines that name a vCPU */
 
 enum { GOOD, SLOW, NOISY };
 
@@ -121,7 +132,41 @@ void guest_vcpu_off(struct guest *g)
 	ck_pr_faa_32(&offs, 1);
 }
 
+void tracer_record_format(const struct trace_record *r,
+			  char text[TRACER_RECORD_BYTES])
+{
+	snprintf(text, TRACER_RECORD_BYTES, "event %u", r->event);
+}
+
+void ksym_format(u64 pc, char *buf, size_t bytes)
+{
+	snprintf(buf, bytes, "0x%lx", (unsigned long)pc);
+}
+
+void ksym_format_return(u64 ra, char *buf, size_t bytes)
+{
+	ksym_format(ra, buf, bytes);
+}
+
+void backtrace(struct cpu *c, u64 pc, u64 fp,
+	       void (*fn)(void *ctx, u64 pc), void *ctx)
+{
+	(void)c, (void)pc, (void)fp, (void)fn, (void)ctx;
+}
+
 /* ---- kernel/arch.h ---- */
+
+u64 arch_cpu_last_pc(struct cpu *c)
+{
+	(void)c;
+	return 0;
+}
+
+bool arch_cpu_where(struct cpu *c, struct cpu_where *out)
+{
+	(void)c, (void)out;
+	return false;
+}
 
 void arch_timer_set(u64 deadline_ticks)
 {
@@ -299,6 +344,25 @@ static void start_some(u32 *seed)
 	}
 }
 
+/* A CPU's mode, the guest and the vCPU's state have names, whatever they are
+ * meanwhile. */
+static void check_line(void *ctx, const char *text)
+{
+	const char *current = strstr(text, ", current ");
+	u32 cpu, vcpu;
+
+	(void)ctx;
+	if (!current)
+		return; /* a record */
+	if (sscanf(text, "CPU %u: ", &cpu) != 1 || cpu >= cpu_count() ||
+	    strchr(text, '?'))
+		abort();
+	if (sscanf(current, ", current guest/%u,", &vcpu) == 1 && vcpu < VCPUS)
+		ck_pr_faa_32(&told, 1);
+	else if (!strstr(current, "none/-1,"))
+		abort();
+}
+
 static void *cpu_thread(void *arg)
 {
 	struct host_cpu *c = arg;
@@ -308,6 +372,9 @@ static void *cpu_thread(void *arg)
 	while (!ck_pr_load_32(&stopping)) {
 		start_some(&seed);
 		sched_step(&c->c, time_now_ticks());
+		if (rnd(&seed) % 16 == 0)
+			where_print(cpu_by_index(rnd(&seed) % cpu_count()),
+				    check_line, NULL);
 	}
 	return NULL;
 }
@@ -354,7 +421,7 @@ static void look_at(struct host_vcpu *h)
 
 static void *lister_thread(void *arg)
 {
-	while (!ck_pr_load_32(&stopping)) {
+	while (ck_pr_load_32(&listing)) {
 		for (u32 i = 0; i < VCPUS; i++)
 			look_at(vcpus[i]);
 	}
@@ -486,23 +553,12 @@ static bool all_make_room(void)
 	return running == cpu_count();
 }
 
-static void machine_make(u32 count)
+static void guest_make(void)
 {
 	static const struct sched_params defaults = SCHED_PARAMS_DEFAULT;
 
-	memset(cpus, 0, sizeof(cpus));
-	memset(idle_masks, 0, sizeof(idle_masks));
 	memset(&guest, 0, sizeof(guest));
-	stopping = quiet = 0;
-	cpu_table_len = 0;
-	for (u32 i = 0; i < count; i++) {
-		cpus[i].c.index = i;
-		cpus[i].timer = TIME_NEVER;
-		cpu_register(&cpus[i].c);
-	}
-	fake_this_cpu = NULL;
-	assert_int_equal(sched_init(sharing_policy(0)), 0);
-	guest.cfg.name = "guest";
+	guest.cfg.name = strcpy(obj_alloc(8), "guest");
 	guest.cfg.vcpus = VCPUS;
 	guest.cfg.sched = defaults;
 	guest.state = GUEST_RUNNING;
@@ -524,16 +580,85 @@ static void machine_make(u32 count)
 	}
 }
 
+static struct sched_quiesce drain;
+static struct task waiter;
+
+static enum task_result drained(struct task *t)
+{
+	(void)t;
+	return TASK_WAIT;
+}
+
+/* As the reaper does it. */
+static void guest_unmake(void)
+{
+	ck_pr_store_32(&guest.state, GUEST_STOPPING);
+	for (u32 i = 0; i < VCPUS;)
+		i = sched_guest_kill(&guest, i);
+	for (u32 i = 0; i < 100000 && !sched_guest_killed(&guest); i++)
+		usleep(100);
+	assert_true(sched_guest_killed(&guest));
+	assert_int_equal(guest.vcpus_on, 0);
+	sched_quiesce(&drain, &waiter);
+	for (u32 i = 0; i < 100000 && !sched_quiesced(&drain); i++)
+		usleep(100);
+	assert_true(sched_quiesced(&drain));
+	for (u32 i = 0; i < VCPUS; i++) {
+		sched_vcpu_remove(&vcpus[i]->v);
+		obj_free(vcpus[i]);
+	}
+	sched_guest_remove(&guest);
+	obj_free(guest.vcpu);
+	obj_free((void *)guest.cfg.name);
+}
+
+static void machine_make(u32 count)
+{
+	memset(cpus, 0, sizeof(cpus));
+	memset(idle_masks, 0, sizeof(idle_masks));
+	stopping = quiet = told = 0;
+	cpu_table_len = 0;
+	for (u32 i = 0; i < count; i++) {
+		cpus[i].c.index = i;
+		cpus[i].timer = TIME_NEVER;
+		trace_ring_init(&cpus[i].ring, cpus[i].records, RECORDS, i,
+				TRACE_FLIGHT);
+		cpus[i].c.trace = &cpus[i].ring;
+		cpus[i].c.trace_mask = TRACE_SCHED;
+		cpu_register(&cpus[i].c);
+	}
+	fake_this_cpu = NULL;
+	assert_int_equal(sched_init(sharing_policy(0)), 0);
+	task_init(&waiter, "waiter", drained, 0);
+}
+
+static void machine_start(pthread_t *t)
+{
+	for (u32 i = 0; i < cpu_count(); i++)
+		pthread_create(&t[i], NULL, cpu_thread, &cpus[i]);
+}
+
+static void machine_stop(pthread_t *t)
+{
+	ck_pr_store_32(&stopping, 1);
+	for (u32 i = 0; i < cpu_count(); i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(cpus[i].c.load, 0);
+	}
+	assert_true(told > 0);
+}
+
 static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 {
 	bool full = getenv("ROUSE_TEST_FULL") != NULL;
 	pthread_t t[CPUS_MAX], post, lister;
-	u32 count = *(const u32 *)*state, seed = 1;
+	u32 seed = 1;
 
-	machine_make(count);
-	for (u32 i = 0; i < count; i++)
-		pthread_create(&t[i], NULL, cpu_thread, &cpus[i]);
+	machine_make(*(const u32 *)*state);
+	guest_make();
+	machine_start(t);
 	pthread_create(&post, NULL, postman, NULL);
+	listing = 1;
 	pthread_create(&lister, NULL, lister_thread, NULL);
 	all_go_on();
 	for (u32 round = 0; round < (full ? 200 : 10); round++) {
@@ -551,20 +676,32 @@ static void no_wake_is_lost_whatever_is_asked_meanwhile(void **state)
 		assert_true(all_answer());
 		assert_true(all_make_room());
 	}
-	guest.state = GUEST_STOPPING;
-	for (u32 i = 0; i < VCPUS;)
-		i = sched_guest_kill(&guest, i);
-	for (u32 i = 0; i < 10000 && !sched_guest_killed(&guest); i++)
-		usleep(1000);
-	assert_true(sched_guest_killed(&guest));
-	ck_pr_store_32(&stopping, 1);
+	ck_pr_store_32(&listing, 0);
 	pthread_join(lister, NULL);
+	guest_unmake();
+	machine_stop(t);
 	pthread_join(post, NULL);
-	for (u32 i = 0; i < count; i++) {
-		pthread_join(t[i], NULL);
-		assert_int_equal(cpus[i].c.load, 0);
+}
+
+/* Each CPU tells of vCPUs that others free. */
+static void who_is_told_of_is_not_freed_meanwhile(void **state)
+{
+	bool full = getenv("ROUSE_TEST_FULL") != NULL;
+	pthread_t t[CPUS_MAX];
+
+	machine_make(*(const u32 *)*state);
+	quiet = hogging = 1;
+	hardware = GOOD;
+	machine_start(t);
+	for (u32 round = 0; round < (full ? 3000 : 150); round++) {
+		guest_make();
+		for (u32 i = 0; i < VCPUS; i++)
+			assert_int_equal(sched_vcpu_start(&vcpus[i]->v), 0);
+		usleep(500);
+		guest_unmake();
 	}
-	assert_int_equal(guest.vcpus_on, 0);
+	machine_stop(t);
+	hogging = 0;
 }
 
 /* On so many CPUs, each under a name of its own. */
@@ -578,6 +715,8 @@ int main(void)
 		ON(2, no_wake_is_lost_whatever_is_asked_meanwhile),
 		ON(4, no_wake_is_lost_whatever_is_asked_meanwhile),
 		ON(8, no_wake_is_lost_whatever_is_asked_meanwhile),
+		ON(2, who_is_told_of_is_not_freed_meanwhile),
+		ON(4, who_is_told_of_is_not_freed_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

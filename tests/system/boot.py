@@ -33,11 +33,17 @@ def hello_everywhere(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
-def tree_of(t, packed, smp, machine):
+def tree_of(t, packed, smp, machine, options=()):
     """The machine's own device tree, as a file to be changed."""
     tree = t.folder / "board.dtb"
-    tree.write_bytes(board_blob(t, packed, machine, smp))
+    tree.write_bytes(board_blob(t, packed, machine, smp, options))
     return tree
+
+
+def disable(tree, harts):
+    for hart in harts:
+        subprocess.run(["fdtput", "-t", "s", tree, f"/cpus/cpu@{hart}",
+                        "status", "disabled"], check=True)
 
 
 def sparse_harts(t):
@@ -49,9 +55,7 @@ def sparse_harts(t):
                            pin=list(range(left))))
     board = t.args["machine"]
     tree = tree_of(t, packed, n, board)
-    for hart in absent:
-        subprocess.run(["fdtput", "-t", "s", tree, f"/cpus/cpu@{hart}",
-                        "status", "disabled"], check=True)
+    disable(tree, absent)
     m = t.boot(initrd=packed, smp=n, mem="256M",
                machine=board, options=["-dtb", str(tree)])
     boot = int(m.expect(rf"cpus: {left} of {left} harts, boot hart (\d+)\n")
@@ -59,6 +63,25 @@ def sparse_harts(t):
     t.check(boot not in absent, f"booted on hart {boot}, which is disabled")
     m.expect(rf"scheduler: \w+ on {left} CPUs")
     m.expect(said("hello", rf"hello: hart {left - 1} is here\n"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def second_socket(t):
+    """One hart, whose interrupt file is in the second group: QEMU has a group
+    for each socket, with numbers for four harts. Or to which the UART's
+    controller isn't wired, since each socket has its own."""
+    smp, board = "6,sockets=2,cores=3", t.args["machine"]
+    options = nodes(128, ("0-2", "3-5"))
+    packed = pack(t, guest("hello", "hello", autostart=False))
+    tree = tree_of(t, packed, smp, board, options)
+    disable(tree, (0, 1, 2, 4, 5))
+    m = t.boot(initrd=packed, smp=smp, mem="256M", machine=board,
+               options=[*options, "-dtb", str(tree)])
+    m.expect(r"cpus: 1 of 1 harts, boot hart 3\n")
+    m.expect("^rouse> ")
+    m.line("guest start hello")
+    m.expect(said("hello", "hello: bye"))
+    m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")
 
 
@@ -92,13 +115,20 @@ def memory_of_any_size(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
+def nodes(each_mib, harts):
+    """Options for NUMA nodes, one for each of these lists of harts."""
+    options = []
+    for node, cpus in enumerate(harts):
+        options += ["-object",
+                    f"memory-backend-ram,id=m{node},size={each_mib}M", "-numa",
+                    f"node,nodeid={node},memdev=m{node},cpus={cpus}"]
+    return options
+
+
 def memory_in_two_nodes(t):
     """A guest that is larger than each, populated at once and written to."""
     half = t.args["mib"] // 2
-    options = []
-    for node in (0, 1):
-        options += ["-object", f"memory-backend-ram,id=m{node},size={half}M",
-                    "-numa", f"node,nodeid={node},memdev=m{node},cpus={node}"]
+    options = nodes(half, (0, 1))
     m = t.boot(lab=lab(guest("big", "toucher", memory=f"{half + 32}M",
                              populate="eager", vcpus=2), poweroff=True),
                mem=f"{2 * half}M", options=options)
@@ -212,6 +242,9 @@ def tests(full):
     cases += [Case(f"hart_ids_with_holes_work,{host}", sparse_harts,
                    timeout=60, smp=4, absent=(0, 2), machine=HOSTS[host][0])
               for host in ("plic", "aclint", "aia")]
+    cases += [Case(f"what_is_typed_comes_to_the_second_socket,{machine}",
+                   second_socket, timeout=60, machine=machine)
+              for machine in (PLIC, "virt,aia=aplic", AIA)]
     cases += [Case("cache_blocks_of_two_sizes_are_not_used", blocks_that_differ,
                    timeout=60)]
     cases += [Case(f"{mib}_MiB_of_memory_are_all_there", memory_of_any_size,

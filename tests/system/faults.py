@@ -269,11 +269,11 @@ def cpu_of(boot, hart):
     return 0 if hart == boot else hart + (hart < boot)
 
 
-def board_blob(t, packed, machine, smp):
+def board_blob(t, packed, machine, smp, options=()):
     """The machine's own device tree."""
     # A comma in a path would end it for -M.
     with tempfile.TemporaryDirectory() as place:
-        dumper = t.boot(initrd=packed, smp=smp, mem="256M",
+        dumper = t.boot(initrd=packed, smp=smp, mem="256M", options=options,
                         machine=f"{machine},dumpdtb={place}/board.dtb")
         t.equal(dumper.wait(), 0, "QEMU's status after dumpdtb")
         return Path(place, "board.dtb").read_bytes()

@@ -557,6 +557,11 @@ u64 guest_fdt_room(const struct guest_config *cfg,
 	return 5000;
 }
 
+u64 guest_fdt_left_bytes(size_t dtb_bytes)
+{
+	return dtb_bytes / 2;
+}
+
 void guest_fdt_begin(struct guest_fdt_job *job, void *buf, size_t bytes,
 		     const struct guest_fdt_args *args)
 {

@@ -510,18 +510,23 @@ static u32 steps;
 static int merge(void *to, const void *from)
 {
 	struct guest_fdt_job job;
+	u64 room;
 	int ret;
 
 	args.dtb = from;
 	args.dtb_bytes = from ? fdt_totalsize(from) : 0;
-	guest_fdt_begin(&job, to,
-			guest_fdt_room(&guest.cfg, args.isa, args.dtb_bytes),
+	room = guest_fdt_room(&guest.cfg, args.isa, args.dtb_bytes);
+	guest_fdt_begin(&job, to, room + guest_fdt_left_bytes(args.dtb_bytes),
 			&args);
 	steps = 0;
 	do {
 		ret = guest_fdt_step(&job);
 		steps++;
 	} while (ret == 1);
+	/* What was accepted can be started. */
+	assert_true(ret == 0 || ret == -EINVAL);
+	if (ret == 0)
+		assert_true(fdt_totalsize(to) <= room);
 	return ret;
 }
 
@@ -566,6 +571,45 @@ static void what_was_in_the_buffer_is_not_in_the_tree(void **st)
 						    fdt_totalsize(want));
 		}
 	}
+}
+
+/* In the guest's RAM, which may be tight. */
+static void a_large_tree_needs_as_much_more_room_as_it_is_large(void **st)
+{
+	u64 least = guest_fdt_room(&guest.cfg, args.isa, 0);
+
+	for (u64 bytes = PAGE_BYTES; bytes <= GIB; bytes *= 2)
+		assert_int_equal(guest_fdt_room(&guest.cfg, args.isa, bytes),
+				 least + bytes);
+}
+
+/* Nearly all of it is one property, and among the strings once more. */
+static void a_tree_in_which_blocks_overlap_is_refused(void **st)
+{
+	static const char bytes[100 * KIB];
+	u32 more = 90 * KIB;
+	int prop;
+
+	args_any();
+	fdt_create(own, TREE_BYTES);
+	fdt_finish_reservemap(own);
+	fdt_begin_node(own, "");
+	fdt_property_u32(own, "#size-cells", 2);
+	fdt_property(own, "large", bytes, sizeof(bytes));
+	fdt_end_node(own);
+	assert_int_equal(fdt_finish(own), 0);
+	assert_int_equal(tree_check(own, fdt_totalsize(own)), 0);
+	fdt_for_each_property_offset(prop, own, 0)
+	{
+		fdt32_t *at = (fdt32_t *)((char *)own + fdt_off_dt_struct(own) +
+					  prop) + 2;
+
+		*at = cpu_to_fdt32(fdt32_to_cpu(*at) + more);
+	}
+	fdt_set_off_dt_strings(own, fdt_off_dt_strings(own) - more);
+	fdt_set_size_dt_strings(own, fdt_size_dt_strings(own) + more);
+	assert_int_equal(tree_check(own, fdt_totalsize(own)), -EINVAL);
+	assert_int_equal(merge(got, own), -EINVAL);
 }
 
 static void a_property_that_ends_nowhere_is_refused(void **st)
@@ -720,6 +764,9 @@ int main(void)
 		cmocka_unit_test(a_copy_with_ours_in_it_is_the_tree_edited),
 		cmocka_unit_test(what_was_in_the_buffer_is_not_in_the_tree),
 		cmocka_unit_test(a_property_that_ends_nowhere_is_refused),
+		cmocka_unit_test(
+			a_large_tree_needs_as_much_more_room_as_it_is_large),
+		cmocka_unit_test(a_tree_in_which_blocks_overlap_is_refused),
 		cmocka_unit_test(
 			a_node_is_made_in_as_many_steps_as_it_has_parts),
 		cmocka_unit_test(a_path_is_compared_with_some_at_a_time),

@@ -414,7 +414,8 @@ static void *fix_tree(const char *dts)
 	void *dtb = dts_compile(dts, &dtb_bytes), *fdt;
 
 	assert_non_null(dtb);
-	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes) +
+		guest_fdt_left_bytes(dtb_bytes);
 	fdt = malloc(bytes);
 	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes), 0);
 	assert_int_equal(tree_check(fdt, fdt_totalsize(fdt)), 0);
@@ -491,7 +492,8 @@ static void ram_that_its_cells_can_not_say_is_an_error(void **state)
 	size_t dtb_bytes, bytes;
 	void *dtb = dts_compile("/dts-v1/; / { };", &dtb_bytes), *fdt;
 
-	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes) +
+		guest_fdt_left_bytes(dtb_bytes);
 	fdt = malloc(bytes);
 	assert_int_equal(fix(fdt, bytes, dtb, dtb_bytes),
 			 -EINVAL);
@@ -522,7 +524,8 @@ static void no_changed_byte_of_its_own_tree_does_harm(void **state)
 	u8 *dtb = dts_compile(own_dts, &dtb_bytes);
 	void *fdt;
 
-	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes);
+	bytes = guest_fdt_room(&guest.cfg, args.isa, dtb_bytes) +
+		guest_fdt_left_bytes(dtb_bytes);
 	fdt = malloc(bytes);
 	for (size_t i = 0; i < dtb_bytes; i++) {
 		u8 old = dtb[i];

@@ -16,6 +16,8 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
+#include "arch/riscv/machine_private.h"
+#include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
 
@@ -26,11 +28,15 @@
 #define SOURCES  95u
 #define IDS	 255u
 #define CONTEXT	 3u /* the last hart's */
+#define FILES	 0x20000000ul
+#define HARTS_MOST 16u /* of IMSICs in groups */
+#define TREE_BYTES 4096
 
 /* Where the registers are, as the specifications have it. */
 #define PLIC_ENABLES (0x2000 + 0x80 * CONTEXT)
 #define PLIC_CLAIMS  (0x200004 + 0x1000 * CONTEXT)
 #define SOURCECFG(i) (0x0004 + 4 * ((i) - 1))
+#define TARGET(i)    (0x3004 + 4 * ((i) - 1))
 #define IDELIVERY    (0x4000 + 32 * CONTEXT)
 #define CLAIMI	     (0x401c + 32 * CONTEXT)
 
@@ -62,7 +68,10 @@ volatile void *mm_map_device(u64 base, u64 bytes)
 {
 	if (exact)
 		return calloc(1, bytes);
-	return base == machine.plic.base ? hw.plic : hw.aplic;
+	/* Of interrupt files only the addresses are looked at. */
+	return base == machine.plic.base ? (volatile void *)hw.plic :
+	       base == machine.aplic.base ? (volatile void *)hw.aplic :
+					    (volatile void *)base;
 }
 
 void refuse(const char *fmt, ...)
@@ -194,31 +203,43 @@ void vhw_sei_off(void)
 
 enum kind { PLIC, APLIC, IMSIC };
 
-static char tree[4096];
+static char tree[TREE_BYTES], groups_tree[TREE_BYTES];
 
 /* One controller, to which all harts are wired: hart n has phandle n + 1. */
+static void chip_begin(char to[TREE_BYTES], u32 harts, const fdt64_t *reg,
+		       u32 regs)
+{
+	fdt32_t wires[2 * HARTS_MOST];
+
+	for (u32 i = 0; i < harts; i++) {
+		wires[2 * i] = cpu_to_fdt32(i + 1);
+		wires[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
+	}
+	fdt_create(to, TREE_BYTES);
+	fdt_finish_reservemap(to);
+	fdt_begin_node(to, "");
+	fdt_property_u32(to, "#address-cells", 2);
+	fdt_property_u32(to, "#size-cells", 2);
+	fdt_begin_node(to, "chip");
+	fdt_property(to, "reg", reg, (int)(regs * 2 * sizeof(*reg)));
+	fdt_property(to, "interrupts-extended", wires, (int)(harts * 8));
+}
+
+static int chip_end(char to[TREE_BYTES])
+{
+	fdt_end_node(to);
+	fdt_end_node(to);
+	return fdt_finish(to);
+}
+
 static int setup(void **state)
 {
 	const fdt64_t reg[] = { cpu_to_fdt64(0x28000000),
 				cpu_to_fdt64(0x10000) };
-	fdt32_t to[2 * HARTS];
 
 	(void)state;
-	for (u32 i = 0; i < HARTS; i++) {
-		to[2 * i] = cpu_to_fdt32(i + 1);
-		to[2 * i + 1] = cpu_to_fdt32(IRQ_SEI);
-	}
-	fdt_create(tree, sizeof(tree));
-	fdt_finish_reservemap(tree);
-	fdt_begin_node(tree, "");
-	fdt_property_u32(tree, "#address-cells", 2);
-	fdt_property_u32(tree, "#size-cells", 2);
-	fdt_begin_node(tree, "chip");
-	fdt_property(tree, "reg", reg, sizeof(reg));
-	fdt_property(tree, "interrupts-extended", to, sizeof(to));
-	fdt_end_node(tree);
-	fdt_end_node(tree);
-	return fdt_finish(tree);
+	chip_begin(tree, HARTS, reg, 1);
+	return chip_end(tree);
 }
 
 /* In which everything is enabled. */
@@ -234,9 +255,12 @@ static void machine_make(enum kind kind)
 	uart_irqs = irqs_lost = said = claims = 0;
 	plic = aplic = NULL;
 	imsic_regions = 0;
+	obj_free(imsic);
+	imsic = NULL;
 	machine = (struct machine){
 		.fdt = tree, .plic_node = node, .aplic_node = node,
 		.imsic_node = kind == IMSIC ? node : -1, .imsic_ids = IDS,
+		.imsic_hart_bits = 2, .imsic_group_shift = 24,
 		.uart = { 0x10000000, 0x100 }, .uart_irq = UART_IRQ,
 	};
 	if (kind == PLIC) {
@@ -257,7 +281,7 @@ static void boot(enum kind kind)
 	assert_int_equal(host_irq_cpu_init(&cpu, CONTEXT + 1), 0);
 	assert_int_equal(cpu.irq_context, CONTEXT);
 	host_irq_local_init(&cpu);
-	host_irq_enable_uart(&cpu);
+	assert_true(host_irq_enable_uart(&cpu));
 }
 
 static void stray_enable(u32 irq)
@@ -397,7 +421,7 @@ static void harts_come_up(enum kind kind, u64 bytes, u32 count)
 		assert_int_equal(c.irq_context, i < count ? i : UINT32_MAX);
 		writes = 0;
 		host_irq_local_init(&c);
-		host_irq_enable_uart(&c);
+		assert_int_equal(host_irq_enable_uart(&c), i < count);
 		assert_int_equal(writes != 0, i < count);
 	}
 	assert_false(hw.sei_off);
@@ -420,6 +444,72 @@ static void a_hart_without_a_context_has_no_interrupts(void **state)
 				      count + (more == 8));
 }
 
+/* IMSICs in groups of `full` harts, but the last has less, in a region each. */
+static void groups_make(u32 groups, u32 full, u32 harts, u32 guest_bits,
+			u32 hart_bits, u32 group_shift)
+{
+	fdt64_t reg[2 * 8];
+
+	for (u32 g = 0; g < groups; g++) {
+		u32 n = MIN(full, harts - g * full);
+
+		/* Of the last hart its own file only. */
+		reg[2 * g] = cpu_to_fdt64(FILES + ((u64)g << group_shift));
+		reg[2 * g + 1] = cpu_to_fdt64(((n - 1ul) << guest_bits << 12) +
+					      0x1000);
+	}
+	chip_begin(groups_tree, harts, reg, groups);
+	fdt_property_string(groups_tree, "compatible", "riscv,imsics");
+	fdt_property_u32(groups_tree, "riscv,guest-index-bits", guest_bits);
+	if (groups > 1) {
+		fdt_property_u32(groups_tree, "riscv,hart-index-bits",
+				 hart_bits);
+		fdt_property_u32(groups_tree, "riscv,group-index-bits", 3);
+		fdt_property_u32(groups_tree, "riscv,group-index-shift",
+				 group_shift);
+	}
+	assert_int_equal(chip_end(groups_tree), 0);
+	machine_make(IMSIC);
+	machine.fdt = groups_tree;
+	machine.imsic_node = -1;
+	machine_read_irqs(groups_tree);
+	assert_true(machine.imsic_node >= 0);
+	machine.aplic = (struct mmio){ 0xd000000, sizeof(hw.aplic) };
+	host_irq_init();
+}
+
+/* Whichever hart boots: AIA 4.9.1, the hart's index in the target is what the
+ * APLIC makes the file's address of. */
+static void the_uart_goes_to_the_file_of_the_hart_that_boots(void **state)
+{
+	static const struct {
+		u32 groups, full, harts, guest_bits, hart_bits, group_shift;
+	} some[] = {
+		{ 1, 4, 4, 0, 2, 24 }, { 1, 3, 3, 3, 2, 24 },
+		{ 2, 2, 4, 2, 1, 24 }, { 2, 3, 6, 2, 2, 24 },
+		{ 3, 3, 7, 1, 2, 25 }, { 5, 2, 9, 7, 4, 32 },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_LEN(some); i++)
+		for (u32 boots = 0; boots < some[i].harts; boots++) {
+			struct riscv_cpu c = { .hartid = boots };
+			u64 h = boots % some[i].full, g = boots / some[i].full;
+			u64 file = FILES + (g << some[i].group_shift) +
+				   (h << some[i].guest_bits << 12);
+
+			groups_make(some[i].groups, some[i].full,
+				    some[i].harts, some[i].guest_bits,
+				    some[i].hart_bits, some[i].group_shift);
+			assert_int_equal(host_irq_cpu_init(&c, boots + 1), 0);
+			assert_int_equal((u64)c.imsic, file);
+			assert_true(host_irq_enable_uart(&c));
+			assert_int_equal(hw.aplic[TARGET(UART_IRQ) / 4],
+					 (g << some[i].hart_bits | h) << 18 |
+						 2);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +519,8 @@ int main(void)
 		cmocka_unit_test(
 			a_file_with_fewer_identities_is_cleared_as_far),
 		cmocka_unit_test(an_identity_that_is_not_ours_is_switched_off),
+		cmocka_unit_test(
+			the_uart_goes_to_the_file_of_the_hart_that_boots),
 		cmocka_unit_test(a_plic_context_is_ours_alone),
 		cmocka_unit_test(a_hart_without_an_idc_has_no_interrupts),
 		cmocka_unit_test(a_hart_without_a_context_has_no_interrupts),

@@ -58,6 +58,7 @@ static const void *frequency;
 static int frequency_bytes;
 static const char *extensions;
 static int extensions_bytes;
+static u32 root_parent; /* the root's interrupt-parent; 0: none */
 
 static void tree_begin_here(void)
 {
@@ -66,6 +67,8 @@ static void tree_begin_here(void)
 	fdt_begin_node(tree, "");
 	fdt_property_u32(tree, "#address-cells", 2);
 	fdt_property_u32(tree, "#size-cells", 2);
+	if (root_parent)
+		fdt_property_u32(tree, "interrupt-parent", root_parent);
 	fdt_begin_node(tree, "cpus");
 	fdt_property_u32(tree, "#address-cells", 1);
 	fdt_property_u32(tree, "#size-cells", 0);
@@ -220,16 +223,75 @@ static void registers_of_too_few_sources_are_left_out(void **state)
 
 static void an_imsic_with_impossible_files_is_left_out(void **state)
 {
-	static const u32 bits[] = { 0, 7, 8, 52, UINT32_MAX };
+	static const struct { const char *name; u32 most; } parts[] = {
+		{ "riscv,guest-index-bits", 7 },
+		{ "riscv,hart-index-bits", 15 },
+		{ "riscv,group-index-bits", 7 },
+		{ "riscv,group-index-shift", 55 },
+	};
+	static const u32 values[] = { 0, 7, 8, 15, 16, 55, 56, UINT32_MAX };
 
-	for (u32 i = 0; i < ARRAY_LEN(bits); i++) {
+	for (u32 i = 0; i < ARRAY_LEN(parts) * ARRAY_LEN(values); i++) {
+		u32 value = values[i % ARRAY_LEN(values)];
+		u32 most = parts[i / ARRAY_LEN(values)].most;
+
 		tree_begin_here();
 		controller("riscv,imsics", 0x28000000, 0x1000,
-			   "riscv,guest-index-bits", bits[i]);
+			   parts[i / ARRAY_LEN(values)].name, value);
 		assert_true(tree_read_here());
-		assert_int_equal(machine.imsic_node >= 0, bits[i] <= 7);
-		assert_int_equal(said[0] == 0, bits[i] <= 7);
+		assert_int_equal(machine.imsic_node >= 0, value <= most);
+		assert_int_equal(said[0] == 0, value <= most);
 	}
+}
+
+/* Two of a kind, with phandles 11 and 12; the UART's is its own node's, or the
+ * root's. */
+static void two_controllers(const char *compatible, u32 parent, bool inherited)
+{
+	root_parent = inherited ? parent : 0;
+	tree_begin_here();
+	root_parent = 0;
+	controller(compatible, 0xd000000, 0x400000, "phandle", 11);
+	controller(compatible, 0xe000000, 0x400000, "phandle", 12);
+	fdt_begin_node(tree, "uart@10000000");
+	fdt_property_string(tree, "compatible", "ns16550a");
+	fdt_property(tree, "reg", (fdt64_t[]){ cpu_to_fdt64(0x10000000),
+					       cpu_to_fdt64(0x100) }, 16);
+	fdt_property_u32(tree, "interrupts", 10);
+	if (!inherited)
+		fdt_property_u32(tree, "interrupt-parent", parent);
+	fdt_end_node(tree);
+	fdt_begin_node(tree, "chosen");
+	fdt_property_string(tree, "stdout-path", "/uart@10000000");
+	fdt_end_node(tree);
+	assert_true(tree_read_here());
+}
+
+static void of_several_controllers_the_consoles_is_taken(void **state)
+{
+	static const struct {
+		const char *compatible;
+		const struct mmio *got;
+	} kinds[] = {
+		{ "riscv,aplic", &machine.aplic },
+		{ "riscv,plic0", &machine.plic },
+		{ "sifive,plic-1.0.0", &machine.plic },
+	};
+	static const struct { u32 parent; bool inherited; u64 base; u32 irq; }
+	some[] = {
+		{ 11, false, 0xd000000, 10 }, { 12, false, 0xe000000, 10 },
+		{ 12, true, 0xe000000, 10 }, { 0, true, 0xd000000, 10 },
+		/* Of another, it is none that can be taken. */
+		{ INTC, false, 0xd000000, 0 },
+	};
+
+	for (u32 k = 0; k < ARRAY_LEN(kinds); k++)
+		for (u32 i = 0; i < ARRAY_LEN(some); i++) {
+			two_controllers(kinds[k].compatible, some[i].parent,
+					some[i].inherited);
+			assert_int_equal(kinds[k].got->base, some[i].base);
+			assert_int_equal(machine.uart_irq, some[i].irq);
+		}
 }
 
 static void i_of_a_string_has_what_had_no_name_then(void **state)
@@ -257,6 +319,8 @@ int main(void)
 		cmocka_unit_test_setup(one_that_is_none_is_refused, setup),
 		cmocka_unit_test_setup(
 			registers_of_too_few_sources_are_left_out, setup),
+		cmocka_unit_test_setup(
+			of_several_controllers_the_consoles_is_taken, setup),
 		cmocka_unit_test_setup(
 			an_imsic_with_impossible_files_is_left_out, setup),
 		cmocka_unit_test_setup(i_of_a_string_has_what_had_no_name_then,

@@ -542,6 +542,41 @@ static void a_bar_is_lifted_by_one_that_comes_or_is_let_go(void **state)
 	fake_halt();
 }
 
+/* Where nobody is idle, each goes where the fewest are, or are on their way to:
+ * the other CPUs don't look before one has placed all of them. */
+static void who_is_started_with_many_others_finds_the_fewest(void **state)
+{
+	enum { CPUS = 8, HOGS = CPUS, LATE = 12 };
+	struct cpuset all = { { (1 << CPUS) - 1 } };
+	struct fake_guest *hogs, *late;
+	u32 on[CPUS] = { 0 };
+
+	(void)state;
+	fake_boot(CPUS, "rr");
+	hogs = fake_guest_make(HOGS, NULL, 0);
+	fake_guest_start(hogs);
+	fake_run_for(30 * FAKE_MS);
+	late = fake_guest_make(LATE, NULL, 1);
+	for (u32 i = 0; i < LATE; i++)
+		assert_int_equal(sched_vcpu_affinity(late->g.vcpu[i], &all), 0);
+	fake_guest_start(late);
+	for (u32 i = 0; i < 3 * LATE; i++)
+		fake_step(0);
+	fake_run_for(100 * FAKE_MS);
+	for (u32 i = 0; i < HOGS; i++)
+		on[hogs->g.vcpu[i]->cpu->index]++;
+	for (u32 i = 0; i < LATE; i++)
+		on[late->g.vcpu[i]->cpu->index]++;
+	for (u32 i = 0; i < CPUS; i++) {
+		assert_in_range(on[i], (HOGS + LATE) / CPUS,
+				(HOGS + LATE) / CPUS + 1);
+		assert_int_equal(fake_cpus[i]->c.coming, 0);
+	}
+	fake_guest_free(late);
+	fake_guest_free(hogs);
+	fake_halt();
+}
+
 static void requests_follow_a_vcpu_that_moves(void **state)
 {
 	struct fake_guest *g;
@@ -949,6 +984,8 @@ int main(void)
 		cmocka_unit_test(
 			a_bar_is_lifted_by_one_that_comes_or_is_let_go),
 		cmocka_unit_test(requests_follow_a_vcpu_that_moves),
+		cmocka_unit_test(
+			who_is_started_with_many_others_finds_the_fewest),
 		cmocka_unit_test(an_affinity_without_a_cpu_is_refused),
 		cmocka_unit_test(
 			a_task_gets_on_under_every_policy_and_so_do_guests),
