@@ -119,6 +119,19 @@ static u64 turn_end(struct credit_cpu *cc, struct credit_unit *cu, u64 ticks,
 			    now + cc->ratelimit_ticks));
 }
 
+/* For some the moment has come that their guest can pay again. */
+static __attribute__((noinline)) void unpark(struct sched_cpu *sc, u64 now)
+{
+	struct credit_cpu *cc = sc->part;
+	u64 floor = vtime_floor(sc, &cc->vtime);
+	u32 n;
+
+	while ((n = vqueue_unpark(&cc->queue, now, floor))) {
+		sched_trace(UNPARK, NULL, n, 0);
+		sched_units_unpark(sc, n);
+	}
+}
+
 static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
@@ -126,12 +139,8 @@ static struct sched_pick credit_pick(struct sched_cpu *sc, u64 now)
 	u64 ticks, until = 0;
 	u32 n;
 
-	/* What its cap has denied it, it is not owed: with any head start, all
-	 * that are capped would run at once and leave CPUs empty after. */
-	while ((n = vqueue_unpark(&cc->queue, now, cc->vtime.now))) {
-		sched_trace(UNPARK, NULL, n, 0);
-		sched_units_unpark(sc, n);
-	}
+	if (unlikely(now >= vqueue_unpark_at(&cc->queue)))
+		unpark(sc, now);
 	while ((cu = unit_at(vqueue_first(&cc->queue)))) {
 		ticks = ck_pr_load_64(&cu->unit->account->slice_ticks);
 		if (cu->node.group)

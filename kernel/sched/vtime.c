@@ -37,6 +37,14 @@
  * whoever has it as well. A drift that grew while somebody waited who might
  * have moved stays.
  *
+ * Who is set aside by its cap is owed nothing for that, and comes back no
+ * earlier than its CPU's time. But if only a light guest was left there, that
+ * has put the CPU ahead in one slice by more than a heavy one runs in 100 ms,
+ * and one with a cap can't make up for that: what it doesn't use of its cap is
+ * lost. So where units wait on other CPUs it need not be behind all of them
+ * (vtime_floor). No earlier: with any head start, all that are capped would run
+ * at once, and leave CPUs empty after.
+ *
  * One that was woken where somebody runs, and is handed over to an idle CPU
  * without having waited, is owed no more than if it had stayed: else whoever
  * slept for long would put that CPU as far behind as it slept, and nobody asks
@@ -176,6 +184,20 @@ u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 			vtime_follow(vc, vtime);
 	}
 	return vc->now - before;
+}
+
+u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc)
+{
+	u64 latest = TIME_NEVER, wait;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
+		if (i == sc->cpu->index || wait == TIME_NEVER)
+			continue;
+		latest = latest == TIME_NEVER ? wait :
+						vtime_later(latest, wait);
+	}
+	return latest == TIME_NEVER ? vc->now : vtime_earlier(latest, vc->now);
 }
 
 static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,

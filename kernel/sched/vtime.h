@@ -181,6 +181,11 @@ static inline void vtime_shift(struct vtime_unit *vu, u64 by)
 	vu->began += by;
 }
 
+/* From when on those may count here who have been set aside, whatever they have
+ * got: this CPU's time; or, if that is earlier, the latest that a unit which
+ * waits on another CPU is at. */
+u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc);
+
 /* The unit is no longer this CPU's. */
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);
 

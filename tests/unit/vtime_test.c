@@ -441,6 +441,37 @@ static void a_change_of_policy_puts_all_at_their_cpus_time(void **state)
 	machine_end(2);
 }
 
+/* Where only a light guest was left, a slice of it is nothing that others are
+ * behind. */
+static void who_was_set_aside_comes_back_behind_nobody_that_waits(void **state)
+{
+	(void)state;
+	boot(3, 256);
+	vc.now = 100 * MS;
+	/* Nobody waits anywhere: the CPU's time is all there is. */
+	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	/* What waits on this CPU is not asked. */
+	fake_cpus[0]->c.wait_vtime = 30 * MS;
+	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	fake_cpus[1]->c.wait_vtime = 40 * MS;
+	assert_int_equal(vtime_floor(here, &vc), 40 * MS);
+	fake_cpus[2]->c.wait_vtime = 60 * MS;
+	assert_int_equal(vtime_floor(here, &vc), 60 * MS);
+	/* No later than the CPU's own time, whatever waits elsewhere. */
+	fake_cpus[1]->c.wait_vtime = 140 * MS;
+	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	/* Times have no end. */
+	vc.now = 10 * MS;
+	fake_cpus[1]->c.wait_vtime = 0 - 5 * MS;
+	fake_cpus[2]->c.wait_vtime = 5 * MS;
+	assert_int_equal(vtime_floor(here, &vc), 5 * MS);
+	fake_cpus[2]->c.wait_vtime = TIME_NEVER;
+	assert_int_equal(vtime_floor(here, &vc), 0 - 5 * MS);
+	for (u32 i = 0; i < 3; i++)
+		fake_cpus[i]->c.wait_vtime = TIME_NEVER;
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +495,8 @@ int main(void)
 		cmocka_unit_test(an_empty_cpu_knows_since_when),
 		cmocka_unit_test(
 			a_change_of_policy_puts_all_at_their_cpus_time),
+		cmocka_unit_test(
+			who_was_set_aside_comes_back_behind_nobody_that_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
