@@ -74,6 +74,25 @@ static void credit_unit_remove(struct sched_cpu *sc, struct sched_unit *u,
 	vtime_part(&cc->vtime, &cu->vtime, !unit_may_run(u, sc->cpu->index));
 }
 
+/* How far behind one may be that comes here; TIME_NEVER: nobody is. */
+static u64 arrive_from(const struct sched_cpu *sc)
+{
+	const struct credit_unit *cu = sc->current ? sc->current->part : NULL;
+	const struct credit_cpu *cc = sc->part;
+	struct vqueue_unit *n = NULL;
+	u64 from = TIME_NEVER, at;
+
+	if (cu)
+		from = vtime_ahead_of(&cc->vtime, cu->unit->account,
+				      cu->vtime.at);
+	while ((n = vqueue_walk(&cc->queue, n))) {
+		at = vtime_ahead_of(&cc->vtime, unit_at(n)->unit->account,
+				    vqueue_key(n));
+		from = from == TIME_NEVER ? at : vtime_later(from, at);
+	}
+	return from;
+}
+
 static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 			   enum sched_why why, u64 now)
 {
@@ -82,8 +101,12 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_unit *cu = u->part;
 
 	vtime_back(&cu->here->vtime, &cu->vtime, why == WHY_YIELD);
-	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
-		   !sc->current && !next, now);
+	if (why == WHY_MOVED)
+		vtime_arrive(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime,
+			     u, arrive_from(sc), now);
+	else
+		vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
+			   why, !sc->current && !next, now);
 	if (why == WHY_WOKEN)
 		sched_trace(BOOST, u, cc->vtime.now - cu->vtime.at, 0);
 	if (why == WHY_YIELD && next)
@@ -123,7 +146,9 @@ static u64 turn_end(struct credit_cpu *cc, struct credit_unit *cu, u64 ticks,
 static __attribute__((noinline)) void unpark(struct sched_cpu *sc, u64 now)
 {
 	struct credit_cpu *cc = sc->part;
-	u64 floor = vtime_floor(sc, &cc->vtime);
+	struct vqueue_unit *first = vqueue_first(&cc->queue);
+	u64 floor = vtime_floor(sc, &cc->vtime,
+				first ? vqueue_key(first) : TIME_NEVER);
 	u32 n;
 
 	while ((n = vqueue_unpark(&cc->queue, now, floor))) {
@@ -173,7 +198,6 @@ static inline u64 alone_begin(struct sched_cpu *sc, struct credit_cpu *cc,
 			      struct credit_unit *cu, u64 now)
 {
 	cu->began_ticks = now;
-	vtime_turn_begin(&cu->vtime);
 	/* That nobody waits was said when the queue became empty. */
 	sched_publish_now(sc, cc->vtime.now);
 	return TIME_NEVER;
@@ -214,9 +238,6 @@ static void credit_charge(struct sched_cpu *sc, struct sched_unit *u, u64 ticks,
 	struct credit_unit *cu = u->part;
 
 	vtime_charge(&cu->vtime, &guest_of(u)->vtime, u, active);
-	/* With nobody waiting, no turn takes a CPU ahead. */
-	if (!vqueue_first(&cc->queue))
-		vtime_turn_begin(&cu->vtime);
 	publish(sc, cu);
 	sched_trace(ACCOUNT, u, cc->vtime.now - cu->vtime.at, ticks);
 	cap_turn_charge(&cu->cap, u->account, ticks);
@@ -228,7 +249,6 @@ static void credit_leave(struct sched_cpu *sc, struct sched_unit *u, u64 now)
 	struct credit_unit *cu = u->part;
 
 	vqueue_leave(&cc->queue, &cu->node);
-	vtime_turn_end(&cc->vtime, &cu->vtime, cu->vtime.at);
 	vtime_leave(&cu->here->vtime, &cu->vtime, u->account);
 	cap_turn_end(&cu->cap, u->account);
 }
@@ -253,7 +273,6 @@ static __attribute__((noinline)) struct sched_unit *yield_alone(
 
 	if (ticks)
 		credit_charge(sc, u, ticks, active, now);
-	vtime_turn_end(&cc->vtime, &cu->vtime, cu->vtime.at);
 	vtime_pass(&cu->here->vtime);
 	sc->deadline_ticks = alone_begin(sc, cc, cu, now);
 	return u;
@@ -295,7 +314,6 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 	at = cu->vtime.at;
 	if (likely(ticks))
 		at = vtime_ran(&cu->vtime, &guest_of(u)->vtime, u, active);
-	vtime_turn_end(&cc->vtime, &cu->vtime, at);
 	vtime_pass(&cu->here->vtime);
 	first = next->vtime.at;
 	if (unlikely((s64)(at - first) <= 0))
@@ -303,7 +321,6 @@ static struct sched_unit *credit_yield(struct sched_cpu *sc,
 	cu->vtime.at = at;
 	if (unlikely(next->here->vtime.sleeper))
 		return yield_shared(sc, cu, next, at, now);
-	next->vtime.began = first;
 	next->began_ticks = now;
 	vqueue_exchange(&cc->queue, &next->node, &cu->node, at);
 	vtime_follow(&cc->vtime, first);
@@ -369,7 +386,7 @@ static void credit_rested(struct sched_cpu *sc, u64 since, u64 now)
 	if (!by)
 		return;
 	if (cur)
-		vtime_shift(&cur->vtime, by);
+		cur->vtime.at += by;
 	publish(sc, cur);
 }
 

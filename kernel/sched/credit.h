@@ -120,7 +120,6 @@ static inline void group_set(struct sched_cpu *sc, struct credit_unit *cu,
 static inline void turn_begin(struct credit_unit *cu, u64 now)
 {
 	vtime_share(&cu->here->vtime, &cu->vtime);
-	vtime_turn_begin(&cu->vtime);
 	cu->began_ticks = now;
 }
 

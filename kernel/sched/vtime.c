@@ -23,10 +23,10 @@
  * Between CPUs: times are of one scale, and a unit that is handed over to a CPU
  * that is ahead keeps its own. Where affinity or a vCPU that fills a CPU by
  * itself keeps CPUs from sharing, their times drift apart, as it must be; so
- * there is a bound to how far from a CPU's time one may come. But a slice of a
- * light guest puts a CPU ahead by much, and the unit for which it asks then is
- * owed that much: so the bound is the claim and both CPUs' largest steps, less
- * what has run there since. Without the steps heavy guests lose a hundredth.
+ * there is a bound: nobody has to let one that comes go first for longer than
+ * he could claim himself, and a slice. By what each of those here could claim,
+ * not by the CPU's time: a light guest that is alone for ten milliseconds puts
+ * that a second ahead, and has had its share for that second.
  *
  * While nobody waits where another CPU could help, times drift apart as well,
  * by who happens to be where: a CPU that a task has half of for a second is
@@ -41,9 +41,10 @@
  * earlier than its CPU's time. But if only a light guest was left there, that
  * has put the CPU ahead in one slice by more than a heavy one runs in 100 ms,
  * and one with a cap can't make up for that: what it doesn't use of its cap is
- * lost. So where units wait on other CPUs it need not be behind all of them
- * (vtime_floor). No earlier: with any head start, all that are capped would run
- * at once, and leave CPUs empty after.
+ * lost. So where units wait on other CPUs it need not be behind all of them, nor
+ * behind the first that waits here, who may have come from a CPU that is less
+ * far (vtime_floor). No earlier: with any head start, all that are capped would
+ * run at once, and leave CPUs empty after.
  *
  * One that was woken where somebody runs, and is handed over to an idle CPU
  * without having waited, is owed no more than if it had stayed: else whoever
@@ -61,7 +62,10 @@
  *
  * Rejected: relative times for every hand-over (then CPUs keep step no longer,
  * and three hogs on two CPUs get unequal shares), absolute ones without a bound
- * (who comes from a CPU that is behind has the other for itself).
+ * (who comes from a CPU that is behind has the other for itself), a bound by the
+ * CPU's time, its claim and the largest turns of late (a light one's time alone
+ * is no turn of late: all that came to help it were put ahead by a second, and
+ * had to wait for all others to come along).
  */
 #include "kernel/sched/vtime.h"
 
@@ -75,7 +79,6 @@ void vtime_cpu_init(struct vtime_cpu *vc)
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven)
 {
 	vu->left_at = vc->now;
-	vu->left_step = vc->step;
 	vu->driven = driven;
 }
 
@@ -96,9 +99,9 @@ static void bound_to(struct vtime_unit *vu, u64 at, u64 behind, u64 ahead)
 
 /* Not behind by more than it can claim, nor ahead by more than it can owe. */
 static void bound(const struct vtime_cpu *vc, struct vtime_unit *vu,
-		  const struct sched_unit *u, u64 more)
+		  const struct sched_unit *u)
 {
-	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks) + more;
+	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
 
 	bound_to(vu, vc->now, claim, claim);
 }
@@ -186,10 +189,13 @@ u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now)
 	return vc->now - before;
 }
 
-u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc)
+u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc,
+		u64 first)
 {
-	u64 latest = TIME_NEVER, wait;
+	u64 latest = TIME_NEVER, wait, floor = vc->now;
 
+	if (first != TIME_NEVER)
+		floor = vtime_earlier(floor, first);
 	for (u32 i = 0; i < cpu_count(); i++) {
 		wait = ck_pr_load_64(&cpu_by_index(i)->wait_vtime);
 		if (i == sc->cpu->index || wait == TIME_NEVER)
@@ -197,28 +203,7 @@ u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc)
 		latest = latest == TIME_NEVER ? wait :
 						vtime_later(latest, wait);
 	}
-	return latest == TIME_NEVER ? vc->now : vtime_earlier(latest, vc->now);
-}
-
-static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
-		  struct vtime_unit *vu, struct vtime_guest *vg,
-		  const struct sched_unit *u, bool empty, u64 now)
-{
-	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
-
-	if (vu->driven) {
-		if (empty)
-			rejoin(sc, vc, u, vg, now);
-		vu->at += vc->now - vu->left_at;
-	} else if (empty) {
-		/* Nobody is harmed here, and its place among the other CPUs'
-		 * units is kept. */
-		if (!vu->waited)
-			bound_to(vu, vu->left_at, claim,
-				 claim + vtime_slice(u->account));
-		vc->now = vu->at;
-	}
-	bound(vc, vu, u, vu->waited ? vc->step + vu->left_step : 0);
+	return latest == TIME_NEVER ? floor : vtime_earlier(latest, floor);
 }
 
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
@@ -232,18 +217,45 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 			vtime_follow(vc, vu->at);
 			rejoin(sc, vc, u, vg, now);
 		}
-		bound(vc, vu, u, 0);
+		bound(vc, vu, u);
 		if (unlikely(why != WHY_WOKEN))
 			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
-	} else if (why == WHY_MOVED) {
-		moved(sc, vc, vu, vg, u, empty, now);
 	} else if (why == WHY_CHANGED) {
 		vu->at = vtime_earlier(
 			vu->at,
 			vc->now +
 				vtime_for_ticks(u->account, vc->claim_ticks) +
 				vtime_slice(u->account));
+	}
+	vu->waited = false;
+	vc->empty_since = 0;
+}
+
+void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
+		  struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, u64 from, u64 now)
+{
+	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
+
+	if (vu->driven) {
+		if (from == TIME_NEVER)
+			rejoin(sc, vc, u, vg, now);
+		vu->at += vc->now - vu->left_at;
+		bound(vc, vu, u);
+	} else if (from == TIME_NEVER) {
+		/* Nobody is harmed here, and its place among the other CPUs'
+		 * units is kept. */
+		if (!vu->waited)
+			bound_to(vu, vu->left_at, claim,
+				 claim + vtime_slice(u->account));
+		vc->now = vu->at;
+	} else if (vu->waited) {
+		vu->at = vtime_later(vu->at, from);
+		vu->at = vtime_earlier(vu->at, vc->now + claim +
+						       vtime_slice(u->account));
+	} else {
+		bound(vc, vu, u);
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

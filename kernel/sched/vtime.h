@@ -17,16 +17,13 @@
 
 struct vtime_cpu {
 	u64 now;	 /* goes back only while nobody is here */
-	u64 step;	 /* the largest turn, less what has run since */
 	u64 empty_since; /* ticks when that began; 0: somebody is here */
 	u64 claim_ticks; /* constant: VTIME_CLAIM_US */
 };
 
 struct vtime_unit {
 	u64 at;
-	u64 began;   /* `at` when its turn began */
-	u64 left_at; /* the time, and the step, of the CPU it has left */
-	u64 left_step;
+	u64 left_at; /* the time of the CPU it has left */
 	bool waited; /* it was in the queue there */
 	bool driven; /* it may not run there any more */
 	u32 heard;   /* vtime_here.sleeps, when it had its part of that lead */
@@ -116,20 +113,6 @@ static inline void vtime_follow(struct vtime_cpu *vc, u64 least)
 	vc->now = vtime_later(vc->now, least);
 }
 
-/* Its turn begins; is over, and it is at `at`. */
-static inline void vtime_turn_begin(struct vtime_unit *vu)
-{
-	vu->began = vu->at;
-}
-
-static inline void vtime_turn_end(struct vtime_cpu *vc,
-				  const struct vtime_unit *vu, u64 at)
-{
-	u64 turn = at - vu->began, step = vc->step;
-
-	vc->step = unlikely(step > 2 * turn) ? step - turn : turn;
-}
-
 /* The unit leaves the CPU: for now, or (then vtime_back comes) to be queued. */
 static inline void vtime_leave(struct vtime_here *h,
 			       const struct vtime_unit *vu,
@@ -175,16 +158,12 @@ static inline void vtime_share(const struct vtime_here *h,
  * Returns by how much: whoever runs there is to be moved as far. */
 u64 vtime_catch_up(struct sched_cpu *sc, struct vtime_cpu *vc, u64 now);
 
-static inline void vtime_shift(struct vtime_unit *vu, u64 by)
-{
-	vu->at += by;
-	vu->began += by;
-}
-
 /* From when on those may count here who have been set aside, whatever they have
- * got: this CPU's time; or, if that is earlier, the latest that a unit which
- * waits on another CPU is at. */
-u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc);
+ * got: this CPU's time; or, if that is earlier, where the first that waits here
+ * is (`first`; TIME_NEVER: nobody does), or the latest that a unit which waits
+ * on another CPU is at. */
+u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc,
+		u64 first);
 
 /* The unit is no longer this CPU's. */
 void vtime_part(const struct vtime_cpu *vc, struct vtime_unit *vu, bool driven);
@@ -195,12 +174,26 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu);
 
 /*
  * The unit is about to be queued on `sc`, where nobody else is (`empty`) or
- * somebody: sets its time, or the CPU's.
+ * somebody: sets its time, or the CPU's. Not for WHY_MOVED.
  */
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		struct vtime_unit *vu, struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
 		u64 now);
+
+/* How far one may be behind a unit of guest `a` that is at `at`, where it comes
+ * to. Of many here the latest counts. */
+static inline u64 vtime_ahead_of(const struct vtime_cpu *vc,
+				 const struct sched_account *a, u64 at)
+{
+	return at - vtime_for_ticks(a, vc->claim_ticks) - vtime_slice(a);
+}
+
+/* As vtime_join with WHY_MOVED, of a unit that may be as far behind as `from`;
+ * TIME_NEVER: nobody is here. */
+void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
+		  struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, u64 from, u64 now);
 
 /*
  * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is

@@ -909,10 +909,42 @@ static void who_waits_is_owed_what_others_had(void **state)
 	end();
 }
 
+static u64 vtime_of(const struct fake_guest *g)
+{
+	const struct credit_unit *cu = g->g.vcpu[0]->sched.part;
+
+	return cu->vtime.at;
+}
+
+/* A light guest that is alone until its CPU looks at the others is a second
+ * ahead after that. Who comes to help there has not run for a second. */
+static void who_comes_to_a_light_one_is_not_put_ahead(void **state)
+{
+	u64 most = 100 * FAKE_MS * VTIME_PER_TICK;
+	s64 apart;
+
+	(void)state;
+	boot(2);
+	make(1, 512, 0, 1);
+	make(1, 512, 0, 0);
+	make(1, 2, 0, 2);
+	make(1, 512, 0, 2);
+	fake_sleeps(fake_vcpu_of(guests[3], 0), 20 * FAKE_MS, 30 * FAKE_MS);
+	for (u32 i = 0; i < 4; i++)
+		fake_guest_start(guests[i]);
+	for (u32 i = 0; i < 2000; i++) {
+		fake_run_for(FAKE_MS);
+		apart = (s64)(vtime_of(guests[1]) - vtime_of(guests[0]));
+		assert_in_range(apart + (s64)most, 0, 2 * most);
+	}
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_divide_one_cpu),
+		cmocka_unit_test(who_comes_to_a_light_one_is_not_put_ahead),
 		cmocka_unit_test(the_queue_is_whole_whoever_comes_and_goes),
 		cmocka_unit_test(who_waits_is_owed_what_others_had),
 		cmocka_unit_test(a_cpu_that_waits_has_no_vcpu_loaded),

@@ -17,6 +17,7 @@
 /* A millisecond of one vCPU of a guest of weight 256; and the claim of one. */
 #define MS (FAKE_MS * VTIME_PER_TICK)
 #define CLAIM (VTIME_CLAIM_US / 1000 * MS)
+#define SLICE (10 * MS)
 
 /* A CPU and a unit to be brought together; the guest has no runnable vCPU. */
 static struct fake_guest *guest;
@@ -25,6 +26,7 @@ static struct sched_cpu *here;
 static struct vtime_cpu vc;
 static struct vtime_unit vu;
 static struct vtime_guest vg;
+static u64 from; /* how far behind one may be that is moved to a busy CPU */
 
 static void boot(u32 cpus, u32 weight)
 {
@@ -49,7 +51,11 @@ static void end(void)
 
 static void join(enum sched_why why, bool empty)
 {
-	vtime_join(here, &vc, &vu, &vg, unit, why, empty, fake_now());
+	if (why == WHY_MOVED)
+		vtime_arrive(here, &vc, &vu, &vg, unit,
+			     empty ? TIME_NEVER : from, fake_now());
+	else
+		vtime_join(here, &vc, &vu, &vg, unit, why, empty, fake_now());
 }
 
 /* Where the unit is put, from `at` on a busy CPU that is at `now`. */
@@ -153,41 +159,35 @@ static void what_the_guest_s_others_used_counts(void **state)
 	end();
 }
 
-static void who_comes_from_a_queue_is_owed_the_steps_as_well(void **state)
+static void who_comes_goes_first_for_what_those_here_can_claim(void **state)
 {
 	(void)state;
 	boot(1, 256);
-	for (u32 waited = 0; waited < 2; waited++) {
-		u64 more = waited ? 300 * MS : 0;
-
-		for (u32 ahead = 0; ahead < 2; ahead++) {
-			u64 sign = ahead ? 1 : -1ULL;
-
-			vc.step = 100 * MS;
-			vu.left_step = 200 * MS;
-			vu.waited = waited;
-			expect(joined(WHY_MOVED, 1000 * MS,
-				      1000 * MS + sign * 900 * MS),
-			       1000 * MS + sign * (CLAIM + more));
-			/* Once only. */
-			assert_false(vu.waited);
-		}
-	}
+	expect(vtime_ahead_of(&vc, unit->account, 1000 * MS),
+	       1000 * MS - CLAIM - SLICE);
+	unit->account->weight = 1024;
+	expect(vtime_ahead_of(&vc, unit->account, 1000 * MS),
+	       1000 * MS - (CLAIM + SLICE) / 4);
+	unit->account->weight = 1;
+	expect(vtime_ahead_of(&vc, unit->account, 1000 * MS),
+	       1000 * MS - (CLAIM + SLICE) * 256);
 	end();
 }
 
-static void a_step_is_forgotten_as_time_goes_by(void **state)
+static void who_comes_from_a_queue_keeps_its_place_within_that(void **state)
 {
-	static const u64 turns[] = { 100, 10, 30, 80, 5 },
-			 steps[] = { 100, 90, 60, 80, 75 };
-
 	(void)state;
 	boot(1, 256);
-	for (u32 i = 0; i < ARRAY_LEN(turns); i++) {
-		vtime_turn_begin(&vu);
-		vu.at += turns[i] * MS;
-		vtime_turn_end(&vc, &vu, vu.at);
-		expect(vc.step, steps[i] * MS);
+	from = 300 * MS;
+	for (u64 at = 0; at <= 1100 * MS; at += 50 * MS) {
+		vu.waited = true;
+		expect(joined(WHY_MOVED, 1000 * MS, at),
+		       at < from ? from :
+		       at > 1050 * MS ? 1000 * MS + CLAIM + SLICE : at);
+		/* Once only: who hasn't waited may claim what a sleeper may. */
+		assert_false(vu.waited);
+		expect(joined(WHY_MOVED, 1000 * MS, 400 * MS),
+		       1000 * MS - CLAIM);
 	}
 	end();
 }
@@ -445,28 +445,35 @@ static void a_change_of_policy_puts_all_at_their_cpus_time(void **state)
  * behind. */
 static void who_was_set_aside_comes_back_behind_nobody_that_waits(void **state)
 {
+	static const u64 none = TIME_NEVER;
+
 	(void)state;
 	boot(3, 256);
 	vc.now = 100 * MS;
 	/* Nobody waits anywhere: the CPU's time is all there is. */
-	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 100 * MS);
 	/* What waits on this CPU is not asked. */
 	fake_cpus[0]->c.wait_vtime = 30 * MS;
-	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 100 * MS);
 	fake_cpus[1]->c.wait_vtime = 40 * MS;
-	assert_int_equal(vtime_floor(here, &vc), 40 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 40 * MS);
 	fake_cpus[2]->c.wait_vtime = 60 * MS;
-	assert_int_equal(vtime_floor(here, &vc), 60 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 60 * MS);
+	/* Nor behind the first that waits here; who isn't asked for more. */
+	assert_int_equal(vtime_floor(here, &vc, 50 * MS), 50 * MS);
+	assert_int_equal(vtime_floor(here, &vc, 80 * MS), 60 * MS);
 	/* No later than the CPU's own time, whatever waits elsewhere. */
 	fake_cpus[1]->c.wait_vtime = 140 * MS;
-	assert_int_equal(vtime_floor(here, &vc), 100 * MS);
+	assert_int_equal(vtime_floor(here, &vc, 120 * MS), 100 * MS);
+	assert_int_equal(vtime_floor(here, &vc, 70 * MS), 70 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 100 * MS);
 	/* Times have no end. */
 	vc.now = 10 * MS;
 	fake_cpus[1]->c.wait_vtime = 0 - 5 * MS;
 	fake_cpus[2]->c.wait_vtime = 5 * MS;
-	assert_int_equal(vtime_floor(here, &vc), 5 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 5 * MS);
 	fake_cpus[2]->c.wait_vtime = TIME_NEVER;
-	assert_int_equal(vtime_floor(here, &vc), 0 - 5 * MS);
+	assert_int_equal(vtime_floor(here, &vc, none), 0 - 5 * MS);
 	for (u32 i = 0; i < 3; i++)
 		fake_cpus[i]->c.wait_vtime = TIME_NEVER;
 	end();
@@ -480,8 +487,9 @@ int main(void)
 		cmocka_unit_test(a_sleeper_claims_and_owes_at_most_the_claim),
 		cmocka_unit_test(what_the_guest_s_others_used_counts),
 		cmocka_unit_test(
-			who_comes_from_a_queue_is_owed_the_steps_as_well),
-		cmocka_unit_test(a_step_is_forgotten_as_time_goes_by),
+			who_comes_goes_first_for_what_those_here_can_claim),
+		cmocka_unit_test(
+			who_comes_from_a_queue_keeps_its_place_within_that),
 		cmocka_unit_test(who_is_driven_off_takes_its_lag_along),
 		cmocka_unit_test(
 			a_cpu_that_was_empty_for_long_goes_by_the_others),
