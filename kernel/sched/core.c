@@ -48,6 +48,7 @@ void core_init(struct sched_core *core, struct cpu *c)
 	mbox_node_init(&core->look_mail, told_look);
 	mbox_node_init(&core->pool_mail, pool_look);
 	room_init(core);
+	pool_enter_init(core);
 	c->sched = &core->sc;
 }
 
