@@ -27,6 +27,7 @@
 #include "kernel/tracer_private.h"
 
 #define CPUS_AT_ONCE 64 /* whose rings are made, or freed */
+#define GO_ON 1u /* of the mail: the CPU's own */
 
 struct trace_memory trace_memory = { .magic = TRACE_MEMORY_MAGIC };
 
@@ -53,17 +54,12 @@ static void post(u32 cpu)
 		doorbell_post(cpu_by_index(cpu), &cpus[cpu].mail, 0);
 }
 
-/* A CPU takes its part of `want`, and passes it on to two others: so none rings
- * very many. */
-static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+/* A CPU takes its part of `want`. */
+static void part_take(struct cpu *c, struct tracer_cpu *t)
 {
-	struct tracer_cpu *t = container_of(n, struct tracer_cpu, mail);
 	u32 old = ck_pr_load_32(&c->trace_mask);
 	u32 mask = want.mask | (waits_watched() ? TRACE_STATS : 0);
 
-	(void)bits, (void)now;
-	post(2 * c->index + 1);
-	post(2 * c->index + 2);
 	if (anew) {
 		trace_ring_init(&t->ring, t->records, room, c->index,
 				want.flags);
@@ -79,6 +75,23 @@ static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	if ((mask ^ old) & TRACE_ALL)
 		trace_write(TRACE_EV_MASK, TRACE_NOBODY, mask, old);
 	sched_trace_changed(c);
+}
+
+/* It passes the mail on to two others, so that none rings very many. Its vCPUs
+ * are told some at a time. */
+static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	(void)now;
+	if (!(bits & GO_ON)) {
+		post(2 * c->index + 1);
+		post(2 * c->index + 2);
+		part_take(c, container_of(n, struct tracer_cpu, mail));
+	}
+	if (sched_trace_some(c)) {
+		/* It looks by itself, and records nothing of that. */
+		mbox_post(&c->mbox, n, GO_ON);
+		return;
+	}
 	/* Pairs with the acquire in tracer_changing. */
 	ck_pr_fence_release();
 	ck_pr_faa_32(&left, -1u);
