@@ -49,6 +49,8 @@
  * of each switch); to move all units of a row at once (CPUs would have to wait
  * for each other).
  */
+#include <string.h>
+
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
 
@@ -111,15 +113,18 @@ static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
  * for a CPU. */
 static struct cpuset waiting_may(const struct sched_core *core)
 {
+	const struct sched_unit *u = core->units;
 	struct cpuset may = {{0}};
-	u32 n = cpu_words();
+	u32 words = cpu_words();
 
-	for (const struct sched_unit *u = core->units; u; u = u->next) {
+	for (u32 n = 0; u && n < UNITS_MOST; n++, u = u->next) {
 		if (!u->queued || !u->counted)
 			continue;
-		for (u32 i = 0; i < n; i++)
+		for (u32 i = 0; i < words; i++)
 			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
 	}
+	if (u)
+		memset(&may, 0xff, sizeof(may));
 	return may;
 }
 
