@@ -8,9 +8,10 @@
  * So a fault zeroes granules of 64 KiB until its time is up and lets the guest
  * fault again; the core gets to look at mail and timers in between. The last
  * one to make a granule ready, and any fault after that, maps the block as one
- * page; of a block of single frames those around the one that is touched. CPUs that fault on the same block each claim other granules, and share
- * the work; one that finds all claimed but not all ready goes back into the
- * guest and faults again. The host needs only the granules that it touches.
+ * page; of a block of single frames those around the one that is touched. CPUs
+ * that fault on the same block each claim other granules, and share the work;
+ * one that finds all claimed but not all ready goes back into the guest and
+ * faults again. The host needs only the granules that it touches.
  *
  * Per granule, zeroer: claimed bit (atomic, one winner); zeroes; fence; ready
  * bit. User: ready bit seen; fence; access. Without the first fence another

@@ -6,8 +6,8 @@
  * is to be, each CPU takes over its own part of it in the round in which it
  * looks, and the last one says that it is done. A recording that begins anew
  * gets its memory before anyone is told, so it can't fail half-way, and what it
- * replaces is given back after the last CPU has let go of it: for some CPUs in a
- * step, since there may be hundreds (12,000 instructions for 32 at once).
+ * replaces is given back after the last CPU has let go of it: for some CPUs in
+ * a step, since there may be hundreds (12,000 instructions for 32 at once).
  *
  * The way out is not ours: whoever reads a stopped machine's memory starts at
  * `trace_memory` (tracer_private.h), and `trace dump` copies rings while they
@@ -142,8 +142,8 @@ static int records_drop(void)
 	return -ENOMEM;
 }
 
-/* Rings of another size for some CPUs. 1: others have none yet; 0; -ENOMEM. What
- * a command has found that was given up is there for the next one. */
+/* Rings of another size for some CPUs. 1: others have none yet; 0; -ENOMEM.
+ * What a command has found that was given up is there for the next one. */
 static int records_alloc(u64 count)
 {
 	u32 order = 0, some = CPUS_AT_ONCE;

@@ -32,9 +32,9 @@
 #include "kernel/sched/trace.h"
 
 #define PAYERS_MOST 64 /* units that are looked at for who is to pay */
-/* Timers in one round: very many that are due at once are some 800 instructions
- * each. Then mail is read before the next ones, and nobody has a turn, which the
- * next ones would end at once. */
+/* Timers in one round: very many that are due at once are some 800
+ * instructions each. Then mail is read before the next ones, and nobody has a
+ * turn, which the next ones would end at once. */
 #define TIMERS_MOST 64
 
 void core_init(struct sched_core *core, struct cpu *c)
@@ -312,8 +312,8 @@ static __attribute__((noinline)) u64 others_end(struct sched_core *core,
 	return arch_ticks();
 }
 
-/* Other timers are due as well: that is all for this round but mail. The current
- * doesn't pay for what there was so far. */
+/* Other timers are due as well: that is all for this round but mail. The
+ * current doesn't pay for what there was so far. */
 static __attribute__((noinline)) u64 more_due(struct sched_core *core,
 					      struct mbox_node *mail,
 					      bool taken, u64 now)

@@ -15,12 +15,12 @@
  * each CPU does its part when it drains its mail, and in limbo its tasks go on.
  *
  * No step of it grows with what there is but for guests. Mail goes from CPU to
- * CPU as in a binary tree, so that none rings more than two. Units are not taken
- * out of the old policy's hands one by one: all that it knows of them is in parts
- * that are made anew. Into the new one's they come ENTER_MOST at a time, and
- * between two times the CPU goes on with those that have come (600 instructions
- * for each: 307,000 for 512 at once). `held` says who has; one that is woken,
- * moved or changed before its turn comes then.
+ * CPU as in a binary tree, so that none rings more than two. Units are not
+ * taken out of the old policy's hands one by one: all that it knows of them is
+ * in parts that are made anew. Into the new one's they come ENTER_MOST at a
+ * time, and between two times the CPU goes on with those that have come (600
+ * instructions for each: 307,000 for 512 at once). `held` says who has; one
+ * that is woken, moved or changed before its turn comes then.
  *
  * No unit can be lost: at any time it is in the list of exactly one CPU, or in
  * the mail to one; `queued` says that it is to be queued if it isn't held. A

@@ -22,7 +22,7 @@
 
 #include "kernel/sched/private.h"
 
-#define TRACED_MOST 128 /* vCPUs that are told at once, 260 instructions each */
+#define TRACED_MOST 16 /* vCPUs that are told at once; 2,900 each */
 
 static u64 stats_since = TIME_NEVER; /* never: they are off */
 static u64 late_ticks = TIME_NEVER;
