@@ -92,6 +92,8 @@ struct sched_core {
 	struct timer enter;       /* when it takes some more of them */
 	struct sched_unit *tracing; /* from here on they may not know whether
 				     * records are written; or NULL */
+	const struct sched_unit *looking; /* the next to be looked at for
+					   * room; or NULL */
 	u32 parked;               /* queued, and not in the load: their cap */
 	struct vcpu *loaded;      /* whose state is in this CPU, unsaved */
 	struct vcpu *last;        /* was the last to block here; or NULL */

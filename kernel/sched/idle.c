@@ -178,6 +178,7 @@ void bar_where_none(struct sched_core *core)
 	for (u32 n = 0; u && n < UNITS_MOST; n++, u = u->next)
 		for (u32 i = 0; i * 64 < cpu_count(); i++)
 			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+	/* If there are more of them, no CPU is barred. */
 	if (u)
 		memset(&may, 0xff, sizeof(may));
 	for (u32 i = 0; i * 64 < cpu_count(); i++)

@@ -96,6 +96,8 @@ void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
 		core->entering = u->next;
 	if (core->tracing == u)
 		core->tracing = u->next;
+	if (core->looking == u)
+		core->looking = u->next;
 	if (unit_is_held(core, u) && core->ops->unit_remove)
 		core->ops->unit_remove(&core->sc, u, now);
 	ck_pr_store_32(&u->held, 0);

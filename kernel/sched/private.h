@@ -66,9 +66,8 @@ void current_dead(struct sched_core *core, u64 now);
 /* The current stopped itself. */
 void current_off(struct sched_core *core, u64 now);
 
-/* Units of a CPU that are looked at, asleep or not, for where one may run: 40
- * instructions each, or 90 with 512 CPUs. If there are more, any CPU will do:
- * what follows is as good, and takes longer. */
+/* Units of a CPU that are looked at at once, asleep or not, for where one may
+ * run: 40 instructions each, or 90 with 512 CPUs. */
 #define UNITS_MOST 1024
 
 /* ---- idle.c: asking for work, waiting ---- */
