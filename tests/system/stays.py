@@ -10,7 +10,7 @@ import sys
 
 import matrix
 from harness import BUILD, TOP, Case
-from labs import Shell, guest, lab
+from labs import guest, lab
 from steps import INSTRUCTIONS
 
 sys.path.insert(0, str(TOP / "bench"))
@@ -21,8 +21,6 @@ from meter.machine import FIRMWARE  # noqa: E402
 LOOKS = ("look_round", "guest_enter", "trap_entry", "arch_wait")
 BIG = 512
 CPUS = 32
-# 64 harts that wait for a fence, of 130 instructions each, and who tells them.
-FENCED = 20_000
 # Rings of 32 CPUs, or as many vCPUs as are told at once.
 TRACED = 60_000
 # Not bounded but by the mail there is, of 256 IPIs a call: 574 instructions each
@@ -122,34 +120,6 @@ def largest(t):
         ram.unlink(missing_ok=True)
 
 
-def fences(t):
-    """All harts on CPU 0 come to wait for hart 0, on CPU 1, while another guest
-    has that; then it answers."""
-    stays = Stays(t)
-    pin = [1] + [0] * (BIG - 1)
-    m = t.boot(lab=lab(crowd("hostile", "fence-crowd", pin=pin, slice_us=500),
-                       guest("hog", "spin", pin=1, priority=200,
-                             autostart=False),
-                       scheduler=matrix.looking_at("priority")[0]),
-               smp=2, options=stays.options, machine=AT_ONCE)
-    m.expect("rouse> ")
-    shell = Shell(m)
-    shell.quiet()
-    shell.run("guest start big")
-    while shell.json("guest list big")[0]["vcpus_on"] < BIG:
-        shell.run("sleep 0.2")
-    for _ in range(3):
-        shell.run("guest start hog; sleep 1; guest stop hog; sleep 0.2")
-    m.line("poweroff")
-    t.equal(m.wait(), 0, "QEMU's status")
-    stays.read()
-    for name in ("many_wake", "arch_guest_tell_rest"):
-        length = stays.longest.get(name, 0)
-        t.check(length <= FENCED, f"{name} was in a stay of {length}")
-    t.check("guest_tell_rest" in stays.longest,
-            "no hart was left to the guest's task")
-
-
 def traces(t):
     m, stays = ran(t, [crowd("crowd")],
                    ["guest start big", "sleep 2", "trace on size=16",
@@ -199,5 +169,4 @@ def tests(full):
                     "sleep 0.2"],
              shows=["^.*big: starts at .* 65536 MiB", "^.*big: destroyed"],
              by=["gmem_destroy_step"]),
-        Case("who_answers_hundreds_of_fences_stays_for_some", fences),
         Case(f"no_step_about_traces_is_long_on_{CPUS}_cpus", traces)]
