@@ -394,10 +394,10 @@ check-host: $(HOST_BINS)  ## build and run the host tests only (no QEMU)
 # The report and the sweeps are tested, too.
 test test-all: setup-bench
 
-test: all guests $(HOST_BINS) $(B)/meter.so  ## run the tests that a change must pass
+test: all guests $(HOST_BINS) $(B)/meter.so $(B)/stays.so  ## run the tests that a change must pass
 	@tests/run --quick
 
-test-all: all guests $(HOST_BINS) $(B)/meter.so  ## run every test in every configuration
+test-all: all guests $(HOST_BINS) $(B)/meter.so $(B)/stays.so  ## run every test in every configuration
 	@tests/run
 
 # MINUTES=2, SEED=1 (or another each time), or REPLAY=a list of its steps.
@@ -409,16 +409,18 @@ soak: all guests  ## twelve guests and a random operator, for MINUTES (SEED=)
 
 .PHONY: meter meter-plugin meter-scaling meter-trace meter-linux meter-accept
 
-# QEMU loads it; the host's compiler makes it.
-$(B)/meter.so: bench/meter/plugin.c bench/meter/plugin_api.h | setup
+# QEMU loads them; the host's compiler makes them. The second is a test's.
+$(B)/meter.so: bench/meter/plugin.c
+$(B)/stays.so: bench/meter/stays.c
+$(B)/meter.so $(B)/stays.so: bench/meter/plugin_api.h | setup
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -fPIC -shared -fvisibility=hidden \
-		-D_GNU_SOURCE -pthread $(WARNINGS) $< -o $@
+		-D_GNU_SOURCE -pthread $(WARNINGS) $(filter %.c,$^) -o $@
 
 meter-plugin: $(B)/meter.so
 $(eval $(call flags_file,analysis-meter,$(HOSTCC) -std=gnu11 -O2 \
-	-D_GNU_SOURCE SOURCES bench/meter/plugin.c))
+	-D_GNU_SOURCE SOURCES bench/meter/plugin.c bench/meter/stays.c))
 
 # METER="..." gives it options, such as METER="--machine aia --rows ipi_asleep".
 meter: all guests-baremetal $(B)/meter.so  ## count what operations take
@@ -477,7 +479,7 @@ format:  ## let clang-format decide about white space
 clean:  ## remove what was compiled, keep what was fetched
 	rm -rf $(B)/obj $(B)/gen $(B)/flags $(B)/host $(B)/test-logs \
 		$(B)/guests/baremetal $(B)/guests/linux $(B)/guests/uboot \
-		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so \
+		$(B)/rouse* $(B)/lab.cpio $(B)/run $(B)/meter $(B)/meter.so $(B)/stays.so \
 		$(B)/sim $(B)/sweep $(B)/afternoon $(B)/fuzz
 
 distclean:  ## remove all of build/; the next make fetches again

@@ -289,6 +289,7 @@ int gmem_reset_step(struct gmem *m)
 	}
 	ck_pr_store_64(&m->touched_bytes, 0);
 	m->step_reset = m->step_zero = m->step_map = 0;
+	m->map_page = 0;
 	return 0;
 }
 
@@ -304,13 +305,16 @@ int gmem_populate_step(struct gmem *m)
 	}
 	while (m->step_map < m->blocks) {
 		u64 n = m->step_map;
-		int ret = block_map(m, n);
+		int ret = block_map(m, n, &m->map_page);
 
 		if (ret)
 			return ret;
-		/* A page of 1 GiB mapped all of its blocks at once. */
-		m->step_map += block_kind(&m->block[n]) == BLOCK_GIB ?
-				       GIB_BLOCKS : 1;
+		if (m->map_page == BLOCK_PAGES) {
+			m->map_page = 0;
+			/* A page of 1 GiB mapped all of its blocks at once. */
+			m->step_map += block_kind(&m->block[n]) == BLOCK_GIB ?
+					       GIB_BLOCKS : 1;
+		}
 		if (time_now_ticks() >= deadline && m->step_map < m->blocks)
 			return 1;
 	}

@@ -8,9 +8,10 @@
  * So a fault zeroes granules of 64 KiB until its time is up and lets the guest
  * fault again; the core gets to look at mail and timers in between. The last
  * one to make a granule ready, and any fault after that, maps the block as one
- * page. CPUs that fault on the same block each claim other granules, and share
- * the work; one that finds all claimed but not all ready goes back into the
- * guest and faults again. The host needs only the granules that it touches.
+ * page; of a block of single frames those around the one that is touched. CPUs
+ * that fault on the same block each claim other granules, and share the work;
+ * one that finds all claimed but not all ready goes back into the guest and
+ * faults again. The host needs only the granules that it touches.
  *
  * Per granule, zeroer: claimed bit (atomic, one winner); zeroes; fence; ready
  * bit. User: ready bit seen; fence; access. Without the first fence another
@@ -35,6 +36,8 @@
 #include <string.h>
 
 #define GRANULE_PAGES ((u32)(GRANULE_BYTES / PAGE_BYTES))
+/* Single frames that are mapped at once, of 235 instructions each. */
+#define MAP_PAGES 64u
 
 static void frames_zero(struct hpa first, u64 bytes)
 {
@@ -103,11 +106,13 @@ bool block_zero_some(struct gmem *m, struct gmem_block *b, u64 deadline_ticks)
 	return true;
 }
 
-/* A block of single frames, of which only the first or last few may be RAM. */
-static int block_map_pages(struct gmem *m, u64 n)
+/* Some of a block of single frames, of which only the first or last few may be
+ * RAM. */
+static int block_map_pages(struct gmem *m, u64 n, u32 from)
 {
-	u64 first = block_gpa(m, n), at = MAX(first, m->base);
-	u64 end = MIN(first + BLOCK_BYTES, m->base + m->bytes);
+	u64 first = block_gpa(m, n), some = first + from * PAGE_BYTES;
+	u64 at = MAX(some, m->base);
+	u64 end = MIN(some + MAP_PAGES * PAGE_BYTES, m->base + m->bytes);
 
 	for (; at < end; at += PAGE_BYTES) {
 		u32 page = (u32)((at - first) / PAGE_BYTES);
@@ -121,14 +126,19 @@ static int block_map_pages(struct gmem *m, u64 n)
 	return 0;
 }
 
-int block_map(struct gmem *m, u64 n)
+int block_map(struct gmem *m, u64 n, u32 *page)
 {
 	struct gmem_block *b = &m->block[n];
 	u64 at = block_gpa(m, n);
 	bool gib;
 
-	if (block_kind(b) == BLOCK_PAGES_TABLE)
-		return block_map_pages(m, n);
+	if (block_kind(b) == BLOCK_PAGES_TABLE) {
+		u32 from = ALIGN_DOWN(*page, MAP_PAGES);
+
+		*page = from + MAP_PAGES;
+		return block_map_pages(m, n, from);
+	}
+	*page = BLOCK_PAGES;
 	gib = block_kind(b) == BLOCK_GIB && IS_ALIGNED(at, GIB) &&
 	      m->step_zero == m->blocks;
 	return arch_stage2_map(m->guest, (struct gpa){ at }, block_page(b, 0),
@@ -138,14 +148,16 @@ int block_map(struct gmem *m, u64 n)
 int gmem_fault(struct gmem *m, struct gpa at)
 {
 	u64 deadline, n;
+	u32 page;
 
 	if (!gmem_has(m, at, 1))
 		return -EFAULT;
 	n = (at.v - m->first) / BLOCK_BYTES;
+	page = (u32)((at.v - m->first) % BLOCK_BYTES / PAGE_BYTES);
 	deadline = time_now_ticks() + us_to_ticks(GMEM_STEP_US);
 	if (!block_zero_some(m, &m->block[n], deadline))
 		return 0;
-	return block_map(m, n);
+	return block_map(m, n, &page);
 }
 
 /*

@@ -47,6 +47,7 @@ struct gmem {
 	u64 step_reserve, step_tables, step_zero, step_map, step_reset;
 	u64 step_wipe, step_free;
 	u32 pages_left; /* to reserve of the block before step_reserve */
+	u32 map_page;   /* the next one to map of the block at step_map */
 
 	struct gmem_block block[];
 };
@@ -84,8 +85,9 @@ u64 granule_zero(struct gmem_block *b, u32 granule);
  * least one if there is one. True: all of the block is ready. */
 bool block_zero_some(struct gmem *m, struct gmem_block *b, u64 deadline_ticks);
 
-/* The second stage learns of block `n`, which is ready. 0 or -ENOENT: that is a
- * fault of ours. */
-int block_map(struct gmem *m, u64 n) __must_check;
+/* The second stage learns of block `n`, which is ready: of all of it, or, if it
+ * has single frames, of some around `page`, which becomes the one behind them.
+ * 0 or -ENOENT: that is a fault of ours. */
+int block_map(struct gmem *m, u64 n, u32 *page) __must_check;
 
 #endif

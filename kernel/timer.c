@@ -24,14 +24,17 @@ void timer_set(struct timer_queue *q, struct timer *t, u64 when_ticks)
 	heap_push(&q->heap, &t->node);
 }
 
-void timer_run(struct timer_queue *q, u64 now)
+bool timer_run(struct timer_queue *q, u64 now, u32 most)
 {
 	struct heap_node *n;
 
-	while ((n = q->heap.root) && n->key <= now) {
+	for (; (n = q->heap.root) && n->key <= now; most--) {
 		struct timer *t = container_of(n, struct timer, node);
 
+		if (unlikely(!most))
+			return true;
 		timer_clear(q, t);
 		t->fire(t, now);
 	}
+	return false;
 }

@@ -34,8 +34,9 @@ static inline void timer_clear(struct timer_queue *q, struct timer *t)
 	heap_remove(&q->heap, &t->node);
 }
 
-/* Fires all that are due at `now`. The owner's CPU. */
-void timer_run(struct timer_queue *q, u64 now);
+/* Fires those that are due at `now`, the first `most` of them. True: there are
+ * more. The owner's CPU. */
+bool timer_run(struct timer_queue *q, u64 now, u32 most);
 
 /* When the first one is due; TIME_NEVER if none is set. */
 static inline u64 timer_next_ticks(const struct timer_queue *q)

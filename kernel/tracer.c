@@ -6,7 +6,8 @@
  * is to be, each CPU takes over its own part of it in the round in which it
  * looks, and the last one says that it is done. A recording that begins anew
  * gets its memory before anyone is told, so it can't fail half-way, and what it
- * replaces is given back after the last CPU has let go of it.
+ * replaces is given back after the last CPU has let go of it: for some CPUs in
+ * a step, since there may be hundreds (12,000 instructions for 32 at once).
  *
  * The way out is not ours: whoever reads a stopped machine's memory starts at
  * `trace_memory` (tracer_private.h), and `trace dump` copies rings while they
@@ -25,6 +26,9 @@
 #include "kernel/time.h"
 #include "kernel/tracer_private.h"
 
+#define CPUS_AT_ONCE 64 /* whose rings are made, or freed */
+#define GO_ON 1u /* of the mail: the CPU's own */
+
 struct trace_memory trace_memory = { .magic = TRACE_MEMORY_MAGIC };
 
 static struct tracer_cpu *cpus;
@@ -33,6 +37,8 @@ static u64 room;                  /* records on each CPU; 0: none yet */
 static bool stats, anew;
 static bool busy;                 /* a change is under way, or to be ended */
 static u32 left;                  /* CPUs that have not looked; atomic */
+static bool starved;              /* new rings are given back */
+static u32 freed;                 /* CPUs whose old rings are gone */
 
 /* Do wakes and dispatches look at the time? Only if somebody asks for it. */
 static bool waits_watched(void)
@@ -41,14 +47,19 @@ static bool waits_watched(void)
 	       (want.mask & TRACE_SCHED && want.late_ticks != TIME_NEVER);
 }
 
-/* A CPU takes its part of `want`. */
-static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+/* To that CPU, if there is one. */
+static void post(u32 cpu)
 {
-	struct tracer_cpu *t = container_of(n, struct tracer_cpu, mail);
+	if (cpu < cpu_count())
+		doorbell_post(cpu_by_index(cpu), &cpus[cpu].mail, 0);
+}
+
+/* A CPU takes its part of `want`. */
+static void part_take(struct cpu *c, struct tracer_cpu *t)
+{
 	u32 old = ck_pr_load_32(&c->trace_mask);
 	u32 mask = want.mask | (waits_watched() ? TRACE_STATS : 0);
 
-	(void)bits, (void)now;
 	if (anew) {
 		trace_ring_init(&t->ring, t->records, room, c->index,
 				want.flags);
@@ -64,6 +75,23 @@ static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 	if ((mask ^ old) & TRACE_ALL)
 		trace_write(TRACE_EV_MASK, TRACE_NOBODY, mask, old);
 	sched_trace_changed(c);
+}
+
+/* It passes the mail on to two others, so that none rings very many. Its vCPUs
+ * are told some at a time. */
+static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
+{
+	(void)now;
+	if (!(bits & GO_ON)) {
+		post(2 * c->index + 1);
+		post(2 * c->index + 2);
+		part_take(c, container_of(n, struct tracer_cpu, mail));
+	}
+	if (sched_trace_some(c)) {
+		/* It looks by itself, and records nothing of that. */
+		mbox_post(&c->mbox, n, GO_ON);
+		return;
+	}
 	/* Pairs with the acquire in tracer_changing. */
 	ck_pr_fence_release();
 	ck_pr_faa_32(&left, -1u);
@@ -97,25 +125,47 @@ static void records_free(struct trace_record **records, u32 order)
 	*records = NULL;
 }
 
-/* Rings of another size for all CPUs, or none. */
-static bool records_alloc(u64 count)
+/* There is no memory for all: some of the new rings go back. 1, or -ENOMEM when
+ * all have. */
+static int records_drop(void)
 {
-	u32 order = 0;
+	u32 some = CPUS_AT_ONCE;
+
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (!cpus[i].next)
+			continue;
+		if (!some--)
+			return 1;
+		records_free(&cpus[i].next, cpus[i].next_order);
+	}
+	starved = false;
+	return -ENOMEM;
+}
+
+/* Rings of another size for some CPUs. 1: others have none yet; 0; -ENOMEM.
+ * What a command has found that was given up is there for the next one. */
+static int records_alloc(u64 count)
+{
+	u32 order = 0, some = CPUS_AT_ONCE;
 
 	while (PAGE_BYTES << order < count * sizeof(struct trace_record))
 		order++;
-	for (u32 i = 0; i < cpu_count(); i++) {
-		struct hpa at = page_alloc(order);
+	for (u32 i = 0; i < cpu_count() && !starved; i++) {
+		struct tracer_cpu *t = &cpus[i];
+		struct hpa at;
 
-		if (hpa_is_none(at)) {
-			while (i--)
-				records_free(&cpus[i].next, order);
-			return false;
-		}
-		cpus[i].next = hpa_ptr(at);
-		cpus[i].next_order = order;
+		if (t->next && t->next_order == order)
+			continue;
+		if (!some--)
+			return 1;
+		records_free(&t->next, t->next_order);
+		at = page_alloc(order);
+		starved = hpa_is_none(at);
+		if (!starved)
+			t->next = hpa_ptr(at);
+		t->next_order = order;
 	}
-	return true;
+	return starved ? records_drop() : 0;
 }
 
 /* `next` becomes what CPUs take; what they hold now is kept until all have. */
@@ -139,8 +189,7 @@ static void change(void)
 	sched_trace_late(want.mask ? want.late_ticks : TIME_NEVER);
 	ck_pr_store_32(&left, cpu_count());
 	/* The nodes' release is in doorbell_post. */
-	for (u32 i = 0; i < cpu_count(); i++)
-		doorbell_post(cpu_by_index(i), &cpus[i].mail, 0);
+	post(0);
 }
 
 int tracer_start(const struct tracer_config *cfg)
@@ -148,12 +197,14 @@ int tracer_start(const struct tracer_config *cfg)
 	u64 records = cfg->records ? cfg->records :
 		      room	   ? room :
 				     TRACER_RECORDS;
+	int ret;
 
 	if (tracer_changing())
 		return -EBUSY;
 	if (records != room) {
-		if (!records_alloc(records))
-			return -ENOMEM;
+		ret = records_alloc(records);
+		if (ret)
+			return ret;
 		records_take();
 		room = records;
 	}
@@ -235,14 +286,22 @@ static bool must_look_again(void)
 
 bool tracer_changing(void)
 {
+	u32 some = CPUS_AT_ONCE;
+
 	if (!busy)
 		return false;
 	if (ck_pr_load_32(&left))
 		return true;
 	/* Pairs with the release in look: they have let go of the old rings. */
 	ck_pr_fence_acquire();
-	for (u32 i = 0; i < cpu_count(); i++)
-		records_free(&cpus[i].old, cpus[i].old_order);
+	for (; freed < cpu_count(); freed++) {
+		if (!cpus[freed].old)
+			continue;
+		if (!some--)
+			return true;
+		records_free(&cpus[freed].old, cpus[freed].old_order);
+	}
+	freed = 0;
 	busy = must_look_again();
 	return busy;
 }

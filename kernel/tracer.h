@@ -27,9 +27,10 @@ struct tracer_config {
 int tracer_init(void) __must_check;
 
 /*
- * Begins to record anew. 0: begun; every CPU does so within its next round, and
- * tracer_changing is false when all have. -EBUSY: another change is on its way;
- * -ENOMEM: no room for the rings, and nothing has changed.
+ * Begins to record anew. 0: begun; every CPU does so in one of its next rounds,
+ * and tracer_changing is false when all have. 1: rings were made for some CPUs,
+ * or given back: call it again with the same. -EBUSY: another change is on its
+ * way; -ENOMEM: no room for the rings, and nothing has changed.
  */
 int tracer_start(const struct tracer_config *cfg) __must_check;
 
@@ -40,7 +41,8 @@ int tracer_mask(u32 mask) __must_check;
 /* Statistics (TRACE_STATS), which need no rings. 0 or -EBUSY. */
 int tracer_stats(bool on) __must_check;
 
-/* Has some CPU not come to it yet? When not, memory is given back. */
+/* Has some CPU not come to it yet? When not, memory is given back, of some CPUs
+ * by each call. */
 bool tracer_changing(void);
 
 struct tracer_status {

@@ -94,6 +94,7 @@ void sched_units_park(struct sched_cpu *sc, u32 n)
 {
 	struct sched_core *core = (struct sched_core *)sc;
 
+	core->parked += n;
 	core->load -= n;
 	load_publish(core);
 }
@@ -102,6 +103,7 @@ void sched_units_unpark_some(struct sched_cpu *sc, u32 n)
 {
 	struct sched_core *core = (struct sched_core *)sc;
 
+	core->parked -= n;
 	core->load += n;
 	load_publish(core);
 	core->spread = true;

@@ -32,6 +32,10 @@
 #include "kernel/sched/trace.h"
 
 #define PAYERS_MOST 64 /* units that are looked at for who is to pay */
+/* Timers in one round: very many that are due at once are some 800
+ * instructions each. Then mail is read before the next ones, and nobody has a
+ * turn, which the next ones would end at once. */
+#define TIMERS_MOST 64
 
 void core_init(struct sched_core *core, struct cpu *c)
 {
@@ -48,6 +52,7 @@ void core_init(struct sched_core *core, struct cpu *c)
 	mbox_node_init(&core->look_mail, told_look);
 	mbox_node_init(&core->pool_mail, pool_look);
 	room_init(core);
+	pool_enter_init(core);
 	c->sched = &core->sc;
 }
 
@@ -307,6 +312,21 @@ static __attribute__((noinline)) u64 others_end(struct sched_core *core,
 	return arch_ticks();
 }
 
+/* Other timers are due as well: that is all for this round but mail. The
+ * current doesn't pay for what there was so far. */
+static __attribute__((noinline)) u64 more_due(struct sched_core *core,
+					      struct mbox_node *mail,
+					      bool taken, u64 now)
+{
+	if (!taken)
+		mail = mbox_take_all(&core->sc.cpu->mbox);
+	if (mail)
+		mail_look(core, mail, true, now);
+	if (core->sc.current)
+		charge_begin(core->sc.current, others_end(core, now));
+	return 0;
+}
+
 /*
  * The long way round. Returns 0, or the time if there is nothing to run.
  * `taken`: the mail was taken already, and is `mail`.
@@ -332,7 +352,8 @@ look_round(struct sched_core *core, struct mbox_node *mail, bool taken, u64 now)
 	doorbell_answered(c);
 	/* Timers first: what they wake may come by mail. */
 	if (timer_next_ticks(&core->timers) <= now) {
-		timer_run(&core->timers, now);
+		if (unlikely(timer_run(&core->timers, now, TIMERS_MOST)))
+			return more_due(core, mail, taken, now);
 		busy = true;
 	}
 	if (!taken)

@@ -24,7 +24,8 @@
 
 /* Bits of a CPU's own nodes. */
 #define POOL_LEAVE (1u << 0) /* give the old policy up */
-#define POOL_ENTER (1u << 1) /* take the new one */
+#define POOL_CLEAR (1u << 1) /* make the new one's part of the CPU */
+#define POOL_ENTER (1u << 2) /* take the new one */
 #define ANSWER_GAVE (1u << 0)
 #define ANSWER_DENIED (1u << 1)
 #define LOOK_REST (1u << 0) /* a vCPU waits somewhere */
@@ -86,6 +87,14 @@ struct sched_core {
 	u32 load;                /* what is published as cpu->load */
 	struct timer_queue timers;
 	struct sched_unit *units; /* those that are on */
+	struct sched_unit *entering; /* from here on the policy, new to this
+				      * CPU, may not have them yet; or NULL */
+	struct timer enter;       /* when it takes some more of them */
+	struct sched_unit *tracing; /* from here on they may not know whether
+				     * records are written; or NULL */
+	const struct sched_unit *looking; /* the next to be looked at for
+					   * room; or NULL */
+	u32 parked;               /* queued, and not in the load: their cap */
 	struct vcpu *loaded;      /* whose state is in this CPU, unsaved */
 	struct vcpu *last;        /* was the last to block here; or NULL */
 	struct vcpu *sleeper;     /* while the CPU waits: resume.h; or NULL */

@@ -36,6 +36,8 @@
  * Rejected: taking from other queues; a global queue of work to spare (its
  * cache line would be the busiest in the machine).
  */
+#include <string.h>
+
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
 
@@ -169,12 +171,16 @@ void bar_lift(struct sched_core *core, const struct sched_unit *u)
 
 void bar_where_none(struct sched_core *core)
 {
+	const struct sched_unit *u = core->units;
 	struct cpuset may = {{0}};
 	u64 open = 0;
 
-	for (struct sched_unit *u = core->units; u; u = u->next)
+	for (u32 n = 0; u && n < UNITS_MOST; n++, u = u->next)
 		for (u32 i = 0; i * 64 < cpu_count(); i++)
 			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+	/* If there are more of them, no CPU is barred. */
+	if (u)
+		memset(&may, 0xff, sizeof(may));
 	for (u32 i = 0; i * 64 < cpu_count(); i++)
 		open |= bar_set(core, i, ~may.w[i]);
 	core->may_leave = open;
@@ -184,10 +190,13 @@ void bar_where_none(struct sched_core *core)
  * all others where nobody of ours may run. */
 static void bar_if_none(struct sched_core *core, u32 cpu)
 {
-	for (struct sched_unit *u = core->units; u; u = u->next)
+	const struct sched_unit *u = core->units;
+
+	for (u32 n = 0; u && n < UNITS_MOST; n++, u = u->next)
 		if (unit_may_run(u, cpu))
 			return;
-	bar_where_none(core);
+	if (!u)
+		bar_where_none(core);
 }
 
 void ask_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)

@@ -183,7 +183,7 @@ unit_requeue(struct sched_core *core, struct vcpu *v, bool knobs, u64 now)
 		current_drop(core, now);
 	}
 	unit_dequeue(core, u, now);
-	if (knobs && core->ops->params)
+	if (knobs && core->ops->params && unit_is_held(core, u))
 		core->ops->params(&core->sc, u, now);
 	if (state == VCPU_RUNNING || state == VCPU_QUEUED) {
 		if (was_current)

@@ -24,12 +24,41 @@
 
 #include <string.h>
 
-bool unit_admit(struct sched_core *core, struct sched_unit *u)
+/* Its part, zeroed and made by unit_init, if it is another policy's. */
+static void unit_part(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (u->epoch == core->epoch)
+		return;
+	u->epoch = core->epoch;
+	memset(u->part, 0, core->ops->unit_bytes);
+	if (core->ops->unit_init)
+		core->ops->unit_init(&core->sc, u, now);
+}
+
+__attribute__((noinline)) void unit_hold(struct sched_core *core,
+					 struct sched_unit *u, u64 now)
+{
+	/* In limbo there is none. What another CPU's has admitted already is
+	 * asked for again: the short ways take it for held. */
+	if (!core->epoch) {
+		u->admitted = 0;
+		return;
+	}
+	unit_part(core, u, now);
+	if (core->ops->unit_add)
+		core->ops->unit_add(&core->sc, u, now);
+	ck_pr_store_32(&u->held, core->epoch);
+}
+
+/* Not inlined: most are admitted. */
+static __attribute__((noinline)) bool
+admit_anew(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	struct vcpu *v = unit_vcpu(u);
 
-	if (u->admitted == core->epoch && !u->refused)
-		return true;
+	/* The policy is new, and has not come to it yet. */
+	if (u->held != core->epoch)
+		unit_hold(core, u, now);
 	u->refused = core->ops->admit && !core->ops->admit(u);
 	u->admitted = u->refused ? 0 : core->epoch;
 	if (u->refused)
@@ -38,14 +67,10 @@ bool unit_admit(struct sched_core *core, struct sched_unit *u)
 	return !u->refused;
 }
 
-void unit_part(struct sched_core *core, struct sched_unit *u, u64 now)
+bool unit_admit(struct sched_core *core, struct sched_unit *u, u64 now)
 {
-	if (u->epoch == core->epoch)
-		return;
-	u->epoch = core->epoch;
-	memset(u->part, 0, core->ops->unit_bytes);
-	if (core->ops->unit_init)
-		core->ops->unit_init(&core->sc, u, now);
+	return (u->admitted == core->epoch && !u->refused) ||
+	       admit_anew(core, u, now);
 }
 
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
@@ -57,10 +82,7 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 		u->next->prev = u;
 	core->units = u;
 	bar_lift(core, u);
-	if (core->epoch)
-		unit_part(core, u, now);
-	if (core->ops->unit_add)
-		core->ops->unit_add(&core->sc, u, now);
+	unit_hold(core, u, now);
 	arch_vcpu_trace(unit_vcpu(u), trace_on(TRACE_ALL));
 }
 
@@ -70,8 +92,15 @@ void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)
 		core->last = NULL;
 	if (core->owes == u)
 		core->owes = NULL;
-	if (core->ops->unit_remove)
+	if (core->entering == u)
+		core->entering = u->next;
+	if (core->tracing == u)
+		core->tracing = u->next;
+	if (core->looking == u)
+		core->looking = u->next;
+	if (unit_is_held(core, u) && core->ops->unit_remove)
 		core->ops->unit_remove(&core->sc, u, now);
+	ck_pr_store_32(&u->held, 0);
 	if (u->prev)
 		u->prev->next = u->next;
 	else
@@ -86,7 +115,8 @@ void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now)
 	if (!u->queued)
 		return;
 	u->queued = false;
-	core->ops->dequeue(&core->sc, u, now);
+	if (likely(unit_is_held(core, u)))
+		core->ops->dequeue(&core->sc, u, now);
 }
 
 void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
@@ -258,7 +288,7 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 {
 	u32 self = core->sc.cpu->index, to;
 
-	if (u->paused || !unit_admit(core, u)) {
+	if (u->paused || !unit_admit(core, u, now)) {
 		unit_uncount(core, u, now);
 		return true;
 	}

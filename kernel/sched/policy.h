@@ -113,8 +113,10 @@ struct sched_ops {
 
 	/*
 	 * The unit belongs to `sc` from now on (started, or handed over), and
-	 * no longer. It is in no queue then. Owner's CPU. Can't fail. Absent:
-	 * nothing to do.
+	 * no longer. It is in no queue then. With a change of policy it is
+	 * forgotten as well, queued or not, along with the parts: so they are
+	 * all that a policy may keep. Owner's CPU. Can't fail. Absent: nothing
+	 * to do.
 	 */
 	void (*unit_add)(struct sched_cpu *sc, struct sched_unit *u, u64 now);
 	void (*unit_remove)(struct sched_cpu *sc, struct sched_unit *u,

@@ -5,17 +5,26 @@
  * any registered policy wants. So a change allocates nothing, and once begun
  * it can't fail.
  *
- * A change is a meeting by mail in two rounds. LEAVE: a CPU takes every unit
- * out of the old policy's hands and goes on in limbo, where nothing is picked;
- * mail is read, wakes and hand-overs happen and are remembered in the units.
- * The last CPU to come this far publishes the new policy, makes all CPUs' and
- * guests' parts anew, and sends ENTER, upon which each CPU puts its units into
- * the new policy's hands. Nobody waits: each CPU does its part when it drains
- * its mail, and in limbo its tasks go on.
+ * A change is a meeting by mail in three rounds. LEAVE: a CPU lets its current
+ * go and goes on in limbo, where nothing is picked; mail is read, wakes and
+ * hand-overs happen and are remembered in the units. CLEAR: it makes its part
+ * anew, for the new policy; no sooner, since one that has the old policy still
+ * may write to any CPU's part (admit). ENTER: it puts its units into the new
+ * policy's hands. The last CPU to come so far sends the next mail; before ENTER
+ * it publishes the new policy and makes all guests' parts anew. Nobody waits:
+ * each CPU does its part when it drains its mail, and in limbo its tasks go on.
+ *
+ * No step of it grows with what there is but for guests. Mail goes from CPU to
+ * CPU as in a binary tree, so that none rings more than two. Units are not
+ * taken out of the old policy's hands one by one: all that it knows of them is
+ * in parts that are made anew. Into the new one's they come ENTER_MOST at a
+ * time, and between two times the CPU goes on with those that have come (600
+ * instructions for each: 307,000 for 512 at once). `held` says who has; one
+ * that is woken, moved or changed before its turn comes then.
  *
  * No unit can be lost: at any time it is in the list of exactly one CPU, or in
- * the mail to one; `queued` says in limbo that it is to be queued. A unit that
- * arrives under another epoch than its part's has it made anew.
+ * the mail to one; `queued` says that it is to be queued if it isn't held. A
+ * unit that arrives under another epoch than its part's has it made anew.
  *
  * Rejected: stopping all CPUs (waits with interrupts off), changing CPU by
  * CPU (the accounts of guests would be two policies' at once).
@@ -25,6 +34,9 @@
 #include "kernel/mem.h"
 #include "kernel/sched/private.h"
 #include "kernel/sched/trace.h"
+
+#define ENTER_MOST 64 /* units in one step */
+#define ENTER_US 50 /* from one to the next */
 
 struct sched_pool sched_pool;
 
@@ -102,16 +114,30 @@ int sched_init(const char *policy)
 	return 0;
 }
 
-static void pool_post_all(u32 bits)
+/* To that CPU, if there is one. */
+static void pool_post(u32 cpu, u32 bits)
 {
-	struct sched_pool *p = &sched_pool;
+	if (cpu < cpu_count())
+		doorbell_post(cpu_by_index(cpu),
+			      &core_of(cpu_by_index(cpu))->pool_mail, bits);
+}
 
-	ck_pr_store_32(&p->left, cpu_count());
-	for (u32 i = 0; i < cpu_count(); i++) {
-		struct cpu *c = cpu_by_index(i);
+/* The next round, of all CPUs: each passes it on to two others. */
+static void round_begin(u32 bits)
+{
+	ck_pr_store_32(&sched_pool.left, cpu_count());
+	pool_post(0, bits);
+}
 
-		doorbell_post(c, &core_of(c)->pool_mail, bits);
-	}
+/* This CPU's part of the round is done. Was it the last? Then what all have
+ * done comes before what follows. */
+static bool round_end(void)
+{
+	ck_pr_fence_release();
+	if (ck_pr_faa_32(&sched_pool.left, -1u) != 1)
+		return false;
+	ck_pr_fence_acquire();
+	return true;
 }
 
 int sched_policy_set(const char *name, struct task *waiter)
@@ -132,7 +158,7 @@ int sched_policy_set(const char *name, struct task *waiter)
 	}
 	p->next = ops;
 	p->waiter = waiter;
-	pool_post_all(POOL_LEAVE);
+	round_begin(POOL_LEAVE);
 	return 0;
 }
 
@@ -141,17 +167,9 @@ bool sched_policy_changing(void)
 	return ck_pr_load_32(&sched_pool.changing) != 0;
 }
 
-/* All CPUs are in limbo: the new policy's parts of CPUs and guests. Not before:
- * a CPU that has the old policy still may write to any CPU's part (admit). */
+/* All CPUs' parts are the new policy's: so are the guests', and it is told. */
 static void pool_publish(struct sched_pool *p, u64 now)
 {
-	for (u32 i = 0; i < cpu_count(); i++) {
-		struct sched_cpu *sc = cpu_by_index(i)->sched;
-
-		memset(sc->part, 0, p->cpu_bytes);
-		if (p->next->cpu_init)
-			p->next->cpu_init(sc, now);
-	}
 	ck_spinlock_lock(&p->lock);
 	ck_pr_store_ptr(&p->ops, p->next);
 	p->name_chars = trace_chars(p->next->name);
@@ -168,7 +186,6 @@ static void pool_publish(struct sched_pool *p, u64 now)
 
 static void pool_leave(struct sched_core *core, u64 now)
 {
-	struct sched_pool *p = &sched_pool;
 	struct sched_unit *u = core->sc.current;
 
 	if (u) {
@@ -176,72 +193,108 @@ static void pool_leave(struct sched_core *core, u64 now)
 			now = current_waits(core, true, now);
 		current_drop(core, now);
 		unit_runstate(u, RUNSTATE_RUNNABLE, now);
-	}
-	for (struct sched_unit *i = core->units; i; i = i->next) {
-		if (i->queued)
-			core->ops->dequeue(&core->sc, i, now);
-		if (core->ops->unit_remove)
-			core->ops->unit_remove(&core->sc, i, now);
-		/* The policy's promises go with it. */
-		if (i->refused && !i->paused)
-			unit_count(core, i, now);
-		i->refused = false;
-	}
-	if (u)
 		u->queued = true;
+	}
 	core_policy_is(core, &limbo);
 	core->epoch = 0;
+	/* Those that their caps had set aside wait as the others do. */
+	core->load += core->parked;
+	core->parked = 0;
+	load_publish(core);
 	sched_publish_vtime(&core->sc, TIME_NEVER, TIME_NEVER);
 	sched_publish_level(&core->sc, 0);
-	/* What the old policy did here comes before the parts are made anew.
-	 * Pairs with the acquire of the last one. */
-	ck_pr_fence_release();
-	if (ck_pr_faa_32(&p->left, -1u) == 1) {
-		ck_pr_fence_acquire();
-		pool_publish(p, now);
-		pool_post_all(POOL_ENTER);
+	if (round_end())
+		round_begin(POOL_CLEAR);
+}
+
+static void pool_clear(struct sched_core *core, u64 now)
+{
+	struct sched_pool *p = &sched_pool;
+
+	memset(core->sc.part, 0, p->cpu_bytes);
+	if (p->next->cpu_init)
+		p->next->cpu_init(&core->sc, now);
+	if (!round_end())
+		return;
+	pool_publish(p, now);
+	round_begin(POOL_ENTER);
+}
+
+/* The policy has it now, and it is queued if it may run, or if the old one had
+ * no room for it. Another CPU may have it then. */
+static void unit_enter(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	if (unit_is_held(core, u))
+		return;
+	unit_hold(core, u, now);
+	if (!u->queued && (u->paused || !(u->counted || u->refused)))
+		return;
+	u->queued = false;
+	unit_route(core, u, WHY_CHANGED, now);
+}
+
+static void pool_entered(struct sched_pool *p)
+{
+	struct task *waiter = p->waiter;
+
+	if (!round_end())
+		return;
+	ck_pr_store_32(&p->changing, 0);
+	if (waiter)
+		task_wake(waiter);
+}
+
+/* Some of the units, and then the CPU has its turns for a while. */
+static void enter_some(struct sched_core *core, u64 now)
+{
+	for (u32 i = 0; i < ENTER_MOST && core->entering; i++) {
+		struct sched_unit *u = core->entering;
+
+		core->entering = u->next;
+		unit_enter(core, u, now);
 	}
+	if (core->entering)
+		timer_set(&core->timers, &core->enter,
+			  now + us_to_ticks(ENTER_US));
+	else
+		pool_entered(&sched_pool);
+}
+
+static void enter_fire(struct timer *t, u64 now)
+{
+	enter_some(container_of(t, struct sched_core, enter), now);
+}
+
+void pool_enter_init(struct sched_core *core)
+{
+	timer_init(&core->enter, enter_fire);
 }
 
 static void pool_enter(struct sched_core *core, u64 now)
 {
 	struct sched_pool *p = &sched_pool;
-	struct sched_unit *u, *next;
 
 	core_policy_is(core, p->ops);
 	balance_start(core, now);
 	core->epoch = p->epoch;
 	core->resched = true;
 	TRACE(POLICY_IS, TRACE_NOBODY, p->name_chars, 0);
-	for (u = core->units; u; u = u->next) {
-		unit_part(core, u, now);
-		if (core->ops->unit_add)
-			core->ops->unit_add(&core->sc, u, now);
-	}
-	/* Routing may hand a unit over, and then its links are another's. */
-	for (u = core->units; u; u = next) {
-		next = u->next;
-		if (!u->queued && !(u->counted && !u->paused))
-			continue;
-		u->queued = false;
-		unit_route(core, u, WHY_CHANGED, now);
-	}
-	if (ck_pr_faa_32(&p->left, -1u) == 1) {
-		struct task *waiter = p->waiter;
-
-		ck_pr_fence_release();
-		ck_pr_store_32(&p->changing, 0);
-		if (waiter)
-			task_wake(waiter);
-	}
+	core->entering = core->units;
+	enter_some(core, now);
 }
 
 void pool_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
+	struct sched_core *core = core_of(c);
+
+	pool_post(2 * c->index + 1, bits);
+	pool_post(2 * c->index + 2, bits);
 	if (bits & POOL_LEAVE)
-		pool_leave(core_of(c), now);
+		pool_leave(core, now);
+	if (bits & POOL_CLEAR)
+		pool_clear(core, now);
 	if (bits & POOL_ENTER)
-		pool_enter(core_of(c), now);
+		pool_enter(core, now);
 }
 
 /* ---- Waiting for all CPUs ---- */

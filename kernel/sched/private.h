@@ -29,6 +29,13 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 bool unit_route_woken(struct sched_core *core, struct sched_unit *u, u64 now);
 /* For the current that gives the rest of its slice away, and was dropped. */
 bool unit_route_yielded(struct sched_core *core, struct sched_unit *u, u64 now);
+/* Has the policy of its home got it? While it changes it may not, yet. */
+static inline bool unit_is_held(const struct sched_core *core,
+				const struct sched_unit *u)
+{
+	return core->epoch && u->held == core->epoch;
+}
+
 /* Out of the queue, if it is in it. */
 void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The unit, not current and in no queue, becomes that CPU's. */
@@ -38,11 +45,11 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now);
 /* In and out of home's list and the policy's hands. */
 void unit_link(struct sched_core *core, struct sched_unit *u, u64 now);
-/* The unit's part, zeroed and made by unit_init, if it is another policy's. */
-void unit_part(struct sched_core *core, struct sched_unit *u, u64 now);
+/* The CPU's policy has it from now on, if there is one. */
+void unit_hold(struct sched_core *core, struct sched_unit *u, u64 now);
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now);
-/* Does the policy have room? Sets or clears u->refused. */
-bool unit_admit(struct sched_core *core, struct sched_unit *u);
+/* Does the policy have room? Sets or clears u->refused. It holds it then. */
+bool unit_admit(struct sched_core *core, struct sched_unit *u, u64 now);
 /* The current leaves the CPU's hands and is in no queue: QUEUED or as said. */
 struct sched_unit *current_drop(struct sched_core *core, u64 now);
 
@@ -58,6 +65,10 @@ void current_block(struct sched_core *core, u64 now);
 void current_dead(struct sched_core *core, u64 now);
 /* The current stopped itself. */
 void current_off(struct sched_core *core, u64 now);
+
+/* Units of a CPU that are looked at at once, asleep or not, for where one may
+ * run: 40 instructions each, or 90 with 512 CPUs. */
+#define UNITS_MOST 1024
 
 /* ---- idle.c: asking for work, waiting ---- */
 
@@ -177,6 +188,8 @@ void task_run_step(struct sched_core *core, u64 now);
 /* ---- pool.c ---- */
 
 mbox_look_fn pool_look;
+/* The core's, before it has any units. */
+void pool_enter_init(struct sched_core *core);
 
 /* ---- registry.c ---- */
 

@@ -72,7 +72,9 @@ void sched_vcpu_show(const struct vcpu *v, u64 now, char *buf, size_t len)
 
 	if (len)
 		buf[0] = '\0';
-	if (ops->show && ck_pr_load_32(&v->state) != VCPU_OFF)
+	/* A policy that is new has not come to all of them yet. */
+	if (ops->show && ck_pr_load_32(&v->state) != VCPU_OFF &&
+	    ck_pr_load_32(&v->sched.held) == ck_pr_load_32(&sched_pool.epoch))
 		ops->show(&core->sc, &v->sched, now, buf, len);
 }
 

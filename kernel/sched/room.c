@@ -107,20 +107,20 @@ static bool step_to(struct sched_core *core, u32 to, bool idle, u64 now)
 	return true;
 }
 
-/* Those who wait here may run on these. What its cap has set aside doesn't wait
- * for a CPU. */
-static struct cpuset waiting_may(const struct sched_core *core)
+/* Those who wait here may run on these, of the next UNITS_MOST units. What its
+ * cap has set aside doesn't wait for a CPU. */
+static void some_may(struct sched_core *core, struct cpuset *may)
 {
-	struct cpuset may = {{0}};
-	u32 n = cpu_words();
+	const struct sched_unit *u = core->looking;
+	u32 words = cpu_words();
 
-	for (const struct sched_unit *u = core->units; u; u = u->next) {
+	for (u32 n = 0; u && n < UNITS_MOST; n++, u = u->next) {
 		if (!u->queued || !u->counted)
 			continue;
-		for (u32 i = 0; i < n; i++)
-			may.w[i] |= ck_pr_load_64(&u->allowed.w[i]);
+		for (u32 i = 0; i < words; i++)
+			may->w[i] |= ck_pr_load_64(&u->allowed.w[i]);
 	}
-	return may;
+	core->looking = u;
 }
 
 /* Rows begin here and lead to `may`. True: so did one of one step. */
@@ -154,9 +154,13 @@ static enum found room_begin_all(struct sched_core *core, u64 now)
 
 	if (r->on != LOOK_BEGINS) {
 		r->on = LOOK_BEGINS;
-		r->set = waiting_may(core);
+		r->set = (struct cpuset){{0}};
+		core->looking = core->units;
+	}
+	if (core->looking) {
+		some_may(core, &r->set);
 		r->left -= MIN(r->left, core->load);
-		if (many_wait(core))
+		if (core->looking || many_wait(core))
 			return FOUND_NOT_YET;
 	}
 	r->on = LOOK_WAITS;

@@ -131,8 +131,10 @@ void sched_pay(const struct guest *g, u64 now);
 /* ---- Traces and statistics ---- */
 
 /* This CPU's trace_mask has changed: what would pass by the hooks no longer
- * does, or may again. On that CPU, while none of its guests runs. */
+ * does, or may again. On that CPU, while none of its guests runs; so is
+ * sched_trace_some, called until it returns false: some vCPUs are told. */
 void sched_trace_changed(struct cpu *c);
+bool sched_trace_some(struct cpu *c) __must_check;
 
 /* Wakes from now on count in vCPUs' histograms, once TRACE_STATS is on too; or
  * no dispatch does from now on. */

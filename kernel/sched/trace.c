@@ -22,6 +22,8 @@
 
 #include "kernel/sched/private.h"
 
+#define TRACED_MOST 16 /* vCPUs that are told at once; 2,900 each */
+
 static u64 stats_since = TIME_NEVER; /* never: they are off */
 static u64 late_ticks = TIME_NEVER;
 
@@ -111,8 +113,18 @@ void sched_trace_changed(struct cpu *c)
 	struct sched_core *core = core_of(c);
 
 	core->traced = mask & (TRACE_ALL | TRACE_STATS);
-	for (struct sched_unit *u = core->units; u; u = u->next)
-		arch_vcpu_trace(unit_vcpu(u), mask & TRACE_ALL);
+	core->tracing = core->units;
+}
+
+bool sched_trace_some(struct cpu *c)
+{
+	struct sched_core *core = core_of(c);
+
+	for (u32 i = 0; i < TRACED_MOST && core->tracing; i++) {
+		arch_vcpu_trace(unit_vcpu(core->tracing), trace_on(TRACE_ALL));
+		core->tracing = core->tracing->next;
+	}
+	return core->tracing != NULL;
 }
 
 void sched_stats_set(bool on)

@@ -38,8 +38,9 @@ struct sched_unit {
 	struct sched_unit *next, *prev; /* home's units that are on */
 	struct timer timer;     /* the blocked guest's own deadline */
 	u32 epoch;    /* of the policy change that the part belongs to */
+	u32 held;     /* the same of home's policy that has it; 0: none has */
 	bool on;      /* started, in home's list */
-	bool queued;  /* in the policy's queue */
+	bool queued;  /* in the policy's queue, or to be, once it's held */
 	bool counted; /* could run: in home's load and its account's count */
 	bool paused;
 	bool dead;    /* its guest has ended: paused until it is killed */

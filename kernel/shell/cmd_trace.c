@@ -165,6 +165,9 @@ static enum cmd_next settle(struct cmd_run *run)
 
 static enum cmd_next begun(struct cmd_run *run, int ret)
 {
+	/* For each CPU there is something to be made: the same once more. */
+	if (ret > 0)
+		return CMD_MORE;
 	if (ret == -EBUSY)
 		return cmd_fail(run, "a change is on its way; try again");
 	if (ret)

@@ -63,6 +63,11 @@ void sched_trace_changed(struct cpu *c)
 {
 }
 
+bool sched_trace_some(struct cpu *c)
+{
+	return false;
+}
+
 void sched_trace_late(u64 ticks)
 {
 }

@@ -243,10 +243,11 @@ class Causes:
             c.ringing.rung, c.ringing = r.time, None
 
     def bells_had_a_cause(self, c, r):
-        """Bells without one before them are those of a task's step."""
+        """Bells without one before them are those of a task's step, or of a
+        CPU that passes on what is recorded."""
         if r.event in (E["BELL_RUNG"], E["BELL_ELIDED"]):
             return
-        self.check(not c.bells or r.event == E["TASK"], r,
+        self.check(not c.bells or r.event in (E["TASK"], E["MASK"]), r,
                    f"{c.bells} doorbells rung for nothing before this")
         c.bells = 0
 

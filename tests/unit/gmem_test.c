@@ -332,9 +332,11 @@ static void ragged_ends_get_single_frames_and_no_more(void **state)
 	assert_int_equal(mapped(from - PAGE_BYTES), 0);
 	assert_int_equal(mapped(last + PAGE_BYTES), 0);
 	fault_in(BASE + 3 * MIB);
-	for (u64 at = from; at <= last; at += PAGE_BYTES)
+	for (u64 at = from; at <= last; at += PAGE_BYTES) {
+		fault_in(at);
 		assert_true(is_zero(hpa_ptr((struct hpa){ mapped(at) }),
 				    PAGE_BYTES));
+	}
 	assert_int_equal(gmem_touched_bytes(guest.mem), bytes);
 	end();
 }
@@ -571,6 +573,37 @@ static void single_frames_come_and_go_in_steps(void **state)
 	fake_ram_end();
 }
 
+/* The same: of the guest's faults, and of a start that maps all. */
+static void single_frames_are_mapped_some_at_a_time(void **state)
+{
+	const u32 most = 64;
+	u32 calls = 0;
+	int ret;
+
+	fake_ram_add(HOST, 64 * MIB);
+	create(BASE, 2 * MIB - PAGE_BYTES);
+	for (u64 at = BASE; at < BASE + 2 * MIB - PAGE_BYTES;
+	     at += PAGE_BYTES) {
+		fault_in(at);
+		assert_true(stage2.calls <= calls + most);
+		calls = stage2.calls;
+	}
+	assert_int_equal(calls, 511);
+	while (gmem_reset_step(guest.mem))
+		;
+	stage2_forget();
+	calls = 0;
+	ticks_a_look = us_to_ticks(GMEM_STEP_US) + 1;
+	do {
+		ret = gmem_populate_step(guest.mem);
+		assert_true(stage2.calls <= calls + most);
+		calls = stage2.calls;
+	} while (ret == 1);
+	assert_int_equal(ret, 0);
+	assert_int_equal(calls, 511);
+	end();
+}
+
 static void destroying_comes_in_steps(void **state)
 {
 	u32 steps = 1;
@@ -678,6 +711,7 @@ int main(void)
 		T(freed_frames_hold_nothing_of_an_earlier_life),
 		T(reserving_comes_in_steps),
 		T(single_frames_come_and_go_in_steps),
+		T(single_frames_are_mapped_some_at_a_time),
 		T(destroying_comes_in_steps),
 		T(a_creation_that_fails_anywhere_keeps_nothing),
 		T(any_mix_of_accesses_agrees_with_plain_memory),

@@ -674,10 +674,141 @@ static void a_change_of_policy_needs_no_memory(void **state)
 	}
 }
 
+#define MANY 300
+#define ENTER_MOST 64 /* that the new policy takes in a step, */
+#define EVENTS_MOST 64 /* and those that are asked something then */
+
+static u32 held_count(struct fake_guest *fg, u32 epoch)
+{
+	u32 count = 0;
+
+	for (u32 i = 0; i < MANY; i++)
+		count += fake_vcpu_of(fg, i)->v.sched.held == epoch;
+	return count;
+}
+
+/* Before, while and after the policy takes it. */
+static void ask_any(struct fake_guest *fg, u32 *seed)
+{
+	static const struct cpuset to[] = {{{1}}, {{3}}};
+	struct vcpu *v = fg->g.vcpu[fake_random(seed) % MANY];
+	struct sched_params p = *knobs(0, 1000);
+
+	switch (fake_random(seed) % 6) {
+	case 0:
+		sched_vcpu_request(v, VCPU_REQ_PAUSE);
+		break;
+	case 1:
+		sched_vcpu_request(v, VCPU_REQ_RESUME);
+		break;
+	case 2:
+		assert_int_equal(sched_vcpu_affinity(
+			v, &to[fake_random(seed) % 2]), 0);
+		break;
+	case 3:
+		sched_vcpu_request(v, VCPU_REQ_KILL);
+		break;
+	case 4:
+		p.cap = fake_random(seed) % 2 * 50;
+		sched_guest_params(&fg->g, &p, 0);
+		break;
+	default:
+		virq_raise(v, VIRQ_SOFT);
+		break;
+	}
+}
+
+/* Some sleep, some are set aside by their cap. */
+static struct fake_guest *crowd(u32 cap)
+{
+	struct sched_params p = *knobs(0, 1000);
+	struct fake_guest *fg;
+
+	p.cap = cap;
+	fg = fake_guest_make(MANY, &p, 0);
+	for (u32 i = 0; i < MANY; i++)
+		if (i % 3 == 0)
+			fake_waits(fake_vcpu_of(fg, i), 100 * FAKE_US);
+	fake_guest_start(fg);
+	fake_run_for(100 * FAKE_MS);
+	return fg;
+}
+
+static void change_in_steps(struct fake_guest *fg, const char *policy,
+			    u32 *seed)
+{
+	u32 epoch = sched_pool.epoch + 1, held = 0, steps = 0;
+
+	assert_int_equal(sched_policy_set(policy, NULL), 0);
+	while (sched_policy_changing()) {
+		for (u32 cpu = 0; cpu < 2; cpu++) {
+			u32 before = held;
+
+			fake_step(cpu);
+			held = held_count(fg, epoch);
+			if (held > before + ENTER_MOST + EVENTS_MOST)
+				fail_msg("%s: %u at once", policy,
+					 held - before);
+			ask_any(fg, seed);
+		}
+		assert_true(++steps < 100000);
+	}
+}
+
+/* Who could run is in the load of its CPU, once nobody is set aside. */
+static void expect_loads(struct fake_guest *fg)
+{
+	u32 count[2] = {0};
+
+	for (u32 i = 0; i < MANY; i++) {
+		const struct vcpu *v = &fake_vcpu_of(fg, i)->v;
+
+		count[v->cpu->index] += v->sched.counted;
+	}
+	for (u32 cpu = 0; cpu < 2; cpu++)
+		assert_int_equal(cpu_by_index(cpu)->load, count[cpu]);
+}
+
+/* However many there are, and whatever is asked of them meanwhile. */
+static void a_change_takes_some_vcpus_in_a_step(void **state)
+{
+	u32 seed = 1;
+
+	(void)state;
+	for (u32 n = 0; n < 4 * sharing_policy_count(); n++) {
+		struct fake_guest *fg;
+		u64 ran[MANY];
+
+		fake_boot(2, sharing_policy(n / 4));
+		fg = crowd(n % 2 ? 50 : 0);
+		change_in_steps(fg, any_sharing(&seed), &seed);
+		for (u32 i = 0; i < MANY;)
+			i = sched_guest_params(&fg->g, knobs(0, 1000), i);
+		fake_run_for(10 * FAKE_MS);
+		for (u32 i = 0; i < MANY; i++) {
+			struct fake_vcpu *f = fake_vcpu_of(fg, i);
+
+			sched_vcpu_request(&f->v, VCPU_REQ_RESUME);
+			(void)!sched_vcpu_start(&f->v);
+			virq_raise(&f->v, VIRQ_SOFT);
+			ran[i] = f->ran;
+		}
+		fake_run_for(2000 * FAKE_MS);
+		for (u32 i = 0; i < MANY; i++)
+			if (fake_vcpu_of(fg, i)->ran == ran[i])
+				fail_msg("%s: vCPU %u has not run",
+					 sched_policy_name(), i);
+		expect_loads(fg);
+		fake_guest_free(fg);
+		fake_halt();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_that_finds_no_memory_leaves_nothing),
+		cmocka_unit_test(a_change_takes_some_vcpus_in_a_step),
 		cmocka_unit_test(a_change_of_policy_needs_no_memory),
 		cmocka_unit_test(every_policy_runs_one_hog_all_the_time),
 		cmocka_unit_test(

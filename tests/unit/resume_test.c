@@ -109,7 +109,8 @@ static void mix_unit(const struct sched_unit *u)
 		mix(u->ticks[i]);
 	mix(u->preemptions);
 	mix(u->admitted);
-	if (u->queued && u->epoch == core_of(cpu_this())->epoch)
+	if (u->queued && u->home && u->held &&
+	    u->held == ((const struct sched_core *)u->home)->epoch)
 		mix_part(u);
 }
 

@@ -552,9 +552,45 @@ static void nobody_looks_where_nobody_is_idle(void **state)
 	}
 }
 
+#define LOOKED_AT 1024 /* units of a CPU */
+
+/* So many sleep on CPU 0 that not all units are looked at at once: who may go
+ * elsewhere does so all the same, and no CPU is told that it needn't ask. It's
+ * the core's, under any policy. */
+static void very_many_that_sleep_keep_nobody_from_a_cpu(void **state)
+{
+	struct fake_vcpu *f[3];
+	struct fake_guest *g;
+
+	boot(3, sharing_policy(0));
+	for (u32 i = 0; i < 3; i++) {
+		f[i] = one(1u << i / 2, 0, 0);
+		start(f[i]);
+	}
+	made[made_count++] = g = fake_guest_make(LOOKED_AT, NULL, 0);
+	for (u32 i = 0; i < LOOKED_AT; i++) {
+		let(fake_vcpu_of(g, i), 1, 0);
+		fake_waits(fake_vcpu_of(g, i), FAKE_US);
+	}
+	fake_guest_start(g);
+	fake_run_for(50 * FAKE_MS);
+	let(f[1], 3, 0);
+	fake_run_for(50 * FAKE_MS);
+	let(f[2], 6, 0);
+	fake_run_for(50 * FAKE_MS);
+	expect_all_run(f, 3, "very many");
+	let(f[1], 1, 0);
+	fake_run_for(50 * FAKE_MS);
+	assert_false(cpuset_has(&core_of(cpu_by_index(0))->barred, 1));
+	assert_false(cpuset_has(&core_of(cpu_by_index(0))->barred, 2));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			very_many_that_sleep_keep_nobody_from_a_cpu),
 		cmocka_unit_test(
 			who_is_alone_makes_room_for_one_bound_to_its_cpu),
 		cmocka_unit_test(room_is_made_for_one_that_wakes),
