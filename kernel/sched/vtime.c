@@ -41,10 +41,10 @@
  * earlier than its CPU's time. But if only a light guest was left there, that
  * has put the CPU ahead in one slice by more than a heavy one runs in 100 ms,
  * and one with a cap can't make up for that: what it doesn't use of its cap is
- * lost. So where units wait on other CPUs it need not be behind all of them, nor
- * behind the first that waits here, who may have come from a CPU that is less
- * far (vtime_floor). No earlier: with any head start, all that are capped would
- * run at once, and leave CPUs empty after.
+ * lost. So where units wait on other CPUs it need not be behind all of them,
+ * nor behind the first that waits here, who may have come from a CPU that is
+ * less far (vtime_floor). No earlier: with any head start, all that are capped
+ * would run at once, and leave CPUs empty after.
  *
  * One that was woken where somebody runs, and is handed over to an idle CPU
  * without having waited, is owed no more than if it had stayed: else whoever
@@ -62,10 +62,10 @@
  *
  * Rejected: relative times for every hand-over (then CPUs keep step no longer,
  * and three hogs on two CPUs get unequal shares), absolute ones without a bound
- * (who comes from a CPU that is behind has the other for itself), a bound by the
- * CPU's time, its claim and the largest turns of late (a light one's time alone
- * is no turn of late: all that came to help it were put ahead by a second, and
- * had to wait for all others to come along).
+ * (who comes from a CPU that is behind has the other for itself), a bound by
+ * the CPU's time, its claim and the largest turns of late (a light one's time
+ * alone is no turn of late: all that came to help it were put ahead by a
+ * second, and had to wait for all others to come along).
  */
 #include "kernel/sched/vtime.h"
 
