@@ -250,7 +250,7 @@ void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
 			bound_to(vu, vu->left_at, claim,
 				 claim + vtime_slice(u->account));
 		vc->now = vu->at;
-	} else if (vu->waited) {
+	} else if (vtime_keeps_place(vu)) {
 		vu->at = vtime_later(vu->at, from);
 		vu->at = vtime_earlier(vu->at, vc->now + claim +
 						       vtime_slice(u->account));

@@ -189,8 +189,15 @@ static inline u64 vtime_ahead_of(const struct vtime_cpu *vc,
 	return at - vtime_for_ticks(a, vc->claim_ticks) - vtime_slice(a);
 }
 
-/* As vtime_join with WHY_MOVED, of a unit that may be as far behind as `from`;
- * TIME_NEVER: nobody is here. */
+/* Does it keep its place among all CPUs' units, if it comes where somebody is?
+ * Who was driven off doesn't, nor who was woken and has not waited. */
+static inline bool vtime_keeps_place(const struct vtime_unit *vu)
+{
+	return vu->waited && !vu->driven;
+}
+
+/* As vtime_join with WHY_MOVED, of a unit that may be as far behind as `from`,
+ * if it keeps its place at all; TIME_NEVER: nobody is here. */
 void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
 		  struct vtime_unit *vu, struct vtime_guest *vg,
 		  const struct sched_unit *u, u64 from, u64 now);
