@@ -63,12 +63,19 @@ static int find(const void *fdt, int from, const char *compatible)
 	return node;
 }
 
-/* Of several of a kind, one for each socket perhaps: that of the console's
- * UART, or else the first. */
+/* Are the numbers of the console's UART this controller's? One without a
+ * phandle is nobody's parent. */
+static bool is_uarts(const void *fdt, int node)
+{
+	return machine.uart_irq_parent &&
+	       fdt_get_phandle(fdt, node) == machine.uart_irq_parent;
+}
+
+/* Of several of a kind, one for each socket perhaps: the UART's, or else the
+ * first. */
 static bool is_better(const void *fdt, int node, const struct mmio *found)
 {
-	return !found->bytes ||
-	       fdt_get_phandle(fdt, node) == machine.uart_irq_parent;
+	return !found->bytes || is_uarts(fdt, node);
 }
 
 static void read_plic(const void *fdt)
@@ -184,8 +191,7 @@ static void check_uart_irq(const void *fdt)
 	int node = machine.aplic.bytes ? machine.aplic_node :
 		   machine.plic.bytes  ? machine.plic_node : -1;
 
-	if (node < 0 || (machine.uart_irq_parent &&
-			 fdt_get_phandle(fdt, node) != machine.uart_irq_parent))
+	if (node < 0 || (machine.uart_irq_parent && !is_uarts(fdt, node)))
 		machine.uart_irq = 0;
 }
 

@@ -244,15 +244,16 @@ static void an_imsic_with_impossible_files_is_left_out(void **state)
 	}
 }
 
-/* Two of a kind, with phandles 11 and 12; the UART's is its own node's, or the
- * root's. */
-static void two_controllers(const char *compatible, u32 parent, bool inherited)
+/* Two of a kind, with 11 and 12 as `name`; the UART's phandle is its own node's,
+ * or the root's. */
+static void two_controllers(const char *compatible, const char *name,
+			    u32 parent, bool inherited)
 {
 	root_parent = inherited ? parent : 0;
 	tree_begin_here();
 	root_parent = 0;
-	controller(compatible, 0xd000000, 0x400000, "phandle", 11);
-	controller(compatible, 0xe000000, 0x400000, "phandle", 12);
+	controller(compatible, 0xd000000, 0x400000, name, 11);
+	controller(compatible, 0xe000000, 0x400000, name, 12);
 	fdt_begin_node(tree, "uart@10000000");
 	fdt_property_string(tree, "compatible", "ns16550a");
 	fdt_property(tree, "reg", (fdt64_t[]){ cpu_to_fdt64(0x10000000),
@@ -265,6 +266,15 @@ static void two_controllers(const char *compatible, u32 parent, bool inherited)
 	fdt_property_string(tree, "stdout-path", "/uart@10000000");
 	fdt_end_node(tree);
 	assert_true(tree_read_here());
+}
+
+/* Neither is the UART's because neither has a phandle, and nor has that. */
+static void of_several_that_nobody_names_the_first_is_taken(void **state)
+{
+	(void)state;
+	two_controllers("riscv,plic0", "not-a-phandle", 0, true);
+	assert_int_equal(machine.plic.base, 0xd000000);
+	assert_int_equal(machine.uart_irq, 10);
 }
 
 static void of_several_controllers_the_consoles_is_taken(void **state)
@@ -287,8 +297,8 @@ static void of_several_controllers_the_consoles_is_taken(void **state)
 
 	for (u32 k = 0; k < ARRAY_LEN(kinds); k++)
 		for (u32 i = 0; i < ARRAY_LEN(some); i++) {
-			two_controllers(kinds[k].compatible, some[i].parent,
-					some[i].inherited);
+			two_controllers(kinds[k].compatible, "phandle",
+					some[i].parent, some[i].inherited);
 			assert_int_equal(kinds[k].got->base, some[i].base);
 			assert_int_equal(machine.uart_irq, some[i].irq);
 		}
@@ -321,6 +331,8 @@ int main(void)
 			registers_of_too_few_sources_are_left_out, setup),
 		cmocka_unit_test_setup(
 			of_several_controllers_the_consoles_is_taken, setup),
+		cmocka_unit_test_setup(
+			of_several_that_nobody_names_the_first_is_taken, setup),
 		cmocka_unit_test_setup(
 			an_imsic_with_impossible_files_is_left_out, setup),
 		cmocka_unit_test_setup(i_of_a_string_has_what_had_no_name_then,
