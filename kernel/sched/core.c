@@ -313,7 +313,8 @@ static __attribute__((noinline)) u64 others_end(struct sched_core *core,
 }
 
 /* Other timers are due as well: that is all for this round but mail. The
- * current doesn't pay for what there was so far. */
+ * current doesn't pay for what there was so far; one that polls has done so all
+ * the time. */
 static __attribute__((noinline)) u64 more_due(struct sched_core *core,
 					      struct mbox_node *mail,
 					      bool taken, u64 now)
@@ -322,7 +323,7 @@ static __attribute__((noinline)) u64 more_due(struct sched_core *core,
 		mail = mbox_take_all(&core->sc.cpu->mbox);
 	if (mail)
 		mail_look(core, mail, true, now);
-	if (core->sc.current)
+	if (core->sc.current && !core->polling)
 		charge_begin(core->sc.current, others_end(core, now));
 	return 0;
 }

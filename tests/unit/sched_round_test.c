@@ -232,6 +232,47 @@ static void time_spent_polling_is_the_guests(void **state)
 	fake_halt();
 }
 
+static enum run_end act_wake_on_the_ms(struct fake_vcpu *f, u64 now)
+{
+	f->left = 1;
+	f->deadline = (now / FAKE_MS + 1) * FAKE_MS;
+	return RUN_BLOCK;
+}
+
+/* Even if so many timers end it that they don't all fit into a round. */
+static void time_spent_polling_until_many_wake_is_the_guests(void **state)
+{
+	enum { CROWD = 100 };
+	struct fake_guest *g, *crowd;
+	struct fake_vcpu *f;
+	struct cpu_stats s;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(1, NULL, 0);
+	g->g.cfg.wfi = WFI_POLL;
+	g->g.cfg.wfi_poll_us = 500;
+	f = fake_vcpu_of(g, 0);
+	crowd = fake_guest_make(CROWD, NULL, 0);
+	for (u32 i = 0; i < CROWD; i++) {
+		fake_vcpu_of(crowd, i)->act = act_wake_on_the_ms;
+		fake_vcpu_of(crowd, i)->left = 1;
+	}
+	fake_guest_start(g);
+	fake_guest_start(crowd);
+	fake_sleeps(f, 50 * FAKE_US, 330 * FAKE_US);
+	for (u32 i = 0; i < 100; i++) {
+		f->v.sched.poll_ticks = 500 * FAKE_US;
+		fake_run_for(FAKE_MS);
+	}
+	sched_cpu_stats(0, &s);
+	assert_int_equal(g->g.account->guest_ticks +
+			 crowd->g.account->guest_ticks, s.guest_ticks);
+	fake_guest_free(g);
+	fake_guest_free(crowd);
+	fake_halt();
+}
+
 /* ---- Who pays for the host's work ---- */
 
 static enum fake_op dear;
@@ -704,6 +745,8 @@ int main(void)
 		cmocka_unit_test(
 			every_tick_is_a_guests_a_tasks_idle_or_the_hosts),
 		cmocka_unit_test(time_spent_polling_is_the_guests),
+		cmocka_unit_test(
+			time_spent_polling_until_many_wake_is_the_guests),
 		cmocka_unit_test(a_guest_pays_for_its_way_to_sleep),
 		cmocka_unit_test(a_guest_pays_for_what_lies_between_its_turns),
 		cmocka_unit_test(
