@@ -244,8 +244,8 @@ static void an_imsic_with_impossible_files_is_left_out(void **state)
 	}
 }
 
-/* Two of a kind, with 11 and 12 as `name`; the UART's phandle is its own node's,
- * or the root's. */
+/* Two of a kind, with 11 and 12 as `name`; whose the UART is says its node, or
+ * the root. */
 static void two_controllers(const char *compatible, const char *name,
 			    u32 parent, bool inherited)
 {
