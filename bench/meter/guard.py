@@ -92,9 +92,11 @@ def accepted(path=FILE):
 
 
 def simulated(names, path=TOP / "bench" / "sim" / "costs"):
-    """What the simulator takes for all of these costs ("exit + step")."""
-    costs = dict(line.split() for line in path.read_text().splitlines()
-                 if line and not line.startswith("#"))
+    """What the simulator takes for all of these costs ("exit + step"), under
+    the usual policy."""
+    lines = [line.split() for line in path.read_text().splitlines()
+             if line and not line.startswith("#")]
+    costs = dict(line for line in lines if len(line) == 2)
     return sum(int(costs[name]) for name in names.split(" + "))
 
 

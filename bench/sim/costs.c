@@ -11,15 +11,22 @@
 
 #include "bench/sim/text.h"
 
-enum { NS_PER_INSTRUCTION = FAKE_OPS, DOORBELL_NS, IPI, COSTS };
+enum { NS_PER_INSTRUCTION = FAKE_OPS, DOORBELL_NS, IPI, NAP, COSTS };
 
 static const char *const names[COSTS] = {
 	[FAKE_STEP] = "step",   [FAKE_ENTER] = "enter", [FAKE_EXIT] = "exit",
 	[FAKE_PASS] = "pass",   [FAKE_LOAD] = "load",   [FAKE_SAVE] = "save",
 	[FAKE_TIMER] = "timer", [FAKE_RING] = "ring",   [FAKE_WAKE] = "wake",
-	[IPI] = "ipi",
+	[FAKE_FIRE] = "fire",   [FAKE_GIVE] = "give",   [FAKE_REST] = "rest",
+	[IPI] = "ipi",		[NAP] = "nap",
 	[NS_PER_INSTRUCTION] = "ns_per_instruction",
 	[DOORBELL_NS] = "doorbell_ns",
+};
+
+struct table {
+	u64 milli[COSTS];
+	bool known[COSTS];
+	bool own[COSTS]; /* of the policy alone */
 };
 
 static u32 cost_find(const char *name, const char *where)
@@ -29,38 +36,47 @@ static u32 cost_find(const char *name, const char *where)
 			return i;
 	}
 	die("%s: %s: no such cost; there are step, enter, exit, pass, load, "
-	    "save, timer, ring, wake, ipi, ns_per_instruction, doorbell_ns",
+	    "save, timer, ring, wake, fire, give, rest, ipi, nap, "
+	    "ns_per_instruction, doorbell_ns",
 	    where, name);
 }
 
-static void line_take(char *line, const char *where, u64 *milli, bool *set)
+/* Of a cost that is `policy`'s own nothing more general is heard. Others' are
+ * passed over: not each build has all policies. */
+static void line_take(char *line, const char *where, const char *policy,
+		      struct table *t)
 {
-	char *word[2];
-	u32 n = words(line, word, 2), i;
+	char *word[3];
+	u32 n = words(line, word, 3), i;
+	u64 milli;
 
 	if (!n)
 		return;
-	if (n != 2)
-		die("%s: expected a name and a number", where);
+	if (n < 2)
+		die("%s: expected a name, a number, and maybe a policy", where);
 	i = cost_find(word[0], where);
-	milli[i] = number_milli(word[1], where, word[0], 1000000000);
-	set[i] = true;
+	milli = number_milli(word[1], where, word[0], 1000000000);
+	if (n == 3 ? strcmp(word[2], policy) != 0 : t->own[i])
+		return;
+	t->milli[i] = milli;
+	t->known[i] = true;
+	t->own[i] = n == 3;
 }
 
-void costs_read(const char *path, char *const *set, u32 sets,
-		struct sim_costs *out)
+void costs_read(const char *path, const char *policy, char *const *set,
+		u32 sets, struct sim_costs *out)
 {
-	u64 milli[COSTS] = { 0 };
-	bool known[COSTS] = { false };
+	struct table table = { 0 };
+	const u64 *milli = table.milli;
 	struct text_file t;
 	char *line, copy[128];
 
 	text_open(&t, path);
 	while ((line = text_line(&t)))
-		line_take(line, t.where, milli, known);
+		line_take(line, t.where, policy, &table);
 	text_close(&t);
 	for (u32 i = 0; i < COSTS; i++) {
-		if (!known[i])
+		if (!table.known[i])
 			die("%s: %s is missing", path, names[i]);
 	}
 	for (u32 i = 0; i < sets; i++) {
@@ -68,10 +84,13 @@ void costs_read(const char *path, char *const *set, u32 sets,
 		if (!strchr(copy, '='))
 			die("--set %s: expected NAME=NUMBER", set[i]);
 		*strchr(copy, '=') = ' ';
-		line_take(copy, "--set", milli, known);
+		/* Goes before what the file has of the policy. */
+		memset(table.own, 0, sizeof(table.own));
+		line_take(copy, "--set", policy, &table);
 	}
 	for (u32 i = 0; i < FAKE_OPS; i++)
 		out->op_ps[i] = milli[i] * milli[NS_PER_INSTRUCTION] / 1000;
 	out->ipi_ps = milli[IPI] * milli[NS_PER_INSTRUCTION] / 1000;
+	out->nap_ps = milli[NAP] * milli[NS_PER_INSTRUCTION] / 1000;
 	out->doorbell_ps = milli[DOORBELL_NS];
 }

@@ -260,6 +260,11 @@ void sim_spend_ipi(void)
 	sim_spend_ps(sim.costs->ipi_ps);
 }
 
+void sim_spend_nap(void)
+{
+	sim_spend_ps(sim.costs->nap_ps);
+}
+
 static void sim_entered(struct fake_cpu *f, struct fake_vcpu *v)
 {
 	if (sim.watch && sim.watch->entered)

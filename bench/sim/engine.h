@@ -16,6 +16,7 @@
 struct sim_costs {
 	u64 op_ps[FAKE_OPS];
 	u64 ipi_ps;        /* a guest's call that wakes another vCPU */
+	u64 nap_ps;        /* a guest's own, between its work and its WFI */
 	u64 doorbell_ps;   /* from ring to the end of the other's turn */
 };
 
@@ -50,9 +51,11 @@ void sim_outside_at(u64 when, u64 (*fn)(u64 now));
  * again at `when`, which is not before the caller's own moment. */
 void sim_poke(u32 cpu, u64 when);
 
-/* The CPU that runs works for so long; for a guest's call to wake another. */
+/* The CPU that runs works for so long; for a guest's call to wake another; for
+ * what a guest does beside its work when it sleeps. */
 void sim_spend_ps(u64 ps);
 void sim_spend_ipi(void);
+void sim_spend_nap(void);
 
 /* How often a CPU was gone on with. */
 u64 sim_events(void);

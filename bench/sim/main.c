@@ -196,7 +196,7 @@ int main(int argc, char **argv)
 		die("expected one scenario; --help says what there is");
 	scenario_read(argv[optind], &s);
 	options_settle(&o, &s);
-	costs_read(o.costs, o.set, o.sets, &costs);
+	costs_read(o.costs, o.policy, o.set, o.sets, &costs);
 	run(&o, &s, &costs);
 	return 0;
 }

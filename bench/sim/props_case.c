@@ -337,7 +337,7 @@ void prop_run(const struct prop_case *c, struct prop_verdict *v)
 	struct sim_costs costs;
 
 	verdict = v;
-	costs_read("bench/sim/costs", NULL, 0, &costs);
+	costs_read("bench/sim/costs", c->policy, NULL, 0, &costs);
 	sim_boot(c->cpus, c->policy, &costs, &watch);
 	guests_make(c);
 	check_begin(sim_now());

@@ -153,6 +153,7 @@ static enum run_end clocked_act(struct fake_vcpu *f, u64 now)
 	w->done++;
 	w->next = 0;
 	f->left = 1; /* looks at the time first */
+	sim_spend_nap();
 	return sleep_until(w, now + about(w, w->args.sleep));
 }
 
@@ -170,6 +171,7 @@ static enum run_end dodger_act(struct fake_vcpu *f, u64 now)
 		return stay(w);
 	w->done++;
 	f->left = 1; /* looks at the time first */
+	sim_spend_nap();
 	return sleep_until(w, now + (tick - at) + guard);
 }
 

@@ -106,7 +106,11 @@ void panic(const char *fmt, ...)
 
 u64 time_now_ticks(void)
 {
-	return self()->now;
+	struct fake_cpu *f = self();
+
+	if (f->looks && --f->looks == 0)
+		fake_engine->spend(f, FAKE_REST);
+	return f->now;
 }
 
 void guest_vcpu_off(struct guest *g)
@@ -144,6 +148,7 @@ void arch_doorbell_ack(void)
 void arch_host_irq(void)
 {
 	fake_engine->spend(self(), FAKE_STEP);
+	self()->fired = false;
 }
 
 void arch_guest_let_go(void)
@@ -289,7 +294,14 @@ void arch_vcpu_load(struct vcpu *v)
 
 void arch_vcpu_save(struct vcpu *v)
 {
-	fake_engine->spend(self(), FAKE_SAVE);
+	struct fake_cpu *f = self();
+
+	fake_engine->spend(f, FAKE_SAVE);
+	if (f->fired)
+		fake_engine->spend(f, FAKE_GIVE);
+	f->fired = false;
+	/* Its own time ends with the next look (current_block). */
+	f->looks = v->state == VCPU_BLOCKING ? 2 : 0;
 	state_out(fv(v));
 }
 
@@ -321,6 +333,12 @@ void arch_vcpu_knobs(struct vcpu *v)
 
 void arch_vcpu_timer_fired(struct vcpu *v)
 {
+	struct fake_cpu *f = self();
+
+	if (f->c.current) {
+		fake_engine->spend(f, FAKE_FIRE);
+		f->fired = true;
+	}
 	virq_raise(v, VIRQ_TIMER);
 }
 

@@ -63,6 +63,8 @@ struct fake_cpu {
 	u64 now;
 	u64 timer;
 	bool rung;
+	bool fired; /* in this round, a vCPU's timer */
+	u32 looks; /* at the clock, until FAKE_REST is over; 0: it isn't due */
 	u32 stopped; /* enum cpu_mode in which its last step ended */
 	u64 rings;
 	u64 ways;   /* given by one vCPU to the next (sched_give_way) */
@@ -84,6 +86,9 @@ enum fake_op {
 	FAKE_TIMER, /* the host's timer is set */
 	FAKE_RING,  /* another CPU's doorbell */
 	FAKE_WAKE,  /* a wait has ended */
+	FAKE_FIRE,  /* a vCPU's timer, while another one has the CPU */
+	FAKE_GIVE,  /* it has to give the CPU up for that */
+	FAKE_REST,  /* what is left to do when one has fallen asleep */
 	FAKE_OPS,
 };
 
