@@ -15,7 +15,7 @@
 /* A wake whose turn, if there is one, is counted for itself. */
 static inline void wake_count(struct vcpu *v)
 {
-	v->wakes++;
+	ck_pr_store_64(&v->wakes, v->wakes + 1);
 	v->turns--;
 }
 
@@ -92,7 +92,8 @@ static bool unit_on(struct sched_core *core, struct vcpu *v, u64 now)
 	if (!unit_claim(core, v))
 		return true;
 	/* What woke it in another life. */
-	u->wake_due = u->woken_ticks = 0;
+	ck_pr_store_64(&u->wake_due, 0);
+	ck_pr_store_64(&u->woken_ticks, 0);
 	unit_link(core, u, now);
 	/* They may have changed since its registers were made. */
 	arch_vcpu_knobs(v);

@@ -121,7 +121,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
 	core->idling = false;
 	idle_bit_leave(&core->idle_bit);
 	core->loaded = v;
-	v->wakes++;
+	ck_pr_store_64(&v->wakes, v->wakes + 1);
 	unit_runstate_from(u, RUNSTATE_BLOCKED, RUNSTATE_RUNNING, now);
 	return RESUMED;
 }

@@ -35,7 +35,8 @@ void trace_wait_begin(struct vcpu *v, u64 since_ticks)
 {
 	u64 now = arch_ticks();
 
-	v->sched.woken_ticks = since_ticks ? MIN(since_ticks, now) : now;
+	ck_pr_store_64(&v->sched.woken_ticks,
+		       since_ticks ? MIN(since_ticks, now) : now);
 	if (trace_on(TRACE_SCHED))
 		trace_wake_record(v);
 }
@@ -62,22 +63,22 @@ static u32 wait_bucket(u64 ticks)
 	return MIN(n + (ticks != 0), WAIT_BUCKETS - 1);
 }
 
-static void wait_count(struct sched_unit *u, u64 waited)
+static void wait_count(struct sched_unit *u, u64 woken, u64 waited)
 {
 	u32 i = wait_bucket(waited);
 
 	/* One from before the statistics were turned on says nothing: its
 	 * dispatch was not seen. */
-	if (u->woken_ticks >= ck_pr_load_64(&stats_since))
+	if (woken >= ck_pr_load_64(&stats_since))
 		ck_pr_store_64(&u->waits[i], u->waits[i] + 1);
 }
 
 static inline __attribute__((always_inline)) void
 dispatch_record(struct sched_unit *u)
 {
-	u64 wake = u->wake_due;
+	u64 wake = ck_pr_load_64(&u->wake_due);
 
-	u->wake_due = 0;
+	ck_pr_store_64(&u->wake_due, 0);
 	trace_write(TRACE_EV_DISPATCH, u->trace_id, u->queued_why, wake);
 }
 
@@ -85,12 +86,13 @@ dispatch_record(struct sched_unit *u)
 static __attribute__((cold, noinline)) void wait_end(struct sched_unit *u,
 						     u64 now)
 {
-	u64 woken = u->woken_ticks, wake = u->wake_due;
+	u64 woken = ck_pr_load_64(&u->woken_ticks);
+	u64 wake = ck_pr_load_64(&u->wake_due);
 	u64 waited = woken && (s64)(now - woken) > 0 ? now - woken : 0;
 
 	if (woken)
-		wait_count(u, waited);
-	u->woken_ticks = 0;
+		wait_count(u, woken, waited);
+	ck_pr_store_64(&u->woken_ticks, 0);
 	if (!trace_on(TRACE_SCHED))
 		return;
 	dispatch_record(u);

@@ -24,9 +24,9 @@ static inline __attribute__((always_inline)) void
 trace_wake_record(struct vcpu *v)
 {
 	struct sched_unit *u = &v->sched;
-	u64 id = v->wakes + 1;
+	u64 id = ck_pr_load_64(&v->wakes) + 1;
 
-	u->wake_due = id;
+	ck_pr_store_64(&u->wake_due, id);
 	trace_write(TRACE_EV_WAKE, u->trace_id, id, trace_culprit());
 }
 
@@ -39,7 +39,9 @@ void trace_dispatch_cold(struct sched_unit *u, u64 now, u64 on)
 	__attribute__((cold));
 
 /* The caller has won the right to wake `v` and has not mailed it yet; it could
- * have run since then, or since now (0). Any CPU. */
+ * have run since then, or since now (0). Any CPU. Who owns it may find by other
+ * mail that it is woken, and be quicker: then this is recorded late, and which
+ * of its wakes it was may be one too many. */
 static inline __attribute__((always_inline)) void trace_wake(struct vcpu *v,
 							     u64 since_ticks)
 {

@@ -68,7 +68,8 @@ struct sched_unit {
 	struct cpuset allowed;
 
 	/* Only used while it is traced, or with statistics on (trace.c). The
-	 * first two are written by whoever won the right to wake it. */
+	 * first two are atomic words, written by whoever won the right to wake
+	 * it as well. */
 	u64 woken_ticks; /* when; 0: it was not woken since it ran */
 	u64 wake_due;    /* id of the wake that its next dispatch ends */
 	u32 queued_why;  /* enum sched_why */
