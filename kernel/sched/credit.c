@@ -74,25 +74,21 @@ static void credit_unit_remove(struct sched_cpu *sc, struct sched_unit *u,
 	vtime_part(&cc->vtime, &cu->vtime, !unit_may_run(u, sc->cpu->index));
 }
 
-/* How far behind `cu` may be, which comes here; TIME_NEVER: nobody is here. */
-static u64 arrive_from(const struct sched_cpu *sc, const struct credit_unit *cu)
+/* How far behind one may be that comes here, where somebody is. */
+static u64 arrive_from(const struct sched_cpu *sc)
 {
-	const struct credit_unit *cur = sc->current ? sc->current->part : NULL;
 	const struct credit_cpu *cc = sc->part;
-	struct vqueue_unit *n = vqueue_first(&cc->queue);
-	u64 from = TIME_NEVER, at;
+	const struct credit_unit *cu = sc->current ?
+					       sc->current->part :
+					       unit_at(vqueue_first(&cc->queue));
+	struct vqueue_unit *n = NULL;
+	u64 from = vtime_ahead_of(&cc->vtime, cu->unit->account, cu->vtime.at);
 
-	/* Those that come by hundreds at once aren't asked. */
-	if ((cur || n) && !vtime_keeps_place(&cu->vtime))
-		return cc->vtime.now;
-	if (cur)
-		from = vtime_ahead_of(&cc->vtime, cur->unit->account,
-				      cur->vtime.at);
-	for (n = NULL; (n = vqueue_walk(&cc->queue, n));) {
-		at = vtime_ahead_of(&cc->vtime, unit_at(n)->unit->account,
-				    vqueue_key(n));
-		from = from == TIME_NEVER ? at : vtime_later(from, at);
-	}
+	while ((n = vqueue_walk(&cc->queue, n)))
+		from = vtime_later(from,
+				   vtime_ahead_of(&cc->vtime,
+						  unit_at(n)->unit->account,
+						  vqueue_key(n)));
 	return from;
 }
 
@@ -102,14 +98,14 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_cpu *cc = sc->part;
 	struct vqueue_unit *next = vqueue_first(&cc->queue);
 	struct credit_unit *cu = u->part;
+	bool empty = !sc->current && !next;
 
 	vtime_back(&cu->here->vtime, &cu->vtime, why == WHY_YIELD);
-	if (why == WHY_MOVED)
-		vtime_arrive(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime,
-			     u, arrive_from(sc, cu), now);
-	else
-		vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u,
-			   why, !sc->current && !next, now);
+	/* Those that come by hundreds at once don't: no walk for each. */
+	if (why == WHY_MOVED && !empty && vtime_keeps_place(&cu->vtime))
+		vtime_keep_place(&cc->vtime, &cu->vtime, u, arrive_from(sc));
+	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
+		   empty, now);
 	if (why == WHY_WOKEN)
 		sched_trace(BOOST, u, cc->vtime.now - cu->vtime.at, 0);
 	if (why == WHY_YIELD && next)

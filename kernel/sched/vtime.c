@@ -206,6 +206,39 @@ u64 vtime_floor(const struct sched_cpu *sc, const struct vtime_cpu *vc,
 	return latest == TIME_NEVER ? floor : vtime_earlier(latest, floor);
 }
 
+void vtime_keep_place(const struct vtime_cpu *vc, struct vtime_unit *vu,
+		      const struct sched_unit *u, u64 from)
+{
+	u64 ahead = vtime_for_ticks(u->account, vc->claim_ticks) +
+		    vtime_slice(u->account);
+
+	vu->at = vtime_later(vu->at, from);
+	vu->at = vtime_earlier(vu->at, vc->now + ahead);
+}
+
+static void moved(struct sched_cpu *sc, struct vtime_cpu *vc,
+		  struct vtime_unit *vu, struct vtime_guest *vg,
+		  const struct sched_unit *u, bool empty, u64 now)
+{
+	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
+
+	if (vu->driven) {
+		if (empty)
+			rejoin(sc, vc, u, vg, now);
+		vu->at += vc->now - vu->left_at;
+		bound(vc, vu, u);
+	} else if (empty) {
+		/* Nobody is harmed here, and its place among the other CPUs'
+		 * units is kept. */
+		if (!vu->waited)
+			bound_to(vu, vu->left_at, claim,
+				 claim + vtime_slice(u->account));
+		vc->now = vu->at;
+	} else if (!vu->waited) {
+		bound(vc, vu, u);
+	}
+}
+
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		struct vtime_unit *vu, struct vtime_guest *vg,
 		const struct sched_unit *u, enum sched_why why, bool empty,
@@ -221,41 +254,14 @@ void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		if (unlikely(why != WHY_WOKEN))
 			vu->at = vtime_later(vu->at, vc->now);
 		bound_by_guest(vc, vu, vg, u);
+	} else if (why == WHY_MOVED) {
+		moved(sc, vc, vu, vg, u, empty, now);
 	} else if (why == WHY_CHANGED) {
 		vu->at = vtime_earlier(
 			vu->at,
 			vc->now +
 				vtime_for_ticks(u->account, vc->claim_ticks) +
 				vtime_slice(u->account));
-	}
-	vu->waited = false;
-	vc->empty_since = 0;
-}
-
-void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
-		  struct vtime_unit *vu, struct vtime_guest *vg,
-		  const struct sched_unit *u, u64 from, u64 now)
-{
-	u64 claim = vtime_for_ticks(u->account, vc->claim_ticks);
-
-	if (vu->driven) {
-		if (from == TIME_NEVER)
-			rejoin(sc, vc, u, vg, now);
-		vu->at += vc->now - vu->left_at;
-		bound(vc, vu, u);
-	} else if (from == TIME_NEVER) {
-		/* Nobody is harmed here, and its place among the other CPUs'
-		 * units is kept. */
-		if (!vu->waited)
-			bound_to(vu, vu->left_at, claim,
-				 claim + vtime_slice(u->account));
-		vc->now = vu->at;
-	} else if (vtime_keeps_place(vu)) {
-		vu->at = vtime_later(vu->at, from);
-		vu->at = vtime_earlier(vu->at, vc->now + claim +
-						       vtime_slice(u->account));
-	} else {
-		bound(vc, vu, u);
 	}
 	vu->waited = false;
 	vc->empty_since = 0;

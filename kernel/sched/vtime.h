@@ -174,7 +174,8 @@ s64 vtime_lag_us(const struct vtime_cpu *vc, const struct vtime_unit *vu);
 
 /*
  * The unit is about to be queued on `sc`, where nobody else is (`empty`) or
- * somebody: sets its time, or the CPU's. Not for WHY_MOVED.
+ * somebody: sets its time, or the CPU's. For WHY_MOVED where somebody is
+ * vtime_keep_place is called before, if vtime_keeps_place.
  */
 void vtime_join(struct sched_cpu *sc, struct vtime_cpu *vc,
 		struct vtime_unit *vu, struct vtime_guest *vg,
@@ -196,11 +197,9 @@ static inline bool vtime_keeps_place(const struct vtime_unit *vu)
 	return vu->waited && !vu->driven;
 }
 
-/* As vtime_join with WHY_MOVED, of a unit that may be as far behind as `from`,
- * if it keeps its place at all; TIME_NEVER: nobody is here. */
-void vtime_arrive(struct sched_cpu *sc, struct vtime_cpu *vc,
-		  struct vtime_unit *vu, struct vtime_guest *vg,
-		  const struct sched_unit *u, u64 from, u64 now);
+/* It does so, but is no further behind than `from`. */
+void vtime_keep_place(const struct vtime_cpu *vc, struct vtime_unit *vu,
+		      const struct sched_unit *u, u64 from);
 
 /*
  * vtime_join with WHY_WOKEN where nobody is, of a unit of guest `a`, if it is

@@ -51,11 +51,9 @@ static void end(void)
 
 static void join(enum sched_why why, bool empty)
 {
-	if (why == WHY_MOVED)
-		vtime_arrive(here, &vc, &vu, &vg, unit,
-			     empty ? TIME_NEVER : from, fake_now());
-	else
-		vtime_join(here, &vc, &vu, &vg, unit, why, empty, fake_now());
+	if (why == WHY_MOVED && !empty && vtime_keeps_place(&vu))
+		vtime_keep_place(&vc, &vu, unit, from);
+	vtime_join(here, &vc, &vu, &vg, unit, why, empty, fake_now());
 }
 
 /* Where the unit is put, from `at` on a busy CPU that is at `now`. */
