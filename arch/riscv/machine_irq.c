@@ -72,10 +72,17 @@ static bool is_uarts(const void *fdt, int node)
 }
 
 /* Of several of a kind, one for each socket perhaps: the UART's, or else the
- * first. */
-static bool is_better(const void *fdt, int node, const struct mmio *found)
+ * first, if its registers are there. True: it is taken. */
+static bool controller_take(const void *fdt, int node, u64 least_bytes,
+			    const char *sources_name, struct mmio *at,
+			    u32 *sources)
 {
-	return !found->bytes || is_uarts(fdt, node);
+	if ((at->bytes && !is_uarts(fdt, node)) ||
+	    machine_regs(fdt, node, least_bytes, at))
+		return false;
+	*sources = MIN(machine_prop_u32(fdt, node, sources_name, 0),
+		       SOURCES_MOST);
+	return true;
 }
 
 static void read_plic(const void *fdt)
@@ -84,13 +91,9 @@ static void read_plic(const void *fdt)
 				   "riscv,plic0" : "sifive,plic-1.0.0";
 
 	for (int node = -1; (node = find(fdt, node, name)) >= 0;) {
-		if (!is_better(fdt, node, &machine.plic) ||
-		    machine_regs(fdt, node, PLIC_LEAST, &machine.plic))
-			continue;
-		machine.plic_node = node;
-		machine.plic_ndev =
-			MIN(machine_prop_u32(fdt, node, "riscv,ndev", 0),
-			    SOURCES_MOST);
+		if (controller_take(fdt, node, PLIC_LEAST, "riscv,ndev",
+				    &machine.plic, &machine.plic_ndev))
+			machine.plic_node = node;
 	}
 }
 
@@ -165,14 +168,10 @@ static void read_aia(const void *fdt)
 							 IDS_LEAST), IDS_MOST);
 	}
 	for (node = -1; (node = find(fdt, node, "riscv,aplic")) >= 0;) {
-		if (!is_our_aplic(fdt, node) ||
-		    !is_better(fdt, node, &machine.aplic) ||
-		    machine_regs(fdt, node, APLIC_LEAST, &machine.aplic))
-			continue;
-		machine.aplic_node = node;
-		machine.aplic_sources =
-			MIN(machine_prop_u32(fdt, node, "riscv,num-sources", 0),
-			    SOURCES_MOST);
+		if (is_our_aplic(fdt, node) &&
+		    controller_take(fdt, node, APLIC_LEAST, "riscv,num-sources",
+				    &machine.aplic, &machine.aplic_sources))
+			machine.aplic_node = node;
 	}
 }
 
