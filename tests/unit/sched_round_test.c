@@ -202,18 +202,25 @@ static void every_tick_is_a_guests_a_tasks_idle_or_the_hosts(void **state)
 	}
 }
 
-static void time_spent_polling_is_the_guests(void **state)
+/* A CPU, and a guest of one vCPU that polls for at most so long. */
+static struct fake_guest *poller_make(u32 poll_us)
 {
-	struct cpu_stats s;
 	struct fake_guest *g;
-	struct fake_vcpu *f;
 
-	(void)state;
 	fake_boot(1, "rr");
 	g = fake_guest_make(1, NULL, 0);
 	g->g.cfg.wfi = WFI_POLL;
-	g->g.cfg.wfi_poll_us = 200;
-	f = fake_vcpu_of(g, 0);
+	g->g.cfg.wfi_poll_us = poll_us;
+	return g;
+}
+
+static void time_spent_polling_is_the_guests(void **state)
+{
+	struct fake_guest *g = poller_make(200);
+	struct fake_vcpu *f = fake_vcpu_of(g, 0);
+	struct cpu_stats s;
+
+	(void)state;
 	f->v.sched.poll_ticks = 200 * FAKE_US;
 	fake_sleeps(f, 50 * FAKE_US, 100 * FAKE_US);
 	fake_guest_start(g);
@@ -243,16 +250,11 @@ static enum run_end act_wake_on_the_ms(struct fake_vcpu *f, u64 now)
 static void time_spent_polling_until_many_wake_is_the_guests(void **state)
 {
 	enum { CROWD = 100 };
-	struct fake_guest *g, *crowd;
-	struct fake_vcpu *f;
+	struct fake_guest *g = poller_make(500), *crowd;
+	struct fake_vcpu *f = fake_vcpu_of(g, 0);
 	struct cpu_stats s;
 
 	(void)state;
-	fake_boot(1, "rr");
-	g = fake_guest_make(1, NULL, 0);
-	g->g.cfg.wfi = WFI_POLL;
-	g->g.cfg.wfi_poll_us = 500;
-	f = fake_vcpu_of(g, 0);
 	crowd = fake_guest_make(CROWD, NULL, 0);
 	for (u32 i = 0; i < CROWD; i++) {
 		fake_vcpu_of(crowd, i)->act = act_wake_on_the_ms;
