@@ -47,11 +47,9 @@ static bool waits_watched(void)
 	       (want.mask & TRACE_SCHED && want.late_ticks != TIME_NEVER);
 }
 
-/* To that CPU, if there is one. */
-static void post(u32 cpu)
+static struct mbox_node *mail_of(u32 cpu)
 {
-	if (cpu < cpu_count())
-		doorbell_post(cpu_by_index(cpu), &cpus[cpu].mail, 0);
+	return &cpus[cpu].mail;
 }
 
 /* A CPU takes its part of `want`. */
@@ -77,14 +75,12 @@ static void part_take(struct cpu *c, struct tracer_cpu *t)
 	sched_trace_changed(c);
 }
 
-/* It passes the mail on to two others, so that none rings very many. Its vCPUs
- * are told some at a time. */
+/* The CPU's vCPUs are told some at a time. */
 static void look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	(void)now;
 	if (!(bits & GO_ON)) {
-		post(2 * c->index + 1);
-		post(2 * c->index + 2);
+		doorbell_pass_on(c->index, mail_of, 0);
 		part_take(c, container_of(n, struct tracer_cpu, mail));
 	}
 	if (sched_trace_some(c)) {
@@ -189,7 +185,7 @@ static void change(void)
 	sched_trace_late(want.mask ? want.late_ticks : TIME_NEVER);
 	ck_pr_store_32(&left, cpu_count());
 	/* The nodes' release is in doorbell_post. */
-	post(0);
+	doorbell_post(cpu_by_index(0), mail_of(0), 0);
 }
 
 int tracer_start(const struct tracer_config *cfg)

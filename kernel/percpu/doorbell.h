@@ -68,6 +68,18 @@ static inline void doorbell_post(struct cpu *c, struct mbox_node *n, u32 bits)
 	doorbell_post_as(c, n, bits, true);
 }
 
+/*
+ * What all CPUs are told goes from CPU to CPU as in a binary tree, so that none
+ * rings more than two: it is posted to CPU 0, and `cpu` passes it on. `node`: a
+ * CPU's own for this. On that CPU, before it does its part.
+ */
+static inline void doorbell_pass_on(u32 cpu, struct mbox_node *(*node)(u32 cpu),
+				    u32 bits)
+{
+	for (u32 i = 2 * cpu + 1; i <= 2 * cpu + 2 && i < cpu_count(); i++)
+		doorbell_post(cpu_by_index(i), node(i), bits);
+}
+
 /* The second half of doorbell_answer, for who has acknowledged the hardware. */
 static inline void doorbell_answered(struct cpu *c)
 {

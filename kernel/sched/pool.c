@@ -15,12 +15,12 @@
  * each CPU does its part when it drains its mail, and in limbo its tasks go on.
  *
  * No step of it grows with what there is but for guests. Mail goes from CPU to
- * CPU as in a binary tree, so that none rings more than two. Units are not
- * taken out of the old policy's hands one by one: all that it knows of them is
- * in parts that are made anew. Into the new one's they come ENTER_MOST at a
- * time, and between two times the CPU goes on with those that have come (600
- * instructions for each: 307,000 for 512 at once). `held` says who has; one
- * that is woken, moved or changed before its turn comes then.
+ * CPU (doorbell_pass_on). Units are not taken out of the old policy's hands one
+ * by one: all that it knows of them is in parts that are made anew. Into the
+ * new one's they come ENTER_MOST at a time, and between two times the CPU goes
+ * on with those that have come (600 instructions for each: 307,000 for 512 at
+ * once). `held` says who has; one that is woken, moved or changed before its
+ * turn comes then.
  *
  * No unit can be lost: at any time it is in the list of exactly one CPU, or in
  * the mail to one; `queued` says that it is to be queued if it isn't held. A
@@ -114,19 +114,16 @@ int sched_init(const char *policy)
 	return 0;
 }
 
-/* To that CPU, if there is one. */
-static void pool_post(u32 cpu, u32 bits)
+static struct mbox_node *mail_of(u32 cpu)
 {
-	if (cpu < cpu_count())
-		doorbell_post(cpu_by_index(cpu),
-			      &core_of(cpu_by_index(cpu))->pool_mail, bits);
+	return &core_of(cpu_by_index(cpu))->pool_mail;
 }
 
-/* The next round, of all CPUs: each passes it on to two others. */
+/* The next round, of all CPUs. */
 static void round_begin(u32 bits)
 {
 	ck_pr_store_32(&sched_pool.left, cpu_count());
-	pool_post(0, bits);
+	doorbell_post(cpu_by_index(0), mail_of(0), bits);
 }
 
 /* This CPU's part of the round is done. Was it the last? Then what all have
@@ -287,8 +284,7 @@ void pool_look(struct cpu *c, struct mbox_node *n, u32 bits, u64 now)
 {
 	struct sched_core *core = core_of(c);
 
-	pool_post(2 * c->index + 1, bits);
-	pool_post(2 * c->index + 2, bits);
+	doorbell_pass_on(c->index, mail_of, bits);
 	if (bits & POOL_LEAVE)
 		pool_leave(core, now);
 	if (bits & POOL_CLEAR)
