@@ -74,22 +74,26 @@ static void credit_unit_remove(struct sched_cpu *sc, struct sched_unit *u,
 	vtime_part(&cc->vtime, &cu->vtime, !unit_may_run(u, sc->cpu->index));
 }
 
-/* How far behind one may be that comes here, where somebody is. */
-static u64 arrive_from(const struct sched_cpu *sc)
+/* One that is handed over, and keeps its place if somebody is here. Those that
+ * come by hundreds at once don't: no walk for each. */
+static __attribute__((noinline)) void keep_place(struct sched_cpu *sc,
+						 struct credit_unit *cu)
 {
-	const struct credit_cpu *cc = sc->part;
-	const struct credit_unit *cu = sc->current ?
-					       sc->current->part :
-					       unit_at(vqueue_first(&cc->queue));
+	struct credit_cpu *cc = sc->part;
+	const struct credit_unit *here = sc->current ?
+			sc->current->part : unit_at(vqueue_first(&cc->queue));
 	struct vqueue_unit *n = NULL;
-	u64 from = vtime_ahead_of(&cc->vtime, cu->unit->account, cu->vtime.at);
+	u64 from, at;
 
-	while ((n = vqueue_walk(&cc->queue, n)))
-		from = vtime_later(from,
-				   vtime_ahead_of(&cc->vtime,
-						  unit_at(n)->unit->account,
-						  vqueue_key(n)));
-	return from;
+	if (!here || !vtime_keeps_place(&cu->vtime))
+		return;
+	from = vtime_ahead_of(&cc->vtime, here->unit->account, here->vtime.at);
+	while ((n = vqueue_walk(&cc->queue, n))) {
+		at = vtime_ahead_of(&cc->vtime, unit_at(n)->unit->account,
+				    vqueue_key(n));
+		from = vtime_later(from, at);
+	}
+	vtime_keep_place(&cc->vtime, &cu->vtime, cu->unit, from);
 }
 
 static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
@@ -98,14 +102,12 @@ static void credit_enqueue(struct sched_cpu *sc, struct sched_unit *u,
 	struct credit_cpu *cc = sc->part;
 	struct vqueue_unit *next = vqueue_first(&cc->queue);
 	struct credit_unit *cu = u->part;
-	bool empty = !sc->current && !next;
 
 	vtime_back(&cu->here->vtime, &cu->vtime, why == WHY_YIELD);
-	/* Those that come by hundreds at once don't: no walk for each. */
-	if (why == WHY_MOVED && !empty && vtime_keeps_place(&cu->vtime))
-		vtime_keep_place(&cc->vtime, &cu->vtime, u, arrive_from(sc));
+	if (unlikely(why == WHY_MOVED))
+		keep_place(sc, cu);
 	vtime_join(sc, &cc->vtime, &cu->vtime, &guest_of(u)->vtime, u, why,
-		   empty, now);
+		   !sc->current && !next, now);
 	if (why == WHY_WOKEN)
 		sched_trace(BOOST, u, cc->vtime.now - cu->vtime.at, 0);
 	if (why == WHY_YIELD && next)
