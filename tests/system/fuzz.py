@@ -48,8 +48,8 @@ def reading(m, shell):
             found = readings(m.text[begin:])
             if found and WANTED <= found[-1].keys():
                 return found[-1]
-        except ValueError:
-            pass
+        except (ValueError, KeyError):
+            pass    # there was a line of the firmware's in the midst of one
         except Failure:
             if m.ended:
                 raise
