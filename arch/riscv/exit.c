@@ -19,6 +19,7 @@
 #include "kernel/guest.h"
 #include "kernel/percpu/doorbell.h"
 #include "kernel/percpu/trace.h"
+#include "kernel/sched/sched.h"
 
 /* htinst of an access by the page walk itself (Privileged ISA 15.6.3) */
 #define HTINST_PSEUDO_READ32 0x00002000
@@ -178,6 +179,11 @@ static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
 {
 	(void)cause;
 	vcpu_exit_count(&v->v, VCPU_EXIT_TIMER);
+	if (sched_timer_early()) {
+		/* Without Sstc it is the guest's timer too. */
+		vhw_timer_no_later(vtimer_running_deadline(v));
+		return NEXT_RETRY;
+	}
 	oneshot_fired(&riscv_cpu(v->host)->timer);
 	return NEXT_TIMER;
 }

@@ -221,6 +221,21 @@ static inline void turn_begin(struct sched_core *core, bool given, u64 now)
 		       core->sc.current->charged_ticks);
 }
 
+bool sched_timer_early(void)
+{
+	struct sched_core *core = core_of(cpu_this());
+	u64 want = MIN(core->sc.deadline_ticks, turn_others(core));
+	u64 now = arch_ticks();
+
+	/* One that fires before what it is set to was late for something. */
+	if (core->resched || core->spread || core->native || core->polling ||
+	    now < core->armed || now >= want)
+		return false;
+	TRACE(CPU_TIMER, TRACE_NOBODY, core->armed, 0);
+	timer_arm(core, want);
+	return true;
+}
+
 /* A turn of the current. */
 static inline void turn(struct sched_core *core, bool given, u64 now)
 {

@@ -115,6 +115,14 @@ int sched_vcpu_affinity(struct vcpu *v, const struct cpuset *allowed)
  */
 bool sched_wfi_native(struct vcpu *v);
 
+/*
+ * This CPU's timer has fired in a turn: did it come too soon, and nothing else
+ * is to be done? Then it is set anew, as by arch_timer_set, and the turn goes
+ * on. Else the turn is to end with RUN_TIMER. It comes too soon for who has the
+ * CPU from one that gave it away (sched/yield.h).
+ */
+bool sched_timer_early(void) __must_check;
+
 /* ---- What this CPU does beside its turns ---- */
 
 /*

@@ -13,10 +13,12 @@
  * the turn is charged, and two vCPUs change their states and runstates. The
  * timer is set anew only if the turn that begins must end before that, on the
  * long way as well: vCPUs that wait for each other do this all the time, and
- * the timer that comes too soon is one exit a slice. The architecture asks for
- * that (sched_give_way) without leaving its own loop, and goes on with the vCPU
- * that it gets. The CPU's time in guests is one from the first turn to the last
- * of such a row, and is added up when that is over (cpu->turn_since).
+ * the timer that comes too soon is one exit a slice, and that a short one
+ * (sched_timer_early), since it may be in the turn of another guest's. The
+ * architecture asks for the next one (sched_give_way) without leaving its own
+ * loop, and goes on with the vCPU that it gets. The CPU's time in guests is one
+ * from the first turn to the last of such a row, and is added up when that is
+ * over (cpu->turn_since).
  *
  * What can't be otherwise of a current isn't asked: it is counted, admitted,
  * not paused, and may run here, because whoever changes that sends mail. Most

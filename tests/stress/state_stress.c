@@ -258,8 +258,11 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 	for (;;) {
 		take_interrupts(h);
 		if (interrupted(c)) {
-			end = c->timer <= time_now_ticks() ? RUN_TIMER :
-							     RUN_LOOK;
+			if (c->timer > time_now_ticks())
+				break;
+			if (sched_timer_early())
+				continue;
+			end = RUN_TIMER;
 			break;
 		}
 		if (ck_pr_load_32(&hogging)) {

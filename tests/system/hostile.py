@@ -61,8 +61,7 @@ ATTACKS = {
     "rtc-alarms": NEAR, "rtc-sooner": NEAR,
     "rtc-soon": NEAR,
     "plic-wide": NEAR, "plic-crowd": NEAR, "sse-storm": NEAR,
-    # What follows each turn of theirs begins with UNLOAD_US of the firmware's.
-    "dbtr-yield": 0.04, "dbtr-naps": NEAR, "fwft-flips": NEAR,
+    "dbtr-yield": NEAR, "dbtr-naps": NEAR, "fwft-flips": NEAR,
     "wake-at-once": NEAR, "wake-in-a-row": NEAR, "wake-by-ipi": NEAR,
 }
 # As many vCPUs as a PLIC serves.

@@ -213,7 +213,10 @@ static enum run_end run_on(struct fake_cpu *f, struct fake_vcpu *vc)
 			vc->waits = vc->stay = vc->deadline > f->now;
 		}
 	}
-	return f->timer <= f->now && !f->rung ? RUN_TIMER : RUN_LOOK;
+	if (f->timer > f->now || f->rung)
+		return RUN_LOOK;
+	vc->stay = sched_timer_early();
+	return vc->stay ? RUN_LOOK : RUN_TIMER;
 }
 
 static enum run_end turn(struct vcpu *v)
@@ -282,6 +285,8 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 		}
 		if (next->waits)
 			next->waits(next, false);
+		if (fake_engine->goes_on && !fake_engine->goes_on(self()))
+			return RUN_LOOK;
 		v = next;
 	}
 }
@@ -344,8 +349,10 @@ void arch_vcpu_timer_fired(struct vcpu *v)
 
 /* ---- Time, by steps ---- */
 
-/* How far this CPU may go before the others must follow. */
-static u64 horizon(struct fake_cpu *f)
+static u64 run_until; /* while fake_run_until runs; else 0 */
+
+/* The clock that is furthest behind but for `f`, or TIME_NEVER. */
+static u64 others_now(const struct fake_cpu *f)
 {
 	u64 least = TIME_NEVER;
 
@@ -353,9 +360,25 @@ static u64 horizon(struct fake_cpu *f)
 		if (fake_cpus[i] != f)
 			least = MIN(least, fake_cpus[i]->now);
 	}
-	if (least == TIME_NEVER)
-		least = f->now;
-	return MAX(least, f->now) + FAKE_QUANTUM_TICKS;
+	return least;
+}
+
+static bool step_goes_on(struct fake_cpu *f)
+{
+	u64 others = others_now(f);
+
+	return !run_until ||
+	       (f->now < run_until && (others == TIME_NEVER ||
+				       f->now < others + FAKE_QUANTUM_TICKS));
+}
+
+/* How far this CPU may go before the others must follow. */
+static u64 horizon(struct fake_cpu *f)
+{
+	u64 others = others_now(f);
+
+	return (others == TIME_NEVER ? f->now : MAX(others, f->now)) +
+	       FAKE_QUANTUM_TICKS;
 }
 
 static void step_pass(struct fake_cpu *f, u64 until)
@@ -396,6 +419,7 @@ static void step_ended(struct fake_cpu *f, struct fake_vcpu *v,
 
 static const struct fake_engine step_engine = {
 	.pass = step_pass,
+	.goes_on = step_goes_on,
 	.ring = step_ring,
 	.ack = step_ack,
 	.spend = step_spend,
@@ -647,6 +671,7 @@ bool fake_step(u32 cpu)
 
 void fake_run_until(u64 until)
 {
+	run_until = until;
 	for (;;) {
 		u32 least = 0;
 
@@ -655,9 +680,10 @@ void fake_run_until(u64 until)
 				least = i;
 		}
 		if (fake_cpus[least]->now >= until)
-			return;
+			break;
 		fake_step(least);
 	}
+	run_until = 0;
 }
 
 u64 fake_guest_ran(struct fake_guest *fg)

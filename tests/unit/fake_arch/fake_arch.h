@@ -99,6 +99,9 @@ struct fake_engine {
 	/* Until `until`, or until its doorbell rings if that is earlier; it
 	 * may also return early. Then f->now and f->rung say what is. */
 	void (*pass)(struct fake_cpu *f, u64 until);
+	/* May another turn follow in this step? NULL: always, since time goes
+	 * on for other CPUs meanwhile. */
+	bool (*goes_on)(struct fake_cpu *f);
 	/* The doorbell of `target` is rung, or its own one is silenced. */
 	void (*ring)(struct fake_cpu *f, struct fake_cpu *target);
 	void (*ack)(struct fake_cpu *f);
