@@ -21,8 +21,8 @@
  * where it is in its code (arch_cpu_where_ask), which one that hangs with
  * interrupts off still answers if the firmware can interrupt it.
  *
- * The CPU that runs the console watches all others, and the next one watches
- * it. A machine of one CPU watches nobody.
+ * The CPU that runs the console watches all others, some in a step, and the
+ * next one watches it. A machine of one CPU watches nobody.
  *
  * Rejected: a hardware watchdog (says nothing but "reset"); a counter of
  * rounds (a store on each way into a guest); the time of the last round as it
@@ -43,6 +43,7 @@
 #include "kernel/where.h"
 
 #define CHECK_MS    1000
+#define STEP_CPUS   16 /* a ring may be 2,300 instructions of the firmware's */
 #define RING_AGAIN  5 /* looks without an answer, until ... */
 #define ASK_WHERE   9
 #define ALARM_LOOKS 10
@@ -58,6 +59,8 @@ struct watched {
 struct watcher {
 	struct task task;
 	u32 from, to;
+	u32 next; /* to be looked at */
+	u64 began_ticks;
 };
 
 static struct watched *watched;
@@ -146,18 +149,24 @@ static void look(u32 cpu, u64 now)
 
 static enum task_result watch(struct task *t)
 {
-	const struct watcher *w = container_of(t, struct watcher, task);
+	struct watcher *w = container_of(t, struct watcher, task);
 	u64 now = time_now_ticks();
+	u32 until = MIN(w->next + STEP_CPUS, w->to);
 
-	for (u32 cpu = w->from; cpu < w->to; cpu++)
-		look(cpu, now);
-	task_wake_at(t, now + us_to_ticks(CHECK_MS * 1000));
+	if (w->next == w->from)
+		w->began_ticks = now;
+	for (; w->next < until; w->next++)
+		look(w->next, now);
+	if (w->next < w->to)
+		return TASK_MORE;
+	w->next = w->from;
+	task_wake_at(t, w->began_ticks + us_to_ticks(CHECK_MS * 1000));
 	return TASK_WAIT;
 }
 
 static void watcher_begin(struct watcher *w, u32 on, u32 from, u32 to)
 {
-	w->from = from;
+	w->from = w->next = from;
 	w->to = to;
 	task_init(&w->task, "watchdog", watch, on);
 	task_wake(&w->task);

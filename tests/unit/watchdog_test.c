@@ -25,6 +25,7 @@
 #include "tests/unit/fake_cpus.h"
 
 #define CPUS  4u
+#define MANY  40u
 #define LOOKS 10 /* until the alarm */
 
 _Thread_local struct cpu *fake_this_cpu;
@@ -32,9 +33,9 @@ struct cpu *cpu_table[CPU_MAX];
 u32 cpu_table_len;
 u64 timebase_hz = 10000000;
 
-static struct cpu cpus[CPUS];
-static u64 now, beats[CPUS];
-static u32 rings[CPUS], asked_where, wheres, flushes;
+static struct cpu cpus[MANY];
+static u64 now, beats[MANY];
+static u32 rings[MANY], asked_where, wheres, flushes;
 static char said[2000];
 static jmp_buf end;
 static void *memory;
@@ -180,9 +181,10 @@ static void second(u32 silent)
 	now += timebase_hz;
 	for (u32 i = 0; i < task_count; i++)
 		if (!(silent >> tasks[i]->cpu & 1))
-			assert_int_equal(tasks[i]->step(tasks[i]), TASK_WAIT);
+			while (tasks[i]->step(tasks[i]) == TASK_MORE)
+				;
 	for (u32 i = 0; i < cpu_count(); i++)
-		if (!(silent >> i & 1))
+		if (i >= 32 || !(silent >> i & 1))
 			answer(i);
 }
 
@@ -302,6 +304,37 @@ static void each_watcher_looks_again_a_second_later(void **state)
 	assert_int_equal(wake_at[1], now + timebase_hz);
 }
 
+static u32 all_rings(void)
+{
+	u32 sum = 0;
+
+	for (u32 i = 0; i < MANY; i++)
+		sum += rings[i];
+	return sum;
+}
+
+/* A firmware's ring is long, and a step is to be short. */
+static void many_cpus_are_asked_some_in_a_step(void **state)
+{
+	u32 steps = 0;
+	bool more;
+
+	begin(MANY, NULL);
+	do {
+		u32 before = all_rings();
+
+		more = tasks[0]->step(tasks[0]) == TASK_MORE;
+		steps++;
+		assert_true(all_rings() - before <= 16);
+		now += timebase_hz / 100;
+	} while (more);
+	assert_int_equal(all_rings(), MANY - 1);
+	assert_int_equal(steps, 3);
+	/* A second after it began. */
+	assert_int_equal(wake_at[0], now - steps * (timebase_hz / 100) +
+					     timebase_hz);
+}
+
 static void the_command_line_chooses(void **state)
 {
 	begin(CPUS, "watchdog=off");
@@ -349,6 +382,7 @@ int main(void)
 		T(a_machine_that_stood_still_is_no_alarm),
 		T(a_slow_cpu_is_said_to_be_late_and_no_alarm),
 		T(each_watcher_looks_again_a_second_later),
+		T(many_cpus_are_asked_some_in_a_step),
 		T(the_command_line_chooses),
 		T(a_stalled_cpu_stands_still_for_so_long),
 	};
