@@ -148,7 +148,7 @@ enum trace_class {
 	X(0x081, TIMER_FIRE, TIMER, "deadline_ticks", "",                     \
 	  "the deadline of a sleeping vCPU has come")                         \
 	X(0x082, CPU_TIMER, TIMER, "deadline_ticks", "",                      \
-	  "the CPU's timer, set to that, has ended a turn")                   \
+	  "the CPU's timer, set to that, has fired in a turn")                 \
 	X(0x090, ACCOUNT, POLICY, "owed_vtime", "ran_ticks",                  \
 	  "charged for that; how far it is behind its CPU's virtual time now" \
 	  " (signed)")                                                        \

@@ -181,7 +181,7 @@ static enum exit_next exit_timer(struct riscv_vcpu *v, u64 cause)
 	vcpu_exit_count(&v->v, VCPU_EXIT_TIMER);
 	if (sched_timer_early()) {
 		/* Without Sstc it is the guest's timer too. */
-		vhw_timer_no_later(vtimer_running_deadline(v));
+		vtimer_see_to(v);
 		return NEXT_RETRY;
 	}
 	oneshot_fired(&riscv_cpu(v->host)->timer);

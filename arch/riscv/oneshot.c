@@ -10,6 +10,8 @@
  * interrupt pends until the next write. Silencing what pends therefore always
  * writes: left out because the timer is at TIME_NEVER by memory, it pends for
  * ever, and the guest that it interrupts never executes another instruction.
+ * One that has come too soon (sched_timer_early) is set to another moment,
+ * later than what is remembered: that is written.
  *
  * A wait that it ends leaves it alone. The core remembers as well what it has
  * set (sched_core.armed), and sets nothing that is set already. Suppose that

@@ -89,6 +89,12 @@ bool vtimer_expire(struct riscv_vcpu *v)
 	return true;
 }
 
+void vtimer_see_to(struct riscv_vcpu *v)
+{
+	if (!vtimer_expire(v))
+		vhw_timer_no_later(vtimer_running_deadline(v));
+}
+
 void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks)
 {
 	TRACE(CALL_TIMER, v->v.sched.trace_id, guest_ticks, vtimer_now(v));
@@ -99,8 +105,7 @@ void vcpu_timer_program(struct riscv_vcpu *v, u64 guest_ticks)
 	v->deadline_guest_ticks = guest_ticks;
 	v->hvip &= ~HVIP_VSTIP;
 	vhw_hvip_clear(HVIP_VSTIP);
-	if (!vtimer_expire(v))
-		vhw_timer_no_later(vtimer_running_deadline(v));
+	vtimer_see_to(v);
 }
 
 void vtimer_reset(struct riscv_vcpu *v)

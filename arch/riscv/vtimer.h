@@ -62,6 +62,13 @@ u64 vtimer_running_deadline(const struct riscv_vcpu *v);
  */
 bool vtimer_expire(struct riscv_vcpu *v);
 
+/*
+ * This CPU's timer was set, in the turn of `v`, without a look at the guest's
+ * deadline: VSTIP if that has passed, else the timer fires by then. With Sstc
+ * nothing is to be done.
+ */
+void vtimer_see_to(struct riscv_vcpu *v);
+
 /* A hart starts: no deadline, nothing pending. `v` is not loaded. */
 void vtimer_reset(struct riscv_vcpu *v);
 

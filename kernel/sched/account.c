@@ -49,9 +49,9 @@ void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
 }
 
 /*
- * It pays when a turn of its own ends (the long way: yield.h), and can't sleep
- * before that, so it never owes more than a wake-up or two, and the ways into a
- * turn ask nothing. For the CPU it is guests' time at once.
+ * It pays when a turn of its own ends, and can't sleep before that, so it never
+ * owes more than a wake-up or two, and the ways into a turn ask nothing. For
+ * the CPU it is guests' time at once.
  */
 void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now)
 {

@@ -5,8 +5,8 @@
  * maybe one step of a task, decide whose turn it is, give it its turn, and do
  * what the end of the turn asks for. Interrupts are off all the time; they end
  * turns and waits, and what they are about is found out at the top of the
- * round. So there is one place where everything is looked at, and nothing can
- * happen in between.
+ * round (but for the CPU's own timer when it has come too soon). So there is
+ * one place where everything is looked at, and nothing can happen in between.
  *
  * The vCPU whose turn it is (`current`) keeps the CPU over many rounds: a
  * round that changes nothing calls the policy not at all. `resched` says that
@@ -227,7 +227,8 @@ bool sched_timer_early(void)
 	u64 want = MIN(core->sc.deadline_ticks, turn_others(core));
 	u64 now = arch_ticks();
 
-	/* One that fires before what it is set to was late for something. */
+	/* One that fires before what it is set to was late for something: to
+	 * set it to the same would leave it pending. */
 	if (core->resched || core->spread || core->native || core->polling ||
 	    now < core->armed || now >= want)
 		return false;

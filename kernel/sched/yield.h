@@ -13,7 +13,7 @@
  * the turn is charged, and two vCPUs change their states and runstates. The
  * timer is set anew only if the turn that begins must end before that, on the
  * long way as well: vCPUs that wait for each other do this all the time, and
- * the timer that comes too soon is one exit a slice, and that a short one
+ * the timer that comes too soon is one exit a slice, and with Sstc a short one
  * (sched_timer_early), since it may be in the turn of another guest's. The
  * architecture asks for the next one (sched_give_way) without leaving its own
  * loop, and goes on with the vCPU that it gets. The CPU's time in guests is one
@@ -26,9 +26,9 @@
  * when it waits takes the long way.
  *
  * Invariants: a CPU that took the short way is in the same state as one that
- * took the long one (a test compares the two word by word), except that what
- * the vCPU owes (account.c) is paid when a turn of its ends the long way.
- * Whatever isn't exactly this case takes the long way. The orders of memory
+ * took the long one (a test compares the two word by word). Whatever isn't
+ * exactly this case takes the long way, as does one that owes something
+ * (account.c): there it pays. The orders of memory
  * accesses are the long way's: RUNNING is followed by a full fence and a look
  * at mail and virq, in arch_vcpu_run.
  *
@@ -130,7 +130,7 @@ static inline __attribute__((always_inline)) struct vcpu *sched_give_way(
 	struct charge charge;
 	u64 now;
 
-	if (unlikely(core->odd || mbox_has_mail(&c->mbox)))
+	if (unlikely(core->odd || u->owed_ticks || mbox_has_mail(&c->mbox)))
 		return NULL;
 	now = arch_ticks();
 	if (unlikely(now >= core->armed))

@@ -412,8 +412,8 @@ def everything(t):
 
 
 def timers(t, trace):
-    """Each turn that a CPU's timer ends has a record with the deadline, which is
-    what the timer was set to last."""
+    """Each time that a CPU's timer fires in a turn has a record with the deadline,
+    which is what the timer was set to last."""
     for c in trace.cpus:
         armed, exits, fired = 0, 0, []
         for time_, event, _, _, a, _ in c.records:

@@ -238,12 +238,10 @@ static bool step(u32 cpu)
 	return ran;
 }
 
-/* Gives way, mostly, and may have woken another of its guest;
- * sleeps for arg[1] now and then. What it owes it would pay now on the long
- * way, and later on the short one. */
+/* Gives way, mostly, and may have woken another of its guest; sleeps for arg[1]
+ * now and then. */
 static enum run_end act_give_way(struct fake_vcpu *f, u64 now)
 {
-	f->v.sched.owed_ticks = 0;
 	if (!rnd(8))
 		virq_raise(f->v.guest->vcpu[rnd(VCPUS)], VIRQ_SOFT);
 	return rnd(6) ? fake_act_yield(f, now) : fake_act_block(f, now);

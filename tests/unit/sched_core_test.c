@@ -129,6 +129,29 @@ static void giving_way_leaves_a_timer_that_is_earlier(void **state)
 	}
 }
 
+/* One that was late for something, or the guest's own: what it is set to is not
+ * changed, so nothing would silence it if the turn went on. */
+static void a_timer_before_what_it_is_set_to_ends_the_turn(void **state)
+{
+	struct fake_guest *g;
+	u64 armed;
+
+	(void)state;
+	fake_boot(1, "rr");
+	g = fake_guest_make(2, NULL, 0);
+	fake_guest_start(g);
+	fake_run_for(FAKE_MS);
+	fake_this_cpu = &fake_cpus[0]->c;
+	armed = core_of(fake_this_cpu)->armed;
+	assert_true(armed > fake_now() + FAKE_MS);
+	assert_false(sched_timer_early());
+	fake_cpus[0]->timer = fake_now();
+	fake_run_for(FAKE_US);
+	assert_int_equal(fake_cpus[0]->timer, armed);
+	fake_guest_free(g);
+	fake_halt();
+}
+
 /* ---- Who wants to know that it waits ---- */
 
 static struct {
@@ -975,6 +998,8 @@ int main(void)
 		cmocka_unit_test(
 			a_vcpu_is_off_until_started_and_after_it_is_killed),
 		cmocka_unit_test(giving_way_leaves_a_timer_that_is_earlier),
+		cmocka_unit_test(
+			a_timer_before_what_it_is_set_to_ends_the_turn),
 		cmocka_unit_test(a_vcpu_that_asked_is_told_that_it_waits),
 		cmocka_unit_test(a_vcpu_that_is_alone_is_not_told_of_waits),
 		cmocka_unit_test(time_of_a_turn_that_is_on_is_in_the_listings),

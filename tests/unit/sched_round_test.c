@@ -414,7 +414,7 @@ static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
 
 /* Something that wakes a vCPU, starts it, or is only for it, each `every`
  * ticks. */
-enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS };
+enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS, BELL_YIELDS };
 
 static struct bell {
 	struct timer timer;
@@ -464,8 +464,12 @@ static void bell_boot(const char *policy, u32 hogs, enum bell_for what,
 	g[0] = fake_guest_make(hogs, &params, 0);
 	g[1] = fake_guest_make(1, &params, 0);
 	f = fake_vcpu_of(g[1], 0);
-	if (what != BELL_ALARMS)
+	if (what < BELL_ALARMS)
 		fake_waits(f, 100 * FAKE_US);
+	if (what == BELL_YIELDS) {
+		f->left = f->arg[0] = 2 * FAKE_US;
+		f->act = fake_act_yield;
+	}
 	if (what == BELL_STARTS)
 		f->act = act_off;
 	fake_guest_start(g[0]);
@@ -515,6 +519,14 @@ static void who_is_woken_in_anothers_turn_pays_for_that(void **state)
 	for_each_policy(name)
 		if (!sched_policy_room(name))
 			bell_is_paid_for(name, BELL_WAKES, 3 * FAKE_MS);
+}
+
+static void who_gives_way_pays_for_its_alarms(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_YIELDS, 3 * FAKE_MS);
 }
 
 static void who_is_started_in_anothers_turn_pays_for_that(void **state)
@@ -754,6 +766,7 @@ int main(void)
 		cmocka_unit_test(
 			a_guest_pays_for_its_devices_timers_and_for_no_others),
 		cmocka_unit_test(who_is_woken_in_anothers_turn_pays_for_that),
+		cmocka_unit_test(who_gives_way_pays_for_its_alarms),
 		cmocka_unit_test(who_is_started_in_anothers_turn_pays_for_that),
 		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
 		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),

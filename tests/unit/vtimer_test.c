@@ -165,6 +165,28 @@ static void without_sstc_a_turn_begins_by_looking_at_the_deadline(void **state)
 	assert_int_equal(w.hart.hvip, VSTIP);
 }
 
+/* The core sets the CPU's timer anew in a turn (sched_timer_early). */
+static void without_sstc_a_timer_set_anew_is_the_guests_as_well(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	riscv_has_sstc = false;
+	vcpu_timer_program(v, w.now_ticks + 100);
+	w.hart.timer_ticks = w.now_ticks + 1000;
+	vtimer_see_to(v);
+	assert_int_equal(w.hart.timer_ticks, w.now_ticks + 100);
+	assert_int_equal(w.hart.hvip, 0);
+	/* Both have come at once: no exit more for it. */
+	w.now_ticks += 100;
+	w.hart.timer_ticks = w.now_ticks + 1000;
+	vtimer_see_to(v);
+	assert_int_equal(w.hart.hvip, VSTIP);
+	assert_int_equal(w.hart.timer_ticks, w.now_ticks + 1000);
+	vtimer_see_to(v);
+	assert_int_equal(w.hart.timer_ticks, w.now_ticks + 1000);
+}
+
 static void a_reset_timer_is_off(void **state)
 {
 	struct riscv_vcpu *v = fake_vcpu(1);
@@ -194,6 +216,7 @@ int main(void)
 		T(without_sstc_a_passed_deadline_is_raised_once),
 		T(without_sstc_a_deadline_in_the_past_is_raised_at_once),
 		T(without_sstc_a_turn_begins_by_looking_at_the_deadline),
+		T(without_sstc_a_timer_set_anew_is_the_guests_as_well),
 		T(a_reset_timer_is_off),
 	};
 
