@@ -53,6 +53,17 @@ static inline void exit_csrs_put(const struct exit_csrs *e)
 			 : "r"(gva)                                     \
 			 : "memory")
 
+/* How the last load failed. What the second stage doesn't map is, to the guest,
+ * where nothing is. */
+static void fault_get(struct hlv_fault *fault)
+{
+	u64 cause = csr_read(CSR_SCAUSE);
+
+	fault->cause = cause == CAUSE_LOAD_GUEST_PAGE ? CAUSE_LOAD_ACCESS :
+							cause;
+	fault->tval = csr_read(CSR_STVAL);
+}
+
 /* The last load met RAM of the guest that the second stage does not map yet:
  * true if it does now, or will after some more of these. */
 static bool made_present(void)
@@ -70,7 +81,7 @@ static bool made_present(void)
 	return true;
 }
 
-int hlv_u64(u64 gva, u64 *out)
+int hlv_u64(u64 gva, u64 *out, struct hlv_fault *fault)
 {
 	struct exit_csrs e;
 	u64 val = 0, failed;
@@ -83,6 +94,7 @@ int hlv_u64(u64 gva, u64 *out)
 		return 0;
 	}
 	again = made_present();
+	fault_get(fault);
 	exit_csrs_put(&e);
 	return again ? -EAGAIN : -EFAULT;
 }

@@ -29,21 +29,22 @@
 /* What came of reading a mask. */
 enum mask_result {
 	MASK_OK,
-	MASK_FAULT,   /* the guest has to see it: *fault_va */
+	MASK_FAULT,   /* the guest has to see it */
 	MASK_AGAIN,   /* its RAM is being made present: the call comes again */
 	MASK_INVALID, /* a hart that there isn't */
 };
 
 /*
  * One word of a mask. Without translation it is RAM or nothing, and RAM that
- * the second stage doesn't map yet is no fault.
+ * the second stage doesn't map yet is no fault; nor are there page faults.
  */
-static int word_read(struct riscv_vcpu *v, u64 va, u64 *word)
+static int word_read(struct riscv_vcpu *v, u64 va, u64 *word,
+		     struct hlv_fault *fault)
 {
-	if (vhw_vsatp() == 0)
-		return guest_read(v->v.guest, (struct gpa){va}, word,
-				  sizeof(*word));
-	return hlv_u64(va, word);
+	if (vhw_vsatp() != 0)
+		return hlv_u64(va, word, fault);
+	*fault = (struct hlv_fault){CAUSE_LOAD_ACCESS, va};
+	return guest_read(v->v.guest, (struct gpa){va}, word, sizeof(*word));
 }
 
 /*
@@ -52,15 +53,15 @@ static int word_read(struct riscv_vcpu *v, u64 va, u64 *word)
  * word.
  */
 static enum mask_result mask_read(struct riscv_vcpu *v, u64 va, u64 *mask,
-				  struct vfence_harts *harts, u64 *fault_va)
+				  struct vfence_harts *harts,
+				  struct hlv_fault *fault)
 {
 	u64 count = v->v.guest->cfg.vcpus;
 	int ret;
 
 	*harts = (struct vfence_harts){.all = va == 0};
 	for (u64 base = 0; va && base < count; base += 64, va += 8, mask++) {
-		*fault_va = va;
-		ret = word_read(v, va, mask);
+		ret = word_read(v, va, mask, fault);
 		if (ret)
 			return ret == -EAGAIN ? MASK_AGAIN : MASK_FAULT;
 		if (count - base < 64 && *mask >> (count - base))
@@ -74,20 +75,13 @@ static enum mask_result mask_read(struct riscv_vcpu *v, u64 va, u64 *mask,
 	return MASK_OK;
 }
 
-static enum exit_next mask_fault(struct riscv_vcpu *v, u64 va)
-{
-	/* Without translation there are no page faults. */
-	return exit_reflect(
-		v, vhw_vsatp() ? CAUSE_LOAD_PAGE : CAUSE_LOAD_ACCESS, va);
-}
-
 /* The answer to a mask that is not MASK_OK. */
 static enum exit_next mask_bad(struct riscv_vcpu *v, enum mask_result mask,
-			       u64 fault_va)
+			       const struct hlv_fault *fault)
 {
 	switch (mask) {
 	case MASK_FAULT:
-		return mask_fault(v, fault_va);
+		return exit_reflect(v, fault->cause, fault->tval);
 	case MASK_AGAIN:
 		return NEXT_RETRY;
 	default:
@@ -98,13 +92,14 @@ static enum exit_next mask_bad(struct riscv_vcpu *v, enum mask_result mask,
 /* Section 5.5. */
 static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 {
-	u64 va = reg_get(v, REG_A0), fault_va = 0;
+	u64 va = reg_get(v, REG_A0);
 	struct vfence_harts harts;
+	struct hlv_fault fault;
 	enum mask_result mask;
 
-	mask = mask_read(v, va, v->ipi.mask, &harts, &fault_va);
+	mask = mask_read(v, va, v->ipi.mask, &harts, &fault);
 	if (mask != MASK_OK)
-		return mask_bad(v, mask, fault_va);
+		return mask_bad(v, mask, &fault);
 	vsbi_return_legacy(v, VSBI_OK);
 	return va && harts.all ? vsbi_ipi_send_masked(v)
 			       : vsbi_ipi_send(v, &harts);
@@ -114,14 +109,15 @@ static enum exit_next legacy_ipi(struct riscv_vcpu *v)
 static enum exit_next legacy_fence(struct riscv_vcpu *v, u64 eid)
 {
 	struct vfence_op op = {.kind = VFENCE_I, .asid = VFENCE_ANY_ASID};
-	u64 words[GUEST_VCPUS_MAX / 64], fault_va = 0;
+	u64 words[GUEST_VCPUS_MAX / 64];
 	struct vfence_harts harts;
+	struct hlv_fault fault;
 	bool empty = false, done;
 	enum mask_result mask;
 
-	mask = mask_read(v, reg_get(v, REG_A0), words, &harts, &fault_va);
+	mask = mask_read(v, reg_get(v, REG_A0), words, &harts, &fault);
 	if (mask != MASK_OK)
-		return mask_bad(v, mask, fault_va);
+		return mask_bad(v, mask, &fault);
 	if (eid != VSBI_LEGACY_FENCE_I) {
 		op.kind = VFENCE_VMA;
 		if (!vsbi_fence_range(reg_get(v, REG_A1), reg_get(v, REG_A2),

@@ -46,27 +46,37 @@ void code_run_user(struct probe *p, u64 a0)
 
 	paging_map(root, USER_CODE, (u64)code, PTE_RX | PTE_U);
 	paging_map(root, USER_DATA, (u64)user_data, PTE_RW | PTE_U);
-	paging_map(root, USER_HOLE, HOLE, PTE_RW | PTE_U);
+	paging_map(root, USER_HOLE, HOLE, PTE_RWX | PTE_U);
 	__asm__ volatile("fence.i" ::: "memory");
 	paging_on(root, 0);
 	probe_user(p, USER_CODE, USER_DATA + PAGE_BYTES, a0);
 	paging_off();
 }
 
-bool run_insn(struct probe *p, u32 insn)
+bool run_insn_with(struct probe *p, u32 insn, u64 a0, u64 a1)
 {
 	code_begin();
 	code_add(insn);
 	code_add(INSN_RET);
-	return code_run(p, 0, 0);
+	return code_run(p, a0, a1);
 }
 
-void run_insn_user(struct probe *p, u32 insn)
+bool run_insn(struct probe *p, u32 insn)
+{
+	return run_insn_with(p, insn, 0, 0);
+}
+
+void run_insn_user_with(struct probe *p, u32 insn, u64 a0)
 {
 	code_begin();
 	code_add(insn);
 	code_add(INSN_ECALL);
-	code_run_user(p, 0);
+	code_run_user(p, a0);
+}
+
+void run_insn_user(struct probe *p, u32 insn)
+{
+	run_insn_user_with(p, insn, 0);
 }
 
 static u32 add(struct test *all, u32 n, const struct test *t, size_t count)

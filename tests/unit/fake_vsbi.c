@@ -246,12 +246,14 @@ enum exit_next exit_reflect(struct riscv_vcpu *v, u64 cause, u64 tval)
 
 /* ---- The hart ---- */
 
-int hlv_u64(u64 gva, u64 *out)
+int hlv_u64(u64 gva, u64 *out, struct hlv_fault *fault)
 {
 	u64 i = (gva - w.va_base) / 8;
 
-	if (gva < w.va_base || i >= w.va_len)
+	if (gva < w.va_base || i >= w.va_len) {
+		*fault = (struct hlv_fault){w.va_cause, gva};
 		return -EFAULT;
+	}
 	if (w.va_absent) {
 		w.va_absent--;
 		return -EAGAIN;

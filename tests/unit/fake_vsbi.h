@@ -72,6 +72,7 @@ struct fake_world {
 	u64 va_base;         /* guest virtual memory that hlv_u64 reads */
 	u64 va_words[8];
 	u32 va_len;
+	u64 va_cause;        /* what reading behind it ends in */
 	u32 va_absent;       /* so many reads find RAM not yet made present */
 	/* Another hart, which writes to what has just been read of the guest's
 	 * memory. */

@@ -216,17 +216,22 @@ static void a_mask_with_an_unknown_hart_is_an_error(void **state)
 
 static void a_mask_that_faults_is_the_callers_fault(void **state)
 {
+	static const u64 causes[] = {CAUSE_LOAD_PAGE, CAUSE_LOAD_ACCESS};
+
 	(void)state;
 	w.hart.vsatp = 8ULL << 60;
-	for (u64 eid = 4; eid <= 7; eid++) {
-		struct fake_ret r = CALL(eid, 0, MASK);
+	for (u64 i = 0; i < 8; i++) {
+		struct fake_ret r;
 
+		w.va_cause = causes[i / 4];
+		r = CALL(4 + i % 4, 0, MASK);
 		assert_int_equal(r.next, NEXT_RETRY);
 		assert_int_equal(r.error, MASK); /* a0 as it was */
-		assert_int_equal(w.reflect_cause, CAUSE_LOAD_PAGE);
+		assert_int_equal(w.reflect_cause, causes[i / 4]);
 		assert_int_equal(w.reflect_tval, MASK);
 	}
-	assert_int_equal(w.reflects, 4);
+	assert_int_equal(w.reflects, 8);
+	w.va_cause = CAUSE_LOAD_PAGE;
 	w.hart.vsatp = 0;
 	assert_int_equal(CALL(4, 0, MASK).next, NEXT_RETRY);
 	assert_int_equal(w.reflect_cause, CAUSE_LOAD_ACCESS);

@@ -50,9 +50,18 @@ extern u64 user_data[512];
 #define INSN_CSRR(rd, csr) (0x2073u | (u32)(csr) << 20 | (u32)(rd) << 7)
 #define INSN_CSRW(csr, rs) (0x1073u | (u32)(csr) << 20 | (u32)(rs) << 15)
 
-/* One instruction in S-mode or U-mode; the probe says how it ended. */
+/* One instruction in S-mode or U-mode, with a0 and a1 or both 0; the probe says
+ * how it ended. */
 bool run_insn(struct probe *p, u32 insn);
+bool run_insn_with(struct probe *p, u32 insn, u64 a0, u64 a1);
 void run_insn_user(struct probe *p, u32 insn);
+void run_insn_user_with(struct probe *p, u32 insn, u64 a0);
+
+/* An exception ended it, in S-mode with interrupts on or off, or in U-mode. */
+#define FROM_S(irqs) (SSTATUS_SPP | ((irqs) ? SSTATUS_SPIE : 0))
+#define FROM_U	     SSTATUS_SPIE
+void trap_expect(const char *name, const struct probe *p, u64 cause, u64 sepc,
+		 u64 from);
 
 /*
  * For tests of devices: looks for their registers, of which word_at is one of

@@ -35,10 +35,7 @@ bool mmio_find(void)
 
 u64 mmio_one(struct probe *p, u32 insn, u64 addr, u64 val)
 {
-	code_begin();
-	code_add(insn);
-	code_add(INSN_RET);
-	code_run(p, addr, val);
+	run_insn_with(p, insn, addr, val);
 	return p->value;
 }
 

@@ -9,54 +9,13 @@
 
 static u64 frame[512] __attribute__((aligned(4096)));
 
-static u64 do_ld(u64 va, u64 b, u64 c)
-{
-	(void)b;
-	(void)c;
-	return *(volatile u64 *)va;
-}
-
-static u64 do_sd(u64 va, u64 b, u64 c)
-{
-	(void)c;
-	*(volatile u64 *)va = b;
-	return 0;
-}
-
-static u64 do_amo(u64 va, u64 b, u64 c)
-{
-	(void)c;
-	__asm__ volatile("amoadd.d %0, %0, (%1)"
-			 : "+r"(b)
-			 : "r"(va)
-			 : "memory");
-	return b;
-}
-
-static u64 do_lr(u64 va, u64 b, u64 c)
-{
-	(void)c;
-	__asm__ volatile("lr.d %0, (%1)" : "=r"(b) : "r"(va) : "memory");
-	return b;
-}
-
-static u64 do_sc(u64 va, u64 b, u64 c)
-{
-	(void)c;
-	__asm__ volatile("sc.d %0, %0, (%1)" : "+r"(b) : "r"(va) : "memory");
-	return b;
-}
-
-static u64 do_fetch(u64 va, u64 b, u64 c)
-{
-	(void)b;
-	(void)c;
-	return ((u64(*)(void))va)();
-}
-
 enum access {
 	LD,
+	LW,
+	LBU,
 	SD,
+	SW,
+	SB,
 	AMO,
 	LR,
 	SC,
@@ -64,44 +23,67 @@ enum access {
 	ACCESS_COUNT
 };
 
-static u64 (*const do_access[])(u64, u64, u64) = {
-	[LD] = do_ld, [SD] = do_sd, [AMO] = do_amo,
-	[LR] = do_lr, [SC] = do_sc, [FETCH] = do_fetch,
-};
-static const char *const names[] = {"ld", "sd", "amo", "lr", "sc", "fetch"};
-static const u64 page_cause[] = {
-	CAUSE_LOAD_PAGE, CAUSE_STORE_PAGE, CAUSE_STORE_PAGE,
-	CAUSE_LOAD_PAGE, CAUSE_STORE_PAGE, CAUSE_FETCH_PAGE,
-};
-static const u64 access_cause[] = {
-	CAUSE_LOAD_ACCESS, CAUSE_STORE_ACCESS, CAUSE_STORE_ACCESS,
-	CAUSE_LOAD_ACCESS, CAUSE_STORE_ACCESS, CAUSE_FETCH_ACCESS,
+/* All of them by a0; what is written is a1. */
+static const struct {
+	const char *name;
+	u32 insn;
+	u64 page, access; /* causes */
+} accesses[] = {
+	[LD] = {"ld", 0x00053503, CAUSE_LOAD_PAGE, CAUSE_LOAD_ACCESS},
+	[LW] = {"lw", 0x00052503, CAUSE_LOAD_PAGE, CAUSE_LOAD_ACCESS},
+	[LBU] = {"lbu", 0x00054503, CAUSE_LOAD_PAGE, CAUSE_LOAD_ACCESS},
+	[SD] = {"sd", 0x00b53023, CAUSE_STORE_PAGE, CAUSE_STORE_ACCESS},
+	[SW] = {"sw", 0x00b52023, CAUSE_STORE_PAGE, CAUSE_STORE_ACCESS},
+	[SB] = {"sb", 0x00b50023, CAUSE_STORE_PAGE, CAUSE_STORE_ACCESS},
+	[AMO] = {"amoadd.d", 0x00b5352f, CAUSE_STORE_PAGE, CAUSE_STORE_ACCESS},
+	[LR] = {"lr.d", 0x1005352f, CAUSE_LOAD_PAGE, CAUSE_LOAD_ACCESS},
+	[SC] = {"sc.d", 0x18b5352f, CAUSE_STORE_PAGE, CAUSE_STORE_ACCESS},
+	[FETCH] = {"jr", 0x00050067, CAUSE_FETCH_PAGE, CAUSE_FETCH_ACCESS},
 };
 
+static bool one(struct probe *p, enum access a, u64 va, u64 val)
+{
+	return run_insn_with(p, accesses[a].insn, va, val);
+}
+
+/* An exception ended the access, whose instruction is at `insn`; `from` as in
+ * trap_expect. */
+static void ended(const struct probe *p, enum access a, u64 va, u64 cause,
+		  u64 insn, u64 from)
+{
+	const char *name = accesses[a].name;
+
+	trap_expect(name, p, cause, a == FETCH ? va : insn, from);
+	check(p->stval == va, "%s: stval 0x%lx, expected 0x%lx", name,
+	      p->stval, va);
+}
+
 /*
- * The access works (cause 0), or ends so, with that stval. An SC without a
- * reservation may also fail without touching memory.
+ * The access works (cause 0), or ends so, with that stval, with interrupts off
+ * and on. An SC without a reservation may also fail without touching memory.
  */
 static void expect(u64 *root, enum access a, u64 va, u64 cause)
 {
 	struct probe p;
 
-	frame[0] = 0x00008067; /* ret, to be fetched */
-	__asm__ volatile("fence.i" ::: "memory");
-	if (root)
-		paging_on(root, 0);
-	probe_call(&p, do_access[a], va, 0, 0);
-	if (root)
-		paging_off();
-	if (a == SC && !p.scause)
-		return;
-	check(p.scause == cause, "%s: scause %ld, expected %ld", names[a],
-	      p.scause, cause);
-	if (cause)
-		check(p.stval == va, "%s: stval 0x%lx, expected 0x%lx",
-		      names[a], p.stval, va);
-	if (cause && a == FETCH)
-		check(p.sepc == va, "fetch: sepc 0x%lx", p.sepc);
+	for (u32 irqs = 0; irqs < 2; irqs++) {
+		frame[0] = INSN_RET; /* to be fetched */
+		if (root)
+			paging_on(root, 0);
+		if (irqs)
+			irq_on();
+		one(&p, a, va, ~0UL);
+		irq_off();
+		if (root)
+			paging_off();
+		if (a == SC && !p.scause)
+			continue;
+		if (cause)
+			ended(&p, a, va, cause, (u64)code, FROM_S(irqs));
+		else
+			check(!p.scause, "%s: scause %ld", accesses[a].name,
+			      p.scause);
+	}
 }
 
 static void with_entry(u64 flags, u32 works)
@@ -110,11 +92,11 @@ static void with_entry(u64 flags, u32 works)
 
 	paging_map(root, VA, (u64)frame, flags);
 	for (enum access a = LD; a < ACCESS_COUNT; a++)
-		expect(root, a, VA, works >> a & 1 ? 0 : page_cause[a]);
+		expect(root, a, VA, works >> a & 1 ? 0 : accesses[a].page);
 }
 
 #define ALL   ((1u << ACCESS_COUNT) - 1)
-#define READS (1u << LD | 1u << LR)
+#define READS (1u << LD | 1u << LW | 1u << LBU | 1u << LR)
 
 static void permissions(void)
 {
@@ -152,7 +134,7 @@ static void unmapped(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(vas); i++)
 		for (enum access a = LD; a < ACCESS_COUNT; a++)
-			expect(root, a, vas[i], page_cause[a]);
+			expect(root, a, vas[i], accesses[a].page);
 }
 
 static void misaligned_superpage(void)
@@ -161,7 +143,7 @@ static void misaligned_superpage(void)
 
 	*paging_entry(root, VA, 1) = PTE_OF(0x80201000, PTE_RWX);
 	for (enum access a = LD; a < ACCESS_COUNT; a++)
-		expect(root, a, VA, page_cause[a]);
+		expect(root, a, VA, accesses[a].page);
 }
 
 /* A and D: a fault, or the hart sets them; nothing in between. */
@@ -173,13 +155,13 @@ static void accessed_and_dirty(void)
 	bool ok;
 
 	paging_on(root, 0);
-	ok = probe_call(&p, do_ld, VA, 0, 0);
+	ok = one(&p, LD, VA, 0);
 	paging_off();
 	check(ok ? (*e & PTE_A) : p.scause == CAUSE_LOAD_PAGE,
 	      "load: %d, scause %ld, entry 0x%lx", ok, p.scause, *e);
 	*e = PTE_OF(frame, PTE_V | PTE_R | PTE_W | PTE_A);
 	paging_on(root, 0);
-	ok = probe_call(&p, do_sd, VA, 0, 0);
+	ok = one(&p, SD, VA, 0);
 	paging_off();
 	check(ok ? (*e & PTE_D) : p.scause == CAUSE_STORE_PAGE,
 	      "store: %d, scause %ld, entry 0x%lx", ok, p.scause, *e);
@@ -229,7 +211,7 @@ static void holes(void)
 			/* PCI's window is there on the board. */
 			if (!machine.rouse && at[i] == 0x7ffffff8)
 				continue;
-			expect(NULL, a, at[i], access_cause[a]);
+			expect(NULL, a, at[i], accesses[a].access);
 		}
 }
 
@@ -240,25 +222,69 @@ static void mapped_holes(void)
 	paging_map(root, VA, HOLE, PTE_RWX);
 	paging_map(root, VA + 0x1000, ram_end(), PTE_RWX);
 	for (enum access a = LD; a < ACCESS_COUNT; a++) {
-		expect(root, a, VA + 0x128, access_cause[a]);
-		expect(root, a, VA + 0x1000, access_cause[a]);
+		expect(root, a, VA + 0x128, accesses[a].access);
+		expect(root, a, VA + 0x1000, accesses[a].access);
 	}
+}
+
+/* From U-mode: SPP is clear, and what was enabled comes back. */
+static void user_holes(void)
+{
+	struct probe p;
+
+	for (enum access a = LD; a < ACCESS_COUNT; a++) {
+		run_insn_user_with(&p, accesses[a].insn, USER_HOLE + 0x128);
+		if (a == SC && p.scause == CAUSE_ECALL_U)
+			continue;
+		ended(&p, a, USER_HOLE + 0x128, accesses[a].access, USER_CODE,
+		      FROM_U);
+	}
+}
+
+/* Page tables at `at`, in which the entry of this number is looked at. */
+static void table_at(u64 at, u64 number)
+{
+	for (u32 level = 1; level <= 2; level++) {
+		u64 *root = paging_new();
+		u64 va = VA + (number << (3 + 9 * level)) + 0x238;
+
+		*paging_entry(root, VA, level) = PTE_OF(at, PTE_V);
+		for (enum access a = LD; a < ACCESS_COUNT; a++)
+			expect(root, a, va, accesses[a].access);
+	}
+}
+
+static bool walks_fault(void)
+{
+	if (!machine.rouse)
+		test_skip("QEMU's page walk gives a page fault there");
+	return machine.rouse;
 }
 
 /* The page tables themselves are where nothing is. */
 static void tables_in_holes(void)
 {
-	if (!machine.rouse) {
-		test_skip("QEMU's page walk gives a page fault there");
+	if (!walks_fault())
 		return;
-	}
-	for (u32 level = 1; level <= 2; level++) {
-		u64 *root = paging_new();
+	table_at(HOLE, 0);
+	table_at(ram_end(), 0);
+}
 
-		*paging_entry(root, VA, level) = PTE_OF(HOLE, PTE_V);
-		for (enum access a = LD; a < ACCESS_COUNT; a++)
-			expect(root, a, VA + 0x238, access_cause[a]);
-	}
+/* Or where a device is, at registers that take what some of the accesses are:
+ * neither is done there. */
+static void tables_in_devices(void)
+{
+	u64 enables;
+
+	if (!walks_fault() || !mmio_find())
+		return;
+	table_at(machine.plic.base, 0);
+	enables = word_at & ~7UL;
+	table_at(enables & ~(PAGE_BYTES - 1), enables % PAGE_BYTES / 8);
+	check_eq(read32(enables) | read32(word_at), 0, "the enables, after");
+	table_at(machine.uart.base, 0);
+	table_at(machine.finisher.base, 0);
+	table_at(machine.rtc.base, 0);
 }
 
 /* It traps, or, as on harts with Zama16b, works. On one hart QEMU makes it a
@@ -270,7 +296,7 @@ static void misaligned_amo(u8 *at)
 	bool ok;
 
 	memcpy(&before, at, 8);
-	ok = probe_call(&p, do_amo, (u64)at, 1, 0);
+	ok = one(&p, AMO, (u64)at, 1);
 	memcpy(&after, at, 8);
 	check(ok || p.scause == CAUSE_STORE_MISALIGNED ||
 		      p.scause == CAUSE_STORE_ACCESS ||
@@ -289,7 +315,7 @@ static void misaligned(void)
 	for (u32 i = 0; i < 64; i++)
 		bytes[i] = (u8)i;
 	for (u32 i = 1; i < 8; i++) {
-		bool ok = probe_call(&p, do_ld, (u64)bytes + i, 0, 0);
+		bool ok = one(&p, LD, (u64)bytes + i, 0);
 		u64 want = 0;
 
 		memcpy(&want, bytes + i, 8);
@@ -299,11 +325,11 @@ static void misaligned(void)
 			continue;
 		}
 		check_eq(p.value, want, "what was loaded");
-		probe_call(&p, do_sd, (u64)bytes + i, want, 0);
+		one(&p, SD, (u64)bytes + i, want);
 		check_eq(p.scause, 0, "scause of the store");
 	}
 	misaligned_amo(bytes + 4);
-	probe_call(&p, do_lr, (u64)bytes + 4, 1, 0);
+	one(&p, LR, (u64)bytes + 4, 1);
 	check(p.scause == CAUSE_LOAD_MISALIGNED ||
 		      p.scause == CAUSE_LOAD_ACCESS,
 	      "lr: scause %ld", p.scause);
@@ -317,7 +343,7 @@ static void over_a_page(void)
 
 	paging_map(root, VA, (u64)frame, PTE_RW);
 	paging_on(root, 0);
-	probe_call(&p, do_ld, VA + 0xffc, 0, 0);
+	one(&p, LD, VA + 0xffc, 0);
 	paging_off();
 	check(p.scause == CAUSE_LOAD_PAGE || p.scause == CAUSE_LOAD_MISALIGNED,
 	      "scause %ld", p.scause);
@@ -334,7 +360,9 @@ const struct test page_tests[] = {
 	{"page_user_mode_has_its_own_pages_only", user_pages},
 	{"access_faults_outside_ram_and_devices", holes},
 	{"access_faults_below_a_translation", mapped_holes},
+	{"access_faults_from_user_mode", user_holes},
 	{"access_faults_of_the_page_walk", tables_in_holes},
+	{"access_faults_of_the_page_walk_in_devices", tables_in_devices},
 	{"misaligned_accesses_work_or_trap", misaligned},
 	{"misaligned_access_over_a_page_faults", over_a_page},
 };

@@ -96,25 +96,69 @@ static u64 send_ipi_at(u64 va, u64 unused, u64 unused2)
 	return (u64)sbi_legacy(SBI_LEGACY_SEND_IPI, va, 0, 0, 0);
 }
 
-/* A fault on the mask is the caller's own, at its ecall. */
-static void bad_mask(void)
+/* A mask at `va` is a fault of the caller's own, at its ecall, with that stval,
+ * which is in the mask. */
+static void faults(u64 *root, u64 va, u64 stval, u64 cause, const char *what)
 {
-	u64 *root = paging_new();
 	struct probe p;
 	bool returned;
 
-	paging_on(root, 0);
-	returned = probe_call(&p, send_ipi_at, PAGING_FREE_VA, 0, 0);
-	paging_off();
-	if (!check_spec(!returned, "an unmapped mask gives %ld", p.value))
+	if (root)
+		paging_on(root, 0);
+	returned = probe_call(&p, send_ipi_at, va, 0, 0);
+	if (root)
+		paging_off();
+	if (!check_spec(!returned, "a mask %s gives %ld", what, p.value))
 		return;
-	check_eq(p.scause, CAUSE_LOAD_PAGE, "scause, unmapped");
-	check_eq(p.stval, PAGING_FREE_VA, "stval");
-	check_eq(*(u32 *)p.sepc, 0x73, "the instruction at sepc");
-	returned = probe_call(&p, send_ipi_at, HOLE, 0, 0);
-	if (!check_spec(!returned, "a mask in a hole gives %ld", p.value))
+	check(p.scause == cause, "%s: scause %ld, expected %ld", what, p.scause,
+	      cause);
+	check(p.stval == stval, "%s: stval 0x%lx", what, p.stval);
+	check(*(u32 *)p.sepc == 0x73, "%s: not an ecall at sepc", what);
+}
+
+static void bad_mask(void)
+{
+	u64 *root = paging_new(), va = PAGING_FREE_VA;
+
+	faults(root, va, va, CAUSE_LOAD_PAGE, "that is not mapped");
+	faults(NULL, HOLE, HOLE, CAUSE_LOAD_ACCESS, "in a hole");
+	faults(NULL, ram_end(), ram_end(), CAUSE_LOAD_ACCESS, "behind RAM");
+}
+
+/* What is mapped to no RAM is no page fault: as a load ends there. */
+static void bad_mask_mapped(void)
+{
+	u64 *root = paging_new(), va = PAGING_FREE_VA;
+	u64 to[] = {HOLE, ram_end(), machine.plic.base, machine.uart.base};
+
+	for (size_t i = 0; i < ARRAY_LEN(to); i++, va += 0x1000) {
+		/* Others' devices may take a load of 64 bits. */
+		if (!machine.rouse && i >= 2)
+			continue;
+		paging_map(root, va, to[i], PTE_RW);
+		faults(root, va + 8, va + 8, CAUSE_LOAD_ACCESS,
+		       "mapped to no RAM");
+	}
+	paging_map(root, va - 0x1000, (u64)&mask, PTE_RW);
+	paging_map(root, va, HOLE, PTE_RW);
+	faults(root, va - 4, va, CAUSE_LOAD_ACCESS, "with its end in a hole");
+}
+
+/* The page tables themselves are where there is no RAM. */
+static void bad_mask_tables(void)
+{
+	u64 at[] = {HOLE, ram_end(), machine.plic.base, machine.uart.base};
+
+	if (!machine.rouse) {
+		test_skip("QEMU's page walk gives a page fault there");
 		return;
-	check_eq(p.scause, CAUSE_LOAD_ACCESS, "scause, hole");
+	}
+	for (u32 i = 0; i < 2 * ARRAY_LEN(at); i++) {
+		u64 *root = paging_new(), va = PAGING_FREE_VA;
+
+		*paging_entry(root, va, 1 + i % 2) = PTE_OF(at[i / 2], PTE_V);
+		faults(root, va, va, CAUSE_LOAD_ACCESS, "by tables in no RAM");
+	}
 }
 
 static void fences(void)
@@ -157,6 +201,8 @@ const struct test legacy_tests[] = {
 	{"legacy_mask_is_at_a_virtual_address", virtual_mask},
 	{"legacy_mask_may_be_in_untouched_ram", untouched_mask},
 	{"legacy_fault_on_the_mask_is_the_callers", bad_mask},
+	{"legacy_access_fault_below_a_translation_too", bad_mask_mapped},
+	{"legacy_access_fault_of_the_page_walk_too", bad_mask_tables},
 	{"legacy_fences_succeed", fences},
 	{"legacy_calls_change_a0_only", keeps_registers},
 };

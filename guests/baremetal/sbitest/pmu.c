@@ -86,46 +86,69 @@ static void describes(void)
 		 "one too many");
 }
 
+/* What a narrower look takes for no flags. */
+#define FLAGS_32 (1UL << 32)
+
+static const struct refusal {
+	u64 fid, a0, a1, a2, a3;
+	long error;
+} refused[] = {
+	{SBI_PMU_INFO, 1, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_CONFIG, 0, 2, 0, 1, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_CONFIG, 64, 1, 0, 1, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_CONFIG, 0, FW, 0, 0xf0100, SBI_ERR_NOT_SUPPORTED},
+	{SBI_PMU_CONFIG, 0, FW, 0, 1, SBI_ERR_NOT_SUPPORTED},
+	{SBI_PMU_START, 0, 2, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_START, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
+	/* Flags that there aren't. */
+	{SBI_PMU_CONFIG, 0, FW, 0x100, SBI_PMU_FW(5), SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_CONFIG, 0, FW, FLAGS_32, SBI_PMU_FW(5),
+	 SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_START, 0, 8, 3, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_START, 0, 8, 4, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_START, 0, 8, FLAGS_32, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_STOP, 0, 8, 4, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_STOP, 0, 8, FLAGS_32, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_SHMEM, (u64)page, 0, 1, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_SHMEM, (u64)page, 0, FLAGS_32, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_SHMEM, NONE, NONE, 1, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_EVENT_INFO, (u64)page, 0, 1, 1, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_EVENT_INFO, (u64)page, 0, 1, FLAGS_32,
+	 SBI_ERR_INVALID_PARAM},
+	/* And what they came with was not done. */
+	{SBI_PMU_STOP, UINT64_MAX, 1, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_STOP, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
+	{SBI_PMU_STOP, 0, 8, 0, 0, SBI_ERR_ALREADY_STOPPED},
+	/* No counter, none that isn't there. */
+	{SBI_PMU_CONFIG, 64, 0, 0, 1, SBI_ERR_NOT_SUPPORTED},
+	{SBI_PMU_START, 64, 0, 0, 0, 0},
+	{SBI_PMU_STOP, UINT64_MAX, 0, 0, 0, 0},
+	{SBI_PMU_FW_READ, 0, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_FW_READ_HI, 2, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_SHMEM, 8, 0, 0, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_SHMEM, HOLE, 0, 0, 0, SBI_ERR_INVALID_ADDRESS},
+	{SBI_PMU_EVENT_INFO, 8, 0, 1, 0, SBI_ERR_INVALID_PARAM},
+	{SBI_PMU_EVENT_INFO, HOLE, 0, 1, 0, SBI_ERR_INVALID_ADDRESS},
+	{9, 0, 0, 0, 0, SBI_ERR_NOT_SUPPORTED},
+};
+
 static void refusals(void)
 {
-	static const struct {
-		u64 fid, a0, a1, a2, a3;
-		long error;
-	} calls[] = {
-		{SBI_PMU_INFO, 1, 0, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_CONFIG, 0, 2, 0, 1, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_CONFIG, 64, 1, 0, 1, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_CONFIG, 0, FW, 0, 0xf0100, SBI_ERR_NOT_SUPPORTED},
-		{SBI_PMU_CONFIG, 0, FW, 0, 1, SBI_ERR_NOT_SUPPORTED},
-		{SBI_PMU_START, 0, 2, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_START, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
-		{SBI_PMU_STOP, UINT64_MAX, 1, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_STOP, 0, 8, 2, 0, SBI_ERR_NO_SHMEM},
-		{SBI_PMU_STOP, 0, 8, 0, 0, SBI_ERR_ALREADY_STOPPED},
-		/* No counter, none that isn't there. */
-		{SBI_PMU_CONFIG, 64, 0, 0, 1, SBI_ERR_NOT_SUPPORTED},
-		{SBI_PMU_START, 64, 0, 0, 0, 0},
-		{SBI_PMU_STOP, UINT64_MAX, 0, 0, 0, 0},
-		{SBI_PMU_FW_READ, 0, 0, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_FW_READ_HI, 2, 0, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_SHMEM, 8, 0, 0, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_SHMEM, HOLE, 0, 0, 0, SBI_ERR_INVALID_ADDRESS},
-		{SBI_PMU_EVENT_INFO, 8, 0, 1, 0, SBI_ERR_INVALID_PARAM},
-		{SBI_PMU_EVENT_INFO, HOLE, 0, 1, 0, SBI_ERR_INVALID_ADDRESS},
-		{9, 0, 0, 0, 0, SBI_ERR_NOT_SUPPORTED},
-	};
-
 	if (!present())
 		return;
 	all_off();
-	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
-		struct sbi_ret r = pmu(calls[i].fid, calls[i].a0, calls[i].a1,
-				       calls[i].a2, calls[i].a3);
+	/* One that could be started. */
+	config(8, SBI_PMU_CLEAR, SBI_PMU_FW(5));
+	memset(page[0], 0, 64);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		const struct refusal *c = &refused[i];
+		struct sbi_ret r = pmu(c->fid, c->a0, c->a1, c->a2, c->a3);
 
-		check(r.error == calls[i].error && !r.value,
+		check(r.error == c->error && !r.value,
 		      "call %ld gives %ld, %ld; expected %ld", i, r.error,
-		      r.value, calls[i].error);
+		      r.value, c->error);
 	}
+	all_off();
 }
 
 /* Into a register that C keeps, and one that it doesn't. */
