@@ -10,19 +10,23 @@ static u32 rtc(u64 off)
 
 static void time_runs(void)
 {
-	u64 a, b, t0, t1, want;
+	u64 a, b, start, t0, t1, least, most;
 
 	if (!devices_quiet())
 		return;
+	/* A hart may be kept off its CPU between any two of these: what passes
+	 * for the RTC lies between the inner and the outer times. */
+	start = time_now();
 	a = rtc_now_ns();
 	t0 = time_now();
 	delay_ticks(machine.hz / 50);
-	b = rtc_now_ns();
 	t1 = time_now();
-	want = ticks_to_ns(t1 - t0);
+	b = rtc_now_ns();
+	most = ticks_to_ns(time_now() - start);
+	least = ticks_to_ns(t1 - t0);
 	check(b > a, "it stands still");
-	check(b - a + 5000000 > want && b - a < want + 500000000,
-	      "%ld ns of the RTC in %ld ns", b - a, want);
+	check(b - a + 5000000 > least && b - a < most + 5000000,
+	      "%ld ns of the RTC in %ld to %ld ns", b - a, least, most);
 	for (int i = 0; i < 1000; i++) {
 		a = rtc_now_ns();
 		b = rtc_now_ns();
