@@ -93,6 +93,7 @@ int main(void)
 	n = add(all, n, uart_tests, uart_test_count);
 	n = add(all, n, rtc_tests, rtc_test_count);
 	n = add(all, n, finisher_tests, finisher_test_count);
+	n = add(all, n, width_tests, width_test_count);
 	failed = tests_run(all, n);
 	if (!failed && machine.finisher.bytes) {
 		write32(machine.finisher.base, FINISHER_PASS);
