@@ -23,6 +23,14 @@
  * counts as starved too: the console may have been giving input to SBI till
  * then.
  *
+ * In loopback a character comes back with as many bits as LCR gives it, and
+ * never with an error but an overrun: both ends have the same parity and stop
+ * bits, and a break "acts only on SOUT and has no effect on the transmitter
+ * logic" (8.1), while what loops back is the shift register's output (8.8).
+ * What goes to the console and comes from it has 8 bits whatever LCR says, and
+ * a break is not passed on: there is no line behind it, and a guest that never
+ * sets LCR is to be read all the same.
+ *
  * What interrupts there could be is kept in a byte with IER's bits, so the line
  * is up if the two have a bit in common.
  *
@@ -129,9 +137,13 @@ static u8 rx_get(struct uart *u)
 	return u->rbr;
 }
 
-/* A full FIFO keeps what it has, the single register takes the new one. */
-static void rx_loop(struct uart *u, u8 ch)
+/*
+ * A full FIFO keeps what it has, the single register takes the new one; above
+ * the character's bits is nothing. Apart, so that other writes aren't longer.
+ */
+static __attribute__((noinline)) void rx_loop(struct uart *u, u8 ch)
 {
+	ch &= 0xffu >> (LCR_WORD - (u->lcr & LCR_WORD));
 	if (!rx_room(u)) {
 		lsr_set(u, 0, LSR_OVERRUN);
 		if (!(u->fcr & FCR_ENABLE))

@@ -41,6 +41,7 @@ enum {
 #define FCR_DMA 0x08u
 #define FCR_TRIGGER_SHIFT 6
 
+#define LCR_WORD 0x03u /* the character's bits, from 5 on */
 #define LCR_DLAB 0x80u
 
 #define MCR_DTR 0x01u

@@ -314,6 +314,7 @@ static void loopback_brings_characters_back(void **state)
 {
 	(void)state;
 	wr(FCR, 0x01);
+	wr(LCR, 0x03);
 	wr(MCR, 0x10);
 	wr(DATA, 'a');
 	wr(DATA, 'b');
@@ -327,10 +328,50 @@ static void loopback_brings_characters_back(void **state)
 	expect_out("c");
 }
 
+static void loopback_has_as_many_bits_as_a_character(void **state)
+{
+	(void)state;
+	wr(MCR, 0x10);
+	for (u32 bits = 5; bits <= 8; bits++) {
+		wr(LCR, 0x78 | (bits - 5)); /* with all but DLAB */
+		wr(DATA, 0xff);
+		assert_int_equal(rd(DATA), 0xff >> (8 - bits));
+		wr(DATA, 0x5a);
+		assert_int_equal(rd(DATA), 0x5a & 0xff >> (8 - bits));
+	}
+}
+
+static void the_console_has_eight_bits_whatever_lcr_says(void **state)
+{
+	(void)state;
+	assert_int_equal(rd(LCR), 0);
+	wr(DATA, 'z');
+	expect_out("z");
+	assert_int_equal(input("y"), 1);
+	assert_int_equal(rd(DATA), 'y');
+}
+
+/* It acts on SOUT, the loop begins before it. */
+static void a_break_changes_nothing_in_loopback(void **state)
+{
+	(void)state;
+	wr(MCR, 0x10);
+	wr(IER, 0x04);
+	wr(LCR, 0x43);
+	assert_int_equal(rd(LSR), 0x60);
+	wr(DATA, 'a');
+	assert_int_equal(rd(LSR), 0x61);
+	assert_int_equal(rd(DATA), 'a');
+	wr(LCR, 0x03);
+	assert_int_equal(rd(LSR), 0x60);
+	assert_false(fake_chip.level);
+}
+
 static void an_overrun_keeps_the_fifo_and_clears_on_reading_lsr(void **state)
 {
 	(void)state;
 	wr(FCR, 0x01);
+	wr(LCR, 0x03);
 	wr(MCR, 0x10);
 	for (u32 i = 0; i < 17; i++)
 		wr(DATA, 'a' + i);
@@ -343,6 +384,7 @@ static void an_overrun_keeps_the_fifo_and_clears_on_reading_lsr(void **state)
 static void an_overrun_without_fifo_loses_the_older(void **state)
 {
 	(void)state;
+	wr(LCR, 0x03);
 	wr(MCR, 0x10);
 	wr(DATA, 'a');
 	wr(DATA, 'b');
@@ -531,6 +573,9 @@ int main(void)
 		T(only_the_cause_shown_is_cleared),
 		T(causes_show_by_priority),
 		T(loopback_brings_characters_back),
+		T(loopback_has_as_many_bits_as_a_character),
+		T(the_console_has_eight_bits_whatever_lcr_says),
+		T(a_break_changes_nothing_in_loopback),
 		T(an_overrun_keeps_the_fifo_and_clears_on_reading_lsr),
 		T(an_overrun_without_fifo_loses_the_older),
 		T(loopback_turns_modem_outputs_into_inputs),

@@ -303,23 +303,6 @@ static void other_contexts(void)
 	plic_complete(a, UART_LINE);
 }
 
-static void widths(void)
-{
-	static const u32 bad[] = {1, 2, 8};
-	u64 v, cause;
-
-	if (!devices_quiet())
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		check(!probe_load(reg(0x2000), bad[i], &v, &cause) &&
-			      cause == CAUSE_LOAD_ACCESS,
-		      "load of %u bytes: cause %ld", bad[i], cause);
-		check(!probe_store(reg(0x2000), bad[i], 0, &cause) &&
-			      cause == CAUSE_STORE_ACCESS,
-		      "store of %u bytes: cause %ld", bad[i], cause);
-	}
-}
-
 static u64 served, ready;
 
 static void on_external(struct hart *h, struct trap_frame *f)
@@ -402,7 +385,6 @@ const struct test plic_tests[] = {
 	{"plic_claim_ignores_the_threshold", claim_under_threshold},
 	{"plic_ignores_wrong_completions", wrong_completions},
 	{"plic_contexts_are_open_to_every_hart", other_contexts},
-	{"plic_other_widths_are_access_faults", widths},
 	{"plic_interrupt_wakes_another_hart", another_hart_serves},
 };
 TEST_LIST(plic_tests, plic_test_count);

@@ -10,19 +10,23 @@ static u32 rtc(u64 off)
 
 static void time_runs(void)
 {
-	u64 a, b, t0, t1, want;
+	u64 a, b, start, t0, t1, least, most;
 
 	if (!devices_quiet())
 		return;
+	/* A hart may be kept off its CPU between any two of these: what passes
+	 * for the RTC lies between the inner and the outer times. */
+	start = time_now();
 	a = rtc_now_ns();
 	t0 = time_now();
 	delay_ticks(machine.hz / 50);
-	b = rtc_now_ns();
 	t1 = time_now();
-	want = ticks_to_ns(t1 - t0);
+	b = rtc_now_ns();
+	most = ticks_to_ns(time_now() - start);
+	least = ticks_to_ns(t1 - t0);
 	check(b > a, "it stands still");
-	check(b - a + 5000000 > want && b - a < want + 500000000,
-	      "%ld ns of the RTC in %ld ns", b - a, want);
+	check(b - a + 5000000 > least && b - a < most + 5000000,
+	      "%ld ns of the RTC in %ld to %ld ns", b - a, least, most);
 	for (int i = 0; i < 1000; i++) {
 		a = rtc_now_ns();
 		b = rtc_now_ns();
@@ -172,7 +176,7 @@ static void interrupt_enable(void)
 	rtc_quiet();
 }
 
-static void rtc_widths(void)
+static void unknown_offsets(void)
 {
 	u64 v, cause;
 
@@ -184,12 +188,6 @@ static void rtc_widths(void)
 		check_spec(ok && v == 0, "offset 0x%lx: %s 0x%lx", off,
 			   ok ? "value" : "cause", ok ? v : cause);
 	}
-	check_spec(!probe_load(machine.rtc.base, 8, &v, &cause) &&
-			   cause == CAUSE_LOAD_ACCESS,
-		   "load of 8 bytes: cause %ld", cause);
-	check_spec(!probe_load(machine.rtc.base, 1, &v, &cause) &&
-			   cause == CAUSE_LOAD_ACCESS,
-		   "load of 1 byte: cause %ld", cause);
 }
 
 const struct test rtc_tests[] = {
@@ -200,7 +198,7 @@ const struct test rtc_tests[] = {
 	{"rtc_alarm_wakes_wfi", alarm_wakes},
 	{"rtc_alarm_can_be_cleared_and_moved", alarm_cleared},
 	{"rtc_interrupt_enable_gates_the_line", interrupt_enable},
-	{"rtc_other_widths_are_access_faults", rtc_widths},
+	{"rtc_unknown_offsets_read_zero", unknown_offsets},
 };
 TEST_LIST(rtc_tests, rtc_test_count);
 

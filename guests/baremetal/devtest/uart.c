@@ -3,6 +3,7 @@
  */
 #include "guests/baremetal/devtest/devtest.h"
 
+#define IIR_MODEM   0x00
 #define IIR_NONE    0x01
 #define IIR_THRE    0x02
 #define IIR_RX	    0x04
@@ -176,24 +177,35 @@ static void receive_interrupts(void)
 	loopback_end();
 }
 
-static void receive_line(void)
+static void route(void)
+{
+	plic_priority(machine.uart_irq, 1);
+	plic_enable(my_context(), machine.uart_irq, true);
+}
+
+/* The line is up, and down again once `reg` was read, which gave `want`. */
+static void served_by(u32 reg, u8 want, const char *what)
 {
 	u32 c = my_context();
 
+	check(external_pending(), "no SEIP");
+	check_eq(plic_claim(c), machine.uart_irq, "claim");
+	check_eq(uart_read(reg), want, what);
+	plic_complete(c, machine.uart_irq);
+	check(!external_pending(), "SEIP after it was read");
+}
+
+static void receive_line(void)
+{
 	if (!devices_quiet())
 		return;
-	plic_priority(machine.uart_irq, 1);
-	plic_enable(c, machine.uart_irq, true);
+	route();
 	loopback(false);
 	uart_write(UART_IER, UART_IER_RX);
 	check(!external_pending(), "SEIP at first");
 	send('x');
 	check(wait_lsr(UART_LSR_DR), "no data");
-	check(external_pending(), "no SEIP with data");
-	check_eq(plic_claim(c), machine.uart_irq, "claim");
-	check_eq(uart_read(UART_RBR), 'x', "RBR");
-	plic_complete(c, machine.uart_irq);
-	check(!external_pending(), "SEIP after the data was read");
+	served_by(UART_RBR, 'x', "RBR");
 	loopback_end();
 }
 
@@ -212,6 +224,79 @@ static void modem_loopback(void)
 		check_eq(uart_read(UART_MSR) & 0xf0, pairs[i].msr, "MSR");
 	}
 	uart_write(UART_MCR, 0);
+}
+
+/* An overrun is told before the data that came before it. */
+static void line_status_interrupt(void)
+{
+	if (!devices_quiet())
+		return;
+	route();
+	loopback(false);
+	uart_write(UART_IER, UART_IER_LINE);
+	send('a');
+	check(wait_lsr(UART_LSR_DR), "no data");
+	check(!external_pending(), "SEIP for data alone");
+	send('b');
+	delay_ticks(machine.hz / 100);
+	check_eq(iir(), IIR_LINE, "IIR");
+	uart_write(UART_IER, UART_IER_LINE | UART_IER_RX);
+	check_eq(iir(), IIR_LINE, "IIR with data enabled");
+	uart_write(UART_IER, UART_IER_LINE);
+	served_by(UART_LSR, UART_LSR_DR | UART_LSR_OE | UART_LSR_THRE |
+			    UART_LSR_TEMT, "LSR");
+	check_eq(iir(), IIR_NONE, "IIR after LSR was read");
+	uart_write(UART_IER, UART_IER_LINE | UART_IER_RX);
+	check_eq(iir(), IIR_RX, "IIR with the data left");
+	loopback_end();
+}
+
+/* Of each input a change, told once; RI's is that it falls. */
+static void modem_status_interrupt(void)
+{
+	static const struct {
+		u8 mcr, msr;
+	} steps[] = {{0x02, 0x11}, {0x03, 0x32}, {0x0b, 0xb8},
+		     {0x09, 0xa1}, {0x0d, 0xe0}, {0x09, 0xa4}};
+
+	if (!devices_quiet())
+		return;
+	route();
+	loopback(false);
+	uart_read(UART_MSR);
+	uart_write(UART_IER, UART_IER_MODEM);
+	check(!external_pending(), "SEIP at first");
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		uart_write(UART_MCR, UART_MCR_LOOP | steps[i].mcr);
+		if (!(steps[i].msr & 0x0f)) { /* RI rose */
+			check(!external_pending(), "SEIP as RI rose");
+			check_eq(uart_read(UART_MSR), steps[i].msr, "MSR");
+			continue;
+		}
+		if (!check_spec(external_pending() && iir() == IIR_MODEM,
+				"MCR 0x%x: IIR 0x%x", steps[i].mcr, iir()))
+			break;
+		served_by(UART_MSR, steps[i].msr, "MSR");
+		check_eq(iir(), IIR_NONE, "IIR after MSR was read");
+	}
+	loopback_end();
+}
+
+/* Of a character that is shorter than a byte the rest is zero. */
+static void short_characters(void)
+{
+	if (!devices_quiet())
+		return;
+	loopback(false);
+	for (u8 bits = 5; bits <= 8; bits++) {
+		uart_write(UART_LCR, bits - 5);
+		send(0xff);
+		check(wait_lsr(UART_LSR_DR), "no data");
+		check_spec(uart_read(UART_RBR) == 0xff >> (8 - bits),
+			   "%u bits: RBR has more", bits);
+	}
+	uart_write(UART_LCR, 3);
+	loopback_end();
 }
 
 static void unknown_offsets(void)
@@ -238,6 +323,9 @@ const struct test uart_tests[] = {
 	{"uart_receiver_interrupts_by_trigger_and_timeout", receive_interrupts},
 	{"uart_receiver_raises_its_line", receive_line},
 	{"uart_modem_lines_in_loopback", modem_loopback},
+	{"uart_line_status_interrupts_first", line_status_interrupt},
+	{"uart_modem_status_interrupts_once_a_change", modem_status_interrupt},
+	{"uart_short_characters_end_in_zeros", short_characters},
 	{"uart_unknown_offsets_read_zero", unknown_offsets},
 };
 TEST_LIST(uart_tests, uart_test_count);

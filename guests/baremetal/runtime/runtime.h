@@ -295,6 +295,9 @@ void probe_user(struct probe *p, u64 pc, u64 sp, u64 a0);
 /* A load or store of 1, 2, 4 or 8 bytes; false: *cause says why not. */
 bool probe_load(u64 addr, u32 width, u64 *val, u64 *cause);
 bool probe_store(u64 addr, u32 width, u64 val, u64 *cause);
+/* What these two give to probe_call, for who wants the rest of a probe too. */
+u64 probe_do_load(u64 addr, u64 width, u64 unused);
+u64 probe_do_store(u64 addr, u64 width, u64 val);
 
 /* ---- MMIO and devices ---------------------------------------------- */
 

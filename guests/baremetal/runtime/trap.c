@@ -127,7 +127,7 @@ void probe_user(struct probe *p, u64 pc, u64 sp, u64 a0)
 	irq_restore(old);
 }
 
-static u64 do_load(u64 addr, u64 width, u64 unused)
+u64 probe_do_load(u64 addr, u64 width, u64 unused)
 {
 	(void)unused;
 	switch (width) {
@@ -142,7 +142,7 @@ static u64 do_load(u64 addr, u64 width, u64 unused)
 	}
 }
 
-static u64 do_store(u64 addr, u64 width, u64 val)
+u64 probe_do_store(u64 addr, u64 width, u64 val)
 {
 	switch (width) {
 	case 1:
@@ -165,7 +165,7 @@ static u64 do_store(u64 addr, u64 width, u64 val)
 bool probe_load(u64 addr, u32 width, u64 *val, u64 *cause)
 {
 	struct probe p;
-	bool ok = probe_call(&p, do_load, addr, width, 0);
+	bool ok = probe_call(&p, probe_do_load, addr, width, 0);
 
 	*val = p.value;
 	*cause = p.scause;
@@ -175,7 +175,7 @@ bool probe_load(u64 addr, u32 width, u64 *val, u64 *cause)
 bool probe_store(u64 addr, u32 width, u64 val, u64 *cause)
 {
 	struct probe p;
-	bool ok = probe_call(&p, do_store, addr, width, val);
+	bool ok = probe_call(&p, probe_do_store, addr, width, val);
 
 	*cause = p.scause;
 	return ok;
