@@ -7,6 +7,7 @@ doorbells are failed from outside, through QEMU's gdb stub (stub.py): nothing in
 Rouse takes part in that.
 """
 
+import errno
 import gzip
 import random
 import re
@@ -166,6 +167,31 @@ def sweep(t):
     shell.run("watch all")
     round_of(0)
     t.equal(shell.guests()["other"]["state"], "running", "the other guest")
+    m.line("poweroff")
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
+def can_not_be_mapped(t):
+    """The guest touches a page, and there is nothing to map it with: which
+    can't be, so it's made so from outside. What trapped is told."""
+    stub = Stub(t)
+    m = t.boot(lab=lab(guest("v", "hello", autostart=False),
+                       guest("other", "hello", autostart=False)),
+               smp=1, mem="256M", options=stub.options)
+    m.expect("rouse> ")
+    stub.attach()
+    m.line("guest start v")
+    stub.answer(stub.run_until("gmem_fault"), -errno.ENOMEM)
+    stub.run_all()
+    pc, at, cause, stval, htval = (int(n, 16) for n in m.expect(
+        r"error: v: vCPU 0 can't go on at pc 0x(\w+): address 0x(\w+) can't be "
+        r"mapped \(scause 0x(\w+), stval 0x(\w+), htval 0x(\w+)\)\n").groups())
+    # Its first instruction can't be fetched; htval is without the last bits.
+    t.equal((cause, stval, htval << 2), (20, pc, at), "scause, stval, htval")
+    m.expect(r"error: v:   no trace was on\n")
+    m.expect(r"v: crashed, status 1\n")
+    m.line("guest start other")
+    m.expect(said("other", "hello: bye"))
     m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")
 
@@ -519,6 +545,8 @@ def tests(full):
     cases += [Case("memory_fails_while_the_machine_starts",
                    boot_without_memory, timeout=1200,
                    which=range(1, 1000) if full else (1, 9, 30, 50, 70, 90))]
+    cases += [Case("a_trap_that_ends_a_guest_is_told", can_not_be_mapped,
+                   timeout=120)]
     cases += [Case("damaged_images_are_refused_and_others_run", damaged,
                    timeout=180)]
     cases += [Case(f"a_hart_that_{what}_is_left_out,{machine}",

@@ -284,6 +284,7 @@ def crashes(t):
     # Nor is what led to it missing.
     t.check(re.search(r"so it was asked for\n(?:.*error: v:   \d+\.\d{6} \w+ "
                       r".*\n){1,8}", m.text), "the last records are not told")
+    t.check("no trace" not in m.text, "there are no records")
     m.line("fault crash v:0")
     m.expect("fault crash: v is stopped; expected a running guest")
     shell.run("set v on-crash=restart; guest start v")
