@@ -412,13 +412,19 @@ ALARM = r"error: watchdog: CPU {} has not answered for \d+ s; CPUs:\n"
 BACK = r"error: watchdog: CPU {} answers again, after \d+ s\n"
 
 
+# Where the firmware can ask a silent CPU for its place in the code, by itself or
+# if told to.
+STALLED = [("aclint", ACLINT, ""), ("virt,sse=on", "virt", "sse=on")]
+
+
 def stalled(t):
     """A CPU hangs in the hypervisor: it's named, and where it hangs. Guests
     elsewhere go on, and all of it goes on when it comes back."""
     cpu = t.args["cpu"]
     m = t.boot(lab=lab(guest("near", "tick", pin=[cpu, cpu], **TICK),
                        guest("far", "tick", pin=[2, 2], **TICK)),
-               smp=4, mem="256M", machine=ACLINT)
+               smp=4, mem="256M", machine=t.args["machine"],
+               append=t.args["append"])
     m.expect("rouse> ")
     m.line(f"trace on sched; fault stall {cpu} 14")
     m.expect(ALARM.format(cpu), 120)
@@ -437,29 +443,40 @@ def stalled(t):
 
 
 def panics(t):
+    """The usual machine, which has to be told to ask for the place."""
     m = t.boot(lab=lab(guest("far", "tick", **TICK)), smp=3, mem="256M",
-               append="watchdog=panic", allow="panic:")
+               append="watchdog=panic sse=on", allow="panic:")
     m.expect("rouse> ")
     m.line("fault stall 2 100")
     m.expect(r"panic on CPU 0:\n +watchdog: CPU 2 has not answered for \d+ s",
              120)
     m.expect(r"CPU 2: in the hypervisor")
+    m.expect(r"  f[0-9a-f]{15} look_round\+0x")
     t.equal(m.wait(), 1, "QEMU's status")
 
 
 def stands_still(t):
-    """A hart gets no time any more, or is broken."""
+    """A hart gets no time any more, or is broken, in the middle of a guest that
+    has it for itself."""
     stub = Stub(t)
-    m = t.boot(lab=lab(guest("hello", "hello", autostart=False)), smp=4,
+    m = t.boot(lab=lab(guest("hello", "hello", autostart=False),
+                       guest("hog", "spin", vcpus=1, autostart=False)), smp=4,
                mem="256M", machine=t.args["machine"], options=stub.options)
     boot = int(m.expect(r"cpus: 4 of 4 harts, boot hart (\d)\n").group(1))
     m.expect("rouse> ")
     hart = t.args["hart"]
     cpu = cpu_of(boot, hart)
+    m.line(f"set hog pin={cpu}; guest start hog")
+    m.expect(said("hog", r"spin: \d+ s"))
     stub.attach()
+    while program_counter(m, hart) >> 20 != 0x802:
+        stub.run_all()
+        time.sleep(0.05)
+        stub.stop()
     stub.run_all_but(hart)
     m.expect(ALARM.format(cpu), 120)
-    m.expect(rf"error: CPU {cpu}: ")
+    m.expect(rf"error: CPU {cpu}: in a guest, current hog/0, .*, vCPU running, "
+             "has mail")
     stub.run_all()
     m.expect(BACK.format(cpu), 120)
     m.line("guest start hello")
@@ -559,8 +576,11 @@ def tests(full):
               for machine in (("virt", ACLINT, AIA) if full else (ACLINT,))]
     cases += [Case("a_hart_that_hangs_while_it_starts_ends_the_start",
                    hart_that_hangs_early, timeout=240)]
-    cases += [Case(f"a_cpu_that_stops_answering_is_named,{cpu}", stalled,
-                   timeout=240, cpu=cpu) for cpu in ((0, 1) if full else (0,))]
+    cases += [Case(f"a_cpu_that_stops_answering_is_named,{cpu},{name}",
+                   stalled, timeout=240, cpu=cpu, machine=machine,
+                   append=append)
+              for name, machine, append in (STALLED if full else STALLED[:1])
+              for cpu in ((0, 1) if full else (0,))]
     cases += [Case("a_cpu_that_stops_answering_is_a_panic_if_asked_for",
                    panics, timeout=240)]
     cases += [Case(f"a_hart_that_stands_still_is_named,{machine},{hart}",
