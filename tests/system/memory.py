@@ -7,7 +7,7 @@ import re
 
 import matrix
 from harness import Case, GUESTS
-from labs import Shell, guest, lab
+from labs import Shell, guest, lab, pages
 
 HELLO = "kernel=baremetal/hello.elf"
 
@@ -23,10 +23,8 @@ def begin(t, *guests, **options):
 def again(m, commands, times):
     """Types the same commands so many times. For each time, host memory as
     (free, objects), wherever they ask for it: [[(..), (..)], ...]. Free is
-    what is no page and no object's: in which slabs objects lie, such as the
-    rest of the line that is being done, is chance. A line that repeats the
-    last one is not added to the history, so nothing that the shell keeps
-    changes from the first time on."""
+    that of `pages`. A line that repeats the last one is not added to the
+    history, so nothing that the shell keeps changes from the first time on."""
     asked = commands.count("mem -j")
     found = []
     for _ in range(times):
@@ -36,8 +34,7 @@ def again(m, commands, times):
         # Shell wants to see the prompt, too.
         m.seen = m.expect(r"^rouse> ").start()
         rows = [json.loads(row) for row in rows]
-        found.append([(r["free_bytes"] + r["object_frames_bytes"],
-                       r["object_bytes"]) for r in rows])
+        found.append([(pages(r), r["object_bytes"]) for r in rows])
     return found
 
 
@@ -110,10 +107,8 @@ def nothing_piles_up(t):
     boots = shell.guests()["again"]["boots"]
     rounds = t.args["rounds"]
     seen = again(m, lives + "; mem -j", 1 + rounds)
-    free = [row[0][0] for row in seen]
-    t.equal({row[0][1] for row in seen}, {seen[0][0][1]}, "bytes of objects")
-    # A stopped guest keeps the page tables it had, which are some or none.
-    t.check(min(free) >= max(free) - (16 << 10), f"free bytes {free}")
+    t.equal({row[0] for row in seen}, {seen[0][0]},
+            "(free bytes, bytes of objects)")
     now = shell.guests()
     t.check(now["again"]["boots"] >= boots + 3 * rounds, "it reboots too "
             f"seldom: {now['again']['boots'] - boots} starts")
@@ -366,7 +361,7 @@ def changes_populate(t):
     m.expect("^rouse> ")
     shell = Shell(m)
     shell.run("watch g")
-    before = free_memory(shell)["free_bytes"]
+    before = pages(free_memory(shell))
     for n in range(3):
         for word in ("eager", "lazy"):
             shell.run(f"set g populate={word}; guest start g; guest wait g",
@@ -377,10 +372,9 @@ def changes_populate(t):
             t.equal(got["touched_bytes"] >= 1040 * MIB, word == "eager",
                     f"all of it is touched if it's {word}")
     t.equal(m.text.count("hello: bye"), 6, "lives")
-    t.check(free_memory(shell)["free_bytes"] >= before - (64 << 10),
-            "memory is gone")
+    t.equal(pages(free_memory(shell)), before, "bytes that are no object's")
     shell.run("guest destroy g")
-    t.check(free_memory(shell)["free_bytes"] > before + 1040 * MIB,
+    t.check(pages(free_memory(shell)) > before + 1040 * MIB,
             "its memory is gone")
     m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")
