@@ -191,8 +191,10 @@ const char *guest_event_name(u32 event);
 
 /*
  * The guest can't go on: logs one line that names guest, vCPU, pc and the
- * reason, and ends it with EVENT_CRASH. The CPU that runs `v`; or any, which
- * knows of the pc where it was left last, and only its own trace records.
+ * reason (with the trap's registers, if there was one), then the last trace
+ * records or that there are none, and ends it with EVENT_CRASH. The CPU that
+ * runs `v`; or any, which knows of the pc where it was left last, and only its
+ * own trace records.
  */
 void guest_crash(struct vcpu *v, const char *fmt, ...) __printf(2, 3);
 

@@ -190,6 +190,15 @@ static void log_record(void *ctx, const char *text)
 	log_error("%s:   %s", g->cfg.name, text);
 }
 
+/* The last records, or why there are none. */
+static void log_records(struct guest *g, const struct vcpu *v)
+{
+	if (tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record, g))
+		return;
+	log_record(g, cpu_this()->trace ? "no trace record of it on this CPU" :
+					  "no trace was on");
+}
+
 void guest_crash(struct vcpu *v, const char *fmt, ...)
 {
 	struct guest *g = v->guest;
@@ -202,8 +211,7 @@ void guest_crash(struct vcpu *v, const char *fmt, ...)
 	if (!ck_pr_load_32(&g->quiet) || g->cfg.on_crash != ACTION_RESTART) {
 		log_error("%s: vCPU %u can't go on at pc 0x%lx: %s",
 			  g->cfg.name, v->id, arch_vcpu_pc(v), why);
-		tracer_tell_last(v->sched.trace_id, CRASH_RECORDS, log_record,
-				 g);
+		log_records(g, v);
 	}
 	guest_end(g, EVENT_CRASH, 1);
 }

@@ -84,7 +84,11 @@ static enum exit_next exit_ram(struct riscv_vcpu *v, struct gpa at, u64 cause)
 				    csr_read(CSR_STVAL));
 	default:
 		/* Never: its tables were made with it. */
-		guest_crash(&v->v, "address 0x%lx can't be mapped", at.v);
+		guest_crash(&v->v,
+			    "address 0x%lx can't be mapped (scause 0x%lx, "
+			    "stval 0x%lx, htval 0x%lx)",
+			    at.v, cause, csr_read(CSR_STVAL),
+			    csr_read(CSR_HTVAL));
 		return NEXT_DEAD;
 	}
 }

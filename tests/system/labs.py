@@ -81,6 +81,13 @@ def heard(name, text):
     return "".join(re.findall(LINE.format(name) + "(.*)$", text, re.M))
 
 
+def pages(row):
+    """What is free of the host's memory (`mem -j`), to the byte, with the
+    frames that objects are in: in which slabs those lie, such as the rest of
+    the line that is being done, is chance, and the sum of both isn't."""
+    return row["free_bytes"] + row["object_frames_bytes"]
+
+
 class Shell:
     """Types commands at Rouse's prompt and gets their output, whatever guests
     write meanwhile.

@@ -7,7 +7,7 @@ import re
 
 import matrix
 from harness import Case, GUESTS
-from labs import Shell, guest, lab
+from labs import Shell, guest, lab, pages
 
 HELLO = "kernel=baremetal/hello.elf"
 
@@ -20,24 +20,27 @@ def begin(t, *guests, **options):
     return m, shell
 
 
+LAST_LINE = "\x10\r"           # Ctrl-P; a long one is typed only once
+
+
 def again(m, commands, times):
     """Types the same commands so many times. For each time, host memory as
     (free, objects), wherever they ask for it: [[(..), (..)], ...]. Free is
-    what is no page and no object's: in which slabs objects lie, such as the
-    rest of the line that is being done, is chance. A line that repeats the
-    last one is not added to the history, so nothing that the shell keeps
-    changes from the first time on."""
+    that of `pages`. A line that repeats the last one is not added to the
+    history, so nothing that the shell keeps changes from the first time on."""
     asked = commands.count("mem -j")
     found = []
-    for _ in range(times):
-        m.line(commands)
+    for n in range(times):
+        if n:
+            m.send(LAST_LINE)
+        else:
+            m.line(commands)
         rows = [m.expect(r'^(\{"type":"memory",.*\})\n', 120).group(1)
                 for _ in range(asked)]
         # Shell wants to see the prompt, too.
         m.seen = m.expect(r"^rouse> ").start()
         rows = [json.loads(row) for row in rows]
-        found.append([(r["free_bytes"] + r["object_frames_bytes"],
-                       r["object_bytes"]) for r in rows])
+        found.append([(pages(r), r["object_bytes"]) for r in rows])
     return found
 
 
@@ -110,10 +113,8 @@ def nothing_piles_up(t):
     boots = shell.guests()["again"]["boots"]
     rounds = t.args["rounds"]
     seen = again(m, lives + "; mem -j", 1 + rounds)
-    free = [row[0][0] for row in seen]
-    t.equal({row[0][1] for row in seen}, {seen[0][0][1]}, "bytes of objects")
-    # A stopped guest keeps the page tables it had, which are some or none.
-    t.check(min(free) >= max(free) - (16 << 10), f"free bytes {free}")
+    t.equal({row[0] for row in seen}, {seen[0][0]},
+            "(free bytes, bytes of objects)")
     now = shell.guests()
     t.check(now["again"]["boots"] >= boots + 3 * rounds, "it reboots too "
             f"seldom: {now['again']['boots'] - boots} starts")
@@ -122,39 +123,55 @@ def nothing_piles_up(t):
     t.equal(m.wait(), 0, "QEMU's status")
 
 
-# Five short lives in a row: ended by themselves, from outside, by a reboot into
-# a stop, by their last hart, and never begun.
+# Short lives in a row: each ends in another way, which is told in such a line.
 SHORT_LIVES = [
-    ("hello", "vcpus=2", "guest start {0}; guest wait {0}"),
-    ("spin", "vcpus=4", "guest start {0}; sleep 0; guest stop {0}"),
+    ("hello", "vcpus=2", "guest start {0}; guest wait {0}",
+     "powered off, status 0"),
+    ("spin", "vcpus=4", "guest start {0}; sleep 0; guest stop {0}",
+     "was stopped, status 0"),
     ("hello", "on-reboot=stop bootargs=reboot=1",
-     "guest start {0}; guest wait {0}"),
+     "guest start {0}; guest wait {0}", "rebooted, status 0"),
     ("hostile", "vcpus=2 bootargs=attack=all-off",
-     "guest start {0}; guest wait {0}"),
-    ("tick", "vcpus=3", "sleep 0"),
+     "guest start {0}; guest wait {0}", "powered off, status 1"),
+    ("spin", "vcpus=2",
+     "guest start {0}; sleep 0; fault crash {0}:0; guest wait {0}",
+     "crashed, status 1"),
 ]
+# And one that is never begun, and those that find no memory while they are made:
+# the n-th allocation from there on fails, early, in the middle, late.
+UNBORN = ("guest create n memory=8M kernel=baremetal/tick.elf vcpus=3; "
+          "guest destroy n")
+NO_ROOM = [4, 12, 36]
+SHORT_OF = "fault alloc {}; guest create m memory=8M kernel=baremetal/tick.elf"
+REFUSAL = r"^guest create: m: (?:no memory|not enough host memory) .*\n"
 
 
 def many_lives(t):
-    """Made, run, ended and destroyed, over and over: memory is as it was, and
-    a neighbour has noticed nothing."""
+    """Made, run, ended and destroyed, over and over, some in vain: memory is as
+    it was, and a neighbour has noticed nothing."""
+    images = {life[0] for life in SHORT_LIVES} | {"tick"}
     m, shell = begin(t, *[guest(f"image-{name}", name, autostart=False,
-                                memory="8M")
-                          for name in {life[0] for life in SHORT_LIVES}],
+                                memory="8M") for name in images],
                      guest("other", "tick", bootargs="seconds=0"), smp=2)
     line = "; ".join(
-        f"guest create g{i} memory=8M kernel=baremetal/{image}.elf {knobs}; "
-        f"{life.format(f'g{i}')}; guest destroy g{i}"
-        for i, (image, knobs, life) in enumerate(SHORT_LIVES))
+        [f"guest create g{i} memory=8M kernel=baremetal/{image}.elf {knobs}; "
+         f"{life.format(f'g{i}')}; guest destroy g{i}"
+         for i, (image, knobs, life, _) in enumerate(SHORT_LIVES)]
+        + [UNBORN] + [SHORT_OF.format(n) for n in NO_ROOM] + ["fault alloc 0"])
     times = t.args["lives"] // len(SHORT_LIVES)
     # A trace's reader is told the names of the last 256 vCPUs that are gone:
-    # with 12 in a row, that many there are after 22.
-    seen = again(m, f"{line}; mem -j", times)[22:]
+    # with 14 in a row, that many there are after 19.
+    seen = again(m, f"{line}; mem -j", times)[19:]
     t.equal({row[0] for row in seen}, {seen[0][0]},
             "(free bytes, bytes of objects)")
-    # None was refused.
-    t.check("error" not in m.text and "expected" not in m.text.replace(
-        "help: no command", ""), "a command was refused")
+    for i, (_, _, _, end) in enumerate(SHORT_LIVES):
+        t.equal(m.text.count(f"] g{i}: {end}\n"), times, f"g{i}: {end}")
+    refused = re.findall(REFUSAL, m.text, re.M)
+    t.equal(len(refused), times * len(NO_ROOM), "creations without memory")
+    # No other was.
+    t.equal(m.text.count("error: "), 2 * times, "the two lines of each crash")
+    t.check("expected" not in m.text.replace("help: no command", ""),
+            "a command was refused")
     other = shell.guests()["other"]
     t.equal((other["state"], other["boots"]), ("running", 1), "its neighbour")
     m.line("poweroff")
@@ -284,6 +301,7 @@ def crashes(t):
     # Nor is what led to it missing.
     t.check(re.search(r"so it was asked for\n(?:.*error: v:   \d+\.\d{6} \w+ "
                       r".*\n){1,8}", m.text), "the last records are not told")
+    t.check("no trace" not in m.text, "there are no records")
     m.line("fault crash v:0")
     m.expect("fault crash: v is stopped; expected a running guest")
     shell.run("set v on-crash=restart; guest start v")
@@ -365,7 +383,7 @@ def changes_populate(t):
     m.expect("^rouse> ")
     shell = Shell(m)
     shell.run("watch g")
-    before = free_memory(shell)["free_bytes"]
+    before = pages(free_memory(shell))
     for n in range(3):
         for word in ("eager", "lazy"):
             shell.run(f"set g populate={word}; guest start g; guest wait g",
@@ -376,10 +394,9 @@ def changes_populate(t):
             t.equal(got["touched_bytes"] >= 1040 * MIB, word == "eager",
                     f"all of it is touched if it's {word}")
     t.equal(m.text.count("hello: bye"), 6, "lives")
-    t.check(free_memory(shell)["free_bytes"] >= before - (64 << 10),
-            "memory is gone")
+    t.equal(pages(free_memory(shell)), before, "bytes that are no object's")
     shell.run("guest destroy g")
-    t.check(free_memory(shell)["free_bytes"] > before + 1040 * MIB,
+    t.check(pages(free_memory(shell)) > before + 1040 * MIB,
             "its memory is gone")
     m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")

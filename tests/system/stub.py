@@ -119,6 +119,17 @@ class Stub:
             raise Failure(f"no hart came by {address:#x}: {stopped!r}")
         return self.threads.index(int(thread.group(1), 16))
 
+    def answer(self, hart, value):
+        """The function that the hart is about to begin (run_until) returns
+        this without having done anything."""
+        words = self.ask(f"Hg{self.threads[hart]:x}"), self.ask("p1")
+        answers = [words[0]] + [
+            self.ask(f"P{n:x}={v}") for n, v in
+            ((10, value.to_bytes(8, "little", signed=True).hex()),  # a0
+             (32, words[1]))]                                       # pc = ra
+        if answers != ["OK"] * 3:
+            raise Failure(f"a hart's registers answer {answers}")
+
     def write32(self, address, value):
         """Only while it stands still."""
         reply = self.ask(f"M{address:x},4:{value.to_bytes(4, 'little').hex()}")

@@ -23,6 +23,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 {
 	va_list ap;
 
+	memcpy(w.before, w.log, sizeof(w.log));
 	va_start(ap, fmt);
 	vsnprintf(w.log, sizeof(w.log), fmt, ap);
 	va_end(ap);
@@ -676,7 +677,11 @@ static struct { u64 frames, bytes; u32 names; } before;
 
 void begin(bool when_done)
 {
+	static struct cpu cpu;
+
 	memset(&w, 0, sizeof(w));
+	memset(&cpu, 0, sizeof(cpu));
+	fake_this_cpu = &cpu;
 	w.quiet = true;
 	ready_len = asleep_len = 0;
 	fake_ram_add(BASE, 64 * MIB);

@@ -71,7 +71,7 @@ struct fake_guests {
 	u64 entry, arg;
 	struct guest *started;
 	u32 powered_off, status;
-	char log[LOG_LINE_BYTES]; /* the last line */
+	char log[LOG_LINE_BYTES], before[LOG_LINE_BYTES]; /* the last lines */
 	u32 lines, begun; /* of them: about a life that begins */
 	u32 counted, crashes; /* lives that were only counted */
 	u8 seed[64];
@@ -79,6 +79,7 @@ struct fake_guests {
 
 extern struct fake_guests w;
 extern struct lab_error err;
+extern const char *fake_trace_last; /* the only record, or NULL */
 
 /* A world without guests; at the end whatever there is is stopped and
  * destroyed, and nothing may be left. `when_done`: it ends with the last

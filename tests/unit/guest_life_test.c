@@ -681,9 +681,31 @@ static void a_crash_names_guest_vcpu_pc_and_reason(void **state)
 	g = running("one");
 	w.slow_owners = true;
 	guest_crash(g->vcpu[1], "cause %d", 42);
-	assert_string_equal(w.log,
+	assert_string_equal(w.before,
 			    "one: vCPU 1 can't go on at pc 0x1234: cause 42");
 	assert_int_equal(g->state, GUEST_STOPPING);
+	end();
+}
+
+static void a_crash_tells_the_last_records_or_that_there_are_none(void **state)
+{
+	struct trace_ring ring = { .head = 0 };
+	struct guest *g;
+
+	begin(false);
+	g = running("one");
+	guest_crash(g->vcpu[0], "nowhere");
+	assert_string_equal(w.log, "one:   no trace was on");
+	cpu_this()->trace = &ring;
+	guest_crash(g->vcpu[0], "nowhere");
+	assert_string_equal(w.log, "one:   no trace record of it on this CPU");
+	fake_trace_last = "1.234567 EXIT";
+	guest_crash(g->vcpu[0], "nowhere");
+	assert_non_null(strstr(w.before, "can't go on"));
+	assert_string_equal(w.log, "one:   1.234567 EXIT");
+	fake_trace_last = NULL;
+	cpu_this()->trace = NULL;
+	run_all();
 	end();
 }
 
@@ -935,6 +957,7 @@ int main(void)
 		T(a_damaged_image_is_said_once_and_not_tried_again),
 		T(a_policy_without_room_leaves_it_stopped),
 		T(a_crash_names_guest_vcpu_pc_and_reason),
+		T(a_crash_tells_the_last_records_or_that_there_are_none),
 		T(the_machine_ends_with_the_worst_status_when_all_are_done),
 		T(a_guest_that_was_not_autostarted_ends_nothing),
 		T(a_guest_that_is_being_made_is_not_done),
