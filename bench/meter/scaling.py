@@ -141,11 +141,9 @@ def is_level(sizes):
                for n in sizes.values())
 
 
-def grows(row, sizes, times=1, order=True):
-    """What is wrong with how it grows, or "": {vcpus: median}. Another compiler
-    may take so many times what is aimed at. Without an order to keep (`order`)
-    there is no reason to grow at all."""
-    most = PER_DOUBLING * times
+def grows(row, sizes, order=True):
+    """What is wrong with how it grows, or "": {vcpus: median}. Without an order
+    to keep (`order`) there is no reason to grow at all."""
     if is_level(sizes):
         return ""
     if not order:
@@ -154,11 +152,11 @@ def grows(row, sizes, times=1, order=True):
     first, last = min(sizes), max(sizes)
     mean = (sizes[last] - sizes[first]) / (math.log2(last / first) or 1)
     step = largest_step(row, sizes)
-    if step and step[0] > most:
+    if step and step[0] > PER_DOUBLING:
         return (f"{row}: {step[0]:.1f} instructions more for each doubling from "
                 f"{step[1]} to {step[2]} vCPUs on the hart")
     return f"{row}: {mean:.1f} instructions more for each doubling" \
-        if mean > most else ""
+        if mean > PER_DOUBLING else ""
 
 
 def summary(lines):
