@@ -82,7 +82,8 @@ def table(result):
 
 def conditions(result):
     words = [f"<dt>{esc(k.replace('_', ' '))}</dt><dd>{esc(v)}</dd>"
-             for k, v in result["conditions"].items() if v not in ("", None)]
+             for k, v in result["conditions"].items()
+             if v not in ("", None) and k not in results.NO_ROOM]
     return f'<dl class="conditions">{"".join(words)}</dl>'
 
 
@@ -114,10 +115,20 @@ def stale_words(found, tree):
     return out
 
 
+def room_words(under):
+    """Which policies had no room for what is asked, as HTML."""
+    words = [f"{text} {esc(under[place])}." for place, text in zip(
+        results.NO_ROOM, ("Left out, since there is no room:",
+                          "Asked only where there is room:"))
+             if under.get(place)]
+    return f'<p class="room">{" ".join(words)}</p>' if words else ""
+
+
 def article(result, colours, stale):
     badge = f'<p class="old">{esc(stale)}</p>' if stale else ""
     lead = (f"<h3>{esc(result['title'])}</h3>\n"
-            f'{badge}<p class="question">{esc(result["question"])}</p>')
+            f'{badge}<p class="question">{esc(result["question"])}</p>'
+            f"{room_words(result['conditions'])}")
     drawn = lead + report_meter.figures(result) if result["name"] == "meter" \
         else report_layout.figures(result, colours, lead)
     seen = "<figure" in drawn or 'class="cells"' in drawn

@@ -122,15 +122,21 @@ def largest_step(row, sizes):
     return max(steps) if len(steps) > 1 else None
 
 
+def queue_takes(row, sizes):
+    """What there being a queue takes at all, which is a step of its own; None
+    where it isn't among the sizes."""
+    first = QUEUE_FROM.get(row, 0)
+    less = [n for n in sizes if n < first]
+    return sizes[first] - sizes[max(less)] if less and first in sizes else None
+
+
 def step_words(row, sizes):
     """Of largest_step(), in brackets behind what all grew by; or "". What a
     queue takes at all is told as well."""
-    step, first = largest_step(row, sizes), QUEUE_FROM.get(row, 0)
-    less = [n for n in sizes if n < first]
+    step, once = largest_step(row, sizes), queue_takes(row, sizes)
     if not step:
         return ""
-    once = f"; {sizes[first] - sizes[max(less)]:+d} for a queue at all" \
-        if less and first in sizes else ""
+    once = "" if once is None else f"; {once:+d} for a queue at all"
     return f" (at most {step[0]:+.0f}, {step[1]} to {step[2]}{once})"
 
 
