@@ -35,7 +35,7 @@ HERE = Path(__file__).resolve().parent
 SECTIONS = [
     ("The way of an interrupt", "way", ["meter", "meter_outliers",
                                         "meter_scaling", "meter_trace",
-                                        "meter_linux"]),
+                                        "meter_native", "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
     ("How soon", "latency", ["latency", "wfi", "wfi_ipi",
@@ -124,12 +124,14 @@ def room_words(under):
     return f'<p class="room">{" ".join(words)}</p>' if words else ""
 
 
-def article(result, colours, stale):
+def article(result, colours, stale, native):
+    """native: the meter's result without a hypervisor, or None."""
     badge = f'<p class="old">{esc(stale)}</p>' if stale else ""
     lead = (f"<h3>{esc(result['title'])}</h3>\n"
             f'{badge}<p class="question">{esc(result["question"])}</p>'
             f"{room_words(result['conditions'])}")
-    drawn = lead + report_meter.figures(result) if result["name"] == "meter" \
+    drawn = lead + report_meter.figures(result, native) \
+        if result["name"] == "meter" \
         else report_layout.figures(result, colours, lead)
     seen = "<figure" in drawn or 'class="cells"' in drawn
     count = len(result["rows"])
@@ -187,7 +189,8 @@ def page(found, tree):
     for title, anchor, mine in sections(found):
         links.append(f'<a href="#{anchor}">{esc(title)}</a>')
         parts.append(f'<section id="{anchor}"><h2>{esc(title)}</h2>\n'
-                     + "\n".join(article(r, colours, stale.get(r["name"]))
+                     + "\n".join(article(r, colours, stale.get(r["name"]),
+                                         found.get("meter_native"))
                                  for r in mine)
                      + "</section>")
     key = report_layout.key([

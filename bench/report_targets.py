@@ -246,9 +246,9 @@ def headline(found, stale):
 # --- all rows ---------------------------------------------------------------
 
 
-def every_row(result):
+def every_row(result, others, is_native_ours):
     """The meter's table for people: a line an operation, machines and others
-    beside one another."""
+    (as peers.beside() has them) beside one another."""
     found = {(r["row"], r["machine"]): r for r in results.as_dicts(result)}
     out = []
     for row in rows():
@@ -270,15 +270,17 @@ def every_row(result):
         best, sbi = row.target(False)[0], row.target(True)[0]
         aim = "" if not best else number(best) if best == sbi else \
             f"{number(best)}<small>virt {number(sbi)}</small>"
-        theirs = peers.FIGURES.get(row.name, {})
-        others = [" / ".join(map(number, theirs[p])) if p in theirs else ""
+        theirs = others.get(row.name, {})
+        beside = [" / ".join(map(number, theirs[p])) if p in theirs else ""
                   for p in peers.WHAT]
         out.append(f'<tr><td>{esc(row.title)}</td><td class="n">{aim}</td>'
                    + "".join(cells) + "".join(f'<td class="n">{o}</td>'
-                                              for o in others) + "</tr>")
+                                              for o in beside) + "</tr>")
+    whose = {p: "counted here" if p == "native" and is_native_ours else
+             "elsewhere" for p in peers.WHAT}
     head = "".join(f"<th>{h}</th>" for h in
                    ("operation", "target", *map(esc, SHORT.values()),
-                    *map(esc, peers.WHAT)))
+                    *(f"{esc(p)}<small>{whose[p]}</small>" for p in whose)))
     return ('<div class="scroll"><table class="rows"><thead><tr>' + head
             + "</tr></thead>\n<tbody>" + "\n".join(out)
             + "</tbody></table></div>")
