@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import compared  # noqa: E402
 import results  # noqa: E402
 
 try:
@@ -144,6 +145,23 @@ def article(result, colours, stale, native):
 </article>"""
 
 
+def compared_table():
+    """Which questions the simulator is held to the hypervisor by, and which
+    not, and why."""
+    lines = "\n".join(
+        f"<tr><td>{esc(name)}</td>{cell(c.what or None)}"
+        f"<td>{esc(c.but)}</td></tr>" for name, c in compared.QUESTIONS.items())
+    return f"""<article id="compared">
+<h3>Compared with the hypervisor</h3>
+<p class="question">Of which questions is it seen that the simulator and the
+hypervisor give the same answer, of which cases, and why not of the others?
+(docs/sim.md says how near they must be.)</p>
+<div class="scroll"><table class="compared"><thead><tr><th>question</th>
+<th>cases compared</th><th>why not the others</th></tr></thead>
+<tbody>{lines}</tbody></table></div>
+</article>"""
+
+
 def sections(found):
     left = dict(found)
     for title, anchor, names in SECTIONS:
@@ -192,6 +210,7 @@ def page(found, tree):
                      + "\n".join(article(r, colours, stale.get(r["name"]),
                                          found.get("meter_native"))
                                  for r in mine)
+                     + (compared_table() if anchor == "simulated" else "")
                      + "</section>")
     key = report_layout.key([
         (p, report_plots.page_colours(colours.of(p, 0)), "solid")
