@@ -144,6 +144,8 @@ class Bench:
         self.numbers = itertools.count()
         self.local = threading.local()
         self._policies = None
+        # {name: vCPUs a hart} of those that had no room for a question's.
+        self.refused = {}
         self.lock = threading.Lock()
         self.memos, self.made = {}, {}
 
@@ -151,6 +153,7 @@ class Bench:
         """What this thread asks from now on. What it has run before is of no
         concern (results.take_ran)."""
         self.local.question = question
+        self.refused = {}
         results.take_ran()
 
     def memo(self, what, make):
@@ -180,10 +183,12 @@ class Bench:
                 raise NoPolicy(
                     f"no policy {', '.join(sorted(unknown))}; there are "
                     + ", ".join(p.name for p in self._policies))
-        return [p for p in self._policies
-                if p.has_room(vcpus, harts)
-                and (knob is None or knob in p.knobs)
-                and (not self.only or p.name in self.only)]
+        wanted = [p for p in self._policies
+                  if (knob is None or knob in p.knobs)
+                  and (not self.only or p.name in self.only)]
+        self.refused |= {p.name: p.each for p in wanted
+                         if not p.has_room(vcpus, harts)}
+        return [p for p in wanted if p.has_room(vcpus, harts)]
 
     def seeds(self, n=3):
         return list(range(1, 2 if self.quick else n + 1))

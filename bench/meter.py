@@ -69,17 +69,17 @@ def count(opt):
         tables[key], missing = operations.measure(opt, key)
         table.show(key, f"{MACHINES[key]} {what}".strip(), tables[key], missing)
     if opt.by == "stage":
-        name = "meter_native" if opt.native else \
-            "meter_foreign" if opt.kernel else result_name("meter", opt)
+        name = "meter_foreign" if opt.kernel else result_name(
+            "meter_native" if opt.native else "meter", opt)
         if not any(tables.values()):
             raise MeterError("no row was measured, so nothing is written")
         print(table.store(name, tables, conditions()))
 
 
-def conditions():
+def conditions(**more):
     """Of all machines that were run."""
     ran = results.machine_conditions(results.take_ran())
-    return results.conditions(**ran, seed=1)
+    return results.conditions(**ran, seed=1, **more)
 
 
 def result_name(whole, opt):
@@ -88,9 +88,9 @@ def result_name(whole, opt):
     return f"{whole}_part" if some else whole
 
 
-def write(name, what, lines):
+def write(name, what, lines, **more):
     print(results.write(name, what.TITLE, what.QUESTION, what.COLUMNS, lines,
-                        conditions()))
+                        conditions(**more)))
 
 
 def grow(opt):
@@ -107,7 +107,9 @@ def grow(opt):
                     flush=True)
     lines = scaling.lines_of(found)
     print("".join(f"  {text}\n" for text in scaling.summary(lines)), end="")
-    write(result_name("meter_scaling", opt), scaling, lines)
+    room = {p: matrix.rooms(p, 1) for p in matrix.policies()}
+    write(result_name("meter_scaling", opt), scaling, lines,
+          **results.room_conditions({p: n for p, n in room.items() if n}, ()))
 
 
 def boot(opt):

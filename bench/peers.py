@@ -1,4 +1,4 @@
-"""What others need for the same work, in instructions.
+"""What others need for the same operations, in instructions.
 
 One flat S-mode program, unchanged, as a guest with two vCPUs on a QEMU 10.0.2
 `virt` machine with two harts under OpenSBI 1.6; instructions of all harts in
@@ -6,6 +6,8 @@ all modes, counted by a TCG plugin between marker hints; medians of 200 to 1000
 rounds. `native` is the program on OpenSBI with no hypervisor. *Asleep*: the
 receiving vCPU has been in WFI for 5 ms on the other hart. The second figure, if
 there is one, is of a host with `aia=aplic-imsic`.
+
+That program is not the meter's payload, though it does the same: OWN_PARTS.
 """
 
 WHAT = {
@@ -13,6 +15,9 @@ WHAT = {
     "Xvisor": "Xvisor of 2026-03",
     "KVM": "Linux 6.12 KVM with kvmtool",
 }
+
+# {what: (the meter's payload's own instructions in it, that program's)}
+OWN_PARTS = {"a call": (14, 10), "an IPI to itself": (85, 79)}
 
 # Rows by the meter's name of the operation: {peer: (SBI's IPI, AIA)}.
 FIGURES = {
@@ -28,11 +33,17 @@ FIGURES = {
 }
 
 
-def figures(operation, machine):
-    """{peer: instructions} for a row of the meter's table."""
-    place = 1 if "aia=" in machine or "aclint=" in machine else 0
-    return {peer: some[min(place, len(some) - 1)]
-            for peer, some in FIGURES.get(operation, {}).items()}
+def beside(native=()):
+    """FIGURES; without a hypervisor those of the meter's own payload, where it
+    was counted so. native: rows of the meter's table, the machine with AIA
+    last."""
+    out = {name: dict(some) for name, some in FIGURES.items()}
+    took = {}
+    for row in native:
+        took.setdefault(row["row"], []).append(row["median"])
+    for name, medians in took.items():
+        out.setdefault(name, {})["native"] = tuple(dict.fromkeys(medians))
+    return out
 
 
 # Debian's Linux 6.12 to its init on one hart with -icount shift=0, in seconds

@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import compared  # noqa: E402
 import results  # noqa: E402
 
 try:
@@ -35,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 SECTIONS = [
     ("The way of an interrupt", "way", ["meter", "meter_outliers",
                                         "meter_scaling", "meter_trace",
-                                        "meter_linux"]),
+                                        "meter_native", "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
     ("How soon", "latency", ["latency", "wfi", "wfi_ipi",
@@ -82,7 +83,8 @@ def table(result):
 
 def conditions(result):
     words = [f"<dt>{esc(k.replace('_', ' '))}</dt><dd>{esc(v)}</dd>"
-             for k, v in result["conditions"].items() if v not in ("", None)]
+             for k, v in result["conditions"].items()
+             if v not in ("", None) and k not in results.NO_ROOM]
     return f'<dl class="conditions">{"".join(words)}</dl>'
 
 
@@ -114,11 +116,23 @@ def stale_words(found, tree):
     return out
 
 
-def article(result, colours, stale):
+def room_words(under):
+    """Which policies had no room for what is asked, as HTML."""
+    words = [f"{text} {esc(under[place])}." for place, text in zip(
+        results.NO_ROOM, ("Left out, since there is no room:",
+                          "Asked only where there is room:"))
+             if under.get(place)]
+    return f'<p class="room">{" ".join(words)}</p>' if words else ""
+
+
+def article(result, colours, stale, native):
+    """native: the meter's result without a hypervisor, or None."""
     badge = f'<p class="old">{esc(stale)}</p>' if stale else ""
     lead = (f"<h3>{esc(result['title'])}</h3>\n"
-            f'{badge}<p class="question">{esc(result["question"])}</p>')
-    drawn = lead + report_meter.figures(result) if result["name"] == "meter" \
+            f'{badge}<p class="question">{esc(result["question"])}</p>'
+            f"{room_words(result['conditions'])}")
+    drawn = lead + report_meter.figures(result, native) \
+        if result["name"] == "meter" \
         else report_layout.figures(result, colours, lead)
     seen = "<figure" in drawn or 'class="cells"' in drawn
     count = len(result["rows"])
@@ -128,6 +142,23 @@ def article(result, colours, stale):
 {table(result)}
 {conditions(result)}
 </details>
+</article>"""
+
+
+def compared_table():
+    """Which questions the simulator is held to the hypervisor by, and which
+    not, and why."""
+    lines = "\n".join(
+        f"<tr><td>{esc(name)}</td>{cell(c.what or None)}"
+        f"<td>{esc(c.but)}</td></tr>" for name, c in compared.QUESTIONS.items())
+    return f"""<article id="compared">
+<h3>Compared with the hypervisor</h3>
+<p class="question">Of which questions is it seen that the simulator and the
+hypervisor give the same answer, of which cases, and why not of the others?
+(docs/sim.md says how near they must be.)</p>
+<div class="scroll"><table class="compared"><thead><tr><th>question</th>
+<th>cases compared</th><th>why not the others</th></tr></thead>
+<tbody>{lines}</tbody></table></div>
 </article>"""
 
 
@@ -176,8 +207,10 @@ def page(found, tree):
     for title, anchor, mine in sections(found):
         links.append(f'<a href="#{anchor}">{esc(title)}</a>')
         parts.append(f'<section id="{anchor}"><h2>{esc(title)}</h2>\n'
-                     + "\n".join(article(r, colours, stale.get(r["name"]))
+                     + "\n".join(article(r, colours, stale.get(r["name"]),
+                                         found.get("meter_native"))
                                  for r in mine)
+                     + (compared_table() if anchor == "simulated" else "")
                      + "</section>")
     key = report_layout.key([
         (p, report_plots.page_colours(colours.of(p, 0)), "solid")

@@ -1,9 +1,11 @@
 """The meter's table as bars: what an operation takes here, in the best that
-there is elsewhere, without a hypervisor, and what is aimed at.
+there is elsewhere, without a hypervisor, and what is aimed at. A mark shows the
+shortest and the longest round and the 99th percentile.
 
 Rows are those of build/bench/results/meter.json: an operation (row, title) on
 a kind of machine, its distribution in instructions, its target, and the stages
-of its way (columns stage_NAME). Others' figures come from bench/peers.py.
+of its way (columns stage_NAME). Others' figures come from bench/peers.py, those
+without a hypervisor from meter_native.json, if there is one.
 """
 
 import html
@@ -34,8 +36,8 @@ def compared(rows):
     """[(operation, its rows)] of those with figures of peers, or a target.
     Machines that give the same and are compared with the same are one."""
     out = {}
-    for (name, machine), row in rows.items():
-        if peers.figures(name, machine) or row.get("target"):
+    for (name, _), row in rows.items():
+        if name in peers.FIGURES or row.get("target"):
             out.setdefault(name, []).append(row)
     for name, some in out.items():
         if len({(r["median"], r.get("target")) for r in some}) == 1:
@@ -47,38 +49,56 @@ def title_of(row):
     return row.get("title") or row["row"]
 
 
-def bars_of(name, some):
-    """[(label, value, colour, target)] of an operation: ours, machine by
-    machine, and what others take, by doorbell if it matters."""
+def bars_of(some, theirs):
+    """[(label, value, colour, row)] of an operation: ours, machine by machine,
+    and what others take, by doorbell if it matters. Others have no row."""
     bars = [("Rouse" + (f", {SHORT.get(r['machine'], r['machine'])}"
                         if len(some) > 1 else ""),
-             r["median"], plots.OURS, r.get("target")) for r in some]
-    for peer, figures in peers.FIGURES.get(name, {}).items():
+             r["median"], plots.OURS, r) for r in some]
+    for peer, figures in theirs.items():
         for i, value in enumerate(figures):
             bars.append((peer + (", AIA" if i else ""), value,
-                         plots.TINTS[SHADES[peer]], None))
+                         plots.TINTS[SHADES[peer]], {}))
     return bars
 
 
-def draw_bars(compared_rows):
+def draw_spread(axes, row, at):
+    """From the shortest to the longest round, with a mark at the 99th
+    percentile; returns where it ends. Nothing of a row whose rounds are all
+    alike."""
+    least, late, most = (row.get(k) or 0 for k in ("min", "p99", "max"))
+    if not 0 < least < most:
+        return row.get("median", 0)
+    axes.plot([least, most], [at, at], color=plots.MUTED, linewidth=1,
+              solid_capstyle="butt")
+    for x, half in ((least, 0.2), (late, 0.32), (most, 0.2)):
+        axes.plot([x, x], [at - half, at + half], color=plots.MUTED,
+                  linewidth=1)
+    return most
+
+
+def draw_bars(compared_rows, others):
     """Ours, the peers' and the target's line, on a logarithmic scale."""
     lines = []
     for name, some in compared_rows:
         lines.append((title_of(some[0]), None, None, None))
-        lines += bars_of(name, some)
+        lines += bars_of(some, others.get(name, {}))
     fig, axes = plots.figure(0.5 + 0.19 * len(lines), 7.6)
-    for i, (name, value, colour, target) in enumerate(lines):
+    for i, (name, value, colour, row) in enumerate(lines):
         if value is None:
             continue
         axes.barh(i, value, 0.78, color=colour, linewidth=0)
         ours = colour == plots.OURS
+        target, end = row.get("target"), draw_spread(axes, row, i)
         if target:
             axes.plot([target, target], [i - 0.39, i + 0.39],
                       color=plots.INK, linewidth=1.6)
-        axes.annotate(f"{value:g}", (max(value, target or 0), i), va="center",
+        axes.annotate(f"{value:g}", (max(value, end, target or 0), i),
+                      va="center",
                       fontsize=8, xytext=(5, 0), textcoords="offset points",
                       color=plots.INK if ours else plots.MUTED)
-    plots.logarithmic(axes.xaxis, [l[1] for l in lines if l[1]])
+    plots.logarithmic(axes.xaxis, [n for l in lines if l[1] for n in
+                                   (l[1], l[3].get("max") or l[1])])
     axes.set_yticks(range(len(lines)), [l[0] for l in lines])
     for tick, line in zip(axes.get_yticklabels(), lines):
         tick.set_color(plots.INK if line[1] is None else plots.MUTED)
@@ -86,7 +106,9 @@ def draw_bars(compared_rows):
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_xlabel("instructions, median; the upright line is the target")
+    axes.set_xlabel("instructions, median; the upright line is the target, the "
+                    "thin marks are the shortest, the 99th\npercentile and the "
+                    "longest of the rounds, where they differ")
     axes.grid(axis="x")
     return fig
 
@@ -158,16 +180,31 @@ def draw_stages(some):
     return fig
 
 
-def figures(result):
+def caption(is_native_ours):
+    """Whose program the bars are of."""
+    parts = ", ".join(f"{theirs} instructions in {what} (here {ours})"
+                      for what, (ours, theirs) in peers.OWN_PARTS.items())
+    others = " and ".join(w for n, w in peers.WHAT.items() if n != "native")
+    native = "the meter's payload, counted here" if is_native_ours else \
+        "that program, counted elsewhere"
+    return (f"{others} were counted elsewhere, with another program that does "
+            f"the same. Its own part is a little less: {parts}. Native is "
+            f"{native}, on the firmware with no hypervisor.")
+
+
+def figures(result, native=None):
+    """native: the result of the meter without a hypervisor, if there is one."""
     rows = operations(result)
     if not rows:
         return ""
-    out, some = [report_targets.every_row(result)], compared(rows)
+    others = peers.beside(results.as_dicts(native) if native else ())
+    out = [report_targets.every_row(result, others, bool(native))]
+    some = compared(rows)
     if some:
-        what = "; ".join(f"{n}: {w}" for n, w in peers.WHAT.items())
-        svg = plots.inline(draw_bars(some), "meter-bars-", "instructions")
-        out.append(f'<figure class="wide">{svg}<figcaption>The same program on '
-                   f"all of them. {html.escape(what)}.</figcaption></figure>")
+        svg = plots.inline(draw_bars(some, others), "meter-bars-",
+                           "instructions")
+        out.append(f'<figure class="wide">{svg}<figcaption>'
+                   f"{html.escape(caption(native))}</figcaption></figure>")
     some = staged(rows)
     if some:
         svg = plots.inline(draw_stages(some), "meter-stages-", "stages")

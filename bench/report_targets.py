@@ -2,8 +2,10 @@
 what the best of others takes for the same work; and the table of all rows of
 the meter.
 
-A line is (what, where on the page, target, reached, good, peer): good is True,
-False, or None where nothing was measured.
+A line is (what, where on the page, target, reached, good, peer, but): good is
+True, False, or None where nothing was measured, or less than is aimed at: rows,
+machines, sizes or rounds are missing. but: what a line that is good doesn't
+judge.
 """
 
 import html
@@ -12,15 +14,19 @@ from collections import namedtuple
 
 import peers
 import results
-from meter.linux import PEER, TARGET
+from meter.linux import PEER, SEEDS, TARGET
 from meter.machine import MACHINES, rows
 from meter.scaling import (
-    LEVEL_PERCENT, PER_DOUBLING, grows, is_level, step_words)
+    LEVEL_PERCENT, PER_DOUBLING, SIZES, grows, is_level, queue_takes,
+    step_words)
 from meter.trace_cost import TARGET_OFF, TARGET_ON
 
-Line = namedtuple("Line", "what result target reached good peer")
+Line = namedtuple("Line", "what result target reached good peer but",
+                  defaults=("", ""))
 
 UNMEASURED = "not measured"
+# Of a row, for its tail to be one.
+ROUNDS = 1000
 # Why a guest may be the quicker one; docs/meter.md has the figures.
 MORE_TO_FIND = " (the machine has more devices to find)"
 SHORT = {MACHINES["virt"]: "virt", MACHINES["aclint"]: "ACLINT",
@@ -35,6 +41,19 @@ def esc(text):
 
 def number(value):
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def listed(names, most=3):
+    """So many of them, and how many more there are."""
+    names = list(dict.fromkeys(names))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def judged(missed, whole):
+    """What is missed is so whatever else was measured; what is reached, only if
+    all was."""
+    return False if missed else True if whole else None
 
 
 # --- lines ------------------------------------------------------------------
@@ -67,49 +86,74 @@ def operation_lines(found):
                       *row.target(True))]
         for what, machines, aim, best in kinds:
             got = medians(table, row.name, machines)
-            yield Line(what, "meter", f"≤ {number(aim)}",
-                       of_machines(got) if got else UNMEASURED,
-                       max(got.values()) <= aim if got else None,
+            left = [SHORT[m] for m in machines if m not in got]
+            words = [of_machines(got)] if got else []
+            words += [UNMEASURED + (f" ({', '.join(left)})" if got else "")
+                      ] if left else []
+            yield Line(what, "meter", f"≤ {number(aim)}", "; ".join(words),
+                       judged(any(n > aim for n in got.values()), not left),
                        number(best) if best else "")
 
 
 def tail_line(found):
     table = results.as_dicts(found["meter"]) if "meter" in found else []
-    wide = [r for r in table if r["p99"] > 1.1 * r["median"]]
-    names = ", ".join(dict.fromkeys(r["title"] for r in wide))
-    least = min((r["n"] for r in table), default=0)
-    text = (f"{len(table) - len(wide)} of {len(table)} rows, of {least:,} "
-            "rounds or more") + (f"; not: {names}" if names else "")
-    return Line("p99 within 10 % of the median", "meter", "every row",
-                text if table else UNMEASURED, not wide if table else None, "")
+    due = [(row.name, m) for row in rows() if row.asked == "table"
+           for m in MACHINES.values()]
+    left = set(due) - {(r["row"], r["machine"]) for r in table}
+    few = [r for r in table if r["n"] < ROUNDS]
+    wide = [r for r in table if r not in few
+            and r["p99"] > 1.1 * r["median"]]
+    good = len(table) - len(few) - len(wide)
+    words = [f"{good} of {len(due)} rows"]
+    words += [f"not: {listed(r['title'] for r in wide)}"] if wide else []
+    words += [f"fewer rounds, {min(r['n'] for r in few):,} or more: "
+              f"{listed(r['title'] for r in few)}"] if few else []
+    words += [f"{UNMEASURED}: {len(left)}"] if left else []
+    return Line("p99 within 10 % of the median", "meter",
+                f"every row, of {ROUNDS:,} rounds or more",
+                "; ".join(words) if table else UNMEASURED,
+                judged(wide, not few and not left))
+
+
+def growth_words(policy, mine):
+    """How a row grows under a policy. mine: its lines."""
+    sizes = {r["vcpus"]: r["median"] for r in mine}
+    last = max(mine, key=lambda r: r["vcpus"])
+    if is_level(sizes):
+        return f"{policy} {last['of_first'] - 100:+.1f} %"
+    return (f"{policy} {last['per_doubling']:+.1f} each doubling"
+            f"{step_words(mine[0]['row'], sizes)}")
 
 
 def growth_lines(found):
     table = results.as_dicts(found["meter_scaling"]) \
         if "meter_scaling" in found else []
-    # Policies that others were measured with, and this was not.
-    others = {p: 0 for r in found.values()
-              for p in str(r["conditions"].get("policies", "")).split()}
-    others = [p for p in others if p not in {r["policy"] for r in table}]
+    full = results.no_room(found["meter_scaling"]["conditions"]) \
+        if table else []
+    # Whoever anything was measured with.
+    policies = list(dict.fromkeys([r["policy"] for r in table] + [
+        p for r in found.values()
+        for p in str(r["conditions"].get("policies", "")).split()]))
     for row, what in (("wake", "a wake"), ("pick", "a pick")):
-        mine = [r for r in table if r["row"] == row]
-        words, good = [], True
-        for policy in dict.fromkeys(r["policy"] for r in mine):
-            last = max((r for r in mine if r["policy"] == policy),
-                       key=lambda r: r["vcpus"])
-            sizes = {r["vcpus"]: r["median"] for r in mine
-                     if r["policy"] == policy}
-            good &= not grows(row, sizes)
-            words.append(f"{policy} {last['of_first'] - 100:+.1f} %"
-                         if is_level(sizes) else
-                         f"{policy} {last['per_doubling']:+.1f} each "
-                         f"doubling{step_words(row, sizes)}")
-        words += [f"{p}: no room for two" for p in others if mine]
-        most = max((r["vcpus"] for r in mine), default=0)
-        yield Line(f"cost of {what}, 2 to {most or 2000:,} vCPUs on a hart",
-                   "meter_scaling", f"±{LEVEL_PERCENT} %, or ≤ {PER_DOUBLING} "
-                   "more each doubling", ", ".join(words) or UNMEASURED,
-                   good if mine else None, "")
+        words, missed, whole, once = [], False, bool(table), []
+        for policy in policies if table else []:
+            mine = [r for r in table
+                    if r["row"] == row and r["policy"] == policy]
+            sizes = {r["vcpus"]: r["median"] for r in mine}
+            words.append(growth_words(policy, mine) if mine else
+                         f"{policy}: no room for two" if policy in full else
+                         f"{policy}: {UNMEASURED}")
+            missed |= bool(mine and grows(row, sizes))
+            whole &= policy in full or set(SIZES) <= set(sizes)
+            once.append(0 if not mine or is_level(sizes) else
+                        queue_takes(row, sizes) or 0)
+        most = max((r["vcpus"] for r in table if r["row"] == row), default=0)
+        yield Line(f"cost of {what}, 2 to {most or max(SIZES):,} vCPUs on a "
+                   "hart", "meter_scaling", f"±{LEVEL_PERCENT} %, or ≤ "
+                   f"{PER_DOUBLING} more each doubling",
+                   ", ".join(words) or UNMEASURED, judged(missed, whole),
+                   but=f"but for the first that is queued, {max(once):+d}"
+                   if max(once, default=0) > PER_DOUBLING else "")
 
 
 def linux_line(found):
@@ -121,7 +165,8 @@ def linux_line(found):
                 "meter_linux", f"≤ {TARGET}",
                 f"{ratio:.3f}{MORE_TO_FIND if ratio < 1 else ''}" if table
                 else UNMEASURED,
-                ratio <= TARGET if table else None, f"{PEER}")
+                judged(table and ratio > TARGET, len(table) >= len(SEEDS)),
+                f"{PEER}")
 
 
 def trace_lines(found):
@@ -137,22 +182,36 @@ def trace_lines(found):
 
 
 def thief_line(found):
-    table = [r for r in results.as_dicts(found["thief"]) if r["promised"]] \
-        if "thief" in found else []
-    worst = max(table, key=lambda r: r["over"], default=None)
+    table = results.as_dicts(found["thief"]) if "thief" in found else []
+    worst, others = None, {}
+    for r in sorted(table, key=lambda r: r["over"]):
+        if r["promised"]:
+            worst = r
+        else:
+            others[r["policy"]] = f"{r['over']:+.1f} for {r['thief']}"
+    words = [f"{worst['over']:+.2f} % ({worst['policy']}, {worst['thief']})"
+             if worst else UNMEASURED]
+    for text in dict.fromkeys(others.values()):
+        who = ", ".join(p for p, t in others.items() if t == text)
+        words.append(f"{who}: {text}")
+    words += ["shares not promised"] if others else []
     return Line("what a thief gets over its share, where shares are promised",
-                "thief", "≤ 1 %", f"{worst['over']:+.2f} % ({worst['policy']}, "
-                f"{worst['thief']})" if worst else UNMEASURED,
-                worst["over"] <= 1 if worst else None, "")
+                "thief", "≤ 1 %", "; ".join(words),
+                judged(worst and worst["over"] > 1, worst))
+
+
+def is_whole(result):
+    """Was all measured that is asked, in full?"""
+    under = result["conditions"]
+    return not under.get("quick") and not under.get("missing")
 
 
 def lines(found):
-    yield from operation_lines(found)
-    yield tail_line(found)
-    yield from growth_lines(found)
-    yield linux_line(found)
-    yield from trace_lines(found)
-    yield thief_line(found)
+    made = [*operation_lines(found), tail_line(found), *growth_lines(found),
+            linux_line(found), *trace_lines(found), thief_line(found)]
+    for line in made:
+        yield line if not line.good or is_whole(found[line.result]) else \
+            line._replace(good=None)
 
 
 def headline(found, stale):
@@ -160,6 +219,8 @@ def headline(found, stale):
     out = []
     for line in lines(found):
         word = {True: "reached", False: "missed", None: "open"}[line.good]
+        but = f"<small>{esc(line.but)}</small>" if line.but and line.good \
+            else ""
         what = esc(line.what)
         if line.result in found:
             what = f'<a href="#{line.result}">{what}</a>'
@@ -171,9 +232,11 @@ def headline(found, stale):
                    f'<td data-is="target">{esc(line.target)}</td>'
                    f'<td data-is="reached">{esc(line.reached)}</td>'
                    f'<td data-is="best peer">{esc(line.peer)}</td>'
-                   f"<td>{word}</td></tr>")
+                   f"<td>{word}{but}</td></tr>")
     note = ('<p class="old">† measured on another tree, quickly, or in part: '
             "see there</p>" if stale else "")
+    note += ('<p class="note">Open is what was not measured, or only in part.'
+             "</p>" if any(line.good is None for line in lines(found)) else "")
     return ('<table class="targets"><thead><tr><th>instructions, median of '
             "all on the way</th><th>target</th><th>reached</th><th>best peer"
             "</th><th></th></tr></thead>\n<tbody>" + "\n".join(out)
@@ -183,9 +246,9 @@ def headline(found, stale):
 # --- all rows ---------------------------------------------------------------
 
 
-def every_row(result):
+def every_row(result, others, is_native_ours):
     """The meter's table for people: a line an operation, machines and others
-    beside one another."""
+    (as peers.beside() has them) beside one another."""
     found = {(r["row"], r["machine"]): r for r in results.as_dicts(result)}
     out = []
     for row in rows():
@@ -207,15 +270,17 @@ def every_row(result):
         best, sbi = row.target(False)[0], row.target(True)[0]
         aim = "" if not best else number(best) if best == sbi else \
             f"{number(best)}<small>virt {number(sbi)}</small>"
-        theirs = peers.FIGURES.get(row.name, {})
-        others = [" / ".join(map(number, theirs[p])) if p in theirs else ""
+        theirs = others.get(row.name, {})
+        beside = [" / ".join(map(number, theirs[p])) if p in theirs else ""
                   for p in peers.WHAT]
         out.append(f'<tr><td>{esc(row.title)}</td><td class="n">{aim}</td>'
                    + "".join(cells) + "".join(f'<td class="n">{o}</td>'
-                                              for o in others) + "</tr>")
+                                              for o in beside) + "</tr>")
+    whose = {p: "counted here" if p == "native" and is_native_ours else
+             "elsewhere" for p in peers.WHAT}
     head = "".join(f"<th>{h}</th>" for h in
                    ("operation", "target", *map(esc, SHORT.values()),
-                    *map(esc, peers.WHAT)))
+                    *(f"{esc(p)}<small>{whose[p]}</small>" for p in whose)))
     return ('<div class="scroll"><table class="rows"><thead><tr>' + head
             + "</tr></thead>\n<tbody>" + "\n".join(out)
             + "</tbody></table></div>")

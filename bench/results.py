@@ -165,6 +165,27 @@ def machine_conditions(machines):
             "policies": of("policy"), "guests": of("guests", " | ")}
 
 
+# Why a policy was not asked at all, or not everything.
+NO_ROOM = "left_out", "in_part"
+
+
+def room_conditions(refused, asked):
+    """What conditions() is to say of policies that had no room for what was to
+    run, {name: vCPUs that each hart has room for}; asked: names of those that
+    were asked something."""
+    out = dict.fromkeys(NO_ROOM, "")
+    for name, each in refused.items():
+        place = NO_ROOM[name in asked]
+        out[place] += (", " * bool(out[place]) + f"{name} (room for {each} vCPU"
+                       f"{'s' * (each != 1)} a hart)")
+    return {place: text for place, text in out.items() if text}
+
+
+def no_room(conditions):
+    """The policies that were not asked for want of room."""
+    return re.findall(r"([\w-]+) \(room", conditions.get(NO_ROOM[0], ""))
+
+
 def check(result):
     """Raises Bad unless `result` has the shape."""
     def demand(true, text):

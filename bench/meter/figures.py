@@ -2,7 +2,7 @@
 
 import math
 
-from .images import MODES
+from .images import MODES, NO_MODE
 
 SPREAD = (("min", 0), ("q1", 0.25), ("median", 0.5), ("q3", 0.75),
           ("p99", 0.99), ("max", 1))
@@ -33,9 +33,9 @@ class Figures:
                 "stages": self.stages()}
 
     def modes(self):
-        out = dict.fromkeys(list(MODES.values()) + ["?"], 0)
+        out = dict.fromkeys([*MODES.values(), NO_MODE], 0)
         for (program, _, _), count in zip(self.buckets, self.typical):
-            out[MODES.get(program, "?")] += count
+            out[MODES.get(program, NO_MODE)] += count
         return out
 
     def stages(self):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODES = {"guest": "VS", "hypervisor": "HS", "firmware": "M"}
+# Of what lies in no program given, whose mode no address tells.
+NO_MODE = "other"
 ELSEWHERE = ("?", "elsewhere", True)
 
 

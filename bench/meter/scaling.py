@@ -122,15 +122,21 @@ def largest_step(row, sizes):
     return max(steps) if len(steps) > 1 else None
 
 
+def queue_takes(row, sizes):
+    """What there being a queue takes at all, which is a step of its own; None
+    where it isn't among the sizes."""
+    first = QUEUE_FROM.get(row, 0)
+    less = [n for n in sizes if n < first]
+    return sizes[first] - sizes[max(less)] if less and first in sizes else None
+
+
 def step_words(row, sizes):
     """Of largest_step(), in brackets behind what all grew by; or "". What a
     queue takes at all is told as well."""
-    step, first = largest_step(row, sizes), QUEUE_FROM.get(row, 0)
-    less = [n for n in sizes if n < first]
+    step, once = largest_step(row, sizes), queue_takes(row, sizes)
     if not step:
         return ""
-    once = f"; {sizes[first] - sizes[max(less)]:+d} for a queue at all" \
-        if less and first in sizes else ""
+    once = "" if once is None else f"; {once:+d} for a queue at all"
     return f" (at most {step[0]:+.0f}, {step[1]} to {step[2]}{once})"
 
 
@@ -141,11 +147,9 @@ def is_level(sizes):
                for n in sizes.values())
 
 
-def grows(row, sizes, times=1, order=True):
-    """What is wrong with how it grows, or "": {vcpus: median}. Another compiler
-    may take so many times what is aimed at. Without an order to keep (`order`)
-    there is no reason to grow at all."""
-    most = PER_DOUBLING * times
+def grows(row, sizes, order=True):
+    """What is wrong with how it grows, or "": {vcpus: median}. Without an order
+    to keep (`order`) there is no reason to grow at all."""
     if is_level(sizes):
         return ""
     if not order:
@@ -154,11 +158,11 @@ def grows(row, sizes, times=1, order=True):
     first, last = min(sizes), max(sizes)
     mean = (sizes[last] - sizes[first]) / (math.log2(last / first) or 1)
     step = largest_step(row, sizes)
-    if step and step[0] > most:
+    if step and step[0] > PER_DOUBLING:
         return (f"{row}: {step[0]:.1f} instructions more for each doubling from "
                 f"{step[1]} to {step[2]} vCPUs on the hart")
     return f"{row}: {mean:.1f} instructions more for each doubling" \
-        if mean > most else ""
+        if mean > PER_DOUBLING else ""
 
 
 def summary(lines):

@@ -3,7 +3,7 @@
 import results
 
 from .figures import words
-from .images import MODES, Stages
+from .images import MODES, NO_MODE, Stages
 from .machine import MACHINES, rows
 
 SPREAD = ("min", "q1", "median", "mean", "q3", "p99", "max")
@@ -85,6 +85,8 @@ def columns(stages):
            noise_percent=25)] + \
         [c(f"mode_{m.lower()}", UNIT, f"in {m}-mode, typical round", **part)
          for m in MODES.values()] + \
+        [c(f"mode_{NO_MODE}", UNIT, "in no program given, typical round",
+           **part)] + \
         [c(f"stage_{s.lower()}", UNIT, f"{s}, typical round", **part)
          for s in stages] + \
         [c(f"outlier_{s.lower()}", UNIT, f"{s}, more in the mean outlier",
@@ -113,7 +115,7 @@ def lines_of(key, found):
             [MACHINES[key], row.name, row.title, f.n] +
             [round(getattr(f, s), 2) for s in SPREAD] +
             [target, peer, None if target is None else f.median <= target,
-             late] + [modes[m] for m in MODES.values()] +
+             late, *modes.values()] +
             [split.get(s, 0) for s in stages] +
             [round(more.get(s, 0), 1) for s in stages])
     return out

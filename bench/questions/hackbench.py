@@ -4,7 +4,9 @@ from linux_guests import HARTS, side_by_side
 TITLE = "hackbench in 1, 2 and 4 Linux guests"
 QUESTION = ("Each of 1, 2 and 4 Debian Linux guests with two vCPUs runs "
             "hackbench on the same two harts at the same time: how long does "
-            "it take until each is ready, compared with one guest alone?")
+            "it take until each is ready, compared with one guest alone? (One "
+            "alone leaves harts idle when it begins and ends: all together a "
+            "little over 100 % of its work is possible.)")
 COLUMNS = [
     key("policy", "policy"),
     key("guests", "guests"),

@@ -111,13 +111,14 @@ def in_part(t):
     """A result of all rows stays when some are asked."""
     folder = t.folder / "results"
     folder.mkdir()
-    for name in ("meter", "meter_outliers"):
+    names = {"meter": [], "meter_outliers": ["--explain"],
+             "meter_native": ["--native"]}
+    for name, words in names.items():
         (folder / f"{name}.json").write_text("whole")
-    for words in ([], ["--explain"]):
         run(t, [TOP / "bench" / "meter.py", *words, "--machine", "aclint",
                 "--rows", "ipi_self", "--rounds", "200"], TOP,
             ROUSE_BENCH_RESULTS=str(folder))
-    for name in ("meter", "meter_outliers"):
+    for name in names:
         t.check((folder / f"{name}.json").read_text() == "whole",
                 f"{name} was replaced")
         t.equal(len(read(folder / f"{name}_part.json")[1]), 1, "results")

@@ -27,6 +27,7 @@ from trace import Run, complete
 
 sys.path.insert(0, str(TOP / "bench"))
 import bench  # noqa: E402
+import compared  # noqa: E402
 import results  # noqa: E402
 from simulated import Simulated  # noqa: E402
 from tracelib import form, model  # noqa: E402
@@ -38,8 +39,7 @@ WARMUP_S, WINDOW_S = 3, 6
 KNOBS = ("weight", "cap", "priority", "slice-us")
 
 # What the benchmarks ask and the simulator can answer.
-QUESTIONS = ("fairness", "caps", "thief", "conserve", "latency", "priority",
-             "slices", "switch", "wfi", "scaling")
+QUESTIONS = [name for name, c in compared.QUESTIONS.items() if c.what]
 # In `make test`, of each the first that a policy has: a question of waits, one of
 # who wakes often, and one of shares.
 QUICK = (({"question": "latency", "hogs": 4, "knobs": "alike"},
