@@ -32,23 +32,23 @@ fp_regs_load:
 	.option pop
 
 /*
- * void vector_regs_save(struct vector_state *to): clobbers t0-t3. VS on.
- * vl and vtype are read first: the whole-register stores leave them alone, but
- * they use vstart, which a trap in mid-instruction may have left nonzero.
+ * void vector_regs_save(struct vector_state *to): clobbers t0-t2. VS on.
+ * The whole-register stores leave vl and vtype alone but begin at vstart, which
+ * a trap in mid-instruction may have left nonzero, and make it 0. So it is put
+ * back: the registers are the vCPU's still, and used without a load.
  */
 	.option push
 	.option arch, +v
 	.globl vector_regs_save
 vector_regs_save:
-	csrr	t0, vstart
-	sd	t0, VEC_VSTART(a0)
+	csrrw	t2, vstart, zero
+	sd	t2, VEC_VSTART(a0)
 	csrr	t0, vcsr
 	sd	t0, VEC_VCSR(a0)
 	csrr	t0, vl
 	sd	t0, VEC_VL(a0)
 	csrr	t0, vtype
 	sd	t0, VEC_VTYPE(a0)
-	csrw	vstart, zero
 	csrr	t1, vlenb
 	slli	t1, t1, 3
 	addi	t0, a0, VEC_V
@@ -59,6 +59,7 @@ vector_regs_save:
 	vs8r.v	v16, (t0)
 	add	t0, t0, t1
 	vs8r.v	v24, (t0)
+	csrw	vstart, t2
 	ret
 
 /* void vector_regs_load(const struct vector_state *from): clobbers t0-t3. */

@@ -91,6 +91,8 @@ int main(void)
 	u32 n = 0;
 
 	time_at_start = time_now();
+	/* Before others use what a hart begins with. */
+	n = add(all, n, begin_tests, begin_test_count);
 	n = add(all, n, trap_tests, trap_test_count);
 	n = add(all, n, csr_tests, csr_test_count);
 	n = add(all, n, isa_tests, isa_test_count);

@@ -588,6 +588,43 @@ static void pauser_and_resumer(void)
 	explore_thread("resumer", NULL, resume, NULL);
 }
 
+static void killer_alone(void)
+{
+	world(1);
+	explore_thread("killer", NULL, kill, NULL);
+}
+
+static void killer_of_one_in_its_guest(void)
+{
+	killer_alone();
+	vcpu[0]->stays = true;
+}
+
+static void killer_and_pauser(void)
+{
+	killer_alone();
+	explore_thread("pauser", NULL, pause, NULL);
+}
+
+static void killer_and_pauser_resumer(void)
+{
+	killer_alone();
+	explore_thread("pauser", NULL, pause_resume, NULL);
+}
+
+static void born_again(void)
+{
+	world(1);
+	explore_thread("killer", NULL, kill_start, NULL);
+}
+
+static void timer_and_killer(void)
+{
+	killer_alone();
+	vcpu[0]->deadline = LATER;
+	explore_thread("clock", NULL, clock_goes_on, NULL);
+}
+
 static void waker_and_killer(void)
 {
 	world(1);
@@ -664,6 +701,13 @@ HOLDS(a_timer_of_a_paused_vcpu_is_not_lost, timer_and_pause, 2, 3)
 HOLDS(pause_and_resume_lose_no_wake, waker_and_pauser, 2, 4)
 HOLDS(pause_and_resume_reach_a_guest, guest_and_pauser, 2, 0)
 HOLDS(the_last_of_pause_and_resume_counts, pauser_and_resumer, 2, 3)
+/* A kill beside one other at most: every order. */
+HOLDS(who_sleeps_is_killed, killer_alone, 0, 0)
+HOLDS(who_is_killed_in_its_guest_is_off, killer_of_one_in_its_guest, 0, 0)
+HOLDS(who_is_killed_as_its_clock_fires_is_off, timer_and_killer, 0, 0)
+HOLDS(who_is_killed_starts_once_more, born_again, 0, 0)
+HOLDS(a_kill_that_meets_a_pause_is_heard, killer_and_pauser, 2, 0)
+HOLDS(a_kill_that_meets_a_resume_is_heard, killer_and_pauser_resumer, 2, 0)
 /* Not every order: between KILL's bit and its mail the vCPU goes round for as
  * long as the killer stands there, and the waker's swap may fail each time. */
 HOLDS(who_is_killed_is_off, waker_and_killer, 2, 5)
@@ -685,6 +729,8 @@ FINDS(a_sleeper_without_its_fence_is_found, two_wakers, EXPLORE_NO_FULL_FENCE,
 FINDS(a_waker_without_its_fence_is_found, two_wakers, EXPLORE_NO_FULL_FENCE,
       "soft")
 FINDS(an_end_that_is_told_too_early_is_found, killed_and_born_again,
+      EXPLORE_NO_STORE_FENCE, "cpu0")
+FINDS(an_end_too_early_is_found_where_nobody_wakes, born_again,
       EXPLORE_NO_STORE_FENCE, "cpu0")
 
 static void a_swap_that_is_not_atomic_is_found(void **state)
@@ -721,6 +767,12 @@ int main(void)
 		cmocka_unit_test(pause_and_resume_lose_no_wake),
 		cmocka_unit_test(pause_and_resume_reach_a_guest),
 		cmocka_unit_test(the_last_of_pause_and_resume_counts),
+		cmocka_unit_test(who_sleeps_is_killed),
+		cmocka_unit_test(who_is_killed_in_its_guest_is_off),
+		cmocka_unit_test(who_is_killed_as_its_clock_fires_is_off),
+		cmocka_unit_test(who_is_killed_starts_once_more),
+		cmocka_unit_test(a_kill_that_meets_a_pause_is_heard),
+		cmocka_unit_test(a_kill_that_meets_a_resume_is_heard),
 		cmocka_unit_test(who_is_killed_is_off),
 		cmocka_unit_test(who_is_killed_while_paused_is_off),
 		cmocka_unit_test(the_next_life_is_woken),
@@ -733,6 +785,7 @@ int main(void)
 		cmocka_unit_test(a_sleeper_without_its_fence_is_found),
 		cmocka_unit_test(a_waker_without_its_fence_is_found),
 		cmocka_unit_test(an_end_that_is_told_too_early_is_found),
+		cmocka_unit_test(an_end_too_early_is_found_where_nobody_wakes),
 		cmocka_unit_test(a_swap_that_is_not_atomic_is_found),
 		cmocka_unit_test(a_sleeper_that_does_not_look_again_is_found),
 	};

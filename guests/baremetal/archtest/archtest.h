@@ -9,9 +9,10 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test trap_tests[], csr_tests[], page_tests[], mmio_tests[],
-	form_tests[], state_tests[], isa_tests[];
+	form_tests[], state_tests[], begin_tests[], isa_tests[];
 extern const size_t trap_test_count, csr_test_count, page_test_count,
-	mmio_test_count, form_test_count, state_test_count, isa_test_count;
+	mmio_test_count, form_test_count, state_test_count, begin_test_count,
+	isa_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
@@ -62,6 +63,32 @@ void run_insn_user_with(struct probe *p, u32 insn, u64 a0);
 #define FROM_U	     SSTATUS_SPIE
 void trap_expect(const char *name, const struct probe *p, u64 cause, u64 sepc,
 		 u64 from);
+
+/* For probe_call: reads one CSR, by code[]; writes it and reads it again. */
+u64 csr_one_read(u64 csr, u64 b, u64 c);
+u64 csr_one_write(u64 csr, u64 val, u64 c);
+
+/* sstatus.FS and VS, of this hart. */
+void set_fs(u64 fs);
+void set_vs(u64 vs);
+
+/*
+ * fpv.S: all registers, with FS or VS on. What is loaded stays until something
+ * below this guest loses it. Vector registers are vlenb bytes each; vec_load
+ * sets vtype by e16, m2.
+ */
+#define VLENB_MAX    256
+#define VTYPE_E16_M2 0xc9
+
+struct vec_csrs {
+	u64 vl, vtype, vcsr, vstart;
+};
+
+void fp_load(const u64 *regs, u64 fcsr);
+u64 fp_store(u64 *regs);
+u64 vec_lenb(void);
+void vec_load(const void *regs, const struct vec_csrs *csrs);
+void vec_store(void *regs, struct vec_csrs *csrs);
 
 /*
  * For tests of devices: looks for their registers, of which word_at is one of

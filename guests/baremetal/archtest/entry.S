@@ -3,28 +3,53 @@
  */
 	.text
 
-/* Where HSM starts a hart: a1 is its struct seen (state.c). */
+	/* To the struct seen (begin.c) in \p. Clobbers t0. */
+	.macro	seen_regs p
+	.irp	r, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16
+	sd	x\r, \r*8(\p)
+	.endr
+	.irp	r, 17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	sd	x\r, \r*8(\p)
+	.endr
+	.endm
+	.macro	seen_csr csr at p
+	csrr	t0, \csr
+	sd	t0, \at(\p)
+	.endm
+	.macro	seen_csrs p
+	seen_csr sstatus 256 \p
+	seen_csr sie 264 \p
+	seen_csr stvec 272 \p
+	seen_csr sscratch 280 \p
+	seen_csr satp 288 \p
+	seen_csr sepc 296 \p
+	seen_csr scause 304 \p
+	seen_csr stval 312 \p
+	.endm
+
+/*
+ * The guest's first instructions, before the runtime's. No register is free for
+ * a pointer but a0, which sscratch keeps meanwhile. What that was, which should
+ * be 0, is in none then: if it's not, it is what is found in ra.
+ */
+	.globl	boot
+boot:
+	csrrw	a0, sscratch, a0
+	beqz	a0, 1f
+	mv	ra, a0
+1:	la	a0, boot_seen
+	seen_regs a0
+	csrrw	t1, sscratch, zero
+	seen_csrs a0
+	mv	a0, t1
+	j	runtime_boot
+
+/* Where HSM starts a hart: a1 is its struct seen. */
 	.globl	seen_entry
 	.balign	4
 seen_entry:
-	.irp	r, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16
-	sd	x\r, \r*8(a1)
-	.endr
-	.irp	r, 17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-	sd	x\r, \r*8(a1)
-	.endr
-	.macro	seen_csr csr at
-	csrr	t0, \csr
-	sd	t0, \at(a1)
-	.endm
-	seen_csr sstatus 256
-	seen_csr sie 264
-	seen_csr stvec 272
-	seen_csr sscratch 280
-	seen_csr satp 288
-	seen_csr sepc 296
-	seen_csr scause 304
-	seen_csr stval 312
+	seen_regs a1
+	seen_csrs a1
 	ld	a1, 0(a1)
 	j	hart_entry
 
@@ -78,3 +103,9 @@ keep_all:
 	addi	sp, sp, 128
 	csrw	sscratch, zero
 	ret
+
+	.data
+	.balign	8
+	.globl	boot_seen
+boot_seen:
+	.zero	320

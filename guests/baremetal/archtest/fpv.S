@@ -41,11 +41,13 @@ vec_lenb:
 	ret
 
 /*
- * void vec_load(const void *regs, u64 vl_wanted, u64 vcsr): all 32 registers,
- * vlenb bytes each, then vl and vtype by e16, m2.
+ * void vec_load(const void *regs, const struct vec_csrs *csrs): all 32
+ * registers, then vl, and vtype by e16, m2; and behind them vstart, which each
+ * vector instruction makes 0 again.
  */
 	.globl	vec_load
 vec_load:
+	csrw	vstart, zero
 	csrr	t0, vlenb
 	slli	t0, t0, 3
 	vl8re8.v v0, (a0)
@@ -55,11 +57,15 @@ vec_load:
 	vl8re8.v v16, (a0)
 	add	a0, a0, t0
 	vl8re8.v v24, (a0)
-	csrw	vcsr, a2
-	vsetvli	t0, a1, e16, m2, ta, ma
+	ld	t0, 16(a1)
+	csrw	vcsr, t0
+	ld	t0, 0(a1)
+	vsetvli	t0, t0, e16, m2, ta, ma
+	ld	t0, 24(a1)
+	csrw	vstart, t0
 	ret
 
-/* void vec_store(void *regs, u64 csrs[3]): vl, vtype, vcsr */
+/* void vec_store(void *regs, struct vec_csrs *csrs): vstart is 0 then. */
 	.globl	vec_store
 vec_store:
 	csrr	t0, vl
@@ -68,6 +74,9 @@ vec_store:
 	sd	t0, 8(a1)
 	csrr	t0, vcsr
 	sd	t0, 16(a1)
+	csrr	t0, vstart
+	sd	t0, 24(a1)
+	csrw	vstart, zero
 	csrr	t0, vlenb
 	slli	t0, t0, 3
 	vs8r.v	v0, (a0)

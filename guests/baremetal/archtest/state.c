@@ -10,40 +10,23 @@
  */
 #include "guests/baremetal/archtest/archtest.h"
 
-#define VLENB_MAX 256
-
-/* What entry.S found when the hart began,
- * and whose hart it is (struct hart). */
-struct seen {
-	struct hart *hart;
-	u64 x[31]; /* x1 to x31 */
-	u64 sstatus, sie, stvec, sscratch, satp, sepc, scause, stval;
-};
-
 /* A register test of entry.S's: what was found in x1 to x31 at its end. */
 struct keep {
 	u64 spins, x[31];
 };
 
-void seen_entry(void);
 void keep_all(struct keep *k, u64 pattern);
-
-void fp_load(const u64 *regs, u64 fcsr);
-u64 fp_store(u64 *regs);
-u64 vec_lenb(void);
-void vec_load(const void *regs, u64 vl, u64 vcsr);
-void vec_store(void *regs, u64 *csrs);
 
 static u8 vec_want[MAX_HARTS][32 * VLENB_MAX];
 static u8 vec_got[MAX_HARTS][32 * VLENB_MAX];
 
-static void set_fs(u64 fs)
+void set_fs(u64 fs)
 {
 	csr_clear(sstatus, SSTATUS_FS);
 	csr_set(sstatus, fs << SSTATUS_FS_SHIFT);
 }
 
-static void set_vs(u64 vs)
+void set_vs(u64 vs)
 {
 	csr_clear(sstatus, SSTATUS_VS);
 	csr_set(sstatus, vs << SSTATUS_VS_SHIFT);
@@ -134,8 +117,9 @@ static void fp_off(void)
 
 static void vec_hart(struct hart *h, void *arg)
 {
-	u64 rounds = *(u64 *)arg, csrs[3], lenb;
 	u8 *want = vec_want[h->index], *got = vec_got[h->index];
+	u64 rounds = *(u64 *)arg, lenb;
+	struct vec_csrs csrs, got_csrs;
 	struct rand r;
 
 	rand_seed(&r, h->id);
@@ -146,13 +130,17 @@ static void vec_hart(struct hart *h, void *arg)
 		return;
 	}
 	for (u64 n = 0; n < rounds && !test_failed(); n++) {
-		u64 vcsr = rand_below(&r, 8), vs = rand_below(&r, 4);
-		u64 vl = 1 + rand_below(&r, lenb);
+		u64 vs = rand_below(&r, 4);
 
+		/* VLEN elements are the most that there can be. */
+		csrs = (struct vec_csrs){.vl = 1 + rand_below(&r, lenb),
+					 .vtype = VTYPE_E16_M2,
+					 .vcsr = rand_below(&r, 8),
+					 .vstart = rand_below(&r, 8 * lenb)};
 		for (u64 i = 0; i < 32 * lenb; i++)
 			want[i] = (u8)rand_next(&r);
 		set_vs(1);
-		vec_load(want, vl, vcsr);
+		vec_load(want, &csrs);
 		if (get_vs() != 3)
 			test_fail("VS is %ld after a load", get_vs());
 		set_vs(vs);
@@ -160,14 +148,15 @@ static void vec_hart(struct hart *h, void *arg)
 		if (get_vs() != vs)
 			test_fail("VS was %ld and is %ld", vs, get_vs());
 		set_vs(2);
-		vec_store(got, csrs);
-		if (memcmp(want, got, 32 * lenb) || csrs[0] != vl ||
-		    csrs[1] != 0xc9 || csrs[2] != vcsr)
+		vec_store(got, &got_csrs);
+		if (memcmp(want, got, 32 * lenb) ||
+		    memcmp(&csrs, &got_csrs, sizeof(csrs)))
 			test_fail("hart %ld round %ld VS %ld: registers are "
 				  "not as they were (vl %ld of %ld, vtype "
-				  "0x%lx, vcsr %ld of %ld)",
-				  h->id, n, vs, csrs[0], vl, csrs[1], csrs[2],
-				  vcsr);
+				  "0x%lx, vcsr %ld of %ld, vstart %ld of %ld)",
+				  h->id, n, vs, got_csrs.vl, csrs.vl,
+				  got_csrs.vtype, got_csrs.vcsr, csrs.vcsr,
+				  got_csrs.vstart, csrs.vstart);
 	}
 	set_vs(0);
 }
@@ -247,135 +236,6 @@ static void csr_state(void)
 	harts_run(machine.hart_count, csr_hart, &rounds);
 }
 
-static struct seen seen[MAX_HARTS];
-
-/* Zero, or what firmware and runtime are known to have put there. */
-static void seen_judge(struct hart *h, const struct seen *n)
-{
-	for (u32 i = 0; i < 31; i++) {
-		u64 want = i == 9 ? h->id : i == 10 ? (u64)n : 0;
-
-		if (n->x[i] != want)
-			test_fail("x%u of hart %ld begins as 0x%lx", i + 1,
-				  h->id, n->x[i]);
-	}
-	check_eq(n->sstatus &
-			 ~(3UL << 32 | SSTATUS_FS | SSTATUS_VS | 1UL << 63),
-		 0, "sstatus at the beginning");
-	check_eq(n->sie | n->stvec | n->sscratch | n->satp | n->sepc |
-			 n->scause | n->stval,
-		 0, "CSRs at the beginning");
-}
-
-static u64 csr_at_start(u64 csr, u64 b, u64 c)
-{
-	(void)b;
-	(void)c;
-	code_begin();
-	code_add(INSN_CSRR(10, (u32)csr));
-	code_add(INSN_RET);
-	__asm__ volatile("fence.i" ::: "memory");
-	return ((u64(*)(void))code)();
-}
-
-static u64 csr_change(u64 csr, u64 val, u64 c)
-{
-	(void)c;
-	code_begin();
-	code_add(INSN_CSRW(csr, 10));
-	code_add(INSN_CSRR(10, (u32)csr));
-	code_add(INSN_RET);
-	__asm__ volatile("fence.i" ::: "memory");
-	return ((u64(*)(u64))code)(val);
-}
-
-/* Those that the runtime has not written yet on this hart. */
-static void seen_csrs(void)
-{
-	static const struct {
-		const char *name;
-		u32 csr;
-		u64 want;
-	} csrs[] = {
-		{"scounteren", 0x106, 7},
-		{"senvcfg", 0x10a, 0},
-		{"sstateen0", 0x10c, 0},
-		{"stimecmp", 0x14d, UINT64_MAX},
-		{"siselect", 0x150, 0},
-		{"jvt", 0x017, 0},
-		/* What turns records on is the last. */
-		{"sctrstatus", 0x14f, 0},
-		{"sctrctl", 0x14e, 0},
-	};
-	struct probe p;
-
-	for (size_t i = 0; i < ARRAY_LEN(csrs); i++) {
-		if (!probe_call(&p, csr_at_start, csrs[i].csr, 0, 0))
-			continue;
-		if (p.value != csrs[i].want)
-			test_fail("%s begins as 0x%lx", csrs[i].name, p.value);
-		/* For the next life. */
-		probe_call(&p, csr_change, csrs[i].csr, 0x0123456789abcdef, 0);
-	}
-}
-
-static void seen_fp_and_vector(struct hart *h)
-{
-	u8 *v = vec_got[h->index];
-	u64 f[32], csrs[3], bits = 0;
-
-	if (isa_has("d")) {
-		set_fs(2);
-		bits = fp_store(f);
-		for (u32 i = 0; i < 32; i++)
-			bits |= f[i];
-		set_fs(0);
-		check_eq(bits, 0, "FP registers at the beginning");
-	}
-	if (!isa_has("v"))
-		return;
-	set_vs(2);
-	if (vec_lenb() <= VLENB_MAX) {
-		vec_store(v, csrs);
-		for (u64 i = 0; i < 32 * vec_lenb(); i++)
-			bits |= v[i];
-		check_eq(bits | csrs[0] | csrs[2], 0,
-			 "vector registers at the beginning");
-	}
-	set_vs(0);
-}
-
-static void seen_hart(struct hart *h, void *arg)
-{
-	(void)arg;
-	seen_judge(h, &seen[h->index]);
-	seen_csrs();
-	seen_fp_and_vector(h);
-}
-
-/* A hart that starts has nothing that was here before, neither its own last
- * life's nor another guest's. */
-static void begins_clean(void)
-{
-	u64 rounds = arg_u64("state_rounds", 50);
-
-	if (!machine.rouse || machine.hart_count < 2) {
-		test_skip(machine.rouse ? "needs two harts"
-					: "firmware leaves what it likes");
-		return;
-	}
-	for (u64 n = 0; n < rounds && !test_failed(); n++) {
-		struct hart *h = &harts[1 + n % (machine.hart_count - 1)];
-		struct seen *s = &seen[h->index];
-
-		s->hart = h;
-		hart_prepare(h, seen_hart, NULL);
-		check_eq(sbi_hart_start(h->id, (u64)seen_entry, (u64)s).error,
-			 0, "start");
-		hart_join(h);
-	}
-}
-
 /* All registers at once, for as long as it takes to be interrupted by
  * others. */
 static void kept_hart(struct hart *h, void *arg)
@@ -402,6 +262,28 @@ static void x_state(void)
 	u64 rounds = arg_u64("state_rounds", 50);
 
 	harts_run(machine.hart_count, kept_hart, &rounds);
+}
+
+u64 csr_one_read(u64 csr, u64 b, u64 c)
+{
+	(void)b;
+	(void)c;
+	code_begin();
+	code_add(INSN_CSRR(10, (u32)csr));
+	code_add(INSN_RET);
+	__asm__ volatile("fence.i" ::: "memory");
+	return ((u64(*)(void))code)();
+}
+
+u64 csr_one_write(u64 csr, u64 val, u64 c)
+{
+	(void)c;
+	code_begin();
+	code_add(INSN_CSRW(csr, 10));
+	code_add(INSN_CSRR(10, (u32)csr));
+	code_add(INSN_RET);
+	__asm__ volatile("fence.i" ::: "memory");
+	return ((u64(*)(u64))code)(val);
 }
 
 /* What all CSRs of user and supervisor level are that keep what is written, by
@@ -441,15 +323,15 @@ static void no_other_csr(void)
 
 		/* User and supervisor level, not read-only. */
 		if ((csr >> 8 & 3) > 1 || is_switched(csr) ||
-		    !probe_call(&p, csr_at_start, csr, 0, 0))
+		    !probe_call(&p, csr_one_read, csr, 0, 0))
 			continue;
 		old = p.value;
-		if (!probe_call(&p, csr_change, csr, ~old, 0))
+		if (!probe_call(&p, csr_one_write, csr, ~old, 0))
 			continue;
 		if (p.value != old)
 			test_fail("CSR 0x%x was 0x%lx and keeps 0x%lx", csr,
 				  old, p.value);
-		probe_call(&p, csr_change, csr, old, 0);
+		probe_call(&p, csr_one_write, csr, old, 0);
 	}
 	set_fs(0);
 	set_vs(0);
@@ -462,7 +344,6 @@ const struct test state_tests[] = {
 	{"state_vector_off_is_illegal", vec_off},
 	{"state_csrs_are_kept", csr_state},
 	{"state_integer_registers_are_kept", x_state},
-	{"state_of_a_hart_that_starts_is_clean", begins_clean},
 	{"state_is_in_no_csr_that_is_not_switched", no_other_csr},
 };
 TEST_LIST(state_tests, state_test_count);

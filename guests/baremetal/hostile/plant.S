@@ -32,6 +32,7 @@ plant_all:
 	vmv.v.x	v8, a0
 	vmv.v.x	v16, a0
 	vmv.v.x	v24, a0
+	csrw	vstart, a0		/* as each of these makes it 0 */
 	.option pop
 2:	csrw	sie, zero
 	csrw	sscratch, a0

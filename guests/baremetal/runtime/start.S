@@ -34,9 +34,12 @@ _start:
 	.ascii	"RSC\x05"
 	.word	0
 
-/* In: a0 hart id, a1 device tree; the only hart; no stack. */
+/* In: a0 hart id, a1 device tree; the only hart; no stack. A program may have a
+ * boot of its own, to go on here. */
 	.weak	boot
+	.globl	runtime_boot
 boot:
+runtime_boot:
 	csrw	sie, zero
 	csrci	sstatus, SSTATUS_SIE
 	csrw	satp, zero
