@@ -12,6 +12,7 @@ from collections import namedtuple
 
 import peers
 import results
+from meter.explain import is_reason
 from meter.linux import PEER, TARGET
 from meter.machine import MACHINES, rows
 from meter.scaling import (
@@ -84,6 +85,16 @@ def tail_line(found):
                 text if table else UNMEASURED, not wide if table else None, "")
 
 
+def reason_line(found):
+    table = results.as_dicts(found["meter_outliers"]) \
+        if "meter_outliers" in found else None
+    late = sum(r["rounds"] for r in table or ())
+    told = sum(r["rounds"] for r in table or () if is_reason(r["cause"]))
+    return Line("outliers with a reason", "meter_outliers", "every one",
+                UNMEASURED if table is None else f"{told} of {late}",
+                None if table is None else told == late, "")
+
+
 def growth_lines(found):
     table = results.as_dicts(found["meter_scaling"]) \
         if "meter_scaling" in found else []
@@ -149,6 +160,7 @@ def thief_line(found):
 def lines(found):
     yield from operation_lines(found)
     yield tail_line(found)
+    yield reason_line(found)
     yield from growth_lines(found)
     yield linux_line(found)
     yield from trace_lines(found)
