@@ -14,6 +14,7 @@ from collections import namedtuple
 
 import peers
 import results
+from meter.explain import is_reason
 from meter.linux import PEER, SEEDS, TARGET
 from meter.machine import MACHINES, rows
 from meter.scaling import (
@@ -125,6 +126,16 @@ def growth_words(policy, mine):
             f"{step_words(mine[0]['row'], sizes)}")
 
 
+def reason_line(found):
+    table = results.as_dicts(found["meter_outliers"]) \
+        if "meter_outliers" in found else None
+    late = sum(r["rounds"] for r in table or ())
+    told = sum(r["rounds"] for r in table or () if is_reason(r["cause"]))
+    return Line("outliers with a reason", "meter_outliers", "every one",
+                UNMEASURED if table is None else f"{told} of {late}",
+                None if table is None else told == late)
+
+
 def growth_lines(found):
     table = results.as_dicts(found["meter_scaling"]) \
         if "meter_scaling" in found else []
@@ -207,8 +218,9 @@ def is_whole(result):
 
 
 def lines(found):
-    made = [*operation_lines(found), tail_line(found), *growth_lines(found),
-            linux_line(found), *trace_lines(found), thief_line(found)]
+    made = [*operation_lines(found), tail_line(found), reason_line(found),
+            *growth_lines(found), linux_line(found), *trace_lines(found),
+            thief_line(found)]
     for line in made:
         yield line if not line.good or is_whole(found[line.result]) else \
             line._replace(good=None)

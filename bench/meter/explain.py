@@ -18,8 +18,10 @@ with no difference at all it is unexplained.
 So a counted outlier (a round of more than 1.1 medians) is never the recorded one.
 What both have is what they took more than a usual round, stage by stage: an outlier
 has the cause of a recorded round that took more in the same stages, and about as
-much. Rows are recorded REPEATS times, until all of their outliers have one; which
-have none then were not seen again.
+much. Rows are recorded REPEATS times, until all of their outliers have one. Which
+have none then are told by their own instructions, where these are a sign (signs.py):
+a recorded round takes none of the short ways, so nothing can be seen of one that was
+refused. Without that, too, they were not seen again.
 """
 
 import math
@@ -31,7 +33,7 @@ import tempfile
 from bisect import bisect_left, bisect_right
 from collections import Counter, namedtuple
 
-from . import hooks, operations, table
+from . import hooks, operations, signs, table
 from .figures import Figures, parts
 from .images import MeterError
 from .machine import BUILD, MACHINES, TOP, skips, slow
@@ -45,7 +47,8 @@ QUESTION = ("What came in between in the rounds of an operation that took over "
             "1.1 medians? The meter counts without a trace, so its rows are "
             "recorded once more: a round has the reason of one that took "
             "about as much more in the same stages. If none did in three "
-            "runs, it was not seen again.")
+            "runs, it has the one that its own instructions give, or was "
+            "not seen again.")
 COLUMNS = [
     table.key("machine"), table.key("row"), table.key("cause"),
     table.column("n", "rounds", compare=False),
@@ -163,6 +166,11 @@ class Recorded:
             last = bisect_right(self.times[cpu], end)
             found += [(r, key_of(r)) for r in records[first:last]]
         return sorted(found, key=lambda one: one[0][0])
+
+
+def is_reason(cause):
+    """Of a line's: does it say why?"""
+    return cause not in (UNSEEN, UNEXPLAINED)
 
 
 def key_of(r):
@@ -295,19 +303,26 @@ class Sought:
 
     def __init__(self, name, figures):
         self.name, self.figures = name, figures
-        self.left = [excess(figures.buckets, counts, figures.typical)
-                     for counts in figures.rounds
-                     if sum(counts) > 1.1 * figures.median]
+        # (Its excess, the reason that its instructions give)
+        self.left = [
+            (excess(figures.buckets, counts, figures.typical),
+             signs.reason(signs.difference(figures.signs, counts,
+                                           figures.typical)))
+            for counts in figures.rounds
+            if sum(counts) > 1.1 * figures.median]
         self.causes, self.recorded, self.shown = Counter(), 0, []
 
     def look(self, found):
         """Those of which one alike was recorded have its cause."""
         self.recorded += found.figures.n
         left = []
-        for more in self.left:
+        for more, own in self.left:
             late = found.like(more)
             if not late:
-                left.append(more)
+                left.append((more, own))
+                continue
+            if own and signs.knows_better(own, late.cause, UNEXPLAINED):
+                self.causes[own] += 1
                 continue
             if not self.causes[late.cause]:
                 self.shown.append((found, late))
@@ -317,9 +332,7 @@ class Sought:
     def tell(self, key, out):
         """Prints them; lines of COLUMNS."""
         f = self.figures
-        causes = Counter(self.causes)
-        if self.left:
-            causes[UNSEEN] = len(self.left)
+        causes = self.causes + Counter(own or UNSEEN for _, own in self.left)
         out(f"{key} {self.name}: {f.n} rounds, median {f.median}, p99 {f.p99}; "
             f"{causes.total()} over 1.1 medians, {self.recorded} recorded")
         for cause, n in causes.most_common():

@@ -16,8 +16,8 @@ def rank(ordered, share):
 class Figures:
     """What the rounds of a row come to."""
 
-    def __init__(self, rounds, buckets):
-        self.buckets = buckets
+    def __init__(self, rounds, buckets, signs=()):
+        self.buckets, self.signs = buckets, signs
         self.rounds = rounds
         totals = sorted(sum(r) for r in rounds)
         self.n = len(totals)

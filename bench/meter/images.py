@@ -3,12 +3,15 @@ that the plugin reads.
 
 A program is an ELF file (its symbols give the stages) or only a range of
 addresses. A *bucket* is a program and a stage; bucket 0 is for addresses that
-belong to no program given.
+belong to no program given. Functions that are a sign (signs.py) have a bucket of
+their own beside that of their stage.
 """
 
 import fnmatch
 import subprocess
 from pathlib import Path
+
+from . import signs
 
 HERE = Path(__file__).resolve().parent
 MODES = {"guest": "VS", "hypervisor": "HS", "firmware": "M"}
@@ -86,6 +89,7 @@ class Map:
         self.stages = stages or Stages()
         self.by_symbol = by_symbol      # each symbol is a stage of its own
         self.buckets = [ELSEWHERE]
+        self.signs = [""]       # of each bucket
         self.ranges = []        # (first, end, bucket)
         self.programs = []      # (first, end, text): for messages
         self.bells, self.stamps = [], []
@@ -96,9 +100,16 @@ class Map:
         bucket = self.stages.of(program, symbol)
         if self.by_symbol and symbol:
             bucket = (program, symbol, bucket[2])
-        if bucket not in self.buckets:
-            self.buckets.append(bucket)
-        return self.buckets.index(bucket)
+        return self._index(bucket, signs.sign_of(symbol) if
+                           program == "hypervisor" else "")
+
+    def _index(self, bucket, sign=""):
+        known = list(zip(self.buckets, self.signs))
+        if (bucket, sign) in known:
+            return known.index((bucket, sign))
+        self.buckets.append(bucket)
+        self.signs.append(sign)
+        return len(known)
 
     def _claim(self, first, end, what):
         for low, high, other in self.programs:
@@ -131,11 +142,8 @@ class Map:
 
     def _own(self, program, symbol, at):
         """The bucket of an instruction that is counted apart."""
-        bucket = (program, self.apart[at][0],
-                  self.stages.of(program, symbol)[2])
-        if bucket not in self.buckets:
-            self.buckets.append(bucket)
-        return self.buckets.index(bucket)
+        return self._index((program, self.apart[at][0],
+                            self.stages.of(program, symbol)[2]))
 
     def plain(self, program, first, end):
         self._claim(first, end, program)

@@ -104,7 +104,7 @@ def measure_part(opt, key, part):
         rounds, missing = run.rounds()
     except NoRoom as why:
         return {}, {name: str(why) for name in APART.get(part, main_rows(opt))}
-    found = {name: Figures(done, run.map.buckets)
+    found = {name: Figures(done, run.map.buckets, run.map.signs)
              for name, done in rounds.done.items()}
     for name, reasons in rounds.dropped.items():
         missing.setdefault(name, "; ".join(
