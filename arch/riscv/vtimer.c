@@ -86,6 +86,8 @@ bool vtimer_expire(struct riscv_vcpu *v)
 	v->deadline_guest_ticks = TIME_NEVER;
 	v->hvip |= HVIP_VSTIP;
 	vhw_hvip_set(HVIP_VSTIP);
+	/* Not by virq_raise, which would record it: it pends already. */
+	TRACE(VIRQ_ASSERT, v->v.sched.trace_id, VIRQ_TIMER, TRACE_NOBODY);
 	return true;
 }
 

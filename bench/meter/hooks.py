@@ -128,8 +128,8 @@ class Function:
         bases = {("tp", offset): 1}
         for c in self.codes:
             words = c.args.split(",")
-            if c.op == "mv" and words[1:] == ["tp"]:
-                bases[words[0], offset] = 1
+            if c.op == "mv" and (words[-1], offset) in bases:
+                bases[words[0], offset] = 1  # a copy, or a copy of one
             elif c.op in ADD and words[2:] == [str(offset)] and \
                     (words[1], offset) in bases:   # tp, or a copy of it
                 bases[words[0], 0] = 2   # the address takes one, too

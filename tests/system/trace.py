@@ -7,16 +7,19 @@ that people read them with (babeltrace2), or by protoc.
 """
 
 import bisect
+import collections
 import json
 import re
+import shutil
 import subprocess
 import time
 
 import counts
 import matrix
 import order
-from harness import TOP, Case, socket_path
+from harness import CPU, TOP, Case, socket_path
 from labs import guest, heard, lab
+from refusals import MAKE
 from tracelib import capture, ctf, form, model, perfetto
 
 E = form.NUMBER
@@ -31,12 +34,12 @@ class Run:
     """
 
     def __init__(self, t, guests, steps, scheduler=None, smp=2, limit=200,
-                 mem="1G"):
+                 mem="1G", cpu=CPU):
         path = socket_path("trace", self)
         self.m = t.boot(
             lab=lab(*guests, scheduler=scheduler,
                     boot=["watch off", *steps, "poweroff"]), smp=smp, mem=mem,
-            options=["-icount", f"shift={t.args.get('shift', 1)},sleep=off",
+            cpu=cpu, options=["-icount", f"shift={t.args.get('shift', 1)},sleep=off",
                      "-action", "shutdown=pause",
                      "-qmp", f"unix:{path},server=on,wait=off"])
         self.m.expect(r"^rouse> poweroff", limit)
@@ -343,9 +346,11 @@ def names(t):
     t.equal(on[:2], ["first:0", "second:0"], "started")
 
 
-# What no guest can bring about at will: a vCPU that is woken between two
-# instructions of its going to sleep, and what a policy keeps for itself.
-UNSURE = {"STAY", "NOTE"}
+# A policy's own, of which those that come along have none: only programs that
+# test the rings write it (tests/stress/tracer_stress.c).
+UNSURE = {"NOTE"}
+# Timers some us ahead, and sleep: some pass on the way to it.
+STAYS = "rounds=10 timers=3000 seed=1"
 
 
 def shares(name, mode, **knobs):
@@ -391,11 +396,12 @@ def everything(t):
               bootargs="rows=set_timer rounds=5"),
         guest("poller", "tick", autostart=False, wfi="poll", pin=1,
               wfi_poll_us=10000, bootargs="hz=200 seconds=0"),
+        guest("stayer", "wakehunt", autostart=False, bootargs=STAYS),
         guest("devices", "devtest", autostart=False)]
     run = Run(t, guests, [
         "trace on late=500 size=8192", *ONCE,
         "guest start pair0 pair1", "guest wait pair0 pair1",
-        "guest start caller", "guest wait caller",
+        "guest start caller stayer", "guest wait caller stayer",
         "guest start capped hog sleeper poller", "sleep 0.1",
         "guest pause hog", "sleep 0.01", "guest resume hog", "sleep 0.1",
         "guest stop capped hog sleeper poller",
@@ -444,6 +450,40 @@ def known_by_less(t, trace):
     t.equal(what[1], what[0], "woken by a deadline")
 
 
+def raised(t):
+    """Without Sstc a vCPU's timer is raised while it runs, or as it is set if the
+    moment is over: each by one record, not before its time, and it is known how
+    long the guest took to be entered with it."""
+    trace = complete(t, Run(
+        t, [guest("caller", "meter", autostart=False, memory="18M",
+                  bootargs="rows=timer_running,set_timer rounds=20"),
+            guest("late", "wakehunt", autostart=False,
+                  bootargs="rounds=10 timers=200 seed=1")],
+        ["trace on call,virq,timer,sched,exit,life size=4096",
+         "guest start caller late", "guest wait caller late", "trace off"],
+        smp=1, cpu=CPU + ",sstc=off").trace)
+    due, fired, seen = {}, set(), collections.Counter()
+    for time_, event, _, vcpu, a, b in trace.merged():
+        if event == E["CALL_TIMER"]:
+            due[vcpu] = time_ + a - b
+            seen["set too late"] += a <= b
+        elif event == E["TIMER_FIRE"]:
+            fired.add(vcpu)
+        elif event == E["VIRQ_ASSERT"] and a == model.TIMER:
+            # The call's word and its record are two looks at the clock.
+            when = due.pop(vcpu, None)
+            t.check(when is not None and time_ + 2 >= when,
+                    f"tick {time_}: its timer is set to {when}")
+            t.equal(b, form.NOBODY, "by whom")
+            seen["asleep" if vcpu in fired else "running"] += 1
+            fired.discard(vcpu)
+    t.check(seen["running"] > 20 + seen["set too late"] > 20
+            and seen["asleep"] > 20, f"hardly any: {seen}")
+    t.equal(len([r for r in model.Model(trace).raised
+                 if r.virq == model.TIMER]),
+            seen["running"] + seen["asleep"], "timers that were taken")
+
+
 def counters(t, trace):
     """Perfetto's counters say of each CPU how many wait there, as counted here
     and by the hypervisor, and of each vCPU by how much it is behind."""
@@ -477,25 +517,28 @@ def counters(t, trace):
 
 
 def make(t):
-    """`tools/trace run`, all of it, on a lab that ends the machine itself."""
-    path = t.folder / "own.dts"
+    """`make trace`, all of it, on a lab that ends the machine itself."""
+    path = t.folder / "one-command.dts"
+    out = TOP / "build" / "trace" / path.stem
+    shutil.rmtree(out, ignore_errors=True)
     path.write_text(lab(guest("pp", "pingpong", vcpus=2,
                               bootargs="rounds=100"), poweroff=True))
     done = subprocess.run(
-        [TOP / "tools" / "trace", "run", "60", "--size", "1024", "--out",
-         t.folder / "out"], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LAB": str(path),
-             "APPEND": 'doorbell=sbi cmd="sched list"'})
+        [*MAKE, "SETUP=0", f"LAB={path}", "SECONDS=60",
+         'APPEND=doorbell=sbi cmd="sched list"', "trace"], cwd=TOP, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
     t.equal(done.returncode, 0, done.stderr)
     for what in ("From wake to run:", "pp:1", "Shares of each CPU:", "sbi ipi",
                  "trace.perfetto", "babeltrace2"):
         t.check(what in done.stdout, f"{what!r} is not in the summary")
+    t.check("for 60 s" in done.stderr, f"SECONDS is not heard: {done.stderr}")
     for name in ("trace.bin", "trace.perfetto", "ctf/metadata", "summary.txt"):
-        t.check((t.folder / "out" / name).stat().st_size, f"{name} is empty")
-    text = subprocess.run([TOP / "tools" / "trace", "text", t.folder / "out"
-                           / "trace.bin"], text=True, stdout=subprocess.PIPE)
+        t.check((out / name).stat().st_size, f"{name} is empty")
+    text = subprocess.run([TOP / "tools" / "trace", "text", out / "trace.bin"],
+                          text=True, stdout=subprocess.PIPE)
     t.check("\tpp:0\tWAKE\twake=1\tby=" in text.stdout, "no WAKE as text")
+    shutil.rmtree(out)
 
 
 # In place of QEMU: what QEMU does between making its monitor's file and
@@ -584,6 +627,7 @@ def tests(full):
               ("who_has_nothing_to_wait_for_keeps_its_turn", "pending"))
           for policy in matrix.sharing()],
         Case("every_event_of_the_format_is_recorded", everything),
+        Case("a_timer_without_sstc_is_raised_at_who_runs", raised),
         Case("one_command_takes_and_converts", make),
         *[Case(f"a_monitor_that_does_not_listen_yet_is_waited_for{name}",
                not_yet, command=command) for name, command in TAKERS.items()],

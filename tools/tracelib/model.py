@@ -40,7 +40,7 @@ EXTENSIONS = {
 }
 # Bits of virq that end in the guest, what they are called, and hip's bit.
 VIRQS = {1: ("software", 1 << 2), 2: ("external", 1 << 10), 4: ("timer", 0)}
-EXTERNAL = 2
+EXTERNAL, TIMER = 2, 4
 # What a vCPU is woken by: all bits of virq (kernel/virq.h).
 WAKERS = {1: "an IPI", 2: "an external interrupt", 4: "its timer",
           8: "a fence", 16: "the end of a fence", 32: "a software event"}
@@ -314,9 +314,11 @@ class Model:
         for bit in VIRQS:
             if bits & bit:
                 self.up[vcpu].setdefault(bit, time)
+        if bits & TIMER:
+            self.injected[vcpu] |= TIMER    # pends at once: without Sstc
 
     def on_timer_fire(self, time, _, cpu, vcpu, deadline, b):
-        self.up[vcpu].setdefault(4, time)
+        self.up[vcpu].setdefault(TIMER, time)
 
     def on_virq_inject(self, time, _, cpu, vcpu, bits, hvip):
         self.injected[vcpu] |= bits
