@@ -90,6 +90,7 @@ int main(void)
 	int failed;
 
 	n = add(all, n, plic_tests, plic_test_count);
+	n = add(all, n, claim_tests, claim_test_count);
 	n = add(all, n, uart_tests, uart_test_count);
 	n = add(all, n, rtc_tests, rtc_test_count);
 	n = add(all, n, finisher_tests, finisher_test_count);

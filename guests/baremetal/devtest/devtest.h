@@ -8,9 +8,9 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test plic_tests[], uart_tests[], rtc_tests[],
-	finisher_tests[], width_tests[];
+	finisher_tests[], width_tests[], claim_tests[];
 extern const size_t plic_test_count, uart_test_count, rtc_test_count,
-	finisher_test_count, width_test_count;
+	finisher_test_count, width_test_count, claim_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 
