@@ -42,6 +42,7 @@ QUESTIONS = {
     "meter": COUNTED,
     "meter_native": COUNTED,
     "meter_outliers": COUNTED,
+    "meter_policies": COUNTED,
     "meter_scaling": COUNTED,
     "meter_trace": COUNTED,
     "wfi_ipi": COUNTED,
