@@ -7,8 +7,8 @@ repeated exactly.
 
 What each has to do is fixed, and what it took is counted for all from that
 second on, whether a guest got to its work at once or had to wait for that, too.
-So what all do in a time can't be more than there is. One guest alone does less: it
-leaves harts idle when it begins and ends.
+So what all do in a time can't be more than there is. It can be a little more than
+one guest alone does, which leaves harts idle when it begins and ends.
 """
 
 import re

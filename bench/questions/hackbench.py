@@ -4,9 +4,10 @@ from linux_guests import HARTS, side_by_side
 TITLE = "hackbench in 1, 2 and 4 Linux guests"
 QUESTION = ("Each of 1, 2 and 4 Debian Linux guests with two vCPUs runs "
             "hackbench on the same two harts at the same time: how long does "
-            "it take until each is ready, compared with one guest alone? (One "
-            "alone leaves harts idle when it begins and ends: all together a "
-            "little over 100 % of its work is possible.)")
+            "it take until each is ready, compared with one guest alone? (A "
+            "little over 100 % is possible: one alone leaves harts idle when it "
+            "begins and ends, some 2 % of its time, and how often tasks have to "
+            "sleep for one another depends on who runs when.)")
 COLUMNS = [
     key("policy", "policy"),
     key("guests", "guests"),
