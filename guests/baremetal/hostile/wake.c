@@ -11,6 +11,7 @@
 struct naps {
 	u64 period_ticks; /* from one moment at which all wake to the next */
 	u64 apart_ticks;  /* each wakes so much after the one before */
+	u64 begin_ticks;  /* none wakes earlier: all are to start first */
 };
 
 /* A deadline at a multiple of the period, by the call that all have. */
@@ -22,13 +23,15 @@ __asm__(".globl	naps_entry\n"
 	"	mul	s1, s1, a0\n"
 	"	li	t0, 1 << 5\n" /* sie.STIE */
 	"	csrw	sie, t0\n"
+	"	ld	a0, 16(a1)\n"
+	"	j	2f\n"
 	"1:	rdtime	a0\n"
 	"	sub	a0, a0, s1\n"
 	"	divu	a0, a0, s0\n"
 	"	addi	a0, a0, 1\n"
 	"	mul	a0, a0, s0\n"
 	"	add	a0, a0, s1\n"
-	"	li	a7, 0x54494d45\n" /* TIME: set_timer */
+	"2:	li	a7, 0x54494d45\n" /* TIME: set_timer */
 	"	li	a6, 0\n"
 	"	ecall\n"
 	"	wfi\n"
@@ -51,17 +54,24 @@ static void others_start(u64 entry, u64 arg)
 		;
 }
 
-/* Not much more than what so many naps take, so that most of the wake-ups come
- * when a neighbour has the CPU. */
-#define PERIOD_US 4000
-#define APART_US  60
+/* `period_us=`: not much more than what so many naps take, so that most of the
+ * wake-ups come when a neighbour has the CPU; for 32 it is this. */
+#define PERIOD_US     4000
+#define BEGIN_PERIODS 8
+#define APART_US      60
+
+static u64 period_ticks(void)
+{
+	return us_to_ticks(arg_u64("period_us", PERIOD_US));
+}
 
 static void naps_run(u64 apart_us)
 {
 	static struct naps naps;
 
-	naps.period_ticks = us_to_ticks(PERIOD_US);
+	naps.period_ticks = period_ticks();
 	naps.apart_ticks = us_to_ticks(apart_us);
+	naps.begin_ticks = time_now() + BEGIN_PERIODS * naps.period_ticks;
 	others_start((u64)naps_entry, (u64)&naps);
 	naps_entry(0, &naps);
 }
@@ -80,11 +90,13 @@ static void wake_in_a_row(void)
 /* All the others are called, and then it's a neighbour's turn. */
 static void wake_by_ipi(void)
 {
+	u64 period = period_ticks();
+
 	others_start((u64)called_entry, 0);
 	csr_set(sie, IRQ_BIT(IRQ_S_TIMER));
 	for (;;) {
 		sbi_ipi(0, ~0UL);
-		timer_set(time_now() + us_to_ticks(PERIOD_US));
+		timer_set(time_now() + period);
 		wfi();
 	}
 }
