@@ -45,5 +45,6 @@ QUESTIONS = {
     "meter_policies": COUNTED,
     "meter_scaling": COUNTED,
     "meter_trace": COUNTED,
+    "meter_trace_ways": COUNTED,
     "wfi_ipi": COUNTED,
 }

@@ -12,7 +12,8 @@
     bench/meter.py --native             the payload on the firmware alone
     bench/meter.py --scaling [POLICY..] wake and pick with 2 to 2,000 vCPUs
     bench/meter.py --linux              Linux to its init, inside and outside
-    bench/meter.py --trace              a record of a trace, on and off
+    bench/meter.py --trace              a record of a trace, on and off, and what
+                                        operations take while a class is on
     bench/meter.py --accept             accept what one hart takes now: writes
                                         bench/meter/accepted.tsv
     bench/meter.py --kernel BIN --hypervisor ELF [--initrd FILE]
@@ -30,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent / p)
                 for p in (".", "../tools")]
 import results  # noqa: E402
 from meter import (  # noqa: E402
-    explain, guard, linux, operations, scaling, table, trace_cost)
+    explain, guard, linux, operations, scaling, table, trace_cost, trace_ways)
 from meter.figures import words  # noqa: E402
 from meter.images import MeterError  # noqa: E402
 from meter.machine import MACHINES, rows  # noqa: E402
@@ -142,6 +143,9 @@ def record():
         print("  {:7} {:24} {:5} {:6}    {:4} {:6}".format(
             *shown[:4], shown[5], shown[6]))
     write("meter_trace", trace_cost, lines)
+    lines = trace_ways.measure(opt.rounds)
+    trace_ways.show(lines)
+    write("meter_trace_ways", trace_ways, lines)
 
 
 def explain_rows(opt):

@@ -36,7 +36,8 @@ HERE = Path(__file__).resolve().parent
 SECTIONS = [
     ("The way of an interrupt", "way", ["meter", "meter_outliers",
                                         "meter_scaling", "meter_trace",
-                                        "meter_native", "meter_linux"]),
+                                         "meter_trace_ways", "meter_policies",
+                                         "meter_native", "meter_linux"]),
     ("Who gets the CPU", "shares", ["fairness", "thief", "caps", "priority",
                                     "slices"]),
     ("How soon", "latency", ["latency", "wfi", "wfi_ipi",

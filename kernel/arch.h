@@ -84,11 +84,12 @@ void arch_vcpu_load(struct vcpu *v);
 void arch_vcpu_save(struct vcpu *v);
 
 /*
- * Is `v` traced on the CPU that asks, which owns it? Then it takes no way in or
- * out of the guest that passes by the hooks. Called before its first turn and
- * at every change; `v` is not in its guest.
+ * Which classes are recorded (enum trace_class) on the CPU that asks, which
+ * owns `v`: it takes no way in or out of the guest that passes by hooks of any
+ * of them. Called before its first turn and at every change; `v` is not in its
+ * guest.
  */
-void arch_vcpu_trace(struct vcpu *v, bool on);
+void arch_vcpu_trace(struct vcpu *v, u32 classes);
 
 /* Its guest's knobs may have changed, `wfi` among them. The CPU that owns `v`,
  * which is not in its guest. */

@@ -6,6 +6,7 @@
 #define ROUSE_ARCH_RISCV_QUICK_H
 
 #include "arch/riscv/vcpu.h"
+#include "kernel/trace.h"
 
 /*
  * A guest page fault of a load or store. Context: that exit on its CPU, the
@@ -24,6 +25,14 @@ struct riscv_vcpu *quick_store(struct riscv_vcpu *v);
 struct riscv_vcpu *quick_ipi(struct riscv_vcpu *v);
 struct riscv_vcpu *quick_ipi_masked(struct riscv_vcpu *v);
 
+/*
+ * Classes of the trace that have hooks on the full way, and not on all of the
+ * quick ones: the exit and the entry (the beginning of a turn among them, with
+ * what it injects), the call, the access, and an IPI to oneself, which is
+ * raised at nobody. Others that a device or an IPI comes by are on both.
+ */
+#define QUICK_PASSES (TRACE_EXIT | TRACE_CALL | TRACE_DEVICE | TRACE_VIRQ)
+
 /* Is a vCPU that starts to take the short way? Part of arch_vcpu_reset. */
 void quick_reset(struct riscv_vcpu *v);
 
@@ -33,7 +42,8 @@ static inline void quick_pause_set(struct riscv_vcpu *v)
 	v->pause = v->quick && !v->v.waits;
 }
 
-/* May `v` take the quick ways? Not while it is traced. It is not running. */
+/* May `v` take the quick ways? Not while any of QUICK_PASSES is recorded. It is
+ * not running. */
 void quick_set(struct riscv_vcpu *v, bool on);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Who may take the short ways of trap.S and quick.c.
  *
- * Two things keep a vCPU from them: it is traced (they pass by the hooks), or
+ * Two things keep a vCPU from them: it is traced (QUICK_PASSES), or
  * it counts firmware events (vpmu.c; the short SBI calls count nothing, the
  * devices' have nothing to count). Either may begin and end while the other
  * lasts: who counts has `pmu.quick` for what `quick` will be afterwards.
@@ -46,9 +46,10 @@ void quick_reset(struct riscv_vcpu *v)
 	quick_set(v, true);
 }
 
-void arch_vcpu_trace(struct vcpu *vc, bool on)
+void arch_vcpu_trace(struct vcpu *vc, u32 classes)
 {
 	struct riscv_vcpu *v = to_riscv(vc);
+	bool on = classes & QUICK_PASSES;
 
 	if (v->traced == on)
 		return;

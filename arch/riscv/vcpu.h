@@ -91,7 +91,7 @@ struct riscv_vcpu {
 	u64 hvip;      /* what is injected now (VSSIP lives in the CSR) */
 
 	/* The owner only. */
-	bool traced;                 /* as arch_vcpu_trace said last */
+	bool traced;                 /* any of QUICK_PASSES (quick.h) */
 	bool slots_on;               /* slot[]: the guest's, else nowhere */
 	struct vs_csrs vs;
 	u64 henvcfg, hcounteren; /* with bits of our own */

@@ -37,6 +37,10 @@ def wanted_rows(opt):
     return opt.rows.split(",") if opt.rows else []
 
 
+def titles():
+    return {row.name: row.title for row in rows()}
+
+
 def apart_rows():
     return {name for some in APART.values() for name in some}
 

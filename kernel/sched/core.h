@@ -115,7 +115,7 @@ struct sched_core {
 			bool spread;  /* more can run here than was said */
 			bool native;  /* IDLE_NATIVE bit was set, not taken */
 			bool polling; /* the current polls until poll_until */
-			bool traced;  /* as sched_trace_changed said last */
+			bool traced;  /* any of YIELD_PASSES */
 			bool queues;  /* the policy has no short way */
 		};
 		u64 odd;          /* any of these: yield.h asks once */

@@ -83,7 +83,7 @@ void unit_link(struct sched_core *core, struct sched_unit *u, u64 now)
 	core->units = u;
 	bar_lift(core, u);
 	unit_hold(core, u, now);
-	arch_vcpu_trace(unit_vcpu(u), trace_on(TRACE_ALL));
+	arch_vcpu_trace(unit_vcpu(u), (u32)trace_which(TRACE_ALL));
 }
 
 void unit_unlink(struct sched_core *core, struct sched_unit *u, u64 now)

@@ -22,8 +22,7 @@ static bool fits(const struct sched_core *core, struct vcpu *v)
 
 void resume_prepare(struct sched_core *core)
 {
-	/* It passes by the hooks. */
-	if (sched_short_way && !trace_on(TRACE_ALL | TRACE_STATS) &&
+	if (sched_short_way && !trace_on(RESUME_PASSES) &&
 	    core->last && core->ops->resume && !core->load && !core->resched &&
 	    core->idling && !core->loaded && !tasks_wait(core) &&
 	    core->sc.deadline_ticks == TIME_NEVER && fits(core, core->last))

@@ -30,6 +30,10 @@
 
 #include "kernel/sched/private.h"
 
+/* Classes that have hooks on the long way, and not on this one; and the wait is
+ * not counted (a test compares what both record). */
+#define RESUME_PASSES (TRACE_SCHED | TRACE_TIMER | TRACE_POLICY | TRACE_STATS)
+
 /* This CPU is about to wait: can it take the short way? Sets core->sleeper. */
 void resume_prepare(struct sched_core *core);
 
@@ -128,7 +132,7 @@ resume_try(struct sched_core *core, struct mbox_node **mail, u64 *until,
 
 /*
  * What turn_begin does (core.c), for the turn that follows: no task waits, and
- * nothing is recorded, or the CPU would not have had a sleeper.
+ * no timers are recorded, or the CPU would not have had a sleeper.
  */
 static inline void resume_turn_begin(struct sched_core *core, u64 until,
 				     u64 now)

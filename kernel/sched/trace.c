@@ -21,6 +21,7 @@
 #include "kernel/sched/trace.h"
 
 #include "kernel/sched/private.h"
+#include "kernel/sched/yield.h"
 
 #define TRACED_MOST 16 /* vCPUs that are told at once; 2,900 each */
 
@@ -114,7 +115,7 @@ void sched_trace_changed(struct cpu *c)
 	u32 mask = ck_pr_load_32(&c->trace_mask);
 	struct sched_core *core = core_of(c);
 
-	core->traced = mask & (TRACE_ALL | TRACE_STATS);
+	core->traced = mask & YIELD_PASSES;
 	core->tracing = core->units;
 }
 
@@ -123,7 +124,8 @@ bool sched_trace_some(struct cpu *c)
 	struct sched_core *core = core_of(c);
 
 	for (u32 i = 0; i < TRACED_MOST && core->tracing; i++) {
-		arch_vcpu_trace(unit_vcpu(core->tracing), trace_on(TRACE_ALL));
+		arch_vcpu_trace(unit_vcpu(core->tracing),
+				(u32)trace_which(TRACE_ALL));
 		core->tracing = core->tracing->next;
 	}
 	return core->tracing != NULL;

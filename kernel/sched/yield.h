@@ -44,6 +44,11 @@
 
 #include "kernel/sched/account.h"
 
+/* Classes that have hooks on the long way, and not on this one; and the wait is
+ * not counted (a test compares what both record). Those that the exit and the
+ * entry pass by are the architecture's (arch_vcpu_trace). */
+#define YIELD_PASSES (TRACE_SCHED | TRACE_TIMER | TRACE_POLICY | TRACE_STATS)
+
 /* The policy has no short way for what it found: the long one goes on from
  * where the policy has charged the current. */
 void sched_yield_queue(struct sched_core *core, u64 now);

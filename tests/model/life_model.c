@@ -216,7 +216,7 @@ u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 	return mv(v)->deadline;
 }
 
-void arch_vcpu_trace(struct vcpu *v, bool on)
+void arch_vcpu_trace(struct vcpu *v, u32 classes)
 {
 }
 

@@ -313,9 +313,9 @@ u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 	return hv(v)->deadline;
 }
 
-void arch_vcpu_trace(struct vcpu *v, bool on)
+void arch_vcpu_trace(struct vcpu *v, u32 classes)
 {
-	(void)v, (void)on;
+	(void)v, (void)classes;
 }
 
 void arch_vcpu_knobs(struct vcpu *v)

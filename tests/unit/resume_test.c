@@ -3,7 +3,8 @@
  * one vCPU to the next (kernel/sched/yield.h) and the long ones lead to the
  * same: the same made-up machine, with the same random events, is run twice,
  * once with each, and everything that the core and the policies keep is
- * compared after each step of each CPU.
+ * compared after each step of each CPU. So is what is recorded, with each class
+ * of the trace on alone: a way that passes by a hook may not be taken then.
  */
 /* sources: SCHED_CORE POLICIES kernel/heap.c
  *          tests/unit/fake_arch/fake_arch.c */
@@ -16,12 +17,17 @@
 #include <cmocka.h>
 
 #include "kernel/sched/core.h"
+#include "kernel/sched/resume.h"
+#include "kernel/sched/yield.h"
+#include "kernel/percpu/trace.h"
 #include "tests/unit/fake_arch/fake_arch.h"
 #include "tests/unit/policies.h"
 
 #define GUESTS 3
 #define VCPUS 2
 #define STEPS 6000
+#define CPUS 4
+#define RECORDS 256 /* of a CPU, in a step */
 
 /* What a run was like, a value a step. */
 struct story {
@@ -176,6 +182,48 @@ static u64 state_hash(u32 cpus)
 	return hash;
 }
 
+/* ---- What is recorded ---- */
+
+static struct trace_record records[CPUS][RECORDS];
+static struct trace_ring rings[CPUS];
+
+/* Records that class alone, on all CPUs; 0: none. */
+static void record(u32 cpus, u32 class)
+{
+	for (u32 i = 0; i < cpus; i++) {
+		struct cpu *c = &fake_cpus[i]->c;
+
+		trace_ring_init(&rings[i], records[i], RECORDS, i,
+				TRACE_FLIGHT);
+		fake_this_cpu = c;
+		c->trace = &rings[i];
+		c->trace_mask = class;
+		sched_trace_changed(c);
+		assert_false(sched_trace_some(c));
+	}
+}
+
+/* What was written since the last time. */
+static void mix_records(u32 cpus)
+{
+	static struct trace_record r[RECORDS];
+	u64 first;
+
+	for (u32 i = 0; i < cpus; i++) {
+		u64 n = trace_copy(&rings[i], 0, RECORDS, r, &first);
+
+		assert_true(rings[i].head < RECORDS);
+		for (u64 k = 0; k < n; k++) {
+			mix(r[k].time_ticks);
+			mix((u64)r[k].event << 32 | r[k].vcpu);
+			mix(r[k].a);
+			mix(r[k].b);
+		}
+		trace_ring_init(&rings[i], records[i], RECORDS, i,
+				TRACE_FLIGHT);
+	}
+}
+
 /* ---- The run ---- */
 
 static struct fake_vcpu *any_vcpu(void)
@@ -210,6 +258,7 @@ static void event(u32 cpus, bool calm)
 		p.priority = rnd(4);
 		p.weight = 1 + rnd(512);
 		p.cap = rnd(4) ? 0 : 50;
+		p.slice_us = 500 << rnd(6);
 		sched_guest_params(f->v.guest, &p, 0);
 		break;
 	case 6:
@@ -273,6 +322,7 @@ struct plot {
 	u64 seed;
 	bool calm;     /* nothing is asked of vCPUs but to wake */
 	bool give_way; /* they give way, else they sleep */
+	u32 class;     /* of the trace, that is on; or 0 */
 };
 
 static void tell(struct story *s, const struct plot *p, bool short_way)
@@ -283,6 +333,7 @@ static void tell(struct story *s, const struct plot *p, bool short_way)
 	sched_short_way = short_way;
 	s->resumed = 0;
 	fake_boot(p->cpus, p->policy);
+	record(p->cpus, p->class);
 	ops = core_of(&fake_cpus[0]->c)->ops;
 	s->has_way = p->give_way ? ops->yield != NULL : ops->resume != NULL;
 	guests_make(p->give_way);
@@ -301,7 +352,9 @@ static void tell(struct story *s, const struct plot *p, bool short_way)
 		sleeper = core->sleeper;
 		if (step(least) && sleeper)
 			s->resumed++;
-		s->value[n] = state_hash(p->cpus);
+		state_hash(p->cpus);
+		mix_records(p->cpus);
+		s->value[n] = hash;
 	}
 	s->ways = 0;
 	for (u32 i = 0; i < p->cpus; i++)
@@ -324,9 +377,9 @@ static u64 compare(const struct plot *p)
 	assert_int_equal(without.ways, 0);
 	for (u32 n = 0; n < STEPS; n++) {
 		if (with.value[n] != without.value[n])
-			fail_msg("%s, %u CPUs, seed %lu: step %u differs",
-				 p->policy, p->cpus, (unsigned long)p->seed,
-				 n);
+			fail_msg("%s, %u CPUs, seed %lu, class %#x: step %u "
+				 "differs", p->policy, p->cpus,
+				 (unsigned long)p->seed, p->class, n);
 	}
 	if (!with.has_way)
 		return UINT32_MAX;
@@ -375,6 +428,45 @@ static void giving_way_is_the_same_whatever_is_asked_meanwhile(void **state)
 	both_ways_leave_the_same_state_behind(false, true, 5000);
 }
 
+static const u32 classes[] = {
+#define X(bit, NAME, word, text) TRACE_##NAME,
+	TRACE_CLASSES(X)
+#undef X
+	TRACE_STATS,
+};
+
+/* With a class of `passed` on no short way is taken, else some are. */
+static void both_ways_record_the_same(bool give_way, u32 passed)
+{
+	struct plot p = { .cpus = 2, .seed = 1, .give_way = give_way };
+
+	for (u32 i = 0; i < ARRAY_LEN(classes); i++) {
+		u64 taken = 0, n;
+
+		p.class = classes[i];
+		for (u32 k = 0; (p.policy = sched_policy_list(k)); k++) {
+			p.calm = k % 2;
+			n = compare(&p);
+			taken += n == UINT32_MAX ? 0 : n;
+		}
+		if (!taken != !!(p.class & passed))
+			fail_msg("class %#x: the short way was taken %lu times",
+				 p.class, (unsigned long)taken);
+	}
+}
+
+static void what_is_recorded_is_the_same_where_vcpus_sleep(void **state)
+{
+	(void)state;
+	both_ways_record_the_same(false, RESUME_PASSES);
+}
+
+static void what_is_recorded_is_the_same_where_vcpus_give_way(void **state)
+{
+	(void)state;
+	both_ways_record_the_same(true, YIELD_PASSES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +477,10 @@ int main(void)
 		cmocka_unit_test(both_ways_are_the_same_where_vcpus_give_way),
 		cmocka_unit_test(
 			giving_way_is_the_same_whatever_is_asked_meanwhile),
+		cmocka_unit_test(
+			what_is_recorded_is_the_same_where_vcpus_sleep),
+		cmocka_unit_test(
+			what_is_recorded_is_the_same_where_vcpus_give_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -420,7 +420,7 @@ static void trace_and_count(const char *order)
 		case 'T':
 		case 't':
 			traced = *order == 'T';
-			arch_vcpu_trace(&v->v, traced);
+			arch_vcpu_trace(&v->v, traced ? TRACE_ALL : 0);
 			break;
 		case 'C':
 			assert_int_equal(start(8, 0, 0), 0);
@@ -459,13 +459,37 @@ static void a_reset_ends_tracing_and_counting(void **state)
 	(void)state;
 	config(8, 0, FW(VPMU_SET_TIMER));
 	start(8, 0, 0);
-	arch_vcpu_trace(&v->v, true);
+	arch_vcpu_trace(&v->v, TRACE_EXIT);
 	vsbi_pmu_reset(v);
 	quick_reset(v);
 	assert_int_equal(v->quick, 1);
-	arch_vcpu_trace(&v->v, true);
+	arch_vcpu_trace(&v->v, TRACE_EXIT);
 	assert_int_equal(v->quick, 0);
 	assert_ptr_equal(v->slot[0], &emul_nowhere);
+}
+
+static void only_what_quick_ways_pass_by_keeps_a_vcpu_from_them(void **state)
+{
+	struct riscv_vcpu *v = fake_vcpu(0);
+
+	(void)state;
+	quick_reset(v);
+	for (u32 class = 1; class <= TRACE_STATS; class *= 2) {
+		bool on = !(class & QUICK_PASSES);
+
+		arch_vcpu_trace(&v->v, class);
+		assert_int_equal(v->quick, on);
+		assert_int_equal(v->pause, on);
+		assert_int_equal(v->odd & VCPU_ODD_TRACED,
+				 on ? 0 : VCPU_ODD_TRACED);
+		assert_ptr_equal(v->slot[0], on ? &device : &emul_nowhere);
+	}
+	arch_vcpu_trace(&v->v, TRACE_ALL & ~QUICK_PASSES);
+	assert_int_equal(v->quick, 1);
+	arch_vcpu_trace(&v->v, TRACE_ALL);
+	assert_int_equal(v->quick, 0);
+	arch_vcpu_trace(&v->v, 0);
+	assert_int_equal(v->quick, 1);
 }
 
 static void who_starts_again_looks_for_no_device_again(void **state)
@@ -478,7 +502,7 @@ static void who_starts_again_looks_for_no_device_again(void **state)
 	assert_int_equal(slots_asked, EMUL_SLOTS);
 	quick_reset(v);
 	assert_int_equal(slots_asked, EMUL_SLOTS);
-	arch_vcpu_trace(&v->v, true);
+	arch_vcpu_trace(&v->v, TRACE_EXIT);
 	quick_reset(v);
 	assert_int_equal(slots_asked, 2 * EMUL_SLOTS);
 	assert_ptr_equal(v->slot[EMUL_SLOTS - 1], &device);
@@ -807,6 +831,7 @@ int main(void)
 		T(firmware_events_are_counted_while_somebody_counts),
 		T(tracing_and_counting_come_and_go_in_any_order),
 		T(a_reset_ends_tracing_and_counting),
+		T(only_what_quick_ways_pass_by_keeps_a_vcpu_from_them),
 		T(who_starts_again_looks_for_no_device_again),
 		T(two_counters_of_one_event_are_their_own),
 		T(reads_of_what_is_no_firmware_counter_are_refused),

@@ -326,9 +326,9 @@ u64 arch_vcpu_deadline_ticks(struct vcpu *v)
 	return fv(v)->deadline;
 }
 
-void arch_vcpu_trace(struct vcpu *v, bool on)
+void arch_vcpu_trace(struct vcpu *v, u32 classes)
 {
-	fv(v)->traced = on;
+	fv(v)->traced = classes;
 }
 
 void arch_vcpu_knobs(struct vcpu *v)
