@@ -53,7 +53,8 @@ struct prop_case {
  * asked for it. */
 struct prop_verdict {
 	u64 events;
-	char why[400]; /* empty: all is well */
+	bool at_shares; /* all held up to the last question, who had how much */
+	char why[400];	/* empty: all is well */
 };
 
 /* Runs the case in a process of its own. True: it passed. */

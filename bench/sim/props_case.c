@@ -353,7 +353,9 @@ void prop_run(const struct prop_case *c, struct prop_verdict *v)
 		check_shares_begin(sim_now());
 		for (u32 i = 0; i < 20; i++)
 			pass(150 * FAKE_MS);
+		v->at_shares = true;
 		check_shares(sim_now());
+		v->at_shares = false;
 	}
 	v->events = sim_events();
 }

@@ -413,6 +413,8 @@ def shrunk(t, tree, policy, source):
             f"it is not small: {case}")
     (t.folder / "failed.case").write_text(case)
     run(t, [props, "--case", t.folder / "failed.case"], tree, 1)
+    said = run(t, [props, "--steps", "2000", "--misses", "1000"], tree, 1)
+    t.check(f"seed {found[1]}: " in said, f"it is forgiven: {said}")
     path.write_text(source)
 
 
