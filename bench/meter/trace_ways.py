@@ -7,7 +7,7 @@ from .table import UNIT, column, key
 
 ROWS = ("sbi_base", "set_timer", "plic_load", "ipi_self", "switch_integer",
         "other_integer", "ipi_asleep", "plic_asleep")
-# {column: classes}. Each group keeps CPUs and vCPUs from the same short ways:
+# {what is on: classes}. Each group keeps CPUs and vCPUs from the same short ways:
 # RESUME_PASSES, YIELD_PASSES (kernel/sched), QUICK_PASSES (arch/riscv/quick.h).
 CLASSES = {"off": "", "life": "life", "policy": "policy", "sched": "sched",
            "exit": "exit", "all": " "}
@@ -16,8 +16,9 @@ QUESTION = ("What do operations take while a class of the trace is on? Short way
             "that pass by its hooks are not taken then. `all` has the records "
             "of all classes in it.")
 COLUMNS = [key("row"), key("title", "", "operation")] + \
-    [column(name, UNIT, f"median, {name}", better="less", noise=4,
-            noise_percent=4) for name in CLASSES]
+    [column(f"on_{name}" if words else name, UNIT, f"median, {name}",
+            better="less", noise=4, noise_percent=4)
+     for name, words in CLASSES.items()]
 MACHINE = "virt"
 
 

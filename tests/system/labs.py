@@ -60,7 +60,8 @@ def lab(*guests, scheduler=None, poweroff=False, boot=None, seed=1):
             + "".join(guests) + "\t};\n};\n")
 
 
-LINE = r"^(?:rouse> .*)?\[{}\] "      # in place of the prompt or not
+# In place of the prompt or not, whether that was waited for or is yet to come.
+LINE = r"(?:^(?:rouse> .*)?|(?<=^rouse> ) *)\[{}\] "
 
 
 def said(name, pattern):
@@ -72,7 +73,7 @@ def says(name, text):
     """The same for a plain text, from a guest that may be slow to write it: a
     line that does not end in time is shown in pieces, each with the name in
     front, and others' lines may come between."""
-    pause = r"(?:\n(?:.*\n)*?" + LINE.format(name)[1:] + ")?"
+    pause = r"(?:\n(?:.*\n)*?" + LINE.format(name) + ")?"
     return LINE.format(name) + pause.join(map(re.escape, text))
 
 

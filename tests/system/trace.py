@@ -397,7 +397,8 @@ def everything(t):
         guest("poller", "tick", autostart=False, wfi="poll", pin=1,
               wfi_poll_us=10000, bootargs="hz=200 seconds=0"),
         guest("stayer", "wakehunt", autostart=False, bootargs=STAYS),
-        guest("devices", "devtest", autostart=False)]
+        guest("devices", "devtest", autostart=False),
+        guest("widths", "devtest", autostart=False, bootargs="only=widths")]
     run = Run(t, guests, [
         "trace on late=500 size=8192", *ONCE,
         "guest start pair0 pair1", "guest wait pair0 pair1",
@@ -407,6 +408,7 @@ def everything(t):
         "guest stop capped hog sleeper poller",
         "guest start free0 free1 free2", "sleep 0.1",
         "guest stop free0 free1 free2",
+        "guest start widths", "guest wait widths",
         "guest start devices", "sleep 0.1", "sched set rr", "trace off"],
         "credit")  # which alone accounts and boosts
     seen = {r[1] for r in complete(t, run.trace).merged()}
