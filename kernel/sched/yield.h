@@ -28,9 +28,9 @@
  * Invariants: a CPU that took the short way is in the same state as one that
  * took the long one (a test compares the two word by word). Whatever isn't
  * exactly this case takes the long way, as does one that owes something
- * (account.c): there it pays. The orders of memory
- * accesses are the long way's: RUNNING is followed by a full fence and a look
- * at mail and virq, in arch_vcpu_run.
+ * (account.c): there it pays. The orders of memory accesses are the long way's:
+ * RUNNING is followed by a full fence and a look at mail and virq, in
+ * arch_vcpu_run.
  *
  * It is part of the architecture's loop, where all registers are free: what it
  * has at hand stays there over the policy's choice, and there is no frame: 31

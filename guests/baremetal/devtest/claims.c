@@ -12,11 +12,8 @@ static void fallen_line(void)
 {
 	u32 c = my_context();
 
-	if (!devices_quiet())
+	if (!uart_line_interrupts(c))
 		return;
-	plic_priority(UART_LINE, 1);
-	plic_enable(c, UART_LINE, true);
-	uart_line(true);
 	check(external_pending(), "no SEIP");
 	uart_line(false);
 	check_spec(external_pending(), "no SEIP once the line fell");
@@ -31,11 +28,8 @@ static void never_claimed(void)
 {
 	u32 c = my_context();
 
-	if (!devices_quiet())
+	if (!uart_line_interrupts(c))
 		return;
-	plic_priority(UART_LINE, 1);
-	plic_enable(c, UART_LINE, true);
-	uart_line(true);
 	for (int i = 0; i < 2; i++) {
 		plic_complete(c, UART_LINE);
 		check(plic_pending(UART_LINE), "it took the request along");

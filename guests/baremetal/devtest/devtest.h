@@ -27,6 +27,10 @@ void rtc_line(bool up);
 /* Everything as after reset; false: the test is skipped for want of it. */
 bool devices_quiet(void);
 
+/* The same, and then the UART's line, of priority 1 and enabled for the
+ * context, goes up. */
+bool uart_line_interrupts(u32 context);
+
 /* This hart's S-mode context, and the second hart's (or its own M-mode's). */
 u32 my_context(void);
 u32 other_context(void);

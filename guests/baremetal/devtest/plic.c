@@ -165,11 +165,8 @@ static void claim_and_complete(void)
 {
 	u32 c = my_context();
 
-	if (!devices_quiet())
+	if (!uart_line_interrupts(c))
 		return;
-	plic_priority(UART_LINE, 1);
-	plic_enable(c, UART_LINE, true);
-	uart_line(true);
 	check(external_pending(), "no SEIP");
 	check_eq(plic_claim(c), UART_LINE, "claim");
 	check(!external_pending(), "SEIP after the claim");
@@ -185,11 +182,8 @@ static void complete_of_a_high_line(void)
 {
 	u32 c = my_context();
 
-	if (!devices_quiet())
+	if (!uart_line_interrupts(c))
 		return;
-	plic_priority(UART_LINE, 1);
-	plic_enable(c, UART_LINE, true);
-	uart_line(true);
 	for (int i = 0; i < 5; i++) {
 		if (!check_spec(plic_claim(c) == UART_LINE,
 				"the line is high and not pending again"))
@@ -258,11 +252,8 @@ static void wrong_completions(void)
 	static const u32 ids[] = {0, 9, 1023, 1024, 5000, UINT32_MAX};
 	u32 c = my_context();
 
-	if (!devices_quiet())
+	if (!uart_line_interrupts(c))
 		return;
-	plic_priority(UART_LINE, 1);
-	plic_enable(c, UART_LINE, true);
-	uart_line(true);
 	check_eq(plic_claim(c), UART_LINE, "claim");
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
 		plic_complete(c, ids[i]);
