@@ -57,6 +57,9 @@
 #define CSR_VSCTRCTL 0x24e
 #define CSR_VSATP 0x280
 
+#define CSR_FCSR 0x003
+#define CSR_VSTART 0x008
+#define CSR_VCSR 0x00f
 #define CSR_CYCLE 0xc00
 #define CSR_TIME 0xc01
 #define CSR_INSTRET 0xc02

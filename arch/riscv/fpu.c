@@ -10,6 +10,13 @@
  *   - a vCPU that never touched them has all zeros, and zeros need no loading
  *     where the registers are zeros already: integer guests never pay.
  * So registers never leak: whoever runs finds its own values or zeros.
+ *
+ * A write of fcsr, vcsr or vstart makes FS or VS dirty in sstatus as well as in
+ * vsstatus (Privileged ISA, "vsstatus"). QEMU 10.0 tells it in vsstatus alone,
+ * where the guest may take it back: `|=` on the mstatus of the mode that runs,
+ * in write_fcsr, write_vcsr and write_vstart of its target/riscv/csr.c, where
+ * instructions change both. So these CSRs are saved whether dirty or not, of who
+ * has used the registers.
  */
 #include "arch/riscv/fpu.h"
 #include "arch/riscv/cpu.h"
@@ -70,8 +77,22 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	return on;
 }
 
+static void csrs_save(struct riscv_vcpu *v)
+{
+	if (v->fp_used) {
+		csr_set(CSR_SSTATUS, SSTATUS_FS);
+		v->fp.fcsr = csr_read(CSR_FCSR);
+	}
+	if (v->vector_used) {
+		csr_set(CSR_SSTATUS, SSTATUS_VS);
+		v->vector->vstart = csr_read(CSR_VSTART);
+		v->vector->vcsr = csr_read(CSR_VCSR);
+	}
+}
+
 u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 {
+	csrs_save(v);
 	if ((sstatus & SSTATUS_FS) == SSTATUS_FS) {
 		csr_set(CSR_SSTATUS, SSTATUS_FS);
 		fp_regs_save(&v->fp);

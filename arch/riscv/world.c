@@ -68,10 +68,11 @@ static inline bool fpu_idle(const struct riscv_cpu *c,
 	       !c->fp_owner && !c->vector_owner;
 }
 
-static inline bool fpu_dirty(u64 sstatus)
+/* Is there anything of its FP and vector registers to be saved? */
+static inline bool fpu_moves(const struct riscv_vcpu *v)
 {
-	return (sstatus & SSTATUS_FS) == SSTATUS_FS ||
-	       (sstatus & SSTATUS_VS) == SSTATUS_VS;
+	/* SD: they are dirty. */
+	return v->odd & VCPU_ODD_FPU || (s64)v->sstatus < 0;
 }
 
 static inline void htimedelta_load(const struct arch_guest *g,
@@ -147,7 +148,7 @@ void arch_vcpu_save(struct vcpu *vc)
 	vtimer_save(v);
 	/* Nothing of this guest's may end the idle loop's own WFI. */
 	csr_write(CSR_VSIE, 0);
-	if (unlikely(fpu_dirty(v->sstatus)))
+	if (unlikely(fpu_moves(v)))
 		v->sstatus = fpu_save(c, v, v->sstatus);
 	v->loaded = false;
 }
@@ -259,7 +260,7 @@ static __attribute__((noinline)) void swap_odd(struct riscv_vcpu *from,
 	if (unlikely(from->hcounteren != GUEST_COUNTERS))
 		rare_save(from);
 	swap(from, to);
-	if (fpu_dirty(from->sstatus))
+	if (fpu_moves(from))
 		from->sstatus = fpu_save(here, from, from->sstatus);
 	load_odd(to, here);
 }

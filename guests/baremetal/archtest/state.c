@@ -5,7 +5,8 @@
  * All harts put known values there, sleep, spin and take interrupts, and look
  * again; with another guest that does the same on the same CPUs a register that
  * is not switched shows. Every setting of sstatus.FS and VS has to keep the
- * contents: the specification says that changing it never destroys them.
+ * contents: the specification says that changing it never destroys them. Nor
+ * does a write of their CSRs need an instruction of theirs after it.
  * `state_rounds=` (50).
  */
 #include "guests/baremetal/archtest/archtest.h"
@@ -79,6 +80,14 @@ static void fp_hart(struct hart *h, void *arg)
 		if (get_fs() != fs)
 			test_fail("FS was %ld and is %ld", fs, get_fs());
 		set_fs(2);
+		/* By itself, of registers that have been saved. */
+		if (n % 2) {
+			frm ^= 0x3f;
+			csr_write(0x003, frm);
+			set_fs(fs);
+			be_away(&r);
+			set_fs(2);
+		}
 		fcsr = fp_store(got);
 		if (memcmp(want, got, sizeof(want)) || fcsr != frm)
 			test_fail("hart %ld round %ld FS %ld: registers are "
@@ -148,6 +157,16 @@ static void vec_hart(struct hart *h, void *arg)
 		if (get_vs() != vs)
 			test_fail("VS was %ld and is %ld", vs, get_vs());
 		set_vs(2);
+		/* By themselves, of registers that have been saved. */
+		if (n % 2) {
+			csrs.vcsr ^= 7;
+			csrs.vstart = rand_below(&r, 8 * lenb);
+			csr_write(0x00f, csrs.vcsr);
+			csr_write(0x008, csrs.vstart);
+			set_vs(vs);
+			be_away(&r);
+			set_vs(2);
+		}
 		vec_store(got, &got_csrs);
 		if (memcmp(want, got, 32 * lenb) ||
 		    memcmp(&csrs, &got_csrs, sizeof(csrs)))
