@@ -13,10 +13,10 @@
  *
  * A write of fcsr, vcsr or vstart makes FS or VS dirty in sstatus as well as in
  * vsstatus (Privileged ISA, "vsstatus"). QEMU 10.0 tells it in vsstatus alone,
- * where the guest may take it back: `|=` on the mstatus of the mode that runs,
- * in write_fcsr, write_vcsr and write_vstart of its target/riscv/csr.c, where
- * instructions change both. So these CSRs are saved whether dirty or not, of who
- * has used the registers.
+ * where the guest may take it back: write_fcsr, write_vcsr and write_vstart of
+ * its target/riscv/csr.c change the mstatus of the mode that runs, where
+ * instructions change both. So these CSRs are saved whether dirty or not, of
+ * who has used the registers.
  */
 #include "arch/riscv/fpu.h"
 #include "arch/riscv/cpu.h"

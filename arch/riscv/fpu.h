@@ -11,9 +11,9 @@ struct riscv_cpu;
 /*
  * load: this CPU's registers become `v`'s, unless they are already; returns
  * the FS and VS fields for sstatus. save: what `v` has dirtied (FS, VS in
- * `sstatus`) goes to memory, and the CSRs among them whenever it has used them;
- * returns `sstatus` without the dirt. Context: this CPU, `v` about to run or just
- * ran.
+ * `sstatus`) goes to memory, and the CSRs among them whenever it has used
+ * them; returns `sstatus` without the dirt. Context: this CPU, `v` about to run
+ * or just ran.
  */
 u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v);
 u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus);
