@@ -41,7 +41,9 @@ struct riscv_cpu {
 	u64 run_sp, run_s0, run_ra; /* as guest_enter's caller has them */
 	struct riscv_vcpu *running; /* between guest_enter and its return */
 	struct oneshot timer; /* the host's */
-	const struct riscv_vcpu *csr_owner; /* whose state the VS CSRs hold */
+	const struct riscv_vcpu *loaded; /* between its load and its save */
+	/* Who was saved here last; the VS CSRs hold its state until a load. */
+	const struct riscv_vcpu *csr_owner;
 	const struct riscv_vcpu *fp_owner; /* whose FP registers; NULL: zeros */
 	const struct riscv_vcpu *vector_owner; /* the same for vectors */
 	u64 htimedelta, henvcfg, hcounteren; /* what the CSRs hold */
@@ -66,5 +68,11 @@ static inline struct riscv_cpu *riscv_this(void)
 #else
 struct riscv_cpu *riscv_this(void);
 #endif
+
+/* Do this CPU's VS CSRs hold `v`'s state, so that what is in memory is old? */
+static inline bool vcpu_loaded(const struct riscv_vcpu *v)
+{
+	return riscv_this()->loaded == v;
+}
 
 #endif

@@ -52,14 +52,14 @@ struct vipi {
 };
 
 /* What is unlike most vCPUs (riscv_vcpu.odd); set where it begins to be so. */
-#define VCPU_ODD_FPU (1u << 0)      /* has used FP or vector registers */
-#define VCPU_ODD_COUNTERS (1u << 1) /* hcounteren is its own */
-#define VCPU_ODD_ENV (1u << 2)      /* henvcfg has been changed */
-#define VCPU_ODD_TIMER (1u << 3)    /* has no comparator (no Sstc) */
-#define VCPU_ODD_CALL (1u << 4)     /* vsbi_run_begin has to complete a call */
-#define VCPU_ODD_TRACED (1u << 5)   /* `traced` */
-#define VCPU_ODD_NATIVE (1u << 6)   /* its WFI may be left to the hart */
-#define VCPU_ODD_WAITS (1u << 7)    /* it has vcpu->waits */
+#define VCPU_ODD_FPU (1UL << 0)      /* has used FP or vector registers */
+#define VCPU_ODD_COUNTERS (1UL << 1) /* hcounteren is its own */
+#define VCPU_ODD_ENV (1UL << 2)      /* henvcfg has been changed */
+#define VCPU_ODD_TIMER (1UL << 3)    /* has no comparator (no Sstc) */
+#define VCPU_ODD_CALL (1UL << 4)     /* vsbi_run_begin has to complete a call */
+#define VCPU_ODD_TRACED (1UL << 5)   /* `traced` */
+#define VCPU_ODD_NATIVE (1UL << 6)   /* its WFI may be left to the hart */
+#define VCPU_ODD_WAITS (1UL << 7)    /* it has vcpu->waits */
 /* Of these, what the beginning of a turn must look at. */
 #define VCPU_ODD_TURN (VCPU_ODD_TIMER | VCPU_ODD_CALL | VCPU_ODD_TRACED | \
 		       VCPU_ODD_NATIVE)
@@ -102,8 +102,7 @@ struct riscv_vcpu {
 	struct cpu *fp_on, *vector_on; /* whose registers hold this state */
 	struct cpu *csr_on;          /* whose VS CSRs hold it, or did last */
 	struct vmid_last *vmid_last; /* its guest's record of that CPU */
-	bool loaded;                 /* between load and save */
-	u32 odd;                     /* VCPU_ODD_*; 0 of most */
+	u64 odd;                     /* VCPU_ODD_*; 0 of most */
 	struct arch_guest *g;        /* v.guest->arch */
 
 	/* HSM (SBI 3.0, chapter 9): any CPU, atomic; see vsbi_hsm.c. */

@@ -24,6 +24,7 @@
 
 #include <ck_pr.h>
 
+#include "arch/riscv/cpu.h"
 #include "arch/riscv/isa.h"
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vhw.h"
@@ -40,7 +41,7 @@ static u64 guest_deadline(const struct riscv_vcpu *v)
 {
 	if (!riscv_has_sstc)
 		return v->deadline_guest_ticks;
-	return v->loaded ? vhw_vstimecmp() : v->vs.vstimecmp;
+	return vcpu_loaded(v) ? vhw_vstimecmp() : v->vs.vstimecmp;
 }
 
 u64 vtimer_now(const struct riscv_vcpu *v)
@@ -120,7 +121,7 @@ void vtimer_reset(struct riscv_vcpu *v)
 u64 arch_vcpu_deadline_ticks(struct vcpu *vcpu)
 {
 	struct riscv_vcpu *v = to_riscv(vcpu);
-	u64 vsie = v->loaded ? vhw_vsie() : v->vs.vsie;
+	u64 vsie = vcpu_loaded(v) ? vhw_vsie() : v->vs.vsie;
 
 	/* A vCPU that waits for fences wakes for those alone; and WFI ends for
 	 * interrupts that are enabled one by one (Privileged ISA, 3.3.3). */

@@ -107,7 +107,6 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 		v->odd |= VCPU_ODD_CALL;
 	vmid_enter(&c->vmid, g, v->v.id);
 	vs_load(&v->vs);
-	c->csr_owner = v;
 	v->csr_on = &c->c;
 	v->vmid_last = vmid_last_of(&c->vmid, g);
 	csr_write(CSR_VSIE, v->vs.vsie);
@@ -120,7 +119,7 @@ static __attribute__((noinline)) void load_all(struct riscv_vcpu *v,
 
 static inline void load(struct riscv_vcpu *v, struct riscv_cpu *c)
 {
-	v->loaded = true;
+	c->loaded = v;
 	/* Nobody else was loaded here since it was saved, nor it elsewhere: so
 	 * all but what the save took away is in place. */
 	if (likely(c->csr_owner == v && v->csr_on == &c->c)) {
@@ -150,7 +149,8 @@ void arch_vcpu_save(struct vcpu *vc)
 	csr_write(CSR_VSIE, 0);
 	if (unlikely(fpu_moves(v)))
 		v->sstatus = fpu_save(c, v, v->sstatus);
-	v->loaded = false;
+	c->loaded = NULL;
+	c->csr_owner = v;
 }
 
 static __attribute__((noinline)) void flush_rare(struct riscv_vcpu *v, u32 bits)
@@ -225,9 +225,7 @@ static __attribute__((cold, noinline)) void enter_traced(struct riscv_vcpu *v)
 static inline __attribute__((always_inline)) void
 swap(struct riscv_vcpu *from, struct riscv_vcpu *to)
 {
-	from->loaded = false;
-	to->loaded = true;
-	here->csr_owner = to;
+	here->loaded = to;
 	vs_swap(&from->vs, &to->vs);
 	SWAP(CSR_HVIP, from->hvip, to->hvip);
 	SWAP(CSR_VSTIMECMP, from->vs.vstimecmp, to->vs.vstimecmp);
@@ -301,7 +299,7 @@ turn_enter(struct riscv_vcpu *v)
  * False: nothing was done that the long way may not do again.
  */
 static inline __attribute__((always_inline)) bool
-turn_begin(struct riscv_vcpu *v, u32 odd)
+turn_begin(struct riscv_vcpu *v, u64 odd)
 {
 	if (unlikely(odd & VCPU_ODD_TURN))
 		return false;
@@ -498,7 +496,7 @@ bool arch_vcpu_pending(struct vcpu *vc)
 		return ck_pr_load_32(&vc->virq) & VIRQ_FENCED;
 	if (ck_pr_load_32(&vc->virq))
 		return true;
-	if (v->loaded)
+	if (vcpu_loaded(v))
 		return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
 	return (v->hvip >> 1 & v->vs.vsie) || 
 		(v->vs.vsie & IRQ_BIT(IRQ_STI) && vtimer_passed(v));

@@ -36,8 +36,11 @@ static bool mostly_events, mostly_masks;
 /* One of a vCPU's CPU is before us: its registers are the hart's. */
 static struct riscv_vcpu *hart_take(u32 n)
 {
+	struct riscv_vcpu *v = fake_vcpu(n);
+
 	w.hart = harts[n];
-	return fake_vcpu(n);
+	w.cpu.loaded = v->v.state == VCPU_RUNNING ? v : NULL;
+	return v;
 }
 
 static void hart_put(u32 n)
@@ -77,7 +80,7 @@ static void leave(u32 n, enum vcpu_state state)
 	if (state == VCPU_QUEUED && v->v.waits)
 		v->v.waits(&v->v, true);
 	vtimer_save(v);
-	v->loaded = false;
+	w.cpu.loaded = NULL;
 	v->v.state = state;
 }
 
@@ -98,7 +101,7 @@ static void enter(u32 n)
 	struct riscv_vcpu *v = hart_take(n);
 
 	v->v.state = VCPU_RUNNING;
-	v->loaded = true;
+	w.cpu.loaded = v;
 	vtimer_load(v);
 	if (w.hart.henvcfg != v->henvcfg)
 		vsbi_features_load(v);

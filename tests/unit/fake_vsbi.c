@@ -15,6 +15,11 @@ bool isa_have[ISA_OTHER];
 u32 triggers_count, triggers_sizes;
 u64 timebase_hz = 10000000;
 
+struct riscv_cpu *riscv_this(void)
+{
+	return &w.cpu;
+}
+
 void fake_guest_reset(void)
 {
 	for (u32 i = 0; i < w.guest.cfg.vcpus; i++) {
@@ -54,7 +59,7 @@ void fake_world_init(u32 vcpus)
 	}
 	fake_guest_reset();
 	fake_started(0, VCPU_RUNNING);
-	w.vcpu[0].loaded = true;
+	w.cpu.loaded = &w.vcpu[0];
 	if (!vsbi_run_begin(&w.vcpu[0]))
 		fail();
 	w.fence_i = w.fence_all = 0;

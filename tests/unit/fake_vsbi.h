@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "arch/riscv/triggers.h"
+#include "arch/riscv/cpu.h"
 #include "arch/riscv/vcpu.h"
 #include "arch/riscv/vsbi.h"
 #include "arch/riscv/vtimer.h"
@@ -49,6 +50,7 @@ struct fake_world {
 	struct arch_guest arch;
 	struct riscv_vcpu vcpu[FAKE_VCPUS_MAX];
 	struct vcpu *table[FAKE_VCPUS_MAX];
+	struct riscv_cpu cpu; /* where vCPU 0 is loaded */
 	u8 ram[FAKE_RAM_BYTES];
 
 	struct fake_hart hart;

@@ -24,7 +24,7 @@ static void unload(void)
 
 	v->vs.vsie = STIE;
 	vtimer_save(v);
-	v->loaded = false;
+	w.cpu.loaded = NULL;
 }
 
 static void the_guests_clock_is_the_hosts_plus_its_delta(void **state)
