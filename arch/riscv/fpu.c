@@ -16,7 +16,8 @@
  * where the guest may take it back: write_fcsr, write_vcsr and write_vstart of
  * its target/riscv/csr.c change the mstatus of the mode that runs, where
  * instructions change both. So these CSRs are saved whether dirty or not, of
- * who has used the registers.
+ * who has used the registers; and who has not, and leaves anything in them, has
+ * used them now.
  */
 #include "arch/riscv/fpu.h"
 #include "arch/riscv/cpu.h"
@@ -36,7 +37,6 @@ void fpu_cpu_init(void)
 		csr_set(CSR_SSTATUS, SSTATUS_VS);
 		vector_regs_zero();
 	}
-	csr_clear(CSR_SSTATUS, SSTATUS_FS | SSTATUS_VS);
 }
 
 static bool fp_held(struct riscv_cpu *c, struct riscv_vcpu *v)
@@ -59,7 +59,6 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	if (isa_has(ISA_F)) {
 		on |= SSTATUS_FS_CLEAN;
 		if (!fp_held(c, v)) {
-			csr_set(CSR_SSTATUS, SSTATUS_FS);
 			fp_regs_load(&v->fp);
 			c->fp_owner = v->fp_used ? v : NULL;
 			v->fp_on = &c->c;
@@ -68,7 +67,6 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	if (v->vector) {
 		on |= SSTATUS_VS_CLEAN;
 		if (!vector_held(c, v)) {
-			csr_set(CSR_SSTATUS, SSTATUS_VS);
 			vector_regs_load(v->vector);
 			c->vector_owner = v->vector_used ? v : NULL;
 			v->vector_on = &c->c;
@@ -77,14 +75,19 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	return on;
 }
 
+/* FS or VS of who has not used the registers, and has left something in their
+ * CSRs: as a hart that tells of it would have it. */
+static u64 unsaid_dirt(struct riscv_vcpu *v)
+{
+	return (!v->fp_used && fp_csr_left(v) ? SSTATUS_FS : 0) |
+	       (!v->vector_used && vector_csrs_left(v) ? SSTATUS_VS : 0);
+}
+
 static void csrs_save(struct riscv_vcpu *v)
 {
-	if (v->fp_used) {
-		csr_set(CSR_SSTATUS, SSTATUS_FS);
+	if (v->fp_used)
 		v->fp.fcsr = csr_read(CSR_FCSR);
-	}
 	if (v->vector_used) {
-		csr_set(CSR_SSTATUS, SSTATUS_VS);
 		v->vector->vstart = csr_read(CSR_VSTART);
 		v->vector->vcsr = csr_read(CSR_VCSR);
 	}
@@ -93,8 +96,8 @@ static void csrs_save(struct riscv_vcpu *v)
 u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 {
 	csrs_save(v);
+	sstatus |= unsaid_dirt(v);
 	if ((sstatus & SSTATUS_FS) == SSTATUS_FS) {
-		csr_set(CSR_SSTATUS, SSTATUS_FS);
 		fp_regs_save(&v->fp);
 		v->fp_used = true;
 		v->odd |= VCPU_ODD_FPU;
@@ -103,7 +106,6 @@ u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 		sstatus ^= SSTATUS_FS ^ SSTATUS_FS_CLEAN;
 	}
 	if ((sstatus & SSTATUS_VS) == SSTATUS_VS) {
-		csr_set(CSR_SSTATUS, SSTATUS_VS);
 		vector_regs_save(v->vector);
 		v->vector_used = true;
 		v->odd |= VCPU_ODD_FPU;

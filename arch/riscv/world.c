@@ -68,11 +68,12 @@ static inline bool fpu_idle(const struct riscv_cpu *c,
 	       !c->fp_owner && !c->vector_owner;
 }
 
-/* Is there anything of its FP and vector registers to be saved? */
+/* Is there anything of its FP and vector registers to be saved? SD: they are
+ * dirty; of their CSRs not every hart tells that (fpu.c). */
 static inline bool fpu_moves(const struct riscv_vcpu *v)
 {
-	/* SD: they are dirty. */
-	return v->odd & VCPU_ODD_FPU || (s64)v->sstatus < 0;
+	return v->odd & VCPU_ODD_FPU || (s64)v->sstatus < 0 ||
+	       fpu_csrs_left(v);
 }
 
 static inline void htimedelta_load(const struct arch_guest *g,
@@ -425,13 +426,14 @@ static inline __attribute__((always_inline)) bool pass(struct riscv_vcpu *from,
 	return true;
 }
 
-/* Does nothing but what `pass` moves tell the two apart? SD: FP or vector
- * registers are dirty. */
+/* Does nothing but what `pass` moves tell the two apart? As fpu_moves, with one
+ * branch for all. */
 static inline bool is_plain(const struct riscv_vcpu *from,
 			    const struct riscv_vcpu *to)
 {
 	return likely(&to->v != &from->v && to->csr_on == &here->c &&
-		      !(from->odd | to->odd) && (s64)from->sstatus >= 0);
+		      (s64)from->sstatus >= 0 &&
+		      !(from->odd | to->odd | fpu_csrs_left(from)));
 }
 
 /* Turns, as long as one vCPU gives way to another and nothing else is to be

@@ -201,6 +201,67 @@ static void vec_off(void)
 	check_eq(p.scause, CAUSE_ILLEGAL, "scause");
 }
 
+/* FP's and vectors' CSRs: fcsr, vcsr, vstart. */
+static void lone_read(u64 *csr, bool d, bool v)
+{
+	set_fs(2 * d);
+	set_vs(2 * v);
+	csr[0] = d ? csr_read(0x003) : 0;
+	csr[1] = v ? csr_read(0x00f) : 0;
+	csr[2] = v ? csr_read(0x008) : 0;
+}
+
+/* Of a hart that has executed no FP or vector instruction since it started, one
+ * alone or all: they are its own, and nobody finds another's. */
+static void lone_hart(struct hart *h, void *arg)
+{
+	bool d = isa_has("d"), v = isa_has("v");
+	u64 round = *(u64 *)arg, put[3], got[3];
+	struct rand r;
+
+	rand_seed(&r, round * MAX_HARTS + h->id);
+	lone_read(got, d, v);
+	/* The one that boots has been at work before. */
+	if (h->index && (got[0] | got[1] | got[2]))
+		test_fail("fcsr, vcsr, vstart are %ld, %ld, %ld at first",
+			  got[0], got[1], got[2]);
+	for (u32 i = 0; i < 3; i++)
+		put[i] = round % 4 == i || round % 4 == 3 ?
+				 1 + rand_below(&r, i ? 7 : 255) : 0;
+	if (d)
+		csr_write(0x003, put[0]);
+	if (v) {
+		csr_write(0x00f, put[1]);
+		csr_write(0x008, put[2]);
+	}
+	set_fs(rand_below(&r, 4));
+	set_vs(rand_below(&r, 4));
+	be_away(&r);
+	lone_read(got, d, v);
+	if ((d && got[0] != put[0]) ||
+	    (v && (got[1] != put[1] || got[2] != put[2])))
+		test_fail("hart %ld round %ld: fcsr, vcsr, vstart are %ld, "
+			  "%ld, %ld, not %ld, %ld, %ld",
+			  h->id, round, got[0], got[1], got[2], put[0], put[1],
+			  put[2]);
+	if (v)
+		csr_write(0x008, 0);
+	set_fs(0);
+	set_vs(0);
+}
+
+static void lone_csrs(void)
+{
+	u64 rounds = arg_u64("state_rounds", 50);
+
+	if (!isa_has("d")) {
+		test_skip("no D extension");
+		return;
+	}
+	for (u64 n = 0; n < rounds && !test_failed(); n++)
+		harts_run(machine.hart_count, lone_hart, &n);
+}
+
 /* Of the AIA, which no guest is told of; harts may let it be written. */
 static u64 siselect_probe(u64 a, u64 b, u64 c)
 {
@@ -361,6 +422,7 @@ const struct test state_tests[] = {
 	{"state_floating_point_off_is_illegal", fp_off},
 	{"state_vector_is_kept", vec_state},
 	{"state_vector_off_is_illegal", vec_off},
+	{"state_fp_and_vector_csrs_alone_are_kept", lone_csrs},
 	{"state_csrs_are_kept", csr_state},
 	{"state_integer_registers_are_kept", x_state},
 	{"state_is_in_no_csr_that_is_not_switched", no_other_csr},
