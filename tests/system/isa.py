@@ -135,6 +135,17 @@ def counters(t):
             "Zicntr is told of")
 
 
+def updating(t):
+    """Harts with Svadu update A and D for a guest that asks, also where the
+    firmware has it off at first, since they have Svade as well."""
+    m = t.boot(lab=lab(guest("s", "sbitest", vcpus=2, bootargs="only=fwft_"
+                             "lets_the_hart_update_a_and_d"), poweroff=True),
+               smp=2, mem="256M", cpu="rv64," + t.args["cpu"])
+    m.expect(said("s", ("ok" if t.args["works"] else "skip") +
+                  " fwft_lets_the_hart_update_a_and_d"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def pointers(t):
     """Harts that say they mask pointers are tried, and found to do it wrongly
     (QEMU 10.0), or guests have it."""
@@ -152,6 +163,10 @@ def tests(full):
                    timeout=60, zicbom="off"),
               Case("pointers_are_masked_rightly_or_not_at_all", pointers,
                    timeout=60),
+              *[Case(f"a_and_d_are_updated_with_{cpu.replace(',', '_')}",
+                     updating, timeout=60, cpu=cpu, works="svadu=on" in cpu)
+                for cpu in ("svade=on,svadu=on", "svade=off,svadu=on",
+                            "svade=on,svadu=off")],
               Case("with_zicbom_they_have", memory_types, timeout=60,
                    zicbom="on"),
               Case("guests_are_content_with_harts_that_have_everything",
