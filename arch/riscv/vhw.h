@@ -140,6 +140,12 @@ static inline s64 vhw_misaligned_set(bool on)
 	return sbi_call(SBI_EXT_FWFT, 0, 0, on, 0).error;
 }
 
+/* The firmware lets ADUE be set in henvcfg: by PTE_AD_HW_UPDATING, 4. */
+static inline s64 vhw_adue_allow(void)
+{
+	return sbi_call(SBI_EXT_FWFT, 0, 4, 1, 0).error;
+}
+
 /* This hart's debug triggers; see triggers.h. */
 static inline int vhw_triggers_set(const struct trigger *list, u32 count)
 {
@@ -248,6 +254,7 @@ void vhw_henvcfg_set(u64 bits);
 u64 vhw_henvcfg_try(u64 bits);
 s64 vhw_misaligned(void);
 s64 vhw_misaligned_set(bool on);
+s64 vhw_adue_allow(void);
 struct trigger;
 int vhw_triggers_set(const struct trigger *list, u32 count);
 u64 vhw_henvcfg(void);

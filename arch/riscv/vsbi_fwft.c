@@ -14,7 +14,9 @@
  *                          a guest can, and a vCPU that has another value than
  *                          the hart's first pays for a call when it comes and
  *                          for one when it leaves; else NOT_SUPPORTED
- *   PTE_AD_HW_UPDATING     henvcfg.ADUE
+ *   PTE_AD_HW_UPDATING     henvcfg.ADUE; where the firmware has it off in
+ *                          menvcfg, as it does on harts with Svade, it is asked
+ *                          for it (its own FWFT)
  *   LANDING_PAD, SHADOW_STACK, DOUBLE_TRAP
  *                          their state isn't switched: NOT_SUPPORTED
  *   POINTER_MASKING_PMLEN  henvcfg.PMM, where each hart's tree says Ssnpm, the
@@ -104,11 +106,23 @@ static void pmlen_probe(u64 henvcfg)
 	}
 }
 
+/*
+ * The firmware's switch is for our own tables and the second stages too, where
+ * it changes nothing: all of their leaves have A and D set.
+ */
+static bool adue_probe(u64 henvcfg)
+{
+	henvcfg |= HENVCFG_ADUE;
+	if (vhw_henvcfg_try(henvcfg) & HENVCFG_ADUE)
+		return true;
+	return !vhw_adue_allow() && (vhw_henvcfg_try(henvcfg) & HENVCFG_ADUE);
+}
+
 void fwft_probe(u64 henvcfg)
 {
 	if (!misaligned_probe())
 		ck_pr_and_32(&fwft_harts_have, ~FWFT_MISALIGNED);
-	if (!(vhw_henvcfg_try(henvcfg | HENVCFG_ADUE) & HENVCFG_ADUE))
+	if (!adue_probe(henvcfg))
 		ck_pr_and_32(&fwft_harts_have, ~FWFT_ADUE);
 	pmlen_probe(henvcfg);
 	(void)vhw_henvcfg_try(henvcfg);

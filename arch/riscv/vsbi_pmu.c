@@ -25,11 +25,10 @@
 
 #include "arch/riscv/csr.h"
 
-/* event_idx (section 11.1 to 11.5). */
+/* event_idx (section 11.1 to 11.5): a type of 4 bits, and a code. */
 #define EVENT(type, code) ((u64)(type) << 16 | (code))
 #define EVENT_TYPE(event) ((event) >> 16)
 #define TYPE_RAW 2 /* from here on with data */
-#define TYPE_RAW_V2 3
 #define TYPE_FW 15
 #define EVENT_CYCLES EVENT(0, 1)
 #define EVENT_INSTRUCTIONS EVENT(0, 2)
@@ -235,14 +234,14 @@ static enum exit_next set_shmem(struct riscv_vcpu *v)
 	return vsbi_return(v, VSBI_OK, 0);
 }
 
-/* Fills one entry in. False: its index is of no type that there is, or has
- * reserved bits set. */
+/* Fills one entry in. False: reserved bits of its index are set. A type that
+ * there isn't has none of these: its events are not supported. */
 static bool event_info(struct event_info *e)
 {
 	u32 event = ck_pr_load_32(&e->event), type = EVENT_TYPE(event);
 	u64 data = type >= TYPE_RAW ? ck_pr_load_64(&e->data) : 0;
 
-	if (type > TYPE_RAW_V2 && type != TYPE_FW)
+	if (type > TYPE_FW)
 		return false;
 	ck_pr_store_32(&e->output, counters_for(event, data) != 0);
 	return true;

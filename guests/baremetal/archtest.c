@@ -99,6 +99,7 @@ int main(void)
 	n = add(all, n, page_tests, page_test_count);
 	n = add(all, n, mmio_tests, mmio_test_count);
 	n = add(all, n, form_tests, form_test_count);
+	n = add(all, n, edge_tests, edge_test_count);
 	n = add(all, n, state_tests, state_test_count);
 	return tests_run(all, n);
 }

@@ -59,6 +59,18 @@ def many():
     return list(found.values())
 
 
+# What guests aren't told of, and what it takes besides the switch.
+HIDDEN = {"svadu", "smstateen", "debug"}
+NEEDS = {"svpbmt": "zicbom"}
+
+
+def told_of(text):
+    """The switches whose extensions guests are told of."""
+    isa = text.partition("isa: guests see")[2].partition("host:")[0]
+    letters, *names = re.findall(r"(?<=rv64)[a-z]+|(?<=_)[a-z0-9]+", isa)
+    return {s for s in SWITCHES if s in (letters if s == "v" else names)}
+
+
 def content(t):
     r = t.args["row"]
     tests = t.args["guests"]
@@ -77,6 +89,12 @@ def content(t):
             "how many failed")
     isa = re.search(r"isa: guests see (\w+) and", m.text)
     t.equal(isa.group(1), r["depth"], "page tables")
+    t.equal(told_of(m.text), {s for s in r["on"] - HIDDEN
+                              if NEEDS.get(s, s) in r["on"]},
+            "what guests are told of")
+    t.equal(bool(re.search(r"[1-9] debug triggers a hart", m.text)),
+            "debug" in r["on"],
+            "guests have debug triggers")
     m.line("poweroff")
     t.equal(m.wait(), 0, "QEMU's status")
 
@@ -102,6 +120,7 @@ def everything(t):
     for name in t.args["guests"]:
         t.check(re.search(said(name, r"[1-9]\d* passed, 0 failed\n"), m.text,
                           re.M), f"{name} is not content")
+    t.equal(told_of(m.text), set(SWITCHES) - HIDDEN, "what guests are told of")
 
 
 # Extensions with state that guests aren't told of, where no Smstateen keeps it
@@ -135,6 +154,17 @@ def counters(t):
             "Zicntr is told of")
 
 
+def updating(t):
+    """Harts with Svadu update A and D for a guest that asks, also where the
+    firmware has it off at first, since they have Svade as well."""
+    m = t.boot(lab=lab(guest("s", "sbitest", vcpus=2, bootargs="only=fwft_"
+                             "lets_the_hart_update_a_and_d"), poweroff=True),
+               smp=2, mem="256M", cpu="rv64," + t.args["cpu"])
+    m.expect(said("s", ("ok" if t.args["works"] else "skip") +
+                  " fwft_lets_the_hart_update_a_and_d"))
+    t.equal(m.wait(), 0, "QEMU's status")
+
+
 def pointers(t):
     """Harts that say they mask pointers are tried, and found to do it wrongly
     (QEMU 10.0), or guests have it."""
@@ -152,6 +182,10 @@ def tests(full):
                    timeout=60, zicbom="off"),
               Case("pointers_are_masked_rightly_or_not_at_all", pointers,
                    timeout=60),
+              *[Case(f"a_and_d_are_updated_with_{cpu.replace(',', '_')}",
+                     updating, timeout=60, cpu=cpu, works="svadu=on" in cpu)
+                for cpu in ("svade=on,svadu=on", "svade=off,svadu=on",
+                            "svade=on,svadu=off")],
               Case("with_zicbom_they_have", memory_types, timeout=60,
                    zicbom="on"),
               Case("guests_are_content_with_harts_that_have_everything",

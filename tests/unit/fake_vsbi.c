@@ -1,5 +1,6 @@
 #include "tests/unit/fake_vsbi.h"
 
+#include "arch/riscv/csr.h"
 #include "arch/riscv/gstage.h"
 #include "arch/riscv/hlv.h"
 #include "arch/riscv/isa.h"
@@ -362,7 +363,16 @@ void vhw_henvcfg_set(u64 bits)
 
 u64 vhw_henvcfg_try(u64 bits)
 {
-	return w.hart.henvcfg = bits & w.hart.henvcfg_has;
+	u64 has = w.hart.henvcfg_has & ~(w.hart.adue_kept ? HENVCFG_ADUE : 0);
+
+	return w.hart.henvcfg = bits & has;
+}
+
+s64 vhw_adue_allow(void)
+{
+	if (!w.hart.adue_fails)
+		w.hart.adue_kept = false;
+	return w.hart.adue_fails;
 }
 
 bool pmask_works(u32 pmlen)

@@ -39,6 +39,8 @@ struct fake_hart {
 	bool vs_mode; /* the guest was in it */
 	s64 misaligned; /* what the firmware delegates; < 0: it can't say */
 	s64 misaligned_fails; /* what it answers to a change, unless 0 */
+	bool adue_kept; /* by the firmware, until it is asked to allow it */
+	s64 adue_fails; /* what it answers then, unless 0 */
 	struct trigger triggers[32]; /* that are set */
 	u32 triggers_count, triggers_sets;
 	bool triggers_refused;

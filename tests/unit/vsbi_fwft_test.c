@@ -193,6 +193,29 @@ static void the_harts_have_what_each_of_them_has(void **state)
 	assert_int_equal(fwft_harts_have, 0);
 }
 
+/* Off with the firmware, which is asked for it, or doesn't give it. */
+static void the_firmware_is_asked_to_allow_adue(void **state)
+{
+	(void)state;
+	w.hart.adue_kept = true;
+	fwft_probe(HENVCFG_STCE);
+	assert_true(fwft_harts_have & FWFT_ADUE);
+	assert_false(w.hart.adue_kept);
+	assert_int_equal(get(AD), 0);
+	assert_int_equal(set(AD, 1, 0), 0);
+	assert_true(w.hart.henvcfg & HENVCFG_ADUE);
+	w.hart.adue_kept = true;
+	w.hart.adue_fails = VSBI_NOT_SUPPORTED;
+	fwft_probe(HENVCFG_STCE);
+	assert_int_equal(fwft_harts_have, FWFT_MISALIGNED);
+	/* It says that it does, and nothing comes of it. */
+	fwft_harts_have = FWFT_ADUE | FWFT_MISALIGNED;
+	w.hart.adue_fails = 0;
+	w.hart.henvcfg_has = HENVCFG_STCE;
+	fwft_probe(HENVCFG_STCE);
+	assert_int_equal(fwft_harts_have, FWFT_MISALIGNED);
+}
+
 /* Harts that mask pointers, of so many bits each. */
 static u32 pmlens_found(bool tree, u64 sticks, u32 pmlens)
 {
@@ -289,6 +312,7 @@ int main(void)
 		T(a_locked_value_stays_until_the_hart_starts_anew),
 		T(a_suspend_keeps_values_and_locks),
 		T(the_harts_have_what_each_of_them_has),
+		T(the_firmware_is_asked_to_allow_adue),
 		T(pointers_are_masked_where_each_hart_does_it_right),
 		T(the_mask_is_of_the_length_that_is_asked),
 		T(no_bit_of_a_physical_address_is_masked),

@@ -660,7 +660,8 @@ static void event_info_says_which_events_there_are(void **state)
 		{ 3, 0, 0 }, { CYCLES, 1, 99 }, { 0x10000, 0, 0 },
 		{ 0x20000, 0, 0 }, { 0x30000, 0, 7 }, { FW(0), 1, 0 },
 		{ FW(21), 1, 0 }, { FW(22), 0, 0 }, { FW(65535), 0, 3 },
-		{ FW(5), 0, 1 },
+		{ FW(5), 0, 1 }, { 0x40000, 0, 0 }, { 0x40001, 0, 1 },
+		{ 0x90000, 0, 0 }, { 0xe0000, 0, 0 },
 	};
 	struct entry *e = (struct entry *)(void *)(w.ram + 16);
 
@@ -678,9 +679,8 @@ static void event_info_says_which_events_there_are(void **state)
 
 static void event_info_refuses_what_is_wrong(void **state)
 {
-	/* Reserved bits, and types that there are not. */
 	static const u32 bad[] = { 0x100001, 0x80000001, 0xfff0000f, 0x1f0000,
-				   0x40000, 0x40001, 0x90000, 0xe0000 };
+				   0x140000 };
 	struct entry *e = (struct entry *)(void *)w.ram;
 	u64 end = FAKE_RAM_BASE + FAKE_RAM_BYTES;
 

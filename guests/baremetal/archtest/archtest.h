@@ -9,10 +9,10 @@
 #include "guests/baremetal/runtime/sbi.h"
 
 extern const struct test trap_tests[], csr_tests[], page_tests[], mmio_tests[],
-	form_tests[], state_tests[], begin_tests[], isa_tests[];
+	form_tests[], edge_tests[], state_tests[], begin_tests[], isa_tests[];
 extern const size_t trap_test_count, csr_test_count, page_test_count,
-	mmio_test_count, form_test_count, state_test_count, begin_test_count,
-	isa_test_count;
+	mmio_test_count, form_test_count, edge_test_count, state_test_count,
+	begin_test_count, isa_test_count;
 
 #define TEST_LIST(list, count) const size_t count = ARRAY_LEN(list)
 

@@ -207,7 +207,53 @@ static void isa_is_honest(void)
 	}
 }
 
+#define CSRS	      0x1000u
+#define CSR_LEVEL(csr) ((csr) >> 8 & 3)
+
+/* One that can't be. OpenSBI makes htimedelta up where harts have no H. */
+static void is_illegal(const char *what, u32 csr, u32 insn, u64 sepc, u64 from,
+		       const struct probe *p)
+{
+	check_spec(p->scause == CAUSE_ILLEGAL && p->sepc == sepc &&
+			   (p->stval == insn || !p->stval) &&
+			   (p->sstatus & (SSTATUS_SPP | SSTATUS_SPIE |
+					  SSTATUS_SIE)) == from,
+		   "%s of CSR 0x%x: scause %ld, stval 0x%lx, sepc 0x%lx, "
+		   "sstatus 0x%lx",
+		   what, csr, p->scause, p->stval, p->sepc, p->sstatus);
+}
+
+static void of_other_levels(void)
+{
+	struct probe p;
+
+	for (u32 csr = 0; csr < CSRS; csr++) {
+		u32 level = CSR_LEVEL(csr);
+		u32 read = INSN_CSRR(10, csr), write = INSN_CSRW(csr, 10);
+
+		if (!run_insn(&p, read))
+			is_illegal("read", csr, read, (u64)code, FROM_S(0), &p);
+		else
+			check_spec(level < 2 || (level == 2 && isa_has("h")),
+				   "CSR 0x%x is there", csr);
+		if (level == 3 || (level == 2 && !isa_has("h"))) {
+			run_insn(&p, write);
+			is_illegal("write", csr, write, (u64)code, FROM_S(0),
+				   &p);
+		}
+		run_insn_user(&p, read);
+		if (level || p.scause != CAUSE_ECALL_U)
+			is_illegal("user's read", csr, read, USER_CODE, FROM_U,
+				   &p);
+		if (!level)
+			continue;
+		run_insn_user(&p, write);
+		is_illegal("user's write", csr, write, USER_CODE, FROM_U, &p);
+	}
+}
+
 const struct test csr_tests[] = {
+	{"csr_of_a_higher_level_is_illegal", of_other_levels},
 	{"csr_plain_registers_keep_what_is_written", plain_registers},
 	{"csr_sstatus_shows_supervisor_bits_only", sstatus_bits},
 	{"csr_sie_and_sip_have_three_bits", interrupt_bits},

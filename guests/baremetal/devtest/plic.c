@@ -242,6 +242,11 @@ static void claim_under_threshold(void)
 	plic_threshold(c, 7);
 	uart_line(true);
 	check(!external_pending(), "SEIP below the threshold");
+	/* Of priority 0 it is no interrupt at all. */
+	plic_priority(UART_LINE, 0);
+	check_eq(plic_claim(c), 0, "claim with priority 0");
+	check(plic_pending(UART_LINE), "the claim took it along");
+	plic_priority(UART_LINE, 1);
 	check_spec(plic_claim(c) == UART_LINE, "the claim gives nothing");
 	uart_line(false);
 	plic_complete(c, UART_LINE);

@@ -90,6 +90,9 @@ static const u64 unknown[] = {0x09,
 			      0x11,
 			      0x12345678,
 			      0x7fffffff,
+			      /* All of the register counts. */
+			      1UL << 32 | SBI_BASE,
+			      1UL << 32 | SBI_TIME,
 			      0xffffffff80000000,
 			      0xffffffffffffffff};
 
@@ -132,6 +135,8 @@ static void unknown_functions(void)
 			 SBI_ERR_NOT_SUPPORTED, "error of FID 0x7fffffff");
 		check_eq(sbi_call(ext, 0xffffffffffffffff, 0, 0, 0).error,
 			 SBI_ERR_NOT_SUPPORTED, "error of FID -1");
+		check_eq(sbi_call(ext, 1UL << 32, 0, 0, 0).error,
+			 SBI_ERR_NOT_SUPPORTED, "error of FID 2^32");
 	}
 }
 

@@ -327,6 +327,15 @@ static void switched(void)
 	e->first = 0;
 	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM,
 		 "an update of the type");
+	set_up(0, MC6 | S | LOAD | CHAIN, &words[1]);
+	e->first = 0;
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_NOT_SUPPORTED,
+		 "an update of the chain");
+	set_up(0, MC6 | M | LOAD, &words[1]);
+	e->first = 0;
+	check_eq(call(SBI_DBTR_UPDATE, 1, 0).error, SBI_ERR_INVALID_PARAM,
+		 "an update to M-mode");
+	check(stops(&words[1], LOAD, 8), "what was refused was done");
 	check_eq(call(SBI_DBTR_UNINSTALL, 0, 1).error, 0, "error of uninstall");
 	check_eq(call(SBI_DBTR_READ, 0, 1).error, 0, "error of read");
 	check(e->first == 0 && e->tdata1 == 0 && e->tdata2 == 0,

@@ -4,6 +4,7 @@
  * those of each function, and what only a hart can show: the trapped reads,
  * time asleep, and that other software finds the counters as before.
  */
+#include "guests/baremetal/runtime/paging.h"
 #include "guests/baremetal/sbitest/sbitest.h"
 
 #define HW   5UL
@@ -182,6 +183,92 @@ static void counts_from_its_start(void)
 	all_off();
 }
 
+/* csrrs a1, cycle, x0 and the other forms, which write nothing, or write. */
+#define CSRRS_A1_CYCLE 0xc00025f3u
+#define WITH_FUNCT3(n) ((CSRRS_A1_CYCLE & ~0x7000u) | (n) << 12)
+#define WITH_RS1(n)    ((u32)(n) << 15)
+#define INSN_ECALL     0x00000073u
+
+static u32 code[1024] __attribute__((aligned(4096)));
+
+/* In U-mode: what it has read is in x11. */
+static void user_runs(struct probe *p, u32 insn)
+{
+	u64 *root = paging_new();
+
+	code[0] = insn;
+	code[1] = INSN_ECALL;
+	__asm__ volatile("fence.i" ::: "memory");
+	paging_map(root, PAGING_FREE_VA, (u64)code, PTE_RX | PTE_U);
+	paging_on(root, 0);
+	probe_user(p, PAGING_FREE_VA, 0, 0);
+	paging_off();
+}
+
+static u64 supervisor_runs(u64 insn, u64 unused, u64 unused2)
+{
+	(void)unused;
+	(void)unused2;
+	code[0] = (u32)insn;
+	code[1] = 0x00058513; /* mv a0, a1 */
+	code[2] = 0x00008067; /* ret */
+	__asm__ volatile("fence.i" ::: "memory");
+	return ((u64(*)(void))code)();
+}
+
+/* A counter of one's own is read as one of the hart: by every form that writes
+ * nothing, and from U-mode if scounteren says so. */
+static void is_read_as_ever(void)
+{
+	static const u32 reads[] = {WITH_FUNCT3(2), WITH_FUNCT3(3),
+				    WITH_FUNCT3(6), WITH_FUNCT3(7)};
+	static const u32 writes[] = {
+		WITH_FUNCT3(1), WITH_FUNCT3(5),
+		/* Of x5, and of 5, also where no bit of these is set. */
+		WITH_FUNCT3(2) | WITH_RS1(5), WITH_FUNCT3(3) | WITH_RS1(5),
+		WITH_FUNCT3(6) | WITH_RS1(5), WITH_FUNCT3(7) | WITH_RS1(5)};
+	u64 old = csr_read(scounteren);
+	struct probe p;
+
+	if (!hw_present() || config(1, SBI_PMU_CLEAR, SBI_PMU_CYCLES) == NONE)
+		return;
+	pmu(SBI_PMU_START, 0, 1, SBI_PMU_SET_VALUE, 1000000);
+	pmu(SBI_PMU_STOP, 0, 1, 0, 0);
+	for (u64 open = 0; open < 2; open++) {
+		u64 value = csr_read(cycle);
+
+		csr_write(scounteren, open);
+		check(value >= 1000000, "cycle is %ld", value);
+		for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
+			probe_call(&p, supervisor_runs, reads[i], 0, 0);
+			check(!p.scause && p.value == value,
+			      "0x%x: scause %ld, %ld", reads[i], p.scause,
+			      p.value);
+			user_runs(&p, reads[i]);
+			if (open)
+				check(p.scause == CAUSE_ECALL_U &&
+					      p.x11 == value,
+				      "user's 0x%x: scause %ld, %ld", reads[i],
+				      p.scause, p.x11);
+			else
+				check(p.scause == CAUSE_ILLEGAL &&
+					      p.stval == reads[i] &&
+					      p.sepc == PAGING_FREE_VA,
+				      "user's 0x%x: scause %ld, stval 0x%lx",
+				      reads[i], p.scause, p.stval);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
+			probe_call(&p, supervisor_runs, writes[i], 0, 0);
+			check_eq(p.scause, CAUSE_ILLEGAL, "scause of a write");
+			user_runs(&p, writes[i]);
+			check_eq(p.scause, CAUSE_ILLEGAL, "of a user's write");
+		}
+		check_eq(csr_read(cycle), value, "cycle afterwards");
+	}
+	csr_write(scounteren, old);
+	all_off();
+}
+
 static void instret_too(void)
 {
 	u64 a, b;
@@ -244,6 +331,7 @@ static void others_are_left_alone(void)
 static void counts_its_calls(void)
 {
 	u64 timer, fence, load, cause, val;
+	struct sbi_ret r;
 
 	if (!present())
 		return;
@@ -257,6 +345,9 @@ static void counts_its_calls(void)
 	}
 	check(!probe_load(HOLE, 4, &val, &cause), "a load from a hole");
 	check_eq(fw_value(timer), 10, "set_timer");
+	r = pmu(SBI_PMU_FW_READ_HI, timer, 0, 0, 0);
+	check(!r.error && !r.value, "its upper half: %ld, %ld", r.error,
+	      r.value);
 	check_eq(fw_value(fence), 10 * (machine.hart_count - 1), "sfence sent");
 	check_eq(fw_value(load), 1, "load access faults");
 	all_off();
@@ -347,17 +438,21 @@ static void event_info(void)
 	e[4] = 1U << 20;
 	check_eq(pmu(SBI_PMU_EVENT_INFO, (u64)e, 0, 3, 0).error,
 		 SBI_ERR_INVALID_PARAM, "error, reserved bits");
-	if (!machine.rouse)
-		return; /* OpenSBI takes that for an event that is not there */
-	e[4] = 4U << 16;
-	check_eq(pmu(SBI_PMU_EVENT_INFO, (u64)e, 0, 3, 0).error,
-		 SBI_ERR_INVALID_PARAM, "error, no such type");
+	/* No event, but none of its bits is reserved. */
+	for (u32 type = 4; type < 15; type++) {
+		e[4] = type << 16;
+		e[5] = UINT32_MAX;
+		check_eq(pmu(SBI_PMU_EVENT_INFO, (u64)e, 0, 3, 0).error, 0,
+			 "error, no such type");
+		check_eq(e[5], 0, "no such type");
+	}
 }
 
 const struct test pmu_tests[] = {
 	{"pmu_describes_its_counters", describes},
 	{"pmu_refuses_as_specified", refusals},
 	{"pmu_cycle_counts_from_its_start", counts_from_its_start},
+	{"pmu_counter_is_read_as_ever", is_read_as_ever},
 	{"pmu_instret_counts", instret_too},
 	{"pmu_sleep_is_not_counted", sleep_is_not_counted},
 	{"pmu_leaves_other_counters_alone", others_are_left_alone},

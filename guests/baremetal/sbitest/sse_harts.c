@@ -11,7 +11,7 @@ enum doing {
 	SPINS,
 	WAITS,
 	SUSPENDS,
-	MASKS,
+	RESUMES, /* from a suspend that keeps nothing */
 	ENDS
 };
 
@@ -30,13 +30,22 @@ static void do_now(struct hart *h, u64 what)
 	sbi_ipi_hart(h->id);
 }
 
+/* The event comes where the hart resumes, before its first instruction. */
+static void resumes(struct hart *h)
+{
+	struct suspend s = {.hartid = UINT64_MAX};
+
+	check_eq(hart_suspend(&s, HSM_SUSPEND_NON_RETENTIVE), 1,
+		 "suspend without retention");
+	check_eq(s.hartid, h->id, "a0 at the place to go on");
+}
+
 /* Does so until it is told otherwise; its own event, and the global one. */
 static void other(struct hart *h, void *arg)
 {
 	struct suspend s;
 	u64 what;
 
-	(void)h;
 	(void)arg;
 	begin(&handlers[0], SSE_LOCAL_SOFT, counts);
 	check_eq(call(SBI_SSE_UNMASK, 0, 0, 0), 0, "unmask");
@@ -53,6 +62,8 @@ static void other(struct hart *h, void *arg)
 		else if (what == SUSPENDS)
 			check_eq(hart_suspend(&s, HSM_SUSPEND_RETENTIVE), 0,
 				 "suspend");
+		else if (what == RESUMES)
+			resumes(h);
 		else
 			cpu_relax();
 	}
@@ -84,13 +95,13 @@ static void others_are_reached(void)
 	check_eq(attr_set(SSE_GLOBAL_SOFT, PREFERRED, h->id), 0, "hart");
 	check_eq(call(SBI_SSE_ENABLE, SSE_GLOBAL_SOFT, 0, 0), 0, "enable");
 	for (u64 n = 1; n <= ROUNDS && !test_failed(); n++) {
-		u64 what = n % 3;
+		u64 what = n % ENDS;
 
 		do_now(h, what);
 		check_eq(inject(SSE_LOCAL_SOFT, h->id), 0, "error");
 		if (!wait_count(&handlers[0], 2 * n - 1))
 			break;
-		if (what == SUSPENDS)
+		if (what == SUSPENDS || what == RESUMES)
 			check(wait_status(h->id, HSM_SUSPENDED), "no suspend");
 		check_eq(inject(SSE_LOCAL_SOFT, h->id), 0, "error");
 		if (!wait_count(&handlers[0], 2 * n))
