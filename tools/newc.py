@@ -6,7 +6,10 @@ a multiple of 4. An entry named TRAILER!!! ends the archive. Times and owners
 are 0, so that equal input gives an equal archive.
 """
 
+import os
 import stat
+
+FILE_BYTES_MAX = 0xffffffff
 
 
 class Archive:
@@ -25,7 +28,7 @@ class Archive:
     def add(self, name, mode, data=b""):
         """Adds one entry; mode has its type bits (stat.S_IFREG, ...)."""
         self.inode += 1
-        coded = name.encode() + b"\0"
+        coded = os.fsencode(name) + b"\0"
         numbers = [self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
                    len(coded), 0]
         self._write(b"070701" + b"".join(b"%08X" % n for n in numbers))

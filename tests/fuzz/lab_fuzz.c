@@ -1,15 +1,19 @@
 /*
- * The lab file. An input that begins as a device tree does is one; any other is
- * a list of steps by which a tree is built, so that properties of all names and
- * lengths come through without a fuzzer that knows libfdt's offsets.
+ * The lab file, and knobs as they are typed. An input that begins as a device
+ * tree does is one, one that begins as an archive is what a boot loader hands
+ * over, and lines of text behind a ':' are knobs for `guest create` and `set`.
+ * Any other is a list of steps by which a tree is built, so that properties of
+ * all names and lengths come through without a fuzzer that knows libfdt's
+ * offsets.
  *
- * Then: a lab that is refused has left nothing allocated, and one line that
- * says why; one that is taken has configurations that pass the check again,
- * that can be copied, and whose knobs, shown, set what they show.
+ * Then: a lab or a knob that is refused has left nothing allocated, and one
+ * line that says why; a lab that is taken has configurations that pass the
+ * check again, that can be copied, and whose knobs, shown, set what they show.
  */
 /* sources: LAB GUEST_FDT tests/unit/fake_lab.c LIBFDT ZLIB */
 #include "kernel/lab.h"
 
+#include <elf.h>
 #include <libfdt.h>
 
 #include "kernel/mem.h"
@@ -18,11 +22,47 @@
 
 #define TREE_BYTES (32 * KIB)
 
-static void add_elf(struct archive *images)
+/* One of each kind that is no flat one, as small as it may be. */
+static void add_images(struct archive *images)
 {
-	static const u8 elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+	static const struct {
+		Elf64_Ehdr head;
+		Elf64_Phdr seg;
+	} elf = {
+		.head =
+			{
+				.e_ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+				.e_type = ET_EXEC,
+				.e_machine = EM_RISCV,
+				.e_version = 1,
+				.e_entry = 0x80200000,
+				.e_phoff = sizeof(Elf64_Ehdr),
+				.e_ehsize = sizeof(Elf64_Ehdr),
+				.e_phentsize = sizeof(Elf64_Phdr),
+				.e_phnum = 1,
+			},
+		.seg =
+			{
+				.p_type = PT_LOAD,
+				.p_vaddr = 0x80200000,
+				.p_paddr = 0x80200000,
+				.p_memsz = 2 * MIB,
+			},
+	};
+	u8 boot[0x40] = {0};
+	size_t bytes;
+	u8 *gz;
 
-	archive_add(images, "elf", elf, sizeof(elf));
+	boot[0x0a] = 0x20; /* text_offset: 2 MiB */
+	boot[0x12] = 0x40; /* image_size: 4 MiB */
+	boot[0x20] = 2;	   /* version 0.2 */
+	memcpy(boot + 0x30, "RISCV", 5);
+	memcpy(boot + 0x38, "RSC\x05", 4);
+	gz = gzip_store(boot, sizeof(boot), &bytes);
+	archive_add(images, "elf", &elf, sizeof(elf));
+	archive_add(images, "linux", boot, sizeof(boot));
+	archive_add(images, "gz", gz, bytes);
+	free(gz);
 }
 
 /* --- a tree from steps ---------------------------------------------------- */
@@ -38,7 +78,8 @@ static const char *const words[] = {
 	"autostart",  "absent",	     "reg-base",  "irq",
 	"uart",	      "rtc",	     "g",	  "h",
 	"status",     "when-done",   "credit",	  "rr",
-	"k",	      "i",	     "elf",	  "8M",
+	"k",	      "i",	     "elf",	  "linux",
+	"gz",	      "8M",	     "1M",	  "dtb",
 	"16777216",   "1G",	     "0-3",	  "0,2",
 	"trap",	      "native",	     "poll",	  "eager",
 	"lazy",	      "stop",	     "restart",	  "host-poweroff",
@@ -141,6 +182,7 @@ static void *tree_build(struct fuzz_in *in, size_t *bytes)
 /* --- what must be true ---------------------------------------------------- */
 
 static struct guest_config *now;
+static const struct lab_env *now_env;
 
 /* Shown, it can be set, and shows the same again. */
 static void knob_again(const char *name)
@@ -153,7 +195,7 @@ static void knob_again(const char *name)
 	if (!*shown || strlen(shown) == sizeof(shown) - 1)
 		return;
 	snprintf(text, sizeof(text), "%s=%s", name, shown);
-	if (lab_config_set(now, text, false, &fake_env, &err)) {
+	if (lab_config_set(now, text, false, now_env, &err)) {
 		MUST(fuzz_is_line(err.text, sizeof(err.text)));
 		return;
 	}
@@ -180,23 +222,28 @@ static void row_try(void *arg, const char *name, bool live, const char *takes)
 	}
 }
 
-static void config_try(const struct guest_config *cfg)
+static void config_try(const struct guest_config *cfg,
+		       const struct lab_env *env)
 {
 	struct guest_config copy;
 	struct lab_error err = {""};
 
-	MUST(lab_config_check(cfg, &fake_env, &err) == 0);
+	MUST(lab_config_check(cfg, env, &err) == 0);
 	MUST(lab_config_copy(&copy, cfg) == 0);
-	MUST(lab_config_check(&copy, &fake_env, &err) == 0);
+	MUST(lab_config_check(&copy, env, &err) == 0);
 	now = &copy;
+	now_env = env;
 	for (u32 n = 0; lab_knob_nth(n, row_try, NULL);)
 		n++;
-	MUST(lab_config_check(&copy, &fake_env, &err) == 0);
+	MUST(lab_config_check(&copy, env, &err) == 0);
 	lab_config_fini(&copy);
 }
 
-static void lab_try(const void *dtb, size_t bytes, long allocs)
+/* Reads a lab from `from`: a tree, or an archive that it is in. */
+static void lab_try(const void *from, size_t bytes, bool packed, long allocs)
 {
+	struct cpio archive = {from, bytes};
+	struct lab_env env = fake_env;
 	struct lab_error err = {""};
 	struct lab *lab = NULL;
 	u64 live = obj_live_bytes();
@@ -204,7 +251,9 @@ static void lab_try(const void *dtb, size_t bytes, long allocs)
 	int ret;
 
 	fake_alloc_limit(allocs);
-	ret = lab_parse(dtb, bytes, &fake_env, &lab, &err);
+	env.images = packed ? &archive : fake_env.images;
+	ret = packed ? lab_open(&env, &lab, &err)
+		     : lab_parse(from, bytes, &env, &lab, &err);
 	if (ret) {
 		MUST(ret == -EINVAL || (ret == -ENOMEM && fake_alloc_failed()));
 		MUST(lab == NULL && fuzz_is_line(err.text, sizeof(err.text)));
@@ -214,10 +263,42 @@ static void lab_try(const void *dtb, size_t bytes, long allocs)
 	}
 	fake_alloc_limit(-1);
 	for (struct guest_config *g = lab->guests; g; g = g->next, count++)
-		config_try(g);
+		config_try(g, &env);
 	MUST(count == lab->guest_count);
 	lab_free(lab);
 	MUST(obj_live_bytes() == live);
+}
+
+/* Knobs of one guest, whose name comes first, a line each. */
+static void typed_try(struct fuzz_in *in)
+{
+	bool live = fuzz_below(in, 4) == 0;
+	long allocs = (long)fuzz_take(in, 1);
+	char *text = fuzz_text(in, 1000), *rest = text;
+	struct lab_error err = {""};
+	u64 before = obj_live_bytes();
+	struct guest_config cfg;
+	int ret;
+
+	fake_alloc_limit(allocs < 100 ? allocs : -1);
+	ret = lab_config_init(&cfg, strsep(&rest, "\n"), &err);
+	while (!ret && rest) {
+		err.text[0] = '\0';
+		ret = lab_config_set(&cfg, strsep(&rest, "\n"), live, &fake_env,
+				     &err);
+	}
+	if (!ret)
+		ret = lab_config_check(&cfg, &fake_env, &err);
+	if (ret) {
+		MUST(ret == -EINVAL || (ret == -ENOMEM && fake_alloc_failed()));
+		MUST(fuzz_is_line(err.text, sizeof(err.text)));
+	}
+	fake_alloc_limit(-1);
+	if (!ret)
+		config_try(&cfg, &fake_env);
+	lab_config_fini(&cfg);
+	MUST(obj_live_bytes() == before);
+	free(text);
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
@@ -225,17 +306,24 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 	struct fuzz_in in = {data, bytes};
 	static bool env_made;
 	size_t tree_bytes = bytes;
+	bool packed;
 	void *tree;
 
 	if (!env_made)
-		fake_env_init(add_elf);
+		fake_env_init(add_images);
 	env_made = true;
-	if (bytes >= 4 && fdt32_ld((const fdt32_t *)data) == FDT_MAGIC) {
+	packed = bytes >= 4 && memcmp(data, "0707", 4) == 0;
+	if (packed ||
+	    (bytes >= 4 && fdt32_ld((const fdt32_t *)data) == FDT_MAGIC)) {
 		tree = malloc(bytes);
 		if (!tree)
 			abort();
 		memcpy(tree, data, bytes);
-		lab_try(tree, bytes, -1);
+		lab_try(tree, bytes, packed, -1);
+	} else if (bytes && *data == ':') {
+		(void)fuzz_take(&in, 1);
+		typed_try(&in);
+		return 0;
 	} else {
 		long allocs = (long)fuzz_take(&in, 1);
 
@@ -243,7 +331,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 		/* A tree of steps is sound, so all memory that a lab takes can
 		 * be refused it, one after another. */
 		if (tree)
-			lab_try(tree, tree_bytes, allocs < 100 ? allocs : -1);
+			lab_try(tree, tree_bytes, false,
+				allocs < 100 ? allocs : -1);
 	}
 	free(tree);
 	return 0;

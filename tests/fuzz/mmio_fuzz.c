@@ -1,13 +1,15 @@
 /*
  * The devices: accesses of any width and alignment by several vCPUs to every
  * device of the registry through the real bus, while time passes, input comes
- * and devices are reset.
+ * and devices are reset. Where they are and which there are may be as a lab has
+ * it.
  *
  * Whatever is accessed: only what a device says it has is no fault, a value is
  * no wider than its access, and each vCPU knows the level of its external
  * interrupt: what it was told when it last looked is what the controller's
- * registers say, unless it has been told to look again. All memory and timers
- * come back at the end.
+ * registers say, unless it has been told to look again, or some are yet to be
+ * told by the guest's task. Devices that can't be are refused in one line. All
+ * memory and timers come back at the end.
  */
 /* sources: DEVICES kernel/config.c kernel/devtimer.c kernel/heap.c
  *	kernel/timer.c tests/unit/fake_emul.c tests/unit/fake_trace.c */
@@ -22,6 +24,7 @@
 u64 timebase_hz = 10000000;
 static u64 ticks;
 static bool level[FAKE_VCPUS]; /* of a vCPU's external interrupt: eval's */
+static bool untold;	       /* the guest's task has some to tell */
 
 u64 time_now_ticks(void)
 {
@@ -51,16 +54,26 @@ static u32 chip_read(u64 off)
 /* Sources of the guest's devices are all below 32. */
 static void level_check(u32 id)
 {
-	u32 ctx = 2 * id + 1, threshold = chip_read(THRESHOLD(ctx));
-	u32 set = chip_read(PENDING) & chip_read(ENABLE(ctx));
+	u32 ctx = 2 * id + 1, threshold, set;
 	bool high = false;
 
+	if (!fake.guest.irqchip)
+		return;
+	threshold = chip_read(THRESHOLD(ctx));
+	set = chip_read(PENDING) & chip_read(ENABLE(ctx));
 	MUST(!(chip_read(PENDING) & 1) && !(chip_read(ENABLE(ctx)) & 1));
 	for (u32 src = 1; src < 32; src++)
 		if (set >> src & 1 && chip_read(4 * src) > threshold)
 			high = true;
-	if (!(fake.vcpu[id]->virq & VIRQ_EXTERNAL))
+	if (!(fake.vcpu[id]->virq & VIRQ_EXTERNAL) && !untold)
 		MUST(level[id] == high);
+}
+
+/* Has the guest's task tell some of those that are left. */
+static void tell(void)
+{
+	untold = emul_tell_rest(&fake.guest);
+	fake.rests = 0;
 }
 
 static void look(u32 id)
@@ -84,9 +97,12 @@ static const struct emul_dev *device(u32 n)
 static u64 address_take(struct fuzz_in *in)
 {
 	const struct emul_dev *d = device(fuzz_below(in, 16));
+	u32 what = fuzz_below(in, 8);
 	u64 ctx;
 
-	switch (fuzz_below(in, 8)) {
+	if (!fake.guest.irqchip && (what == 3 || what == 4))
+		what = 0;
+	switch (what) {
 	case 0:
 		return fuzz_take(in, 8);
 	case 1:
@@ -186,9 +202,13 @@ static void step(struct fuzz_in *in, u32 vcpus)
 		if (!fuzz_below(in, 16))
 			reset(vcpus);
 		break;
+	case 5:
+		tell();
+		break;
 	default:
 		access(in, id);
 	}
+	untold |= fake.rests != 0;
 	level_check(id);
 }
 
@@ -208,27 +228,83 @@ static void lines_enable(u32 vcpus)
 		chip_write(ENABLE(2 * i + 1), UINT32_MAX);
 }
 
+/* ---- where they are ---- */
+
+/* Up to three, each perhaps one that can't be. */
+static void devices_config(struct fuzz_in *in, struct device_config *c)
+{
+	static const char *const names[] = {"plic", "uart", "rtc", "finisher",
+					    "printer"};
+	static const u64 bases[] = {0x100000,  0x101000,   0x102000,
+				    0xc001000, 0x10000000, 0x7ffff000,
+				    0x80001000};
+	struct device_config **link = &fake.guest.cfg.devices;
+	u32 count = fuzz_below(in, 4);
+
+	for (u32 i = 0; i < count; i++, c++) {
+		u32 how = fuzz_below(in, 16);
+
+		*c = (struct device_config){
+			.name = names[fuzz_below(in, how ? 4 : 5)],
+			.absent = how == 1,
+			.has_base = how & 4,
+			.base.v = bases[fuzz_below(in, ARRAY_LEN(bases))],
+			.has_irq = how & 8,
+			.irq = how == 15 ? 1024 : fuzz_below(in, 32),
+		};
+		if (how == 6)
+			c->base.v += fuzz_take(in, 6);
+		*link = c;
+		link = &c->next;
+	}
+}
+
+static void run(struct fuzz_in *in, u32 vcpus)
+{
+	bool enabled = fuzz_below(in, 2);
+
+	emul_reset(&fake.guest);
+	reset(vcpus);
+	if (enabled && fake.guest.irqchip)
+		lines_enable(vcpus);
+	for (u32 i = 0; in->left && i < STEPS_MAX; i++)
+		step(in, vcpus);
+	for (u32 i = 0; untold && i <= vcpus; i++)
+		tell();
+	MUST(!untold);
+	for (u32 i = 0; i < vcpus; i++)
+		level_check(i);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 {
-	static const u32 counts[] = {1, 2, 3, 70};
+	static const u32 counts[] = {1, 2, 3, 70, 300};
 	struct fuzz_in in = {data, bytes};
 	u32 vcpus = counts[fuzz_below(&in, ARRAY_LEN(counts))];
-	struct lab_error err;
+	struct device_config configs[3];
+	struct lab_error err = {""};
+	bool memory_ends;
+	int ret;
 
 	fake_start(vcpus);
 	memset(level, 0, sizeof(level));
+	untold = false;
 	ticks = 777;
 	fake.allocs_left = (int)fuzz_take(&in, 1);
-	if (fake.allocs_left > 20)
+	memory_ends = fake.allocs_left <= 20;
+	if (!memory_ends)
 		fake.allocs_left = -1;
-	if (emul_create(&fake.guest, &err) == 0) {
-		emul_reset(&fake.guest);
-		reset(vcpus);
-		if (fuzz_below(&in, 2))
-			lines_enable(vcpus);
-		for (u32 i = 0; in.left && i < STEPS_MAX; i++)
-			step(&in, vcpus);
+	if (fuzz_below(&in, 4) == 0)
+		devices_config(&in, configs);
+	ret = emul_create(&fake.guest, &err);
+	if (ret == 0) {
+		if (fake.guest.device_count)
+			run(&in, vcpus);
 		emul_destroy(&fake.guest);
+	} else if (ret != -ENOMEM) {
+		MUST(fuzz_is_line(err.text, sizeof(err.text)));
+	} else {
+		MUST(memory_ends);
 	}
 	MUST(fake.live == 0);
 	MUST(dev_timers_next_ticks(&fake.timers) == TIME_NEVER);

@@ -277,6 +277,16 @@ static u64 eid_take(struct fuzz_in *in)
 	return n < 16 ? n - 1 : eids[n % ARRAY_LEN(eids)];
 }
 
+/* Most extensions have few. */
+static u64 fid_take(struct fuzz_in *in)
+{
+	u32 n = fuzz_below(in, 64);
+
+	if (n == 63)
+		return fuzz_take(in, 8);
+	return n < 15 ? n & 3 : n % 12;
+}
+
 static u64 arg_take(struct fuzz_in *in)
 {
 	u64 near = FAKE_RAM_BASE;
@@ -366,20 +376,49 @@ static bool takes_a_mask(u64 eid)
 	       eid <= VSBI_LEGACY_SFENCE_VMA_ASID;
 }
 
-static void args_take(struct fuzz_in *in, u64 eid, u64 *args)
+/* By chance they never fit each other: what most calls have in common. */
+static void args_fit(struct fuzz_in *in, u32 how, u64 *args)
 {
-	bool set = fuzz_below(in, 4) == 0;
+	static const u8 values[] = {0, 1, 7, 16};
+	u32 n;
 
-	for (u32 i = 0; i < 6; i++)
-		args[i] = arg_take(in);
-	/* A base, a mask, flags, an event, data: by chance they never fit. */
-	if (set) {
+	switch (how) {
+	case 0: /* a base, a mask, flags, an event, data */
 		args[0] = 0;
 		args[2] &= 7;
 		args[3] = (u64)(args[3] & 64 ? 15 : 0) << 16 | (args[3] & 3);
 		args[4] = 0;
+		break;
+	case 1: /* memory, its upper half, a count or flags */
+		args[0] = FAKE_RAM_BASE + 64 * fuzz_take(in, 1);
+		args[1] = 0;
+		args[2] = fuzz_below(in, 8) & 3;
+		args[3] = 0;
+		break;
+	case 2: /* a number or what to suspend to, an address, nothing */
+		n = (u32)fuzz_take(in, 1);
+		args[0] = n & 128 ? 1u << 31 : n & 64 ? n & 63 : n & 3;
+		args[1] = FAKE_RAM_BASE + 2 * fuzz_take(in, 1);
+		args[2] = 0;
+		break;
+	case 3: /* a feature, its value, a flag */
+		args[0] = fuzz_below(in, 8);
+		args[1] = values[fuzz_below(in, ARRAY_LEN(values))];
+		args[2] = fuzz_below(in, 2);
+		break;
+	default:
+		break;
 	}
-	if (eid == VSBI_EID_SSE && !set)
+}
+
+static void args_take(struct fuzz_in *in, u64 eid, u64 *args)
+{
+	u32 how = fuzz_below(in, 8);
+
+	for (u32 i = 0; i < 6; i++)
+		args[i] = arg_take(in);
+	args_fit(in, how, args);
+	if (eid == VSBI_EID_SSE && how)
 		args[0] = events[fuzz_below(in, ARRAY_LEN(events))];
 	if (mostly_masks && takes_a_mask(eid) && fuzz_below(in, 8))
 		args[0] = mask_put(in);
@@ -418,9 +457,7 @@ static void call(struct fuzz_in *in, u32 n)
 	for (u32 i = 1; i < 32; i++)
 		v->x[i] = 0xabc00000 + i;
 	args_take(in, eid, v->x + 10);
-	v->x[16] = fuzz_below(in, 64) & 15;
-	if (v->x[16] == 15)
-		v->x[16] = fuzz_take(in, 8);
+	v->x[16] = fid_take(in);
 	v->x[17] = eid;
 	memcpy(before, v->x, sizeof(before));
 	w.console_len = 0;
@@ -531,7 +568,7 @@ static void harts_make(u32 how, u32 n)
 	fake_world_init(n);
 	riscv_has_sstc = how & 1;
 	w.hart.henvcfg_has = how & 2 ? UINT64_MAX : 0;
-	w.hart.pmlens = how;
+	w.hart.pmlens = 1u << 7 | (how & 1) << 16;
 	isa_have[ISA_SSNPM] = true;
 	memset(harts, 0, sizeof(harts));
 	for (u32 i = 0; i < n; i++) {
@@ -567,15 +604,19 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 			 many[] = {65, 100, 129, HARTS_MAX};
 	struct fuzz_in in = {data, bytes};
 	u32 how = (u32)fuzz_take(&in, 1);
+	bool look;
 
 	harts_make(how, (how & 128 ? many : counts)[how >> 3 & 3]);
 	w.va_words[0] = w.va_words[1] = fuzz_take(&in, 8);
 	for (u32 i = 0; in.left && i < STEPS_MAX; i++) {
 		step(&in);
-		harts_check();
+		/* Of many harts each look takes as long as a hundred steps. */
+		look = count <= 4 || i % 16 == 0 || !in.left;
+		if (look || w.ends)
+			harts_check();
 		if (w.ends)
 			reset_guest();
-		else
+		else if (look)
 			events_check();
 	}
 	fences_end();

@@ -296,6 +296,9 @@ TOOLS = [
     ("to_run_on_some_harts", dict(
         command=MAKE + ["SMP=some", "run"],
         why=r"^run: SMP=some: expected a number of harts$")),
+    ("memory_of_more_digits_than_a_shell_reads", dict(
+        command=MAKE + ["MEM=99999999999999999999G", "run"],
+        why=r"^run: MEM=9+G: expected a size such as 512M or 2G$")),
 ]
 
 
