@@ -80,7 +80,8 @@ bool guest_list(struct guest *g)
 	if (!taken) {
 		g->next = *at;
 		*at = g;
-		count++;
+		/* guest_count has no lock. */
+		ck_pr_store_32(&count, count + 1);
 	}
 	ck_spinlock_fas_unlock(&list_lock);
 	return !taken;
@@ -187,7 +188,7 @@ bool guest_unlist(struct guest *g)
 	if (was) {
 		*at = g->next;
 		g->next = g;
-		count--;
+		ck_pr_store_32(&count, count - 1);
 	}
 	ck_spinlock_fas_unlock(&list_lock);
 	guest_put(g);

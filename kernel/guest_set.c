@@ -100,21 +100,32 @@ static void words_take(struct guest_config *cfg, const struct guest_config *now)
 	cfg->autostart = now->autostart;
 }
 
-/* `now` gets what the guest had, to be freed. */
+/* What a start looks at. */
+static void start_take(struct guest_config *cfg, const struct guest_config *now)
+{
+	cfg->kernel = now->kernel;
+	cfg->initrd = now->initrd;
+	cfg->dtb = now->dtb;
+	cfg->bootargs = now->bootargs;
+	cfg->has_load = now->has_load;
+	cfg->has_entry = now->has_entry;
+	cfg->load = now->load;
+	cfg->entry = now->entry;
+	cfg->eager = now->eager;
+}
+
+/* `now` gets what the guest had, to be freed. What can't change isn't touched:
+ * others read it, the name above all, and have no lock. */
 static void apply(struct guest *g, struct guest_config *now, bool stopped)
 {
 	struct guest_config old = g->cfg;
 
 	words_take(&g->cfg, now);
-	if (!stopped) {
-		words_take(now, &old);
+	words_take(now, &old);
+	if (!stopped)
 		return;
-	}
-	/* The name is known to others, and the same. */
-	g->cfg = *now;
-	g->cfg.name = old.name;
-	old.name = now->name;
-	*now = old;
+	start_take(&g->cfg, now);
+	start_take(now, &old);
 }
 
 /* `kit` gets what the guest had, to be freed. */
