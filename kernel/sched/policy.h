@@ -45,7 +45,7 @@ struct sched_account {
 	u64 cap_next;    /* with a cap: it can't pay before this moment */
 	u64 guest_ticks; /* time that its vCPUs ran */
 	u64 task_ticks;  /* time that tasks worked for it */
-	u32 kills_due;   /* KILLs not yet acknowledged by the owners */
+	u64 sent_ticks;  /* the next of its vCPUs that owes anything, owes it */
 
 	/* The policy's, guest_bytes, any CPU: atomics only. */
 	u64 part[] __attribute__((aligned(16)));
