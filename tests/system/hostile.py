@@ -61,7 +61,7 @@ ATTACKS = {
     "start-in-a-row": NEAR,
     "all-off": NEAR,
     "rtc-alarms": NEAR, "rtc-sooner": NEAR,
-    "rtc-soon": NEAR,
+    "rtc-soon": NEAR, "rtc-asleep": NEAR,
     "plic-wide": NEAR, "plic-crowd": NEAR, "sse-storm": NEAR,
     "dbtr-yield": NEAR, "dbtr-naps": NEAR, "fwft-flips": NEAR,
     "wake-at-once": NEAR, "wake-in-a-row": NEAR, "wake-by-ipi": NEAR,
@@ -490,8 +490,8 @@ def many(t):
 
 
 def wakes(t):
-    """What it takes to wake a guest's vCPUs is that guest's time, whoever's
-    turn it is: so the neighbour has its share, and next to nothing is nobody's
+    """What it takes to wake a guest's vCPUs, or to serve its alarms while all
+    sleep, is that guest's time, whoever's turn it is: so the neighbour has its share, and next to nothing is nobody's
     time."""
     seconds = t.args["seconds"]
     steps = phases_beside(t.args["which"], seconds, start=MANY_START_S)
@@ -792,7 +792,8 @@ def tests(full):
               for policy in some]
     cases += [Case(f"who_is_woken_in_anothers_turn_pays_for_it,{policy}", wakes,
                    timeout=300, policy=policy, seconds=SECONDS,
-                   which=WAKES if full else WAKES[1:2]) for policy in some]
+                   which=(*(WAKES if full else WAKES[1:2]), "rtc-asleep"))
+              for policy in some]
     cases += [Case(f"who_is_started_and_sent_elsewhere_pays_for_it,{policy}",
                    starts, timeout=300, policy=policy, seconds=1)
               for policy in matrix.sharing() if promised(policy) in ROUNDS]

@@ -414,7 +414,8 @@ static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
 
 /* Something that wakes a vCPU, starts it, or is only for it, each `every`
  * ticks. */
-enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS, BELL_YIELDS };
+enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS, BELL_YIELDS,
+		BELL_NAPS };
 
 static struct bell {
 	struct timer timer;
@@ -472,6 +473,11 @@ static void bell_boot(const char *policy, u32 hogs, enum bell_for what,
 	}
 	if (what == BELL_STARTS)
 		f->act = act_off;
+	if (what == BELL_NAPS) {
+		f->left = f->arg[0] = 2 * FAKE_US;
+		f->arg[1] = 2 * FAKE_MS;
+		f->act = fake_act_block;
+	}
 	fake_guest_start(g[0]);
 	fake_guest_start(g[1]);
 	fake_run_for(5 * FAKE_MS);
@@ -615,6 +621,14 @@ static void who_has_alarms_in_anothers_turn_pays_for_them(void **state)
 	for_each_policy(name)
 		if (!sched_policy_room(name))
 			bell_is_paid_for(name, BELL_ALARMS, 700 * FAKE_US);
+}
+
+static void who_has_alarms_while_it_sleeps_pays_for_them(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_NAPS, 700 * FAKE_US);
 }
 
 static void shares_are_as_if_nothing_came_in_ones_turn(void **state)
@@ -844,6 +858,7 @@ int main(void)
 		cmocka_unit_test(
 			who_is_started_and_goes_elsewhere_pays_on_both),
 		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
+		cmocka_unit_test(who_has_alarms_while_it_sleeps_pays_for_them),
 		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),
 		cmocka_unit_test(a_turn_is_as_long_as_without_others_wake_ups),
 		cmocka_unit_test(a_turn_that_ended_late_is_made_up_for),
