@@ -28,6 +28,11 @@
  * left to do when one has fallen asleep and others wait. Where nobody else has
  * the CPU or waits for it, nothing is measured.
  *
+ * One that starts, or is woken, and goes to another CPU owes what that took on
+ * both. What is left when it is gone, which is to tell the other CPU, maybe by
+ * the firmware, waits in its guest's account (`sent_ticks`) for the next that
+ * owes anything.
+ *
  * Rejected: sampling n at the ends of a turn (a guest that wakes a second vCPU
  * only in between pays for less than it has), a lock in the account (each wake
  * on each CPU would take it), a fixed price of a wake-up (it differs by policy
@@ -48,12 +53,10 @@ void unit_uncount(struct sched_core *core, struct sched_unit *u, u64 now)
 	active_change(u->account, false, now);
 }
 
-/*
- * It pays when a turn of its own ends, and can't sleep before that, so it never
- * owes more than a wake-up or two, and the ways into a turn ask nothing. For
- * the CPU it is guests' time at once.
- */
-void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now)
+/* What this round has done that isn't owed yet, nor the current's; from now on
+ * it is. For the CPU it is guests' time at once. */
+static u64 round_take(struct sched_core *core, const struct sched_unit *u,
+		      u64 now)
 {
 	const struct sched_unit *current = core->sc.current;
 	u64 from = core->owed_at, until = arch_ticks();
@@ -67,13 +70,38 @@ void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now)
 	ticks = (s64)(until - from);
 	/* Whoever polls is charged for all that comes meanwhile. */
 	if (ticks <= 0 || core->polling)
-		return;
+		return 0;
 	core->owed_at = until;
-	core->owes = u;
-	u->owed_ticks += (u64)ticks;
 	core->sc.cpu->stats.guest_ticks += (u64)ticks;
 	if (current && current != u && core->ops->prolong)
 		core->ops->prolong(&core->sc, (u64)ticks);
+	return (u64)ticks;
+}
+
+/*
+ * It pays when a turn of its own ends, and can't sleep before that, so it never
+ * owes more than a wake-up or two, and the ways into a turn ask nothing.
+ */
+void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now)
+{
+	u64 ticks = round_take(core, u, now);
+
+	if (!ticks)
+		return;
+	core->owes = u;
+	if (unlikely(ck_pr_load_64(&u->account->sent_ticks)))
+		ticks += ck_pr_fas_64(&u->account->sent_ticks, 0);
+	u->owed_ticks += ticks;
+}
+
+/* A unit can't owe what comes when it is another CPU's. */
+void account_owe_sent(struct sched_core *core, struct sched_account *a, u64 now)
+{
+	u64 ticks = round_take(core, NULL, now);
+
+	core->owes = NULL;
+	if (ticks)
+		ck_pr_add_64(&a->sent_ticks, ticks);
 }
 
 void unit_pay(struct sched_core *core, struct sched_unit *u)

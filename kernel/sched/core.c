@@ -289,20 +289,24 @@ void sched_timer_set(struct timer *t, u64 when_ticks)
 	arch_timer_no_later(when_ticks);
 }
 
-/* One of the guest's that could run here, the current above all; it is not
- * looked for for long. */
+/* One of the guest's here, the current above all, or else one that could run;
+ * it is not looked for for long. One that sleeps pays when it is woken. */
 static struct sched_unit *unit_of_guest(struct sched_core *core,
 					const struct guest *g)
 {
-	struct sched_unit *u = core->sc.current;
+	struct sched_unit *u = core->sc.current, *asleep = NULL;
 
 	if (u && unit_vcpu(u)->guest == g)
 		return u;
 	u = core->units;
-	for (u32 i = 0; u && i < PAYERS_MOST; i++, u = u->next)
-		if (u->counted && unit_vcpu(u)->guest == g)
+	for (u32 i = 0; u && i < PAYERS_MOST; i++, u = u->next) {
+		if (unit_vcpu(u)->guest != g)
+			continue;
+		if (u->counted)
 			return u;
-	return NULL;
+		asleep = u;
+	}
+	return asleep;
 }
 
 void sched_pay(const struct guest *g, u64 now)

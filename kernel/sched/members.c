@@ -146,12 +146,31 @@ void sched_vcpu_request(struct vcpu *v, u32 requests)
 	doorbell_post(vcpu_cpu(v), &v->mail, 0);
 }
 
-/* Has the policy room for one that is to be started? If not, it's said once:
- * the guest may try as often as it likes. */
+/* There is no room for one that is to be started: is that to be said, and how
+ * many were not told of? With the lock. Once of a vCPU, until it has started;
+ * and at a pace, since vCPUs of a guest may start in each other's place. */
+static bool refusal_tell(struct sched_unit *u, u32 *untold)
+{
+	struct sched_account *a = u->account;
+
+	if (u->said)
+		return false;
+	u->said = true;
+	if (!log_pace_take(&a->refusals, time_now_ticks())) {
+		a->untold++;
+		return false;
+	}
+	*untold = a->untold;
+	a->untold = 0;
+	return true;
+}
+
+/* Has the policy room for one that is to be started? */
 static bool promise_get(const struct sched_ops *ops, struct vcpu *v, u32 epoch)
 {
 	struct sched_unit *u = &v->sched;
 	bool room = true, say = false;
+	u32 untold = 0;
 
 	ck_spinlock_lock(&sched_pool.promises);
 	/* Of one that is on it's the owner's. */
@@ -159,10 +178,13 @@ static bool promise_get(const struct sched_ops *ops, struct vcpu *v, u32 epoch)
 		room = ops->admit(u);
 		if (room)
 			u->admitted = epoch;
-		say = !room && !u->said;
-		u->said |= say;
+		else
+			say = refusal_tell(u, &untold);
 	}
 	ck_spinlock_unlock(&sched_pool.promises);
+	if (untold)
+		log_error("%s: %u more were not started, of which nothing was "
+			  "told", v->guest->cfg.name, untold);
 	if (say)
 		log_error("%s: vcpu %u not started: "
 			  "policy %s has no CPU left for it",

@@ -119,11 +119,10 @@ void unit_dequeue(struct sched_core *core, struct sched_unit *u, u64 now)
 		core->ops->dequeue(&core->sc, u, now);
 }
 
-void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
-		   u64 now)
+/* It is nobody's from now on. */
+static void unit_let_go(struct sched_core *core, struct sched_unit *u, u64 now)
 {
 	struct vcpu *v = unit_vcpu(u);
-	struct cpu *c = core->sc.cpu;
 
 	unit_dequeue(core, u, now);
 	if (core->loaded == v) {
@@ -138,14 +137,44 @@ void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
 		load_publish(core);
 	}
 	u->home = NULL;
+}
+
+/* And that CPU's. */
+static void unit_send(struct sched_core *core, struct sched_unit *u, u32 to)
+{
+	struct vcpu *v = unit_vcpu(u);
+
 	v->migrations++;
-	c->stats.handovers++;
+	core->sc.cpu->stats.handovers++;
 	TRACE(HANDOVER, u->trace_id, to, ck_pr_load_32(&v->state));
 	/* Everything of ours comes before the new owner. Pairs with the load
 	 * fence after v->cpu is read in vcpu_look. */
 	ck_pr_fence_release();
 	ck_pr_store_ptr(&v->cpu, cpu_by_index(to));
 	doorbell_post(v->cpu, &v->mail, VMAIL_ARRIVE);
+}
+
+void unit_handover(struct sched_core *core, struct sched_unit *u, u32 to,
+		   u64 now)
+{
+	unit_let_go(core, u, now);
+	unit_send(core, u, to);
+}
+
+/* The same of one that starts or was woken: what that took here is its time, as
+ * if it stayed. Its guest's account is there until this CPU looks at mail
+ * again. */
+static void handover_new(struct sched_core *core, struct sched_unit *u, u32 to,
+			 u64 now)
+{
+	struct sched_account *a = u->account;
+
+	unit_let_go(core, u, now);
+	if (!core->own)
+		unit_owe(core, u, now);
+	unit_send(core, u, to);
+	if (!core->own)
+		account_owe_sent(core, a, now);
 }
 
 /* Someone may be idle. If nobody who may run `u`, whoever will wait for it here
@@ -306,7 +335,10 @@ bool unit_route(struct sched_core *core, struct sched_unit *u,
 		u->fresh = why == WHY_NEW || why == WHY_ARRIVED;
 		if (u->fresh)
 			ck_pr_inc_32(&cpu_by_index(to)->coming);
-		unit_handover(core, u, to, now);
+		if (u->fresh || why == WHY_WOKEN)
+			handover_new(core, u, to, now);
+		else
+			unit_handover(core, u, to, now);
 		return false;
 	}
 	enqueue_here(core, u, why, now);
@@ -394,7 +426,11 @@ bool unit_arrive(struct sched_core *core, struct vcpu *v, u64 now)
 	if (state == VCPU_QUEUED) {
 		/* Things may have changed while it was on its way: this CPU
 		 * found work of its own, another one became idle. */
-		return unit_route(core, u, why, now);
+		if (!unit_route(core, u, why, now))
+			return false;
+		if (why == WHY_ARRIVED && !core->own)
+			unit_owe(core, u, now);
+		return true;
 	}
 	if (state == VCPU_BLOCKED)
 		timer_set(&core->timers, &u->timer,

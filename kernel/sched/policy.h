@@ -14,6 +14,7 @@
 #include <ck_pr.h>
 
 #include "kernel/base.h"
+#include "kernel/log.h"
 #include "kernel/percpu/cpu.h"
 #include "kernel/percpu/trace.h"
 #include "kernel/sched/unit.h"
@@ -45,6 +46,12 @@ struct sched_account {
 	u64 cap_next;    /* with a cap: it can't pay before this moment */
 	u64 guest_ticks; /* time that its vCPUs ran */
 	u64 task_ticks;  /* time that tasks worked for it */
+	u64 sent_ticks;  /* the next of its vCPUs that owes anything, owes it */
+
+	/* Under the pool's `promises`: starts for which there was no room. */
+	struct log_pace refusals;
+	u32 untold;      /* of those, that nothing was told of */
+
 	u32 kills_due;   /* KILLs not yet acknowledged by the owners */
 
 	/* The policy's, guest_bytes, any CPU: atomics only. */

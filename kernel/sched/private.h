@@ -16,6 +16,9 @@ void account_knobs(struct sched_account *a, const struct sched_params *p);
 /* What this round, which began at `now`, has done so far was for that unit of
  * this CPU, but for what others owe already: it is charged for it later. */
 void unit_owe(struct sched_core *core, struct sched_unit *u, u64 now);
+/* The same for one that has just gone to another CPU, of that guest. */
+void account_owe_sent(struct sched_core *core, struct sched_account *a,
+		      u64 now);
 
 /* ---- place.c: which queue ---- */
 

@@ -58,9 +58,10 @@ ATTACKS = {
     "nested-traps": NEAR, "illegal": NEAR, "firmware-lines": NEAR,
     "wait-for-nothing": NEAR,
     "naps": NEAR, "plant": NEAR, "hart-storm": NEAR, "suspend-storm": NEAR,
+    "start-in-a-row": NEAR,
     "all-off": NEAR,
     "rtc-alarms": NEAR, "rtc-sooner": NEAR,
-    "rtc-soon": NEAR,
+    "rtc-soon": NEAR, "rtc-asleep": NEAR,
     "plic-wide": NEAR, "plic-crowd": NEAR, "sse-storm": NEAR,
     "dbtr-yield": NEAR, "dbtr-naps": NEAR, "fwft-flips": NEAR,
     "wake-at-once": NEAR, "wake-in-a-row": NEAR, "wake-by-ipi": NEAR,
@@ -489,8 +490,8 @@ def many(t):
 
 
 def wakes(t):
-    """What it takes to wake a guest's vCPUs is that guest's time, whoever's
-    turn it is: so the neighbour has its share, and next to nothing is nobody's
+    """What it takes to wake a guest's vCPUs, or to serve its alarms while all
+    sleep, is that guest's time, whoever's turn it is: so the neighbour has its share, and next to nothing is nobody's
     time."""
     seconds = t.args["seconds"]
     steps = phases_beside(t.args["which"], seconds, start=MANY_START_S)
@@ -503,6 +504,29 @@ def wakes(t):
         mine, usual = fared.cpu("host_ns"), calm.cpu("host_ns")
         t.check(mine <= usual + NOBODYS, f"{attack}: {100 * mine:.1f} % of the "
                 f"CPU was nobody's, beside calm {100 * usual:.1f}")
+
+
+def starts(t):
+    """Harts that start in a neighbour's turn, and are sent to another CPU: that
+    is their time on both, and next to nothing is nobody's."""
+    policy, smp, attack = t.args["policy"], 2, "start-in-a-row"
+    hogs = [neighbour(f"hog{i}", "work", pin=[i]) for i in range(smp)]
+    m = t.boot(lab=lab(attacker(vcpus=SLEEPERS["vcpus"]), *hogs,
+                       scheduler=policy,
+                       boot=["watch off", "sleep 0.5",
+                             *phases_beside([attack], t.args["seconds"],
+                                            start=MANY_START_S),
+                             "help phase-end", "poweroff"]),
+               smp=smp, mem="256M", options=side_by_side(smp))
+    t.equal(m.wait(280), 0, "QEMU's status")
+    for _, fared, calm in all_fared(t, [attack], phases(m.text), smp, False):
+        moved = sum(n for (guest, _), n in
+                    fared.between.vcpus("migrations").items() if guest == "bad")
+        t.check(moved > SLEEPERS["vcpus"],
+                f"{moved} times one was sent elsewhere")
+        mine, usual = fared.cpu("host_ns"), calm.cpu("host_ns")
+        t.check(mine <= usual + smp * NOBODYS, f"{100 * mine:.1f} % of a CPU "
+                f"were nobody's, beside calm {100 * usual:.1f}")
 
 
 def race(t):
@@ -768,7 +792,11 @@ def tests(full):
               for policy in some]
     cases += [Case(f"who_is_woken_in_anothers_turn_pays_for_it,{policy}", wakes,
                    timeout=300, policy=policy, seconds=SECONDS,
-                   which=WAKES if full else WAKES[1:2]) for policy in some]
+                   which=(*(WAKES if full else WAKES[1:2]), "rtc-asleep"))
+              for policy in some]
+    cases += [Case(f"who_is_started_and_sent_elsewhere_pays_for_it,{policy}",
+                   starts, timeout=300, policy=policy, seconds=1)
+              for policy in matrix.sharing() if promised(policy) in ROUNDS]
     cases += [Case("masks_that_change_while_they_are_read_hurt_nobody", race,
                    timeout=120, seconds=20 if full else 3),
               Case("no_answer_is_an_address_of_the_host", answers, timeout=300,

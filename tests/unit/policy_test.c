@@ -500,6 +500,44 @@ static void pinned_refuses_more_vcpus_than_cpus(void **state)
 	fake_halt();
 }
 
+static enum run_end act_off(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = FAKE_US;
+	return RUN_OFF;
+}
+
+/* Two of a guest's vCPUs start in each other's place all the time, where there
+ * is room for one of them. */
+static void refusals_without_end_are_told_at_a_pace(void **state)
+{
+	struct fake_guest *g;
+	u32 refused = 0, lines;
+	u64 since;
+
+	(void)state;
+	fake_boot(1, "pinned");
+	g = fake_guest_make(2, NULL, 0);
+	for (u32 i = 0; i < 2; i++) {
+		fake_vcpu_of(g, i)->act = act_off;
+		fake_vcpu_of(g, i)->left = FAKE_US;
+	}
+	lines = fake_log_lines;
+	since = fake_now();
+	for (u32 i = 0; i < 1000; i++) {
+		assert_int_equal(sched_vcpu_start(g->g.vcpu[i % 2]), 0);
+		refused += sched_vcpu_start(g->g.vcpu[1 - i % 2]) == -EBUSY;
+		fake_run_for(5 * FAKE_MS);
+	}
+	assert_int_equal(refused, 1000);
+	lines = fake_log_lines - lines;
+	since = (fake_now() - since) / (1000 * FAKE_MS);
+	/* And as often how many were not told of. */
+	assert_in_range(lines, LOG_BURST, 2 * (LOG_BURST + since + 1));
+	fake_guest_free(g);
+	fake_halt();
+}
+
 static void a_change_to_pinned_is_refused_when_there_are_too_many(void **state)
 {
 	struct fake_guest *g;
@@ -827,6 +865,7 @@ int main(void)
 		cmocka_unit_test(some_say_what_they_know_of_a_vcpu),
 		cmocka_unit_test(a_parked_vcpu_is_shown_as_such),
 		cmocka_unit_test(pinned_refuses_more_vcpus_than_cpus),
+		cmocka_unit_test(refusals_without_end_are_told_at_a_pace),
 		cmocka_unit_test(
 			a_change_to_pinned_is_refused_when_there_are_too_many),
 		cmocka_unit_test(rr_gives_equal_slices),

@@ -414,7 +414,8 @@ static void a_timer_set_in_a_turn_ends_it_if_it_comes_first(void **state)
 
 /* Something that wakes a vCPU, starts it, or is only for it, each `every`
  * ticks. */
-enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS, BELL_YIELDS };
+enum bell_for { BELL_WAKES, BELL_STARTS, BELL_ALARMS, BELL_YIELDS,
+		BELL_NAPS };
 
 static struct bell {
 	struct timer timer;
@@ -472,6 +473,11 @@ static void bell_boot(const char *policy, u32 hogs, enum bell_for what,
 	}
 	if (what == BELL_STARTS)
 		f->act = act_off;
+	if (what == BELL_NAPS) {
+		f->left = f->arg[0] = 2 * FAKE_US;
+		f->arg[1] = 2 * FAKE_MS;
+		f->act = fake_act_block;
+	}
 	fake_guest_start(g[0]);
 	fake_guest_start(g[1]);
 	fake_run_for(5 * FAKE_MS);
@@ -537,12 +543,92 @@ static void who_is_started_in_anothers_turn_pays_for_that(void **state)
 			bell_is_paid_for(name, BELL_STARTS, 3 * FAKE_MS);
 }
 
+static struct vcpu *started;
+
+static enum run_end act_start(struct fake_vcpu *f, u64 now)
+{
+	(void)now;
+	f->left = f->arg[0];
+	if (ck_pr_load_32(&started->state) == VCPU_OFF)
+		assert_int_equal(sched_vcpu_start(started), 0);
+	return RUN_LOOK;
+}
+
+#define TELL_TICKS (10 * FAKE_US)
+
+static void spend_for_telling(struct fake_cpu *f, enum fake_op op)
+{
+	if (op == FAKE_STEP || op == FAKE_RING)
+		f->now += TELL_TICKS;
+}
+
+/* What was nobody's on two CPUs, less what it takes them to ask each other for
+ * work, and be answered. One works on each; of another guest one vCPU starts
+ * the other all the time, which stops at once, and is put now here, now there.
+ */
+static u64 nobodys_by_starts(const char *policy)
+{
+	struct fake_guest *g[2];
+	struct fake_vcpu *f;
+	struct cpu_stats s;
+	u64 host = 0, asks = 0;
+
+	fake_boot(2, policy);
+	g[0] = fake_guest_make(2, NULL, 0);
+	g[1] = fake_guest_make(2, NULL, 0);
+	f = fake_vcpu_of(g[1], 0);
+	f->left = f->arg[0] = 300 * FAKE_US;
+	f->act = act_start;
+	f = fake_vcpu_of(g[1], 1);
+	f->left = f->arg[0] = 10 * FAKE_US;
+	f->act = act_off;
+	started = &f->v;
+	fake_guest_start(g[0]);
+	fake_guest_start(g[1]);
+	fake_run_for(2000 * FAKE_MS);
+	for (u32 i = 0; i < 2; i++) {
+		fake_this_cpu = &fake_cpus[i]->c;
+		sched_cpu_stats(i, &s);
+		host += s.host_ticks;
+		asks += s.asks;
+	}
+	fake_guest_free(g[0]);
+	fake_guest_free(g[1]);
+	fake_halt();
+	return host - MIN(host, asks * 4 * TELL_TICKS);
+}
+
+static void who_is_started_and_goes_elsewhere_pays_on_both(void **state)
+{
+	const struct fake_engine *was = fake_engine;
+	struct fake_engine engine = *was;
+	u64 most = 0;
+
+	(void)state;
+	engine.spend = spend_for_telling;
+	fake_engine = &engine;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			most = MAX(most, nobodys_by_starts(name));
+	fake_engine = was;
+	/* Of a hundred starts and more. */
+	assert_in_range(most, 0, 10 * TELL_TICKS);
+}
+
 static void who_has_alarms_in_anothers_turn_pays_for_them(void **state)
 {
 	(void)state;
 	for_each_policy(name)
 		if (!sched_policy_room(name))
 			bell_is_paid_for(name, BELL_ALARMS, 700 * FAKE_US);
+}
+
+static void who_has_alarms_while_it_sleeps_pays_for_them(void **state)
+{
+	(void)state;
+	for_each_policy(name)
+		if (!sched_policy_room(name))
+			bell_is_paid_for(name, BELL_NAPS, 700 * FAKE_US);
 }
 
 static void shares_are_as_if_nothing_came_in_ones_turn(void **state)
@@ -703,6 +789,7 @@ static s64 unbooked_ticks(struct fake_guest *g[BOOKED], u32 cpus)
 
 	for (u32 i = 0; i < BOOKED; i++) {
 		ticks -= (s64)g[i]->g.account->guest_ticks;
+		ticks -= (s64)g[i]->g.account->sent_ticks;
 		for (u32 k = 0; k < BOOKED_VCPUS; k++)
 			ticks -= (s64)g[i]->g.vcpu[k]->sched.owed_ticks;
 	}
@@ -768,7 +855,10 @@ int main(void)
 		cmocka_unit_test(who_is_woken_in_anothers_turn_pays_for_that),
 		cmocka_unit_test(who_gives_way_pays_for_its_alarms),
 		cmocka_unit_test(who_is_started_in_anothers_turn_pays_for_that),
+		cmocka_unit_test(
+			who_is_started_and_goes_elsewhere_pays_on_both),
 		cmocka_unit_test(who_has_alarms_in_anothers_turn_pays_for_them),
+		cmocka_unit_test(who_has_alarms_while_it_sleeps_pays_for_them),
 		cmocka_unit_test(shares_are_as_if_nothing_came_in_ones_turn),
 		cmocka_unit_test(a_turn_is_as_long_as_without_others_wake_ups),
 		cmocka_unit_test(a_turn_that_ended_late_is_made_up_for),

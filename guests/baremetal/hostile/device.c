@@ -56,6 +56,19 @@ static void rtc_soon(void)
 	everywhere(soon_hart);
 }
 
+/* They come when all harts are asleep, and wake nobody. */
+#define ASLEEP_US 250
+
+static void rtc_asleep(void)
+{
+	csr_set(sie, IRQ_BIT(IRQ_S_TIMER));
+	for (;;) {
+		alarm_at(rtc_now_ns() + 1000 * ASLEEP_US);
+		timer_set(time_now() + us_to_ticks(2 * ASLEEP_US));
+		wfi();
+	}
+}
+
 /* The UART's line is up for good, and everybody changes who is told of it. */
 static void wide_hart(struct hart *h)
 {
@@ -109,7 +122,7 @@ static void plic_crowd(void)
 
 const struct attack device_attacks[] = {
 	{"rtc-alarms", rtc_alarms}, {"rtc-sooner", rtc_sooner},
-	{"rtc-soon", rtc_soon},	    {"plic-wide", plic_wide},
-	{"plic-crowd", plic_crowd},
+	{"rtc-soon", rtc_soon},	    {"rtc-asleep", rtc_asleep},
+	{"plic-wide", plic_wide},   {"plic-crowd", plic_crowd},
 };
 ATTACK_LIST(device_attacks, device_attack_count);

@@ -27,6 +27,25 @@ static void hart_storm(void)
 		storm_hart(this_hart());
 }
 
+/* Stops at once. */
+void stop_entry(void);
+__asm__(".globl	stop_entry\n"
+	"stop_entry:\n"
+	"	li	a7, 0x48534d\n" /* HSM: hart_stop */
+	"	li	a6, 1\n"
+	"	ecall\n"
+	"	j	stop_entry\n");
+
+/* As many harts as there are. They have next to no time of their own: all of it
+ * is the hypervisor's, that looks for a CPU for each. */
+static void start_in_a_row(void)
+{
+	for (u64 id = 1;; id++)
+		if (sbi_hart_start(id, (u64)stop_entry, 0).error ==
+		    SBI_ERR_INVALID_PARAM)
+			id = 0;
+}
+
 /* Harts that suspend with an interrupt pending, both ways. */
 static void suspend_hart(struct hart *h)
 {
@@ -76,6 +95,7 @@ static void all_off(void)
 
 const struct attack life_attacks[] = {
 	{"hart-storm", hart_storm}, {"suspend-storm", suspend_storm},
+	{"start-in-a-row", start_in_a_row},
 	{"reboot", reboot},	    {"reboot-all", reboot_all},
 	{"all-off", all_off},
 };
