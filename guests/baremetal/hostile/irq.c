@@ -133,13 +133,16 @@ static void ipi_all(void)
 	everywhere(ipi_hart);
 }
 
-/* Everyone wakes everyone and goes to sleep. */
+/* Everyone wakes all others and goes to sleep. What has been called for is
+ * cleared before it calls, not after: whoever did that after another's call
+ * would sleep though called, and in the end all of them. */
 static void ipi_wake_hart(struct hart *h)
 {
-	(void)h;
+	u64 all = ~0UL >> (64 - machine.hart_count);
+
 	csr_set(sie, IRQ_BIT(IRQ_S_SOFT));
-	sbi_ipi(0, ~0UL);
 	csr_clear(sip, IRQ_BIT(IRQ_S_SOFT));
+	sbi_ipi(all & ~(1UL << h->index), harts[0].id);
 	wfi();
 }
 
