@@ -34,6 +34,7 @@ struct trace_memory trace_memory = { .magic = TRACE_MEMORY_MAGIC };
 static struct tracer_cpu *cpus;
 static struct tracer_config want; /* constant while a change is under way */
 static u64 room;                  /* records on each CPU; 0: none yet */
+static u32 recordings;            /* that were begun */
 static bool stats, anew;
 static bool busy;                 /* a change is under way, or to be ended */
 static u32 left;                  /* CPUs that have not looked; atomic */
@@ -64,6 +65,7 @@ static void part_take(struct cpu *c, struct tracer_cpu *t)
 		t->ring.records_hpa = ptr_hpa(t->records).v;
 		t->ring.stop_event = want.stop_event;
 		t->ring.stop_after = want.stop_after;
+		t->ring.recording = recordings;
 		c->trace = &t->ring;
 	}
 	/* Without a ring no class is ever on: trace_write doesn't look. */
@@ -206,6 +208,7 @@ int tracer_start(const struct tracer_config *cfg)
 	}
 	want = *cfg;
 	anew = true;
+	recordings++;
 	change();
 	return 0;
 }

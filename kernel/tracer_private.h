@@ -54,6 +54,7 @@ _Static_assert(sizeof(struct trace_memory) == 72, "tools/trace reads this");
 _Static_assert(sizeof(struct name_page) == PAGE_BYTES,
 	       "tools/trace reads this");
 _Static_assert(offsetof(struct trace_ring, mask) == 8 &&
+	       offsetof(struct trace_ring, recording) == 20 &&
 	       offsetof(struct trace_ring, flight) == 28 &&
 	       offsetof(struct trace_ring, records_hpa) == 40 &&
 	       offsetof(struct trace_ring, head) == 64 &&

@@ -22,7 +22,7 @@ struct trace_ring {
 	struct trace_record *records;
 	u64 mask;       /* records there is room for, less one: 2^n - 1 */
 	u32 cpu;        /* the CPU's number */
-	u32 unused;
+	u32 recording;  /* which one it holds: a number of its own */
 	u32 stop_event; /* stop everything when that is recorded; 0: never */
 	u32 flight;     /* TRACE_FLIGHT or 0 */
 	u64 stop_after; /* so many records of this CPU later */

@@ -17,16 +17,46 @@ CPU_COUNTS = ("switches", "waits", "mails", "handovers", "timer_sets")
 VCPU_COUNTS = ("wakes", "exits", "dispatches", "preemptions", "migrations")
 
 
-def of_trace(trace):
+def of_model(told):
     """Every wake has one dispatch, nobody has two CPUs or runs while paused or
     off, no CPU has two vCPUs; and the runstates leave no gap."""
-    told = model.Model(trace)
     bad = list(told.problems)
-    for vcpu, (begin, sums) in told.sums().items():
-        if sum(sums.values()) != told.end - begin:
-            bad.append(f"{trace.who(vcpu)}: runstates are {sums} of "
-                       f"{told.end - begin} ticks")
+    for vcpu, spans in told.states.items():
+        ends = [s.end for s in spans]
+        begins = [s.begin for s in spans[1:]] + [told.state[vcpu][1]]
+        bad += [f"{told.trace.who(vcpu)}: its runstate until tick {end} is "
+                f"followed by one from {begin} on"
+                for end, begin in zip(ends, begins) if begin != end]
     return bad
+
+
+class Judge:
+    """Of all that is recorded: pieces as a Collector finds them, which are
+    looked at once and forgotten."""
+
+    def __init__(self):
+        self.streams = {}   # number of a recording: all but its records
+        self.records = 0
+
+    def problems(self, pieces):
+        bad = []
+        for number, piece in pieces.items():
+            self.records += piece.count()
+            if number in self.streams:
+                self.streams[number].add(piece)
+            else:
+                self.streams[number] = model.Stream(piece)
+            told = self.streams[number].model
+            if told:
+                bad += of_model(told)
+                told.forget()
+        return bad
+
+    def judged(self):
+        """How many records were, and how many ns they span."""
+        told = [s.model for s in self.streams.values() if s.model]
+        return (sum(m.count for m in told),
+                sum(m.trace.ns(m.end - m.begin) for m in told))
 
 
 class Listing:
@@ -50,6 +80,9 @@ class Listing:
     def made(self):
         """Guests, each with a number that no other guest has had."""
         return {(name, g["id"]) for name, g in self.guests.items()}
+
+    def now_ns(self):
+        return total(self.after[0], CPU_PARTS)
 
 
 def total(obj, parts):

@@ -1,10 +1,11 @@
 """The soak: twelve guests on four harts, and an operator who does everything
 at random, for as long as one likes.
 
-Every few seconds what can be known is checked: the trace, out of the machine's
-memory, and the listings (invariants.py). Then all guests are given what they
-need, and each of their vCPUs must be seen to go on: so a wake-up that was lost
-is found soon after the commands that lost it. At the end no page is missing.
+Every record of the trace is judged, as it is found in the machine's memory, and
+the listings every few seconds (invariants.py). Then all guests are given what
+they need, and each of their vCPUs must be seen to go on: so a wake-up that was
+lost is found soon after the commands that lost it. At the end no page is
+missing.
 
     make soak MINUTES=30 SEED=7           all by itself
     make soak REPLAY=path/to/steps.txt    the steps of a run, or some of them
@@ -16,6 +17,7 @@ nothing is judged by them.
 import json
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -44,6 +46,70 @@ FORBIDDEN = re.compile(r"^\[ *\d+\.\d+\] .*(can't go on|can't be started|"
                        r"not enough).*$", re.M)
 
 
+class Witness(threading.Thread):
+    """Looks at the trace, all the time, and judges it while the machine goes
+    on. A look takes some ms, of which the machine knows nothing. One that comes
+    too late for a record is a failure; the rings have room for several seconds
+    of a machine that has the host for itself."""
+
+    PAUSE_S, FULL = 0.5, 0.25   # none after a look that found a ring so full
+
+    def __init__(self, qmp, folder):
+        super().__init__(daemon=True)
+        self.qmp, self.folder = qmp, folder
+        self.place = capture.place(BUILD / "rouse.elf")
+        self.collector, self.judge = capture.Collector(), invariants.Judge()
+        self.fullest = 0
+        self.bad = []
+        self.lock = threading.RLock()
+        self.over = threading.Event()
+
+    def run(self):
+        while not self.bad and not self.over.wait(
+                0 if self.collector.fullest > self.FULL else self.PAUSE_S):
+            self.look()
+
+    def look(self):
+        with self.lock:
+            if self.bad:
+                return
+            try:
+                self.bad = self.judged()
+            except Exception as error:  # noqa: BLE001: else a thread dies of it
+                self.bad = [f"the trace can't be judged: {error!r}"]
+
+    def judged(self):
+        c = self.collector
+        with capture.standing(self.qmp) as memory:
+            pieces = c.look(memory, self.place)
+        self.fullest = max(self.fullest, c.fullest)
+        bad = self.judge.problems(pieces)
+        if c.lost or c.cut:
+            bad.append(f"{c.lost} records, and {c.cut} ends of recordings, "
+                       "were gone before they were looked at")
+        if bad:
+            self.keep()
+        return bad
+
+    def keep(self):
+        """What the rings hold now."""
+        with self.lock, capture.standing(self.qmp) as memory:
+            form.write(capture.memory_read(memory, self.place),
+                       self.folder / "trace.bin")
+
+    def end(self):
+        """After a last look."""
+        self.over.set()
+        self.look()
+
+    def story(self, now_ns):
+        judged, ns = self.judge.judged()
+        return (f"the trace was on {ns / 1e9:.0f} of {now_ns / 1e9:.0f} s, "
+                f"{len(self.judge.streams)} times, {judged} of its "
+                f"{self.judge.records} records were judged, at most "
+                f"{100 * self.fullest:.0f} % of a ring at a look")
+
+
 class Soak:
     def __init__(self, t, row):
         self.t = t
@@ -56,12 +122,12 @@ class Soak:
                         options=["-qmp", f"unix:{path},server=on,wait=off"],
                         **matrix.options(row, "watchdog=off"))
         self.m.expect("rouse> ", 60)
-        self.qmp = capture.Qmp(path, 60)
+        self.witness = Witness(capture.Qmp(path, PATIENCE), t.folder)
         os.unlink(path)
         self.shell = Shell(self.m)
         self.done = open(t.folder / "steps.txt", "w")
         self.last = None
-        self.traces = self.settled = self.calms = self.steps = 0
+        self.settled = self.calms = self.steps = 0
 
     # --- steps ---
 
@@ -71,13 +137,14 @@ class Soak:
         self.steps += 1
         word, _, rest = step.partition(" ")
         own = {"@attach": self.attach, "@break": self.interrupt,
-               "@calm": self.calm, "@check": self.check,
-               "@settle": self.settle}
+               "@calm": self.calm, "@check": self.listing,
+               "@settle": self.settle, "@trace": self.trace}
         if word in own:
             own[word](rest)
         else:
             self.answered(step, self.shell.run(step, PATIENCE))
         self.log_is_clean()
+        self.judge(self.witness.bad)
 
     def all_of(self, step, commands):
         """Commands that follow each other, a few in a line: of a long one the
@@ -114,22 +181,19 @@ class Soak:
 
     # --- checks ---
 
-    def check(self, _=""):
-        trace = capture.from_qemu(self.qmp, BUILD / "rouse.elf")
-        needed = (1 << 5) | (1 << 9)    # sched, life
-        if trace.mask & needed == needed and trace.count():
-            self.judge(invariants.of_trace(trace), trace)
-            self.traces += 1
-        self.listing()
+    def trace(self, rest):
+        """Off, and all seen before a new recording takes its place."""
+        self.until("the trace is off", lambda: self.shell.run("trace off"))
+        self.witness.look()
+        if rest != "off":
+            self.answered(rest, self.shell.run(f"trace {rest}", PATIENCE))
 
-    def judge(self, bad, trace=None):
-        if not bad:
-            return
-        if trace:
-            form.write(trace, self.t.folder / "trace.bin")
-        raise Failure("\n".join(bad[:10]))
+    @staticmethod
+    def judge(bad):
+        if bad:
+            raise Failure("\n".join(bad[:10]))
 
-    def listing(self):
+    def listing(self, _=""):
         lines = self.shell.run(invariants.Listing.COMMAND + " -j", PATIENCE)
         now = invariants.Listing([json.loads(line) for line in lines
                                   if line.startswith("{")])
@@ -155,6 +219,7 @@ class Soak:
         """`left` says what is not so yet. What hangs is what stays as it is."""
         before = None
         while True:
+            self.judge(self.witness.bad)
             missing = left()
             if not missing:
                 return
@@ -166,8 +231,7 @@ class Soak:
             time.sleep(0.5)
 
     def hangs(self):
-        trace = capture.from_qemu(self.qmp, BUILD / "rouse.elf")
-        form.write(trace, self.t.folder / "trace.bin")
+        self.witness.keep()
         self.shell.run("vcpu list; sched cpus; log 50", PATIENCE)
         self.m.dump()
 
@@ -231,7 +295,9 @@ class Soak:
         """Whatever is ever recorded has its memory before the first look."""
         self.shell.run("watch off")
         self.shell.run(f"trace on size={soak_plan.TRACE_KIB}; trace off; "
-                       "sleep 0.5; trace on size=1; trace off", PATIENCE)
+                       "sleep 0.5; trace on life size=1; trace off",
+                       PATIENCE)
+        self.witness.start()
         self.shell.run("guest destroy " + " ".join(soak_plan.NAMES), PATIENCE)
         self.shell.use_up_names(PATIENCE)
         self.first = self.memory()
@@ -253,6 +319,10 @@ class Soak:
             if g["state"] != "stopped"
             and self.shell.run(f"guest resume {n}; guest stop {n}", PATIENCE)])
         names = " ".join(self.shell.guests())
+        self.trace("off")
+        self.witness.end()
+        self.judge(self.witness.bad)
+        self.listing()
         self.shell.run(f"trace on size=1; trace off; guest destroy {names}",
                        PATIENCE)
         self.t.equal(self.shell.json("guest list"), [], "guests at the end")
@@ -274,8 +344,10 @@ class Soak:
                 - memory["free_bytes"] - memory["object_frames_bytes"])
 
     def story(self):
-        return (f"{self.steps} steps, {self.traces} traces, {self.settled} "
-                f"times all were seen to go on, {self.calms} times one alone")
+        now_ns = self.last.now_ns() if self.last else 0
+        return (f"{self.steps} steps, {self.settled} times all were seen to go "
+                f"on, {self.calms} times one alone; "
+                + self.witness.story(now_ns))
 
 
 def soak(t):
@@ -293,6 +365,8 @@ def soak(t):
         raise Failure(f"{why}\nseed {args['seed']}, after {run.story()}; to "
                       "see it again: make soak REPLAY="
                       f"{(t.folder / 'steps.txt').relative_to(TOP)}") from None
+    finally:
+        run.witness.over.set()
     print(f"      soak, seed {args['seed']}: {run.story()}", flush=True)
 
 

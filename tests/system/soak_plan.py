@@ -5,7 +5,8 @@ begin with @ are the soak's own:
 
     @attach GUEST KEYS    be at the guest's terminal and type that
     @break COMMAND        type it, and Ctrl-C right behind
-    @check                look at the trace and the listings
+    @trace off|on ...     that, when all of a trace before it has been seen
+    @check                look at the listings
     @settle               give every guest what it needs, and see it go on
     @calm GUEST           nobody else runs: do its vCPUs go on waking each other?
 
@@ -79,13 +80,12 @@ VISITOR = Kind("visitor", "tick", "seconds=0", vcpus=3, autostart="on")
 # Classes that the checks need come along always.
 CLASSES = ("sched,life", "sched,life", "sched,life,bell,timer",
            "sched,life,virq,policy", "all")
-TRACE_KIB = 1024
+TRACE_KIB = 32768
 
 
 class Plan:
     def __init__(self, seed):
         self.dice = random.Random(seed)
-        self.tracing = False
 
     def one_of(self, *values):
         return self.dice.choice(values)
@@ -189,10 +189,9 @@ class Plan:
     def trace(self):
         """On twice as often as off: most checks need it, but the short way
         from a wait into a guest is taken without."""
-        self.tracing = self.dice.random() < 0.66
-        if not self.tracing:
-            return "trace off"
-        return (f"trace on {self.dice.choice(CLASSES)} "
+        if self.dice.random() > 0.66:
+            return "@trace off"
+        return (f"@trace on {self.dice.choice(CLASSES)} "
                 f"size={TRACE_KIB}{self.one_of('', '', ' late=5000')}")
 
     def visit(self):

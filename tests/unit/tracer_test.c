@@ -164,6 +164,7 @@ static void a_new_size_gives_the_old_memory_back(void **state)
 	struct tracer_config c = { .mask = TRACE_ALL, .records = 1024,
 				   .late_ticks = TIME_NEVER };
 	u64 frames = page_free_count();
+	u32 number = cpus[2].trace->recording;
 
 	assert_int_equal(start(&c), 0);
 	/* Both are there until all CPUs have let go of the old ones. */
@@ -182,6 +183,8 @@ static void a_new_size_gives_the_old_memory_back(void **state)
 	assert_int_equal(page_free_count(), frames);
 	assert_int_equal(cpus[2].trace->mask, 1023);
 	assert_int_equal(cpus[2].trace->head, 0); /* the mask was the same */
+	/* Who reads it from outside can tell: it is the second since. */
+	assert_int_equal(cpus[2].trace->recording, number + 2);
 }
 
 static void without_memory_nothing_changes(void **state)

@@ -9,6 +9,7 @@ From the console: `trace dump` prints a file as lines of base64.
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections import namedtuple
 
 from . import form
 from .form import Error
@@ -27,7 +29,14 @@ IMAGE_PA = 0x80200000
 
 MEMORY = struct.Struct("<8sIIQIIIIIIQQQ")
 MEMORY_MAGIC = b"ROUSERAM"
-RING = struct.Struct("<QQQIIQQ16xQQQI")  # kernel/percpu/trace.h
+RING = struct.Struct("<QQIIIIQQ16xQQQI")  # kernel/percpu/trace.h
+Head = namedtuple("Head", "magic version bytes hz cpus names record_bytes "
+                  "name_bytes cpu_bytes mask cpus_hpa names_hpa wall")
+Ring = namedtuple("Ring", "records mask cpu recording stop_event flight "
+                  "stop_after records_hpa head limit lost flags")
+# Of a CPU's ring: how many of its records, and whether the last one says that
+# nothing is recorded any more.
+Seen = namedtuple("Seen", "recording count ended")
 PAGE = 4096
 NAMES_PER_PAGE = 63
 assert MEMORY.size == 72
@@ -119,64 +128,139 @@ def symbol(elf, name):
                 f"{out.stderr.strip()}")
 
 
-def ring_read(memory, at, trace, cpu):
-    """A CPU's ring. Two records may be on their way, with the count of neither:
-    what they overwrite is left out (kernel/percpu/trace.c)."""
-    (_, mask, _, _, flight, _, records_hpa, head, _, lost,
-     flags) = RING.unpack(memory(at, RING.size))
-    c = trace.cpus[cpu]
-    size = mask + 1
-    if not records_hpa or not head:
-        return
-    c.flags, c.lost = flags, lost
-    c.first = max(0, head + 2 - size if flight else head - size)
-    data = memory(records_hpa, min(head, size) * form.RECORD.size)
+def oldest(ring):
+    """Number of the oldest record that is there. Two may be on their way, with
+    the count of neither: what they overwrite is left out
+    (kernel/percpu/trace.c)."""
+    size = ring.mask + 1
+    return max(0, ring.head + (2 if ring.flight else 0) - size)
+
+
+def records_read(memory, ring, cpu, first):
+    """A ring's records from that number on."""
+    at, left = first & ring.mask, max(0, ring.head - first)
+    data = b""
+    for start, count in ((at, min(left, ring.mask + 1 - at)),
+                         (0, max(0, at + left - ring.mask - 1))):
+        if count:
+            data += memory(ring.records_hpa + start * form.RECORD.size,
+                           count * form.RECORD.size)
     # In the ring, whose it is goes without saying.
-    rows = [(time, event, cpu, *rest)
+    return [(time, event, cpu, *rest)
             for time, event, _, *rest in form.rows(data)]
-    if head > size:
-        turn = head & mask
-        rows = rows[turn:] + rows[:turn]
-    c.records = rows[len(rows) - (head - c.first):]
+
+
+def head_read(memory, at):
+    head = Head(*MEMORY.unpack(memory(at, MEMORY.size)))
+    if head.magic != MEMORY_MAGIC:
+        raise Error(f"no trace at {at:#x}: is the rouse.elf that was given the "
+                    "one that runs, and has it come past its first lines?")
+    if head.version != 1 or (head.record_bytes, head.name_bytes) != (32, 64):
+        raise Error(f"trace of version {head.version} in memory; "
+                    "this tool reads version 1")
+    return head
+
+
+def names_read(memory, head):
+    found, left, at = [], head.names, head.names_hpa
+    while at and left:
+        page = memory(at, PAGE)
+        at, = struct.unpack_from("<Q", page)
+        found += form.parse_names(page[64:], min(left, NAMES_PER_PAGE))
+        left -= min(left, NAMES_PER_PAGE)
+    return found
+
+
+def rings_read(memory, head):
+    data = memory(head.cpus_hpa, head.cpus * head.cpu_bytes)
+    return [Ring(*RING.unpack_from(data, cpu * head.cpu_bytes))
+            for cpu in range(head.cpus)]
+
+
+def empty(head, names):
+    return form.Trace(head.hz, head.cpus, names, head.mask, 0, head.wall)
 
 
 def memory_read(memory, at):
     """A trace; memory(address, size) gives bytes of a machine that stands."""
-    head = memory(at, MEMORY.size)
-    (magic, version, _, hz, cpus, names, record_bytes, name_bytes, cpu_bytes,
-     mask, cpus_hpa, names_hpa, wall) = MEMORY.unpack(head)
-    if magic != MEMORY_MAGIC:
-        raise Error(f"no trace at {at:#x}: is the rouse.elf that was given the "
-                    "one that runs, and has it come past its first lines?")
-    if version != 1 or (record_bytes, name_bytes) != (32, 64):
-        raise Error(f"trace of version {version} in memory; "
-                    "this tool reads version 1")
-    found = []
-    left = names
-    while names_hpa and left:
-        page = memory(names_hpa, PAGE)
-        names_hpa, = struct.unpack_from("<Q", page)
-        found += form.parse_names(page[64:], min(left, NAMES_PER_PAGE))
-        left -= min(left, NAMES_PER_PAGE)
-    trace = form.Trace(hz, cpus, found, mask, 0, wall)
-    for cpu in range(cpus):
-        ring_read(memory, cpus_hpa + cpu * cpu_bytes, trace, cpu)
+    head = head_read(memory, at)
+    trace = empty(head, names_read(memory, head))
+    for c, ring in zip(trace.cpus, rings_read(memory, head)):
+        if ring.records_hpa and ring.head:
+            c.flags, c.lost, c.first = ring.flags, ring.lost, oldest(ring)
+            c.records = records_read(memory, ring, c.cpu, c.first)
     trace.taken = max((c.records[-1][0] for c in trace.cpus if c.records),
                       default=0)
     return trace
 
 
-def from_qemu(qmp, elf, base=IMAGE_PA):
-    """Stops the machine, reads, and lets it go on if it ran."""
+class Collector:
+    """All that is recorded from its first look on: each look at a machine that
+    stands takes what has come since the one before, if that was not too long
+    ago. What was overwritten meanwhile is counted.
+
+    Another `trace on` makes the rings anew, and what they had got since the
+    last look is gone: so look between `trace off` and that."""
+
+    def __init__(self):
+        self.seen = {}      # CPU: Seen
+        self.lost = 0       # records that were overwritten unseen
+        self.cut = 0        # recordings whose end was, on each CPU
+        self.fullest = 0    # the largest part of a ring that was new
+
+    def look(self, memory, at):
+        """{number of a recording: a trace of what is new of it}"""
+        head = head_read(memory, at)
+        names = names_read(memory, head)
+        self.fullest = 0
+        out = {}
+        for cpu, ring in enumerate(rings_read(memory, head)):
+            # 0: there is none, or it is being made.
+            if ring.recording and ring.records_hpa:
+                trace = out.setdefault(ring.recording, empty(head, names))
+                self.take(memory, ring, trace.cpus[cpu])
+        return out
+
+    def take(self, memory, ring, c):
+        seen = self.seen.setdefault(
+            c.cpu, Seen(ring.recording, oldest(ring), False))
+        if seen.recording != ring.recording:
+            self.cut += ring.recording - seen.recording - seen.ended
+            seen = Seen(ring.recording, 0, False)
+        c.first = max(seen.count, oldest(ring))
+        c.records = records_read(memory, ring, c.cpu, c.first)
+        self.lost += c.first - seen.count
+        # While it is made anew it may have its old number, and a head of 0.
+        new = max(0, ring.head - seen.count)
+        self.fullest = max(self.fullest, new / (ring.mask + 1))
+        if c.records:
+            _, event, _, _, mask, _ = c.records[-1]
+            seen = Seen(ring.recording, ring.head,
+                        event == form.MASK and not mask & form.ALL)
+        self.seen[c.cpu] = seen
+
+
+@contextlib.contextmanager
+def standing(qmp):
+    """Stops the machine, and lets it go on if it ran."""
     ran = qmp.run("query-status")["running"]
     if ran:
         qmp.run("stop")
     try:
-        return memory_read(qmp.memory,
-                           symbol(elf, "trace_memory") - IMAGE_VA + base)
+        yield qmp.memory
     finally:
         if ran:
             qmp.run("cont")
+
+
+def place(elf, base=IMAGE_PA):
+    """Where in memory the trace of that image begins."""
+    return symbol(elf, "trace_memory") - IMAGE_VA + base
+
+
+def from_qemu(qmp, elf, base=IMAGE_PA):
+    with standing(qmp) as memory:
+        return memory_read(memory, place(elf, base))
 
 
 LINE = re.compile(r"trace:([0-9a-f]+):([A-Za-z0-9+/=]+)\s*$", re.MULTILINE)

@@ -7,6 +7,7 @@ Times are ticks; trace.ns(ticks) are nanoseconds. Events are numbers; EVENTS
 maps them to Event(name, cls, a, b, text), NUMBER maps names to numbers.
 """
 
+import bisect
 import heapq
 import re
 import struct
@@ -76,7 +77,9 @@ NUMBER = {e.name: n for n, e in EVENTS.items()}
 LAGS = {n for n, e in EVENTS.items() if e.a == "owed_vtime"}
 WAKE, DISPATCH = NUMBER["WAKE"], NUMBER["DISPATCH"]
 HANDOVER, MIGRATE = NUMBER["HANDOVER"], NUMBER["MIGRATE"]
-WRITE = NUMBER["DEVICE_WRITE"]
+WRITE, MASK = NUMBER["DEVICE_WRITE"], NUMBER["MASK"]
+# All classes, as MASK has them.
+ALL = sum(1 << bit for bit, *_ in classes())
 
 
 def name_of(number):
@@ -153,6 +156,16 @@ class Trace:
 
     def count(self):
         return sum(len(c.records) for c in self.cpus)
+
+    def before(self, tick):
+        """Takes out what was recorded before that: a trace of its own."""
+        out = Trace(self.hz, len(self.cpus), self.names.values(), self.mask,
+                    self.taken, self.wall_ns)
+        for c, old in zip(out.cpus, self.cpus):
+            count = bisect.bisect_left(old.records, tick, key=lambda r: r[0])
+            c.first, c.records = old.first, old.records[:count]
+            old.first, old.records = old.first + count, old.records[count:]
+        return out
 
     def span(self):
         """First and last tick for which every CPU's records are there."""

@@ -10,11 +10,13 @@
 
 All in one pass over the records in an order in which they can have happened.
 What was going on when the trace begins is unknown until a record tells.
+
+A Stream does it with a trace that comes in pieces and has no end.
 """
 
 from collections import defaultdict, namedtuple
 
-from .form import EVENTS, NEVER, NOBODY, NUMBER, chars
+from .form import EVENTS, NEVER, NOBODY, NUMBER, chars, records_add
 
 Span = namedtuple("Span", "what begin end at")
 Exit = namedtuple("Exit", "vcpu cpu cause detail begin end")
@@ -65,9 +67,13 @@ def woken_by(before, vcpu):
 
 
 class Model:
-    def __init__(self, trace):
+    def __init__(self, trace, begin=None):
+        """With the moment at which it begins: there is more to be fed."""
         self.trace = trace
         self.begin, self.end = trace.span()
+        if begin is not None:
+            self.begin = begin
+        self.count = 0       # records since then
         self.states = defaultdict(list)
         self.turns = defaultdict(list)
         self.exits, self.waits, self.raised = [], [], []
@@ -83,16 +89,28 @@ class Model:
         self.up = defaultdict(dict)   # vcpu: {virq bit: time}
         self.injected = defaultdict(int)
         self.before_pause = {}
-        handlers = {n: getattr(self, "on_" + e.name.lower(), None)
-                    for n, e in EVENTS.items()}
+        self.handlers = {n: getattr(self, "on_" + e.name.lower(), None)
+                         for n, e in EVENTS.items()}
+        self.feed(trace)
+        if begin is None:
+            self.close()
+
+    def feed(self, trace):
         for r in trace.merged():
             if r[0] >= self.begin:
+                self.count += 1
                 self.cpu_wakes_up(r)
-                handler = handlers.get(r[1])
+                handler = self.handlers.get(r[1])
                 if handler:
                     handler(*r)
             self.before[r[2]] = r
-        self.close()
+
+    def forget(self):
+        """Keeps what is going on, and of what is over each one's last span."""
+        for what in (self.exits, self.waits, self.raised, self.problems):
+            what.clear()
+        for spans in (*self.states.values(), *self.turns.values()):
+            del spans[:-1]
 
     # --- spans ---
 
@@ -129,10 +147,15 @@ class Model:
             self.occupy(r[2], None, r[0], None)
 
     def seen_running(self, vcpu, cpu, time):
-        """The trace begins in the middle of its turn."""
+        """It does only where it has the CPU, unless the trace begins in the
+        middle of its turn."""
         if vcpu not in self.state:
             self.become(vcpu, RUNNING, time, cpu)
             self.occupy(cpu, "run", time, vcpu)
+        state, _, at = self.state[vcpu]
+        if (state, at) != (RUNNING, cpu):
+            self.problem(time, f"CPU {cpu} runs {self.trace.who(vcpu)}, which "
+                         f"is {state} on CPU {at}")
 
     def close(self):
         for vcpu, (what, since, cpu) in self.state.items():
@@ -156,6 +179,9 @@ class Model:
         elif woken:
             self.problem(time, f"{self.trace.who(vcpu)} is dispatched for "
                          f"wake {wake}, but was woken as {woken[0]}")
+        elif wake and vcpu in self.deadlines:
+            self.problem(time, f"{self.trace.who(vcpu)} is dispatched for "
+                         f"wake {wake}, of which there is no record")
         old = self.turn.get(cpu)
         if old and old[0] == "run" and old[2] != vcpu:
             self.problem(time, f"CPU {cpu} dispatches {self.trace.who(vcpu)} "
@@ -388,3 +414,38 @@ class Model:
                for (what, at), ticks in self.during(
                    wait.cpu, wait.woken, wait.ran).items() if ticks > 0]
         return sorted(out, key=lambda x: -x[1])
+
+
+class Stream:
+    """A recording in pieces that follow each other closely: its model goes up
+    to the last record of the CPU that has been silent for longest, since who
+    knows what that CPU is about to write. It begins, and ends, where all CPUs
+    record.
+
+    Nothing is kept of what a caller who has looked lets the model forget."""
+
+    def __init__(self, first):
+        self.rest = first     # not fed yet
+        self.model = None
+        self.go_on()
+
+    def add(self, piece):
+        for c, new in zip(self.rest.cpus, piece.cpus):
+            if new.records:
+                records_add(c, new.first, new.records, "a piece")
+        self.rest.names = piece.names
+        self.go_on()
+
+    def go_on(self):
+        records = [c.records for c in self.rest.cpus]
+        if not all(records):
+            return
+        begin = max(r[0][0] for r in records)
+        end = min(r[-1][0] for r in records)
+        ready = self.rest.before(end)
+        if self.model:
+            self.model.trace.names = ready.names
+            self.model.feed(ready)
+        else:
+            self.model = Model(ready, begin)
+        self.model.end = max(self.model.begin, end)
