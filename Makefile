@@ -155,6 +155,12 @@ help:  ## list the targets
 setup:  ## install and fetch what is missing (SETUP=0 only lists it)
 	@SETUP=$(SETUP) tools/setup
 
+# A goal that needs more sets all of it up at once, and `setup` finds it there:
+# side by side, both would say what is missing, line by line between each other.
+ifneq ($(filter test test-all bench sweep,$(MAKECMDGOALS)),)
+setup: setup-bench
+endif
+
 # What setup fetches has no other rule.
 $(HOST_LIBFDT:%=$(B)/libfdt/%.c) $(ZLIB:%=$(B)/zlib/%.c): | setup ;
 $(B)/guests/packages/list: | setup ;
