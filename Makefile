@@ -66,11 +66,13 @@ B := build
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 
-# Who types a variable that there isn't would wait for what it doesn't do.
+# Who types a variable that there isn't would wait for what it doesn't do. All
+# are in capitals, and `lab` or `smp` would be found as words of other meaning.
 TYPED := $(foreach v,$(filter-out ROUSE_%,$(.VARIABLES)),$(if $(findstring command \
 	line,$(origin $(v))),$(v)))
-NOWHERE := $(if $(TYPED),$(shell for v in $(TYPED); do grep -qswF -e "$$v" \
-	Makefile */*/build.mk tools/* || echo "$$v"; done))
+NOWHERE := $(if $(TYPED),$(shell for v in $(TYPED); do \
+	[ "$$v" = "$${v%%[[:lower:]]*}" ] && grep -qswF -e "$$v" Makefile \
+	*/*/build.mk tools/* || echo "$$v"; done))
 $(if $(NOWHERE),$(error there is no variable $(NOWHERE): make help lists them))
 
 # All cores build, also for who types plain `make`.
@@ -154,6 +156,12 @@ help:  ## list the targets
 # Runs every time and says nothing, within milliseconds, if all is there.
 setup:  ## install and fetch what is missing (SETUP=0 only lists it)
 	@SETUP=$(SETUP) tools/setup
+
+# A goal that needs more sets all of it up at once, and `setup` finds it there:
+# side by side, both would say what is missing, line by line between each other.
+ifneq ($(filter test test-all bench sweep,$(MAKECMDGOALS)),)
+setup: setup-bench
+endif
 
 # What setup fetches has no other rule.
 $(HOST_LIBFDT:%=$(B)/libfdt/%.c) $(ZLIB:%=$(B)/zlib/%.c): | setup ;

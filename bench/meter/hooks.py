@@ -168,12 +168,30 @@ class Function:
         return found
 
     def event(self, i):
-        """The constant in a0 where `i` calls trace_write, or None: it is
-        computed."""
-        for c in reversed(self.codes[max(0, i - 16):i]):
-            if c.args.startswith("a0,") and not STORE.match(c.op):
-                return int(c.args[3:], 0) if c.op == "li" else None
-        return None
+        """The constant in a0 where `i` calls trace_write, whichever way it
+        came there, or None: it is computed."""
+        before = {}
+        for k in range(len(self.codes)):
+            for to in self.next(k):
+                before.setdefault(to, []).append(k)
+        found, seen, todo = set(), set(), [i]
+        while todo:
+            k = todo.pop()
+            if not before.get(k):
+                return None     # what the function was given
+            for k in set(before[k]) - seen:
+                seen.add(k)
+                c = self.codes[k]
+                if c.op in CALL:
+                    return None
+                if not c.args.startswith("a0,") or STORE.match(c.op) or \
+                        BRANCH.match(c.op):
+                    todo.append(k)
+                elif c.op == "li":
+                    found.add(int(c.args[3:], 0))
+                else:
+                    return None
+        return found.pop() if len(found) == 1 else None
 
 
 class Program:

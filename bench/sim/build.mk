@@ -38,17 +38,14 @@ $(SIM_BINS):
 
 # --- what a person types ----------------------------------------------------
 
-.PHONY: sim sweep setup-sweep
+.PHONY: sim sweep
 
 SCENARIO ?= bench/sim/scenarios/mixed.sim
 
 sim: $(SIM_BINS)  ## simulate SCENARIO (ARGS="--policy fp --cpus 64")
 	@build/sim/rouse-sim $(ARGS) $(SCENARIO)
 
-setup-sweep:
-	@SETUP=$(SETUP) tools/setup bench
-
-sweep: $(SIM_BINS) setup-sweep  ## every policy over guests and load (SWEEP="...")
+sweep: $(SIM_BINS) setup-bench  ## every policy over guests and load (SWEEP="...")
 	@JOBS=$(JOBS) bench/sweep/sweep $(SWEEP)
 
 # The tests run both programs.

@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 		die("no policy %s", only);
 	while (sched_policy_list(n))
 		n++;
-	printf("1..%u\n", only ? 1 : n);
+	printf("1..%u\n", only ? 1u : n);
 	for (u32 i = 0; (name = sched_policy_list(i)); i++) {
 		if (!only || !strcmp(name, only))
 			bad += !policy_run(name, &a, ++nr);

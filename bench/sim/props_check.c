@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bench/sim/props.h"
+#include "bench/sim/text.h"
 #include "kernel/sched/private.h"
 
 #define GRACE (5 * FAKE_MS)
@@ -204,6 +205,8 @@ void check_shares_begin(u64 now)
 {
 	shares_since = now;
 	shares_before = calloc(prop_guest_count, sizeof(*shares_before));
+	if (!shares_before)
+		die("no memory");
 	for (u32 i = 0; i < prop_guest_count; i++)
 		shares_before[i] = guest_ran(&prop_guests[i]);
 }
@@ -278,6 +281,8 @@ void check_begin(u64 now)
 {
 	began = policy_since = now;
 	left_at = calloc(cpu_count(), sizeof(*left_at));
+	if (!left_at)
+		die("no memory");
 	for (u32 i = 0; i < cpu_count(); i++)
 		left_at[i] = now;
 	for (u32 i = 0; i < prop_guest_count; i++)

@@ -37,6 +37,7 @@ $(if $(filter-out $(FUZZ_NAMES),$(TARGET)),$(error \
 	no target $(TARGET): there are $(FUZZ_NAMES)))
 $(if $(filter-out 0,$(shell expr "$(SECONDS)" : '[1-9][0-9]*$$')),,$(error \
 	SECONDS=$(SECONDS): expected a number of seconds))
+setup: setup-fuzz
 endif
 
 setup-fuzz:
