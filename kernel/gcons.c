@@ -107,7 +107,8 @@ void gcons_destroy(struct guest *g)
 		return;
 	g->console = NULL;
 	ck_spinlock_fas_lock(&c->input_lock);
-	c->guest = NULL;
+	/* gcons_orphaned looks at it without the lock. */
+	ck_pr_store_ptr(&c->guest, NULL);
 	ck_spinlock_fas_unlock(&c->input_lock);
 	gcons_put(c);
 }
