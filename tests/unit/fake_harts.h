@@ -21,11 +21,18 @@ static bool hart_comes(u64 hartid, struct riscv_cpu *area);
 _Noreturn static void hart_goes(void);
 static void hart_measures(struct riscv_cpu *c);
 _Noreturn static void hart_enters(struct riscv_cpu *c);
-/* A hart waits for boot, or boot for time to go by. */
+/* A hart waits for boot; boot looks at the time, of which enough goes by. */
 static void hart_waits(void);
+static void time_passes(void);
 
-#define HARTS 4u /* the machine's, at most; the first boots */
+/* The machine's, at most; the first boots. */
+#ifndef HARTS
+#define HARTS 4u
+#endif
+/* How often boot looks. */
+#ifndef HART_LOOKS
 #define HART_LOOKS 2u
+#endif
 
 /* Never got to, but assembled. */
 __asm__(".macro wfi\n\t.endm");
@@ -64,17 +71,17 @@ struct sbi_ret sbi_call(u64 ext, u64 fid, u64 arg0, u64 arg1, u64 arg2)
 		hart_comes(arg0, (void *)(uintptr_t)arg2) ? 0 : -1, 0};
 }
 
-/* Time enough goes by between any two looks at it. */
 u64 time_now_ticks(void)
 {
 	static _Thread_local u64 ticks;
 
+	time_passes();
 	return ticks += 1000;
 }
 
-void gstage_modes_probe(void)
+void host_irq_local_init(struct riscv_cpu *c)
 {
-	hart_measures(riscv_this());
+	hart_measures(c);
 }
 
 void sched_loop(struct cpu *c)
@@ -130,11 +137,6 @@ void world_cpu_init(struct riscv_cpu *c)
 
 void clock_cpu_init(void)
 {
-}
-
-void host_irq_local_init(struct riscv_cpu *c)
-{
-	(void)c;
 }
 
 void fpu_cpu_init(void)
