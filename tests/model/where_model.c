@@ -151,7 +151,7 @@ static void world_make(void (*asks)(void *arg))
 	sse_cpu_init(hart);
 	explore_watch(&hart->where.answers, sizeof(u64), "answers");
 	explore_watch(&hart->where.pc, sizeof(u64), "pc");
-	explore_watch(&hart->where.fp, sizeof(u64), "fp");
+	explore_watch(&hart->where.fp, sizeof(u64), "frame");
 	explore_watch(&w->asked, sizeof(w->asked), "the event");
 	explore_thread("asker", NULL, asks, NULL);
 	explore_thread("hart", NULL, events, NULL);

@@ -52,7 +52,8 @@ static void jitter(void)
 #define ck_pr_dec_32(p)		     (jitter(), ck_pr_dec_32(p))
 #define ck_pr_dec_32_zero(p, is)     (jitter(), ck_pr_dec_32_zero(p, is))
 #define ck_pr_fas_32(p, v)	     (jitter(), ck_pr_fas_32(p, v))
-#define ck_pr_cas_32_value(p, a, b, c) (jitter(), ck_pr_cas_32_value(p, a, b, c))
+#define ck_pr_cas_32_value(p, a, b, c) \
+	(jitter(), ck_pr_cas_32_value(p, a, b, c))
 #include "kernel/guest.c"
 #include "kernel/guest_reap.c"
 #include "kernel/gcons.c"
