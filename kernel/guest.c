@@ -31,7 +31,7 @@ static const struct lab_env *env;
 static bool poweroff_when_done;
 static u32 worst_status; /* atomic; of autostarted guests that stopped */
 
-/* `guests` and every g->next. */
+/* `guests` and every g->next; `count`, which others read without it. */
 static ck_spinlock_fas_t list_lock = CK_SPINLOCK_FAS_INITIALIZER;
 static struct guest *guests;
 static u32 last_id, count;

@@ -46,8 +46,10 @@
 #include "kernel/time.h"
 
 /* A hart that has not come up after so many looks, so far apart,
- * is left out. */
-#define HART_LOOKS   100u
+ * is left out. A test says fewer. */
+#ifndef HART_LOOKS
+#define HART_LOOKS 100u
+#endif
 #define HART_LOOK_MS 20
 
 #define HSM_START 0
@@ -99,12 +101,14 @@ _Noreturn void secondary_main(void)
 	if (!ck_pr_cas_32(&c->hart_state, HART_ASKED, HART_HERE))
 		hart_park();
 	hart_local_init(c);
+	/* What it has measured, before it says so. Pairs with hart_await. */
 	ck_pr_fence_store();
 	ck_pr_store_32(&c->hart_state, HART_ONLINE);
 	while ((state = ck_pr_load_32(&c->hart_state)) == HART_ONLINE)
 		ck_pr_stall();
 	if (state == HART_GIVEN_UP)
 		hart_park();
+	/* Pairs with arch_cpus_release. */
 	ck_pr_fence_acquire();
 	sched_loop(&c->c);
 }
@@ -187,6 +191,8 @@ static bool hart_await(struct riscv_cpu *c, u32 *looks)
 		}
 		look_pass();
 	}
+	/* Pairs with the fence in secondary_main. */
+	ck_pr_fence_load();
 	return true;
 }
 
@@ -242,6 +248,7 @@ void harts_start(void)
 
 void arch_cpus_release(void)
 {
+	/* Pairs with secondary_main: what boot has made of the harts. */
 	ck_pr_fence_store();
 	for (u32 i = 0; i < machine.hart_count; i++)
 		if (harts[i])

@@ -21,6 +21,8 @@ struct sbi_ret {
 	u64 value;
 };
 
+#ifdef __riscv
+
 static inline struct sbi_ret sbi_call(u64 ext, u64 fid, u64 arg0, u64 arg1,
 				      u64 arg2)
 {
@@ -36,6 +38,12 @@ static inline struct sbi_ret sbi_call(u64 ext, u64 fid, u64 arg0, u64 arg1,
 			 : "memory");
 	return (struct sbi_ret){ (s64)a0, a1 };
 }
+
+#else
+
+struct sbi_ret sbi_call(u64 ext, u64 fid, u64 arg0, u64 arg1, u64 arg2);
+
+#endif
 
 /* Does the firmware have this extension? */
 bool sbi_probe(u64 ext);

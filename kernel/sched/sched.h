@@ -172,7 +172,11 @@ void sched_quiesce(struct sched_quiesce *q, struct task *waiter);
 
 static inline bool sched_quiesced(const struct sched_quiesce *q)
 {
-	return ck_pr_load_32(&q->done) != 0;
+	if (!ck_pr_load_32(&q->done))
+		return false;
+	/* Pairs with quiesce_look: what CPUs did with what is to go. */
+	ck_pr_fence_acquire();
+	return true;
 }
 
 /* ---- Policies ---- */

@@ -5,7 +5,8 @@
  * waits, in place or blocked, is rung or woken. Bells are good or late; where
  * nothing but fences is going on a ring that is lost is lost for good (nothing
  * here times out; harts_run's alarm ends a test that hangs), elsewhere mail,
- * other interrupts and timers come in between.
+ * other interrupts and timers come in between. Each fence is counted as sent by
+ * its own hart, and at the others as received, which they are by its CPU.
  */
 /* sources: kernel/sched/wake.c tests/stress/harts.c
  *	tests/unit/fake_trace.c */
@@ -377,6 +378,30 @@ static void cpu_init(struct cpu_thread *c, u32 n)
 	mbox_node_init(&c->v.v.mail, wake_look);
 	c->v.v.cpu = c->v.host = &c->c;
 	c->v.v.state = VCPU_QUEUED;
+	c->v.pmu.fw_on = 1;
+}
+
+/* No count is lost, though several CPUs add to one. */
+static void all_are_counted(u64 fences)
+{
+	u64 sum[VPMU_EVENTS] = {0}, sent = 0;
+
+	for (u32 i = 0; i < guest.cfg.vcpus; i++)
+		for (u32 e = VPMU_FENCE_I_SENT; e < VPMU_EVENTS; e++)
+			sum[e] += cpus[i].v.pmu.fw[e];
+	for (u32 e = VPMU_FENCE_I_SENT; e < VPMU_EVENTS; e += 2) {
+		sent += sum[e];
+		if (sum[e + 1] == sum[e])
+			continue;
+		fprintf(stderr, "event %u: %llu sent, %llu received\n", e,
+			(unsigned long long)sum[e],
+			(unsigned long long)sum[e + 1]);
+		exit(1);
+	}
+	if (sent != fences * (guest.cfg.vcpus - 1)) {
+		fprintf(stderr, "%llu sent\n", (unsigned long long)sent);
+		exit(1);
+	}
 }
 
 static void run_all(u32 vcpus)
@@ -401,6 +426,7 @@ static void run_all(u32 vcpus)
 		in_place += cpus[i].in_place;
 		fences += cpus[i].fences;
 	}
+	all_are_counted(fences);
 	printf("%u CPUs%s%s: %llu fences, none stale; %llu rings that ended "
 	       "waits in place, %llu blocked, none lost; %llu times the task "
 	       "told the rest\n", vcpus, late ? ", late bells" : "",
