@@ -175,7 +175,12 @@ static int find_irqchip(struct guest *g, struct lab_error *why)
 static int place_irq(const struct guest *g, struct emul_dev *d,
 		     struct lab_error *why)
 {
-	if (!g->irqchip || d == g->irqchip)
+	if (d->irq && !d->ops->irq) {
+		return config_error(why, "%s: devices: %s can't have irq %u: "
+				    "it raises none", g->cfg.name,
+				    d->ops->name, d->irq);
+	}
+	if (!g->irqchip)
 		d->irq = 0;
 	if (!d->irq)
 		return 0;

@@ -111,6 +111,13 @@ int lab_size_parse(const struct lab_value *v, u64 *bytes)
 	return 0;
 }
 
+/* Three digits and a zero are four bytes, and as a cell larger than any that
+ * there is. */
+static bool is_digits(const char *text)
+{
+	return !text[3] && strspn(text, "0123456789") == 3;
+}
+
 static int cells_from_fdt(const struct lab_prop *p, const struct lab_where *w,
 			  const void *data, u32 bytes, struct lab_value *v)
 {
@@ -125,7 +132,7 @@ static int cells_from_fdt(const struct lab_prop *p, const struct lab_where *w,
 		v->num = fdt64_ld(data);
 		return 0;
 	}
-	if (bytes != 4)
+	if (bytes != 4 || (p->type == LAB_U32 && is_digits(data)))
 		return lab_fail(w, p->type == LAB_U64 ?
 				"expected one or two cells, such as <%s>" :
 				"expected one cell, such as <%s>",

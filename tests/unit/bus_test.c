@@ -487,6 +487,16 @@ static void a_line_must_exist(void **state)
 	refused("1 to 63");
 }
 
+static void who_raises_none_has_no_line(void **state)
+{
+	(void)state;
+	chip_cfg.has_irq = true;
+	chip_cfg.irq = 3;
+	refused("chip can't have irq 3");
+	chip_cfg.irq = 0;
+	create();
+}
+
 static void two_controllers_are_refused(void **state)
 {
 	(void)state;
@@ -590,6 +600,7 @@ int main(void)
 		T(a_name_that_no_device_has_is_refused),
 		T(a_line_is_one_device_s_alone),
 		T(a_line_must_exist),
+		T(who_raises_none_has_no_line),
 		T(two_controllers_are_refused),
 		T(a_line_s_level_goes_to_the_controller),
 		T(a_device_without_a_line_disturbs_nobody),

@@ -259,9 +259,11 @@ static void memory_must_be_a_sensible_size(void **state)
 
 static void a_wrong_type_says_what_was_expected(void **state)
 {
-	/* Three digits and a zero are four bytes: a cell, but not in range. */
+	/* Three digits and a zero are four bytes, as a cell. */
 	expect_error(GUEST("weight = \"512\";"),
-		     AT "weight: 892416512 is outside 1 to 65535");
+		     AT "weight: expected one cell, such as <1>");
+	expect_error(GUEST("weight = [35 31 32 33];"),
+		     AT "weight: 892416563 is outside 1 to 65535");
 	expect_error(GUEST("weight = \"5120\";"),
 		     AT "weight: expected one cell, such as <1>");
 	expect_error(GUEST("weight = <1 2>;"),
