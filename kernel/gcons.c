@@ -21,11 +21,11 @@
  * The locks are held for one copy of at most GCONS_PIECE_BYTES; a guest can
  * only meet itself and the reader there. They are not fair: whoever swaps first
  * has one. What keeps the reader from waiting for long is that only CPUs
- * contend, each of which has the guest's next call, at least its way out and in,
- * after four copies at most (DBCN writes 1 KiB in one exit). A lock-free ring for many writers that overwrite was
- * rejected: a writer stopped between claiming and filling leaves a hole that no
- * reader can tell from text, and all it would save is a lock that only the
- * guest's own vCPUs want.
+ * contend, each of which has at least the guest's way out and in, until its
+ * next call, after four copies at most (DBCN writes 1 KiB in one exit). A
+ * lock-free ring for many writers that overwrite was rejected: a writer stopped
+ * between claiming and filling leaves a hole that no reader can tell from text,
+ * and all it would save is a lock that only the guest's own vCPUs want.
  *
  * Order of locks: input_lock, then the device's; `lock` and the list's lock are
  * leaves.
