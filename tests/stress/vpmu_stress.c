@@ -160,6 +160,8 @@ static void *cpu_main(void *arg)
 	if (vpmu_value(&here->v, ALL) !=
 	    __atomic_load_n(&here->sent, __ATOMIC_SEQ_CST))
 		wrong("has lost some", ALL);
+	/* Whoever has looked must not add to what another looks at. */
+	pthread_barrier_wait(&barrier);
 	/* Others may still be at it when nothing is to be counted. */
 	for (u32 id = VPMU_FW_FIRST; id < VPMU_COUNTERS; id++)
 		if (here->v.pmu.started >> id & 1)
