@@ -10,12 +10,11 @@
  * character typed is taken once, in order. Freed memory is poisoned, and each
  * console is freed.
  */
-/* sources: */
+/* sources: tests/stress/stress.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,13 +30,7 @@
 #include "kernel/gcons.h"
 #include "kernel/guest.h"
 #include "kernel/mem.h"
-
-static _Thread_local unsigned int dice;
-
-static u32 rnd(u32 below)
-{
-	return (u32)rand_r(&dice) % below;
-}
+#include "tests/stress/stress.h"
 
 static void jitter(void)
 {
@@ -92,38 +85,9 @@ struct slot {
 static struct slot slots[SLOTS];
 static struct life *lives[SLOTS];
 static u32 cpus, lives_most;
-static u32 woken, at_end, live_objects; /* atomic */
+static u32 woken, at_end; /* atomic */
 static u64 lost_bytes, read_bytes, orphans, typed, refused; /* the reader's */
 static struct gcons *attached;		/* its own */
-
-#define CHECK(cond, ...)                                                  \
-	do {                                                              \
-		if (!(cond)) {                                            \
-			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, \
-				#cond);                                   \
-			fprintf(stderr, __VA_ARGS__);                     \
-			fputc('\n', stderr);                              \
-			abort();                                          \
-		}                                                         \
-	} while (0)
-
-void *obj_alloc(size_t bytes)
-{
-	void *p = aligned_alloc(64, ALIGN_UP(bytes, (size_t)64));
-
-	CHECK(p, "no memory");
-	ck_pr_inc_32(&live_objects);
-	return memset(p, 0, bytes);
-}
-
-void obj_free(void *obj)
-{
-	if (!obj)
-		return;
-	memset(obj, 0xdd, malloc_usable_size(obj));
-	free(obj);
-	ck_pr_dec_32(&live_objects);
-}
 
 static void wake(void)
 {
@@ -255,7 +219,7 @@ static void *cpu_main(void *arg)
 	u32 cpu = (u32)(uintptr_t)arg, left = SLOTS;
 	u32 number[SLOTS] = {0}, puts[SLOTS] = {0}, seq[SLOTS] = {0};
 
-	dice = cpu + 1;
+	rnd_begin(cpu + 1);
 	while (left) {
 		u32 i = rnd(SLOTS);
 		struct slot *s = &slots[i];
@@ -435,7 +399,7 @@ static void *reader_main(void *arg)
 	bool last = false;
 	u32 number;
 
-	dice = 100;
+	rnd_begin(100);
 	while (!last) {
 		attached_goes_on();
 		last = ck_pr_load_32(&at_end) && !attached;
@@ -467,7 +431,7 @@ static void all_has_been_read(void)
 			      (unsigned long)l->at, (unsigned long)l->written);
 		}
 	}
-	CHECK(!live_objects, "%u are left", live_objects);
+	CHECK(!objects, "%u are left", objects);
 }
 
 static void all_is_read_of_guests_that_come_and_go(void **state)
@@ -475,7 +439,7 @@ static void all_is_read_of_guests_that_come_and_go(void **state)
 	pthread_t cpu[CPUS_MOST], reader;
 
 	alarm(getenv("ROUSE_TEST_FULL") ? 800 : 300);
-	dice = 50;
+	rnd_begin(50);
 	cpus = *(const u32 *)*state;
 	lives_most = (getenv("ROUSE_TEST_FULL") ? 12000 : 240) / cpus;
 	woken = at_end = 0;
@@ -506,12 +470,8 @@ static void all_is_read_of_guests_that_come_and_go(void **state)
 		free(lives[i]);
 }
 
-/* On so many CPUs, each under a name of its own. */
-#define ON(n, f) {#f "_on_" #n, f, NULL, NULL, &counts[n]}
-
 int main(void)
 {
-	static u32 counts[CPUS_MOST + 1] = {[1] = 1, [2] = 2, [4] = 4, [8] = 8};
 	const struct CMUnitTest tests[] = {
 		ON(1, all_is_read_of_guests_that_come_and_go),
 		ON(2, all_is_read_of_guests_that_come_and_go),

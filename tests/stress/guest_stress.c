@@ -15,7 +15,7 @@
 /* sources: SCHED_CORE POLICIES kernel/heap.c kernel/gcons.c kernel/rng.c
  *	kernel/config.c kernel/guest_boot.c kernel/guest_make.c
  *	kernel/guest_reap.c kernel/guest_set.c tests/stress/guest_slow.c
- *	tests/stress/guest_world.c */
+ *	tests/stress/guest_world.c tests/stress/stress.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -194,16 +194,25 @@ static void do_with(struct operator *op, struct guest *g)
 	}
 }
 
-static void find_by_name(struct operator *op)
+/* One of the names, and who has it, with a reference; NULL: nobody. */
+static struct guest *find_any(void)
 {
 	char name[8];
 	struct guest *g;
 
 	(void)world_config(rnd(WORLD_NAMES), name);
 	g = guest_find(name);
+	if (g)
+		CHECK(!strcmp(g->cfg.name, name), "%s", g->cfg.name);
+	return g;
+}
+
+static void find_by_name(struct operator *op)
+{
+	struct guest *g = find_any();
+
 	if (!g)
 		return;
-	CHECK(!strcmp(g->cfg.name, name), "%s", g->cfg.name);
 	world_check(g, g->id);
 	do_with(op, g);
 	if (rnd(4))
@@ -331,11 +340,8 @@ static void wake(void)
 
 static void attach(void)
 {
-	char name[8];
-	struct guest *g;
+	struct guest *g = find_any();
 
-	(void)world_config(rnd(WORLD_NAMES), name);
-	g = guest_find(name);
 	if (!g)
 		return;
 	attached = g->console;
@@ -406,7 +412,7 @@ static void console_end(void)
 static void one_round(u32 cpus)
 {
 	world_make(cpus);
-	objects_before = world.objects;
+	objects_before = objects;
 	done.at_work = cpus;
 	task_init(&console, "console", console_step, cpus - 1);
 	for (u32 i = 0; i < cpus; i++) {
@@ -421,8 +427,8 @@ static void one_round(u32 cpus)
 	CHECK(done.made == done.destroyed, "made, destroyed");
 	CHECK(world.guests_made == world.guests_freed, "guests are left");
 	CHECK(world.vcpus_made == world.vcpus_freed, "vCPUs are left");
-	CHECK(world.objects == objects_before, "%u objects are left",
-	      world.objects - objects_before);
+	CHECK(objects == objects_before, "%u objects are left",
+	      objects - objects_before);
 }
 
 static void guests_come_and_go(void **state)
@@ -448,14 +454,8 @@ static void guests_come_and_go(void **state)
 		    done.changed && done.shown && done.typed);
 }
 
-/* On so many CPUs, each under a name of its own. */
-#define ON(n, f) {#f "_on_" #n, f, NULL, NULL, &counts[n]}
-
 int main(void)
 {
-	static u32 counts[WORLD_CPUS_MOST + 1] = {
-		[1] = 1, [2] = 2, [4] = 4, [8] = 8,
-	};
 	const struct CMUnitTest tests[] = {
 		ON(1, guests_come_and_go),
 		ON(2, guests_come_and_go),

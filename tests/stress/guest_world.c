@@ -2,7 +2,6 @@
 #include "tests/stress/guest_world.h"
 
 #include <libfdt.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -57,12 +56,6 @@ u64 timebase_hz = 10000000;
 struct world world;
 static struct host_cpu cpus[WORLD_CPUS_MOST];
 static u32 stopping; /* atomic */
-static _Thread_local unsigned int dice;
-
-u32 rnd(u32 below)
-{
-	return (u32)rand_r(&dice) % below;
-}
 
 static struct host_vcpu *hv(struct vcpu *v)
 {
@@ -75,29 +68,6 @@ static struct host_cpu *self(void)
 }
 
 /* ---- The rest of the kernel ---- */
-
-void *obj_alloc_raw(size_t bytes)
-{
-	void *p = aligned_alloc(64, ALIGN_UP(bytes, (size_t)64));
-
-	CHECK(p, "no memory");
-	ck_pr_inc_32(&world.objects);
-	return p;
-}
-
-void *obj_alloc(size_t bytes)
-{
-	return memset(obj_alloc_raw(bytes), 0, bytes);
-}
-
-void obj_free(void *obj)
-{
-	if (!obj)
-		return;
-	memset(obj, 0xdd, malloc_usable_size(obj));
-	free(obj);
-	ck_pr_dec_32(&world.objects);
-}
 
 u64 page_free_count(void)
 {
@@ -671,7 +641,7 @@ static void *cpu_main(void *arg)
 	struct host_cpu *c = arg;
 
 	fake_this_cpu = &c->c;
-	dice = c->c.index + 1;
+	rnd_begin(c->c.index + 1);
 	while (!ck_pr_load_32(&stopping))
 		sched_step(&c->c, time_now_ticks());
 	return NULL;

@@ -4,38 +4,23 @@
  * vCPUs print, take input, wake and start each other, sleep, and end their
  * guest in each of the ways that there are. Its clock is five times as fast as
  * others, so that more happens between two looks at it.
- *
- * What is freed is poisoned. Whoever finds anything wrong ends the program.
  */
 #ifndef ROUSE_TESTS_STRESS_GUEST_WORLD_H
 #define ROUSE_TESTS_STRESS_GUEST_WORLD_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "kernel/guest_private.h"
+#include "tests/stress/stress.h"
 
 #define WORLD_CPUS_MOST 8
 #define WORLD_VCPUS 2
 #define WORLD_NAMES 5 /* guests at once */
 #define WORLD_POWEROFF_CODE 7
 
-#define CHECK(cond, ...)                                                  \
-	do {                                                              \
-		if (!(cond)) {                                            \
-			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, \
-				#cond);                                   \
-			fprintf(stderr, __VA_ARGS__);                     \
-			fputc('\n', stderr);                              \
-			abort();                                          \
-		}                                                         \
-	} while (0)
-
-/* Counted by all CPUs, and never set back: objects that are not freed; guests,
- * and vCPUs, that the architecture made and that were freed; ends that guests
- * came to by themselves. Atomic. */
+/* Counted by all CPUs, and never set back: guests, and vCPUs, that the
+ * architecture made and that were freed; ends that guests came to by
+ * themselves. Atomic. */
 struct world {
-	u32 objects, guests_made, guests_freed, vcpus_made, vcpus_freed, ends;
+	u32 guests_made, guests_freed, vcpus_made, vcpus_freed, ends;
 };
 
 extern struct world world;
@@ -45,9 +30,6 @@ void world_make(u32 cpus);
 /* All CPUs run until one calls world_stop. */
 void world_run(void);
 void world_stop(void);
-
-/* Of the thread that asks. */
-u32 rnd(u32 below);
 
 /* The configuration of a guest, g0 to g4, and the number in its name. */
 struct guest_config world_config(u32 number, char name[8]);

@@ -8,7 +8,8 @@
  * Between its steps each CPU now and then tells where all others are, as the
  * watchdog does: of vCPUs that come and go, too.
  */
-/* sources: SCHED_CORE POLICIES kernel/heap.c kernel/where.c */
+/* sources: SCHED_CORE POLICIES kernel/heap.c kernel/where.c
+ *	tests/stress/stress.c */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -36,6 +37,7 @@
 #include "kernel/vcpu.h"
 #include "kernel/virq.h"
 #include "kernel/where.h"
+#include "tests/stress/stress.h"
 #include "tests/unit/policies.h"
 
 #define CPUS_MAX 8
@@ -85,27 +87,13 @@ static struct host_cpu *self(void)
 	return container_of(cpu_this(), struct host_cpu, c);
 }
 
-static u32 rnd(u32 *seed)
+static u32 roll(u32 *seed)
 {
 	*seed = *seed * 1664525 + 1013904223;
 	return *seed >> 8;
 }
 
 /* ---- The rest of the kernel ---- */
-
-void *obj_alloc(size_t bytes)
-{
-	size_t size = ALIGN_UP(bytes ? bytes : 1, (size_t)64);
-	void *p = aligned_alloc(64, size);
-
-	memset(p, 0, size);
-	return p;
-}
-
-void obj_free(void *obj)
-{
-	free(obj);
-}
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
@@ -190,7 +178,7 @@ void arch_doorbell_ring(struct cpu *target)
 static void deliver(struct host_cpu *c, u32 *seed)
 {
 	bool noisy = ck_pr_load_32(&hardware) == NOISY;
-	u32 dice = rnd(seed);
+	u32 dice = roll(seed);
 
 	if (!ck_pr_load_32(&c->sent) && (!noisy || dice % 16))
 		return;
@@ -248,7 +236,7 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 {
 	struct host_cpu *c = self();
 	struct host_vcpu *h = hv(v);
-	u32 n = 1 + rnd(&h->seed) % 20;
+	u32 n = 1 + roll(&h->seed) % 20;
 	enum run_end end = RUN_LOOK;
 
 	if (ck_pr_load_ptr(&h->loaded) != &c->c)
@@ -268,14 +256,14 @@ enum run_end arch_vcpu_run(struct vcpu *v)
 		if (ck_pr_load_32(&hogging)) {
 			sched_yield();
 		} else if (n-- == 0) {
-			u32 what = rnd(&h->seed) % 16;
+			u32 what = roll(&h->seed) % 16;
 
-			h->deadline = rnd(&h->seed) % 4 ? TIME_NEVER :
-				      time_now_ticks() + rnd(&h->seed) % 5000;
+			h->deadline = roll(&h->seed) % 4 ? TIME_NEVER :
+				      time_now_ticks() + roll(&h->seed) % 5000;
 			if (ck_pr_load_32(&quiet))
 				h->deadline = TIME_NEVER;
 			else if (what < 12)
-				raise(vcpus[rnd(&h->seed) % VCPUS]);
+				raise(vcpus[roll(&h->seed) % VCPUS]);
 			take_interrupts(h);
 			end = what == 15 ? RUN_YIELD : RUN_BLOCK;
 			break;
@@ -337,8 +325,8 @@ static void start_some(u32 *seed)
 {
 	u32 bits = ck_pr_load_32(&starts) ? ck_pr_fas_32(&starts, 0) : 0;
 
-	if (rnd(seed) % 64 == 0 && !ck_pr_load_32(&quiet))
-		bits |= 1u << rnd(seed) % VCPUS;
+	if (roll(seed) % 64 == 0 && !ck_pr_load_32(&quiet))
+		bits |= 1u << roll(seed) % VCPUS;
 	for (u32 i = 0; i < VCPUS; i++) {
 		int err = bits >> i & 1 ? sched_vcpu_start(&vcpus[i]->v) : 0;
 
@@ -375,8 +363,8 @@ static void *cpu_thread(void *arg)
 	while (!ck_pr_load_32(&stopping)) {
 		start_some(&seed);
 		sched_step(&c->c, time_now_ticks());
-		if (rnd(&seed) % 16 == 0)
-			where_print(cpu_by_index(rnd(&seed) % cpu_count()),
+		if (roll(&seed) % 16 == 0)
+			where_print(cpu_by_index(roll(&seed) % cpu_count()),
 				    check_line, NULL);
 	}
 	return NULL;
@@ -438,11 +426,11 @@ static u32 all_cpus(void)
 
 static void request_at_random(u32 *seed)
 {
-	struct vcpu *v = &vcpus[rnd(seed) % VCPUS]->v;
-	struct cpuset to = { { 1 + rnd(seed) % all_cpus() } };
+	struct vcpu *v = &vcpus[roll(seed) % VCPUS]->v;
+	struct cpuset to = { { 1 + roll(seed) % all_cpus() } };
 	struct sched_params p = SCHED_PARAMS_DEFAULT;
 
-	switch (rnd(seed) % 8) {
+	switch (roll(seed) % 8) {
 	case 0:
 	case 1:
 		assert_int_equal(sched_vcpu_affinity(v, &to), 0);
@@ -458,9 +446,9 @@ static void request_at_random(u32 *seed)
 		sched_vcpu_request(v, VCPU_REQ_RESUME);
 		break;
 	case 5:
-		p.priority = rnd(seed) % 256;
-		p.weight = 1 + rnd(seed) % 1000;
-		p.cap = rnd(seed) % 2 ? 50 : 0;
+		p.priority = roll(seed) % 256;
+		p.weight = 1 + roll(seed) % 1000;
+		p.cap = roll(seed) % 2 ? 50 : 0;
 		sched_guest_params(&guest, &p, 0);
 		break;
 	default:
@@ -470,7 +458,7 @@ static void request_at_random(u32 *seed)
 
 static const char *any_policy(u32 *seed)
 {
-	return sched_policy_list(rnd(seed) % policy_count());
+	return sched_policy_list(roll(seed) % policy_count());
 }
 
 /* If there isn't room for all, there will be. */
@@ -707,12 +695,8 @@ static void who_is_told_of_is_not_freed_meanwhile(void **state)
 	hogging = 0;
 }
 
-/* On so many CPUs, each under a name of its own. */
-#define ON(n, f) {#f "_on_" #n, f, NULL, NULL, &counts[n]}
-
 int main(void)
 {
-	static u32 counts[CPUS_MAX + 1] = {[1] = 1, [2] = 2, [4] = 4, [8] = 8};
 	const struct CMUnitTest tests[] = {
 		ON(1, no_wake_is_lost_whatever_is_asked_meanwhile),
 		ON(2, no_wake_is_lost_whatever_is_asked_meanwhile),
