@@ -75,28 +75,28 @@ u64 fpu_load(struct riscv_cpu *c, struct riscv_vcpu *v)
 	return on;
 }
 
-/* FS or VS of who has not used the registers, and has left something in their
- * CSRs: as a hart that tells of it would have it. */
-static u64 unsaid_dirt(struct riscv_vcpu *v)
+/* The CSRs of who has used the registers. FS or VS of who has not, and has left
+ * something in them: as a hart that tells of it would have it. */
+static u64 csrs_save(struct riscv_vcpu *v)
 {
-	return (!v->fp_used && fp_csr_left(v) ? SSTATUS_FS : 0) |
-	       (!v->vector_used && vector_csrs_left(v) ? SSTATUS_VS : 0);
-}
+	u64 dirt = 0;
 
-static void csrs_save(struct riscv_vcpu *v)
-{
 	if (v->fp_used)
 		v->fp.fcsr = csr_read(CSR_FCSR);
+	else if (fp_csr_left(v))
+		dirt |= SSTATUS_FS;
 	if (v->vector_used) {
 		v->vector->vstart = csr_read(CSR_VSTART);
 		v->vector->vcsr = csr_read(CSR_VCSR);
+	} else if (vector_csrs_left(v)) {
+		dirt |= SSTATUS_VS;
 	}
+	return dirt;
 }
 
 u64 fpu_save(struct riscv_cpu *c, struct riscv_vcpu *v, u64 sstatus)
 {
-	csrs_save(v);
-	sstatus |= unsaid_dirt(v);
+	sstatus |= csrs_save(v);
 	if ((sstatus & SSTATUS_FS) == SSTATUS_FS) {
 		fp_regs_save(&v->fp);
 		v->fp_used = true;
