@@ -505,8 +505,8 @@ def many(t):
 
 def wakes(t):
     """What it takes to wake a guest's vCPUs, or to serve its alarms while all
-    sleep, is that guest's time, whoever's turn it is: so the neighbour has its share, and next to nothing is nobody's
-    time."""
+    sleep, is that guest's time, whoever's turn it is: so the neighbour has its
+    share, and next to nothing is nobody's time."""
     seconds = t.args["seconds"]
     steps = phases_beside(t.args["which"], seconds, start=MANY_START_S)
     text = phases(run(t, steps, **SLEEPERS).text)
